@@ -1,0 +1,233 @@
+"""Configuration: one frozen dataclass a daemon, read from TOML.
+
+The keys are upstream's, so that an existing configuration works as it is; etc/*.toml documents
+each. An unknown key or a value of the wrong type is a `ConfigError` that names file and key.
+Secrets are marked, and are left out of `describe`.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+from gobelieve.errors import ConfigError
+
+C = TypeVar("C")
+
+
+def ignored(default: Any, why: str) -> Any:
+    """A key of upstream's that we take and do not need."""
+    return field(default=default, metadata={"ignored": why})
+
+
+def unavailable(default: Any) -> Any:
+    """A key of upstream's for what this version cannot do yet: no other value is accepted."""
+    return field(default=default, metadata={"unavailable": True})
+
+
+def secret(default: str = "") -> Any:
+    """A key whose value is never shown."""
+    return field(default=default, repr=False)
+
+
+@dataclass(frozen=True)
+class RedisConfig:
+    """Where Redis is."""
+
+    address: str = "127.0.0.1:6379"
+    password: str = secret()
+    db: int = 0
+    timeout: float = 2.0
+    """Seconds after which an answer that has not come counts as an error."""
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """What is logged; where to is twistd's --logfile."""
+
+    level: str = "info"
+    filename: str = ignored("", "twistd --logfile says where the log goes")
+    backup: int = ignored(0, "twistd --logfile says where the log goes")
+    age: int = ignored(0, "twistd --logfile says where the log goes")
+    caller: bool = ignored(False, "every event names its module")
+
+
+@dataclass(frozen=True)
+class ImConfig:
+    """The gateway's."""
+
+    host: str = "0.0.0.0"
+    port: int = 23000
+    ws_address: str = ""
+    http_listen_address: str = ""
+    storage_rpc_addrs: tuple[str, ...] = ("127.0.0.1:13333",)
+    route_addrs: tuple[str, ...] = ("127.0.0.1:4444",)
+    direct_push: bool = True
+    sync_self: bool = True
+    auth_timeout: float = 10.0
+    idle_timeout: float = 360.0
+    write_timeout: float = 30.0
+    storage_timeout: float = 4.0
+    sync_key_interval: float = 1.0
+    redis: RedisConfig = RedisConfig()
+    log: LogConfig = LogConfig()
+    ssl_port: int = unavailable(0)
+    wss_address: str = unavailable("")
+    cert_file: str = ""
+    key_file: str = ""
+    mysqldb_datasource: str = secret()
+    pending_root: str = ""
+    kefu_appid: int = 0
+    group_storage_rpc_addrs: tuple[str, ...] = unavailable(())
+    group_route_addrs: tuple[str, ...] = unavailable(())
+    group_deliver_count: int = ignored(0, "one queue delivers ordinary groups")
+    word_file: str = unavailable("")
+    enable_friendship: bool = unavailable(False)
+    enable_blacklist: bool = unavailable(False)
+    memory_limit: str = unavailable("")
+    auth_method: str = unavailable("redis")
+    jwt_signing_key: str = secret()
+    rpc_listen_address: str = ignored("", "there is no gRPC")
+
+
+@dataclass(frozen=True)
+class ImrConfig:
+    """The router's."""
+
+    listen: str = "127.0.0.1:4444"
+    http_listen_address: str = unavailable("")
+    push_disabled: bool = False
+    is_push_system: bool = True
+    push_backlog: int = 100_000
+    redis: RedisConfig = RedisConfig()
+    log: LogConfig = LogConfig()
+
+
+@dataclass(frozen=True)
+class ImsConfig:
+    """Storage's."""
+
+    rpc_listen: str = "127.0.0.1:13333"
+    storage_root: str = "/tmp/im"
+    fsync: str = "commit"
+    fsync_interval: float = 1.0
+    limit: int = 3000
+    listen: str = unavailable("")
+    sync_listen: str = unavailable("")
+    master_address: str = unavailable("")
+    http_listen_address: str = unavailable("")
+    log: LogConfig = LogConfig()
+    kefu_appid: int = ignored(0, "storage does not look into messages")
+    is_push_system: int = ignored(0, "storage does not push")
+    group_limit: int = ignored(0, "group queues are paged by `limit`")
+    hard_limit: int = ignored(0, "pages are never skipped")
+
+
+@dataclass(frozen=True)
+class EmbeddedConfig:
+    """Of all three in one process."""
+
+    im: ImConfig = ImConfig(
+        host="127.0.0.1", ws_address="127.0.0.1:13891", http_listen_address="127.0.0.1:6666"
+    )
+    imr: ImrConfig = ImrConfig()
+    ims: ImsConfig = ImsConfig()
+    log: LogConfig = LogConfig()
+
+
+class Address(NamedTuple):
+    """Where to listen or connect; an empty host means every interface."""
+
+    host: str
+    port: int
+
+
+def parse_address(text: str, key: str = "address") -> Address:
+    """``host:port``, ``:port`` or ``[v6]:port``; `ConfigError` if it is none of these."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"{key}: {text!r} is not host:port")
+    return Address(host.strip("[]"), int(port))
+
+
+def load(kind: type[C], path: str | None, overrides: Iterable[str] = ()) -> C:
+    """Read a TOML file (none: all defaults), then apply overrides of the form key=value.
+
+    An override's value is TOML, or else a string: ``port=24000``, ``redis.address=host:6379``.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            tree = tomllib.loads(Path(path).read_text("utf-8"))
+        except OSError as why:
+            raise ConfigError(f"{path}: {why.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as why:
+            raise ConfigError(f"{path}: {why}") from None
+    config = _build(kind, tree, path or "the defaults", "", kind())
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {override}: key=value is wanted")
+        branch: dict[str, Any] = {}
+        leaf = branch
+        *parents, name = key.split(".")
+        for parent in parents:
+            leaf = leaf.setdefault(parent, {})
+        leaf[name] = _toml_value(value)
+        config = _build(kind, branch, f"--set {key}", "", config)
+    return config
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _build(kind: type[C], tree: Mapping[str, Any], source: str, prefix: str, base: C) -> C:
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = prefix + key
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            hint = f"; is {prefix}{near[0]} meant?" if near else ""
+            raise ConfigError(f"{source}: there is no key {name}{hint}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{source}: {name} is a table, not {value!r}")
+            table: Any = hints[key]
+            values[key] = _build(table, value, source, name + ".", getattr(base, key))
+        else:
+            values[key] = _typed(hints[key], value, f"{source}: {name}")
+            if "unavailable" in fields[key].metadata and values[key] != fields[key].default:
+                raise ConfigError(f"{source}: {name} is not available in this version")
+    return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+def _typed(wanted: Any, value: Any, name: str) -> Any:
+    if get_origin(wanted) is tuple:
+        item = get_args(wanted)[0]
+        if isinstance(value, list):
+            return tuple(_typed(item, one, name) for one in value)
+    elif wanted is float and type(value) is int:
+        return float(value)
+    elif type(value) is wanted:
+        return value
+    shown = "a list" if get_origin(wanted) is tuple else wanted.__name__
+    raise ConfigError(f"{name} wants {shown}, not {type(value).__name__}")
+
+
+def without_effect(config: object, prefix: str = "") -> Iterator[str]:
+    """A line for every key that is set although we do not need it."""
+    for f in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, f.name)
+        if dataclasses.is_dataclass(value):
+            yield from without_effect(value, f"{prefix}{f.name}.")
+        elif "ignored" in f.metadata and value != f.default:
+            yield f"{prefix}{f.name} has no effect: {f.metadata['ignored']}"

@@ -1,0 +1,33 @@
+"""Every error that one part of gobelieve raises for another to catch."""
+
+
+class GobelieveError(Exception):
+    """The base of all our errors."""
+
+
+class WireError(GobelieveError):
+    """Bytes from a peer that are not what the protocol says."""
+
+
+class FrameError(WireError):
+    """A header that no frame can have: bad length, or a command not allowed here."""
+
+
+class BodyError(WireError):
+    """A body too short for its message, or with a length in it that cannot be."""
+
+
+class ConfigError(GobelieveError):
+    """A configuration that cannot be used; the text names the file and the key."""
+
+
+class StorageError(GobelieveError):
+    """Something was not stored or could not be read; `status` is an `AckStatus`."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class BackendError(GobelieveError):
+    """Redis or the database did not answer, or not in time."""

@@ -1,0 +1,184 @@
+"""What the cores need of the world, each as a small `typing.Protocol`.
+
+The cores (``storage``, ``routing``, ``gateway``) are given these; ``protocols`` and ``backends``
+implement them by real means, ``tests/fakes`` in memory. Methods that are ``async`` may take their
+time and raise `BackendError` (Redis, SQL) or `StorageError`; all others return at once and never
+raise for what the other side does.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from gobelieve.names import User
+from gobelieve.wire.storage import StoredMessage
+
+T = TypeVar("T")
+
+
+class Cancellable(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Do not make it. An error if it was made already."""
+
+    def active(self) -> bool:
+        """Whether it is still to be made."""
+
+
+class Time(Protocol):
+    """The clock and its timers: Twisted's reactor, or `twisted.internet.task.Clock` in tests."""
+
+    def seconds(self) -> float:
+        """Seconds since the epoch."""
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Cancellable:
+        """Make a call after so many seconds."""
+
+
+class Turn(Protocol):
+    """The present turn of the event loop: one batch of events."""
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Make a call once all events of this turn are handled; in the order they were asked."""
+
+
+class Tasks(Protocol):
+    """Runs coroutines."""
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin now, go on whenever what it waits for is there. An exception is logged."""
+
+
+# --- who may log in, and what is known of users -------------------------------------------------
+
+
+class Identity(NamedTuple):
+    """Whom a token stands for, and what that user has set."""
+
+    user: User
+    forbidden: bool
+    """May not speak in rooms."""
+    notification_on: bool
+    """Wants phone pushes even while connected from a desktop or a browser."""
+
+
+class Tokens(Protocol):
+    """Login tokens."""
+
+    async def find(self, token: str) -> Identity | None:
+        """Whom the token stands for; None if it is unknown or malformed in the store."""
+
+
+class TokenAdmin(Protocol):
+    """Making and ending tokens."""
+
+    async def create(self, user: User, token: str, name: str) -> None:
+        """From now on this token logs this user in; `name` is shown in pushes."""
+
+    async def revoke(self, token: str) -> bool:
+        """From now on it does not. False if it did not before."""
+
+
+class DeviceNumbers(Protocol):
+    """Small integers for devices, by which storage remembers where a message was written."""
+
+    async def number(self, device_id: str, platform: int) -> int:
+        """The number of this device, 1 and up; a new one at first sight. Never two for one."""
+
+
+class SyncKeys(Protocol):
+    """How far each user has read; only asked for by clients that come with key 0."""
+
+    async def load(self, user: User) -> int:
+        """The key kept for the user, 0 if there is none."""
+
+    async def advance(self, keys: Mapping[User, int]) -> None:
+        """Keep these keys, each only if it is larger than what is kept."""
+
+    async def lower(self, user: User, key: int) -> None:
+        """Keep this key if what is kept is larger: storage has nothing beyond it."""
+
+
+class UnreadCounts(Protocol):
+    """The badge that the user's app shows."""
+
+    async def set(self, user: User, count: int) -> None:
+        """Keep the number."""
+
+
+class PushQueues(Protocol):
+    """The lists from which the push workers take."""
+
+    async def append(self, items: Sequence[tuple[str, bytes]]) -> None:
+        """Append (list name, JSON) in order, all in one go."""
+
+
+# --- storage, as the gateway sees it --------------------------------------------------------------
+
+Entries = Sequence[tuple[int, int]]
+"""For each queue of a save (msgid, previous msgid of the queue); (0, 0) where it was not stored."""
+
+
+class Page(NamedTuple):
+    """Messages of one queue, oldest first."""
+
+    last: int
+    """The id up to which the page reaches; 0 for an empty queue."""
+    newest: int
+    """The newest id in the queue; 0 for an empty queue."""
+    more: bool
+    """Whether there are messages after `last`."""
+    messages: Sequence[StoredMessage]
+
+
+class MessageSaver(Protocol):
+    """Stores messages."""
+
+    def save(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        queues: Sequence[User],
+        done: Callable[[T, int, Entries], None],
+        argument: T,
+    ) -> None:
+        """Store the body and enter it in the users' queues.
+
+        `done(argument, status, entries)` is called once, later: with status 0 when all is on
+        disk, else with the `AckStatus` of what failed (some queues may have it all the same).
+        """
+
+
+class MessageReader(Protocol):
+    """Reads queues. All raise `StorageError`."""
+
+    async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
+        """The oldest messages after an id, at most `limit` (0: as many as storage likes)."""
+
+    async def fetch_latest(self, user: User, limit: int) -> Page:
+        """The newest messages."""
+
+    async def count_new(self, user: User, after: int) -> int:
+        """How many messages there are after an id."""
+
+
+# --- routing, as the gateway sees it --------------------------------------------------------------
+
+
+class Routing(Protocol):
+    """The other gateways, by way of the routers."""
+
+    def subscribe(self, user: User, online: bool) -> None:
+        """This gateway has the user; `online` False if phone pushes are wanted all the same."""
+
+    def unsubscribe(self, user: User) -> None:
+        """This gateway has the user no longer."""
+
+    def publish(
+        self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
+    ) -> None:
+        """To the user's connections at other gateways. With a msgid they add the SYNC_NOTIFY."""
+
+    def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
+        """Those of the receivers that are online nowhere are to get a phone push."""

@@ -1,0 +1,1 @@
+"""Twisted I/O: bytes to frames and back, for every link of the system."""

@@ -1,0 +1,117 @@
+"""A connection of frames: what every link of the system has in common."""
+
+from collections.abc import Set
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gobelieve.errors import WireError
+from gobelieve.interfaces import Turn
+from gobelieve.protocols.writing import TurnWriter
+from gobelieve.wire.frames import Frame, FrameReader
+
+
+@implementer(IPushProducer)
+class FramedProtocol(Protocol):
+    """Cuts what arrives into frames, sends at the end of the turn, notices a peer that is slow.
+
+    A subclass takes `frames_received` and may take `opened`, `closed`, and `drained`. `congested`
+    is true while the peer does not read what was written; whoever writes then decides what may
+    wait and what is dropped. A peer whose bytes make no sense is logged and cut off.
+    """
+
+    log = Logger()
+    limit: int
+    allowed: Set[int] | None = None
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._reader = FrameReader(self.limit, self.allowed)
+        self._writer: TurnWriter | None = None
+        self.congested = False
+        self.peer = "nobody"
+
+    # --- for subclasses
+
+    def opened(self) -> None:
+        """The connection is there."""
+
+    def frames_received(self, frames: list[Frame]) -> None:
+        """Frames came. Raise `WireError` for what makes no sense: it ends the connection."""
+        raise NotImplementedError
+
+    def drained(self) -> None:
+        """The peer reads again."""
+
+    def closed(self, reason: Failure) -> None:
+        """The connection is gone."""
+
+    # --- for everybody
+
+    def send(self, data: bytes) -> None:
+        """Send at the end of this turn; without effect once the connection is gone."""
+        if self._writer is not None:
+            self._writer.write(data)
+
+    def close(self) -> None:
+        """Send what waits, then end the connection."""
+        if self._writer is not None and self.transport is not None:
+            self._writer.flush()
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """End the connection now; what waits is lost."""
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    # --- called by Twisted
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+        self._writer = TurnWriter(transport, self._turn)
+        peer = transport.getPeer()
+        self.peer = f"{getattr(peer, 'host', peer)}:{getattr(peer, 'port', '')}"
+        transport.registerProducer(self, True)
+        self.opened()
+
+    def dataReceived(self, data: bytes) -> None:
+        frames = self._reader.feed(data)
+        try:
+            if frames:
+                self.frames_received(frames)
+            if self._reader.error is not None:
+                raise self._reader.error
+        except WireError as why:
+            self.log.warn("{link} {peer} is cut off: {why}", link=self, peer=self.peer, why=why)
+            self.close()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._writer = None
+        self.closed(reason)
+
+    def pauseProducing(self) -> None:
+        self.congested = True
+
+    def resumeProducing(self) -> None:
+        self.congested = False
+        self.drained()
+
+    def stopProducing(self) -> None:
+        """The transport is going; `connectionLost` follows."""
+
+    def __str__(self) -> str:
+        return type(self).__name__
+
+
+def was_clean(reason: Failure) -> bool:
+    """Whether the other end closed in good order."""
+    return reason.check(ConnectionDone) is not None

@@ -1,0 +1,19 @@
+"""Frames and messages: the bytes of every link, declared once each. Pure, without any I/O."""
+
+from gobelieve.wire import client, route, storage
+from gobelieve.wire.frames import Frame, FrameReader, encode_frame
+from gobelieve.wire.message import MESSAGES, Message, Sender, decode, sent_by
+
+__all__ = [
+    "MESSAGES",
+    "Frame",
+    "FrameReader",
+    "Message",
+    "Sender",
+    "client",
+    "decode",
+    "encode_frame",
+    "route",
+    "sent_by",
+    "storage",
+]

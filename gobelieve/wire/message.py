@@ -1,0 +1,116 @@
+"""Declaring a message: its number, name, fields, and who may send it, in one place.
+
+::
+
+    @message(4, "IM", senders=CLIENT | SERVER)
+    class IM(Message):
+        sender: I64
+        receiver: I64
+        timestamp: I32 = since(1, default=0)
+        msgid: I32
+        content: Rest
+
+Fields are given by keyword: ``IM(sender=1, receiver=2, msgid=0, content=b"hi")``.
+
+The class enters its link's table by number. A number that is taken fails at import, unless the
+class says with `twin=True` that it shares the number knowingly; the table then keeps the first,
+and who receives such a frame decides between the two by its content.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from enum import Flag, auto
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_hints
+
+from gobelieve.wire.frames import Frame, encode_frame
+from gobelieve.wire.layout import Layout
+
+LAST_VERSION = 2
+"""The newest protocol version; a newer one in a header is read as this."""
+
+
+class Sender(Flag):
+    """The ends of our links that may send a message."""
+
+    CLIENT = auto()
+    SERVER = auto()
+    GATEWAY = auto()
+    ROUTER = auto()
+    ASKER = auto()
+    STORAGE = auto()
+    SLAVE = auto()
+    FILE = auto()
+    NOBODY = 0
+
+
+class Message:
+    """A decoded body. Frozen; compared by value."""
+
+    __slots__ = ()
+    number: ClassVar[int]
+    label: ClassVar[str]
+    senders: ClassVar[Sender]
+    names: ClassVar[list[str]]
+    layouts: ClassVar[list[Layout]]
+
+    @classmethod
+    def decode(cls, body: bytes, version: int = LAST_VERSION) -> Self:
+        """Read a body of the given protocol version; `BodyError` if it cannot be one."""
+        values = cls.layouts[min(version, LAST_VERSION)].decode(body)
+        return cls(**dict(zip(cls.names, values, strict=True)))
+
+    def encode(self, version: int = LAST_VERSION) -> bytes:
+        """The body in the given protocol version; `BodyError` if a value does not fit."""
+        values = [getattr(self, name) for name in self.names]
+        return self.layouts[min(version, LAST_VERSION)].encode(values)
+
+    def frame(self, seq: int = 0, version: int = LAST_VERSION, flag: int = 0) -> bytes:
+        """The whole frame, header and body."""
+        return encode_frame(self.number, self.encode(version), seq, version, flag)
+
+
+M = TypeVar("M", bound=Message)
+Table = dict[int, type[Message]]
+
+MESSAGES: Table = {}
+"""Every message of every link by its number. Import `gobelieve.wire` to have it full."""
+
+
+def since(version: int, *, default: Any) -> Any:
+    """A field that older versions do not have on the wire; there it reads as `default`."""
+    return dataclasses.field(default=default, metadata={"since": version})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(since,))
+def message(
+    number: int, label: str, *, senders: Sender, twin: bool = False
+) -> Callable[[type[M]], type[M]]:
+    """Make a frozen dataclass of the class, compile its layouts, enter it in `MESSAGES`."""
+
+    def declare(cls: type[M]) -> type[M]:
+        hints = get_type_hints(cls, include_extras=True)
+        made = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
+        fields = dataclasses.fields(made)  # type: ignore[arg-type]
+        made.number, made.label, made.senders = number, label, senders
+        made.names = [f.name for f in fields]
+        made.layouts = [
+            Layout([(hints[f.name], f.metadata.get("since", 0) <= v, f.default) for f in fields])
+            for v in range(LAST_VERSION + 1)
+        ]
+        if not twin:
+            if number in MESSAGES:
+                raise TypeError(f"{label}: {number} is {MESSAGES[number].label} already")
+            MESSAGES[number] = made
+        return made
+
+    return declare
+
+
+def decode(frame: Frame) -> Message:
+    """The message in a frame, by its number; `KeyError` if no message has that number."""
+    return MESSAGES[frame.cmd].decode(frame.body, frame.version)
+
+
+def sent_by(sender: Sender) -> frozenset[int]:
+    """The commands that this end may send."""
+    return frozenset(number for number, cls in MESSAGES.items() if cls.senders & sender)

@@ -1,0 +1,200 @@
+"""The messages between gateway and router.
+
+The dialogue. A gateway connects and says which users (SUBSCRIBE) and rooms (SUBSCRIBE_ROOM) it
+holds. It hands on what may concern other gateways (PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM), and the
+router passes each to those that hold the receiver, never back to where it came from. PUSH lists
+users to whom a phone push goes if no gateway has them online. Nothing is answered.
+
+A publication wraps the *inner frame* that clients are to get. Its body comes in three layouts:
+
+====================  =========================================================================
+outer version 0       appid, receiver, msgid, device id, timestamp in ns, int16 length, inner
+outer version 1       appid, receiver, msgid, previous msgid, timestamp in ns, uint32 length,
+                      inner: what our own daemons say
+the seed's, of 2018   appid, receiver, msgid, device id, int16 length, inner; its outer version is
+                      0 too, `Publication.read` tells it by the length
+====================  =========================================================================
+
+A publication of version 1 with a msgid is a whole delivery: the gateway that gets it adds the
+SYNC_NOTIFY (or SYNC_GROUP_NOTIFY) behind the message. In version 0 that is another publication.
+"""
+
+from struct import Struct
+from typing import NamedTuple, Self
+
+from gobelieve.errors import BodyError
+from gobelieve.wire.layout import I8, I64, Inner16, Inner32, Many
+from gobelieve.wire.message import Message, Sender, message
+
+GATEWAY, ROUTER = Sender.GATEWAY, Sender.ROUTER
+
+SUBSCRIBE = 130
+UNSUBSCRIBE = 131
+PUBLISH = 132
+PUSH = 134
+PUBLISH_GROUP = 135
+SUBSCRIBE_ROOM = 136
+UNSUBSCRIBE_ROOM = 137
+PUBLISH_ROOM = 138
+
+
+@message(SUBSCRIBE, "SUBSCRIBE", senders=GATEWAY)
+class Subscribe(Message):
+    """This gateway holds the user. Online 0: connected, but wants phone pushes all the same."""
+
+    appid: I64
+    uid: I64
+    online: I8
+
+
+@message(UNSUBSCRIBE, "UNSUBSCRIBE", senders=GATEWAY)
+class Unsubscribe(Message):
+    """No longer."""
+
+    appid: I64
+    uid: I64
+
+
+@message(SUBSCRIBE_ROOM, "SUBSCRIBE_ROOM", senders=GATEWAY)
+class SubscribeRoom(Message):
+    """Somebody at this gateway is in the room."""
+
+    appid: I64
+    room_id: I64
+
+
+@message(UNSUBSCRIBE_ROOM, "UNSUBSCRIBE_ROOM", senders=GATEWAY)
+class UnsubscribeRoom(Message):
+    """No longer."""
+
+    appid: I64
+    room_id: I64
+
+
+@message(PUSH, "PUSH", senders=GATEWAY)
+class Push(Message):
+    """Of these users, those that are online nowhere are to get a phone push of the inner frame."""
+
+    appid: I64
+    receivers: Many
+    inner: Inner16
+
+
+@message(PUBLISH, "PUBLISH", senders=GATEWAY | ROUTER)
+class Publish(Message):
+    """Version 0 of a publication to a user's connections."""
+
+    appid: I64
+    receiver: I64
+    msgid: I64
+    device_id: I64
+    timestamp: I64
+    inner: Inner16
+
+
+@message(PUBLISH_GROUP, "PUBLISH_GROUP", senders=GATEWAY | ROUTER)
+class PublishGroup(Message):
+    """Version 0 of a publication to the members of a super group."""
+
+    appid: I64
+    receiver: I64
+    msgid: I64
+    device_id: I64
+    timestamp: I64
+    inner: Inner16
+
+
+@message(PUBLISH_ROOM, "PUBLISH_ROOM", senders=GATEWAY | ROUTER)
+class PublishRoom(Message):
+    """Version 0 of a publication to a room."""
+
+    appid: I64
+    receiver: I64
+    msgid: I64
+    device_id: I64
+    timestamp: I64
+    inner: Inner16
+
+
+@message(PUBLISH, "PUBLISH of 2018", senders=Sender.NOBODY, twin=True)
+class SeedPublish(Message):
+    """The seed's layout, for all three kinds of publication."""
+
+    appid: I64
+    receiver: I64
+    msgid: I64
+    device_id: I64
+    inner: Inner16
+
+
+@message(PUBLISH, "PUBLISH of version 1", senders=GATEWAY | ROUTER, twin=True)
+class Delivery(Message):
+    """Version 1, for all three kinds of publication."""
+
+    appid: I64
+    receiver: I64
+    msgid: I64
+    prev_msgid: I64
+    timestamp: I64
+    inner: Inner32
+
+
+PUBLICATIONS = frozenset({PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM})
+
+_HEAD_0 = Struct(">qqqqqh")
+_HEAD_1 = Struct(">qqqqqI")
+_HEAD_SEED = Struct(">qqqqh")
+
+
+class Publication(NamedTuple):
+    """A publication of any layout. Ids that a layout does not carry are 0."""
+
+    appid: int
+    receiver: int
+    msgid: int
+    prev_msgid: int
+    timestamp: int
+    inner: bytes
+
+    @classmethod
+    def read(cls, body: bytes, version: int) -> Self:
+        """From a body whose outer frame has this version; `BodyError` if it cannot be one."""
+        if version >= 1:
+            if len(body) >= _HEAD_1.size:
+                appid, receiver, msgid, prev, ns, length = _HEAD_1.unpack_from(body)
+                if length == len(body) - _HEAD_1.size:
+                    return cls(appid, receiver, msgid, prev, ns, body[_HEAD_1.size :])
+            raise BodyError("a publication whose inner frame does not fill it")
+        if len(body) >= _HEAD_0.size:
+            appid, receiver, msgid, _, ns, length = _HEAD_0.unpack_from(body)
+            if 0 <= length <= len(body) - _HEAD_0.size and not _is_seed(body):
+                inner = body[_HEAD_0.size : _HEAD_0.size + length]
+                return cls(appid, receiver, msgid, 0, ns, inner)
+        if _is_seed(body):
+            appid, receiver, msgid, _, _ = _HEAD_SEED.unpack_from(body)
+            return cls(appid, receiver, msgid, 0, 0, body[_HEAD_SEED.size :])
+        raise BodyError("a publication with an impossible inner length")
+
+    def body(self, version: int) -> bytes:
+        """The body in this outer version; `BodyError` if the inner frame is too long for it."""
+        if version >= 1:
+            head = _HEAD_1.pack(*self[:5], len(self.inner))
+        elif len(self.inner) > 32767 - _HEAD_0.size:
+            raise BodyError("an inner frame too long for a link of version 0")
+        else:
+            head = _HEAD_0.pack(
+                self.appid, self.receiver, self.msgid, 0, self.timestamp, len(self.inner)
+            )
+        return head + self.inner
+
+
+def _is_seed(body: bytes) -> bool:
+    # At offset 32 the seed has the length of the inner frame, which is all that follows; version
+    # 0 has the high bytes of a time there, and its own length fits at offset 40.
+    if len(body) < _HEAD_SEED.size:
+        return False
+    if int.from_bytes(body[32:34], "big", signed=True) != len(body) - _HEAD_SEED.size:
+        return False
+    if len(body) < _HEAD_0.size:
+        return True
+    return int.from_bytes(body[40:42], "big", signed=True) != len(body) - _HEAD_0.size
