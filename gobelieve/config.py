@@ -46,9 +46,9 @@ class RedisConfig:
 
 @dataclass(frozen=True)
 class LogConfig:
-    """What is logged; where to is twistd's --logfile."""
+    """What upstream lets one say of its log."""
 
-    level: str = "info"
+    level: str = ignored("info", "everything of level info and up is logged")
     filename: str = ignored("", "twistd --logfile says where the log goes")
     backup: int = ignored(0, "twistd --logfile says where the log goes")
     age: int = ignored(0, "twistd --logfile says where the log goes")

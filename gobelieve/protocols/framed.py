@@ -62,13 +62,16 @@ class FramedProtocol(Protocol):
         """Send what waits, then end the connection."""
         if self._writer is not None and self.transport is not None:
             self._writer.flush()
-            self.transport.unregisterProducer()
-            self.transport.loseConnection()
+            transport: Any = self.transport
+            # A paused producer would be asked for more before the transport lets go.
+            transport.unregisterProducer()
+            transport.loseConnection()
 
     def abort(self) -> None:
         """End the connection now; what waits is lost."""
-        if self.transport is not None:
-            self.transport.abortConnection()
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
 
     # --- called by Twisted
 

@@ -1,0 +1,1 @@
+"""Composition: what each daemon is made of. Nothing here listens or opens before it is started."""

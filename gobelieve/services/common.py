@@ -1,0 +1,70 @@
+"""What the daemons have in common: options, listening, running coroutines."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.application import strports
+from twisted.application.service import IService
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.python.failure import Failure
+
+from gobelieve.config import Address, load, without_effect
+from gobelieve.errors import ConfigError
+
+
+class DaemonOptions(usage.Options):
+    """``--config FILE`` and any number of ``--set key=value``; the result is in `config`."""
+
+    kind: type
+    optParameters = [["config", "c", None, "TOML file; without it every key has its default."]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.overrides: list[str] = []
+
+    def opt_set(self, override: str) -> None:
+        """Override one key of the configuration: key=value, or table.key=value."""
+        self.overrides.append(override)
+
+    def postOptions(self) -> None:
+        try:
+            self.config = load(self.kind, self["config"], self.overrides)
+        except ConfigError as why:
+            raise usage.UsageError(str(why)) from None
+        for line in without_effect(self.config):
+            Logger("gobelieve.config").warn("{line}", line=line)
+
+
+def listening(address: Address, factory: IProtocolFactory) -> IService:
+    """A service that listens on TCP; a port that is taken fails the start of the daemon."""
+    host = quoteStringArgument(address.host or "0.0.0.0")
+    return strports.service(f"tcp:{address.port}:interface={host}", factory)
+
+
+class Coroutines:
+    """`gobelieve.interfaces.Tasks` on Deferreds. What still runs at `cancel` is cancelled."""
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        self._running: set[Deferred[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin now; an exception is logged as a failure of ours."""
+        running = Deferred.fromCoroutine(work)
+        self._running.add(running)
+        running.addBoth(self._ended, running)
+
+    def cancel(self) -> None:
+        """Cancel all that waits."""
+        for running in list(self._running):
+            running.cancel()
+
+    def _ended(self, result: None | Failure, running: Deferred[None]) -> None:
+        self._running.discard(running)
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self.log.failure("a task failed", result)

@@ -1,0 +1,34 @@
+"""Services that start one after another and stop in the opposite order."""
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred
+
+
+class OrderedService(MultiService):
+    """A `MultiService` whose children stop last started first, each when the one before is done.
+
+    (`MultiService` stops all of them at once; but sessions must end before what they write to.)
+    A child that fails to stop is reported when all have been stopped.
+    """
+
+    def stopService(self) -> Deferred[None]:
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop_children())
+
+    async def _stop_children(self) -> None:
+        failed: Exception | None = None
+        for child in reversed(list(self)):
+            try:
+                stopping = child.stopService()
+                if isinstance(stopping, Deferred):
+                    await stopping
+            except Exception as why:
+                failed = failed or why
+        if failed is not None:
+            raise failed
+
+    def add(self, name: str, child: IService) -> IService:
+        """Make `child` the last to start, found by ``getServiceNamed(name)``."""
+        child.setName(name)
+        child.setServiceParent(self)
+        return child
