@@ -32,7 +32,7 @@ class DaemonOptions(usage.Options):
 
     def postOptions(self) -> None:
         try:
-            self.config = load(self.kind, self["config"], self.overrides)
+            self.config: Any = load(self.kind, self["config"], self.overrides)
         except ConfigError as why:
             raise usage.UsageError(str(why)) from None
         for line in without_effect(self.config):
@@ -64,7 +64,7 @@ class Coroutines:
         for running in list(self._running):
             running.cancel()
 
-    def _ended(self, result: None | Failure, running: Deferred[None]) -> None:
+    def _ended(self, result: Failure | None, running: Deferred[None]) -> None:
         self._running.discard(running)
         if isinstance(result, Failure) and not result.check(CancelledError):
             self.log.failure("a task failed", result)
