@@ -9,6 +9,7 @@ raise for what the other side does.
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from gobelieve.errors import WireError
 from gobelieve.names import User
 from gobelieve.wire.storage import StoredMessage
 
@@ -49,6 +50,19 @@ class Tasks(Protocol):
         """Begin now, go on whenever what it waits for is there. An exception is logged."""
 
 
+class Log(Protocol):
+    """Where the cores say what happened: `twisted.logger.Logger` has these."""
+
+    def debug(self, format: str, **fields: object) -> None:
+        """For whoever looks for something."""
+
+    def info(self, format: str, **fields: object) -> None:
+        """What an operator wants to know."""
+
+    def warn(self, format: str, **fields: object) -> None:
+        """What the world did wrong."""
+
+
 # --- who may log in, and what is known of users -------------------------------------------------
 
 
@@ -69,14 +83,25 @@ class Tokens(Protocol):
         """Whom the token stands for; None if it is unknown or malformed in the store."""
 
 
+class TokenDetails(NamedTuple):
+    """What an operator is shown of a token."""
+
+    identity: Identity
+    name: str
+    """The user's name as pushes show it; "" if none is known."""
+
+
 class TokenAdmin(Protocol):
-    """Making and ending tokens."""
+    """Making, showing and ending tokens."""
 
     async def create(self, user: User, token: str, name: str) -> None:
         """From now on this token logs this user in; `name` is shown in pushes."""
 
     async def revoke(self, token: str) -> bool:
         """From now on it does not. False if it did not before."""
+
+    async def describe(self, token: str) -> TokenDetails | None:
+        """Whom it logs in; None if nobody."""
 
 
 class DeviceNumbers(Protocol):
@@ -182,3 +207,34 @@ class Routing(Protocol):
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """Those of the receivers that are online nowhere are to get a phone push."""
+
+
+# --- a client's connection, as its session sees it ------------------------------------------------
+
+
+class Connection(Protocol):
+    """The transport of one client, whatever it is."""
+
+    peer: str
+    """Where it comes from, for the log."""
+
+    congested: bool
+    """Whether the client is slow to read what was sent."""
+
+    def send(self, frame: bytes) -> None:
+        """Send one whole frame at the end of this turn; without effect once it is closed."""
+
+    def pause(self) -> None:
+        """Read no more from the client, until `resume` is called as often as this."""
+
+    def resume(self) -> None:
+        """Take one `pause` back."""
+
+    def cut(self, why: WireError) -> None:
+        """End it because the client made no sense."""
+
+    def close(self) -> None:
+        """Send what waits, then end it."""
+
+    def abort(self) -> None:
+        """End it now."""

@@ -33,6 +33,8 @@ class FramedProtocol(Protocol):
         self._turn = turn
         self._reader = FrameReader(self.limit, self.allowed)
         self._writer: TurnWriter | None = None
+        self._closing = False
+        self._pauses = 0
         self.congested = False
         self.peer = "nobody"
 
@@ -58,14 +60,34 @@ class FramedProtocol(Protocol):
         if self._writer is not None:
             self._writer.write(data)
 
+    def cut(self, why: WireError) -> None:
+        """End the connection because what came makes no sense."""
+        self.log.warn("{link} {peer} is cut off: {why}", link=self, peer=self.peer, why=why)
+        self.close()
+
     def close(self) -> None:
-        """Send what waits, then end the connection."""
+        """Send what waits, then end the connection. What still comes is not looked at."""
+        self._closing = True
         if self._writer is not None and self.transport is not None:
             self._writer.flush()
             transport: Any = self.transport
             # A paused producer would be asked for more before the transport lets go.
             transport.unregisterProducer()
             transport.loseConnection()
+
+    def pause(self) -> None:
+        """Read no more, until `resume` is called as often as this."""
+        self._pauses += 1
+        transport: Any = self.transport
+        if self._pauses == 1 and self._writer is not None:
+            transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Take one `pause` back."""
+        self._pauses -= 1
+        transport: Any = self.transport
+        if self._pauses == 0 and self._writer is not None:
+            transport.resumeProducing()
 
     def abort(self) -> None:
         """End the connection now; what waits is lost."""
@@ -87,6 +109,8 @@ class FramedProtocol(Protocol):
         self.opened()
 
     def dataReceived(self, data: bytes) -> None:
+        if self._closing:
+            return
         frames = self._reader.feed(data)
         try:
             if frames:
@@ -94,8 +118,7 @@ class FramedProtocol(Protocol):
             if self._reader.error is not None:
                 raise self._reader.error
         except WireError as why:
-            self.log.warn("{link} {peer} is cut off: {why}", link=self, peer=self.peer, why=why)
-            self.close()
+            self.cut(why)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._writer = None
@@ -106,7 +129,12 @@ class FramedProtocol(Protocol):
 
     def resumeProducing(self) -> None:
         self.congested = False
-        self.drained()
+        transport: Any = self.transport
+        if transport.disconnecting:
+            # The transport asks for more before it lets go; there is no more.
+            transport.unregisterProducer()
+        else:
+            self.drained()
 
     def stopProducing(self) -> None:
         """The transport is going; `connectionLost` follows."""

@@ -12,6 +12,7 @@ ACK with its seq.
 Lengths, limits and the differences between versions: docs/protocol.md.
 """
 
+from gobelieve.errors import BodyError
 from gobelieve.wire.layout import I8, I32, I64, U8, Gap16, Rest, Short
 from gobelieve.wire.message import Message, Sender, message, since
 
@@ -350,3 +351,23 @@ def is_customer_v2(body: bytes, appid: int, uid: int) -> bool:
     return len(body) >= 36 and body[:16] == appid.to_bytes(8, "big", signed=True) + uid.to_bytes(
         8, "big", signed=True
     )
+
+
+TIMED = frozenset({IM.number, GroupIM.number})
+"""The messages whose layout in version 0 has no timestamp."""
+
+
+def without_timestamp(cmd: int, body: bytes) -> bytes:
+    """A body as version 0 has it, from how it is stored: IM and GROUP_IM lose the timestamp."""
+    return body[:16] + body[20:] if cmd in TIMED else body
+
+
+def stamped(body: bytes, version: int, seconds: int) -> bytes:
+    """An IM or GROUP_IM body as it is stored, with the server's time in it.
+
+    `BodyError` if it is too short for the version it came in.
+    """
+    rest = 16 if version == 0 else 20
+    if len(body) < rest + 4:
+        raise BodyError(f"{len(body)} bytes where at least {rest + 4} belong")
+    return body[:16] + seconds.to_bytes(4, "big") + body[rest:]

@@ -19,10 +19,12 @@ A publication of version 1 with a msgid is a whole delivery: the gateway that ge
 SYNC_NOTIFY (or SYNC_GROUP_NOTIFY) behind the message. In version 0 that is another publication.
 """
 
-from struct import Struct
+from collections.abc import Sequence
+from struct import Struct, unpack_from
 from typing import NamedTuple, Self
 
 from gobelieve.errors import BodyError
+from gobelieve.wire.frames import HEADER_SIZE
 from gobelieve.wire.layout import I8, I64, Inner16, Inner32, Many
 from gobelieve.wire.message import Message, Sender, message
 
@@ -78,6 +80,15 @@ class Push(Message):
     appid: I64
     receivers: Many
     inner: Inner16
+
+
+@message(PUSH, "PUSH of version 1", senders=GATEWAY, twin=True)
+class WidePush(Message):
+    """Version 1: the inner frame may be as long as a client's can be."""
+
+    appid: I64
+    receivers: Many
+    inner: Inner32
 
 
 @message(PUBLISH, "PUBLISH", senders=GATEWAY | ROUTER)
@@ -144,6 +155,10 @@ PUBLICATIONS = frozenset({PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM})
 _HEAD_0 = Struct(">qqqqqh")
 _HEAD_1 = Struct(">qqqqqI")
 _HEAD_SEED = Struct(">qqqqh")
+_PUSH = Struct(">qH")
+_PEEK_1 = Struct(">qqqqqIiiBBBB")
+_PEEK_0 = Struct(">qqqqqhiiBBBB")
+_PEEK_SEED = Struct(">qqqqhiiBBBB")
 
 
 class Publication(NamedTuple):
@@ -186,6 +201,53 @@ class Publication(NamedTuple):
                 self.appid, self.receiver, self.msgid, 0, self.timestamp, len(self.inner)
             )
         return head + self.inner
+
+
+class Peek(NamedTuple):
+    """What a router looks at in a publication; the inner frame itself stays opaque."""
+
+    appid: int
+    receiver: int
+    msgid: int
+    cmd: int
+    """The inner frame's, as is the flag."""
+    flag: int
+
+
+def peek(body: bytes, version: int) -> Peek:
+    """The head of a publication; `BodyError` if it does not hold one whole inner frame."""
+    size = len(body)
+    if version >= 1:
+        if size >= _PEEK_1.size:
+            appid, to, msgid, _, _, length, inner, _, cmd, _, flag, _ = _PEEK_1.unpack_from(body)
+            if length == size - _HEAD_1.size and inner == length - HEADER_SIZE:
+                return Peek(appid, to, msgid, cmd, flag)
+    elif _is_seed(body):
+        if size >= _PEEK_SEED.size:
+            appid, to, msgid, _, length, inner, _, cmd, _, flag, _ = _PEEK_SEED.unpack_from(body)
+            if inner == length - HEADER_SIZE:
+                return Peek(appid, to, msgid, cmd, flag)
+    elif size >= _PEEK_0.size:
+        appid, to, msgid, _, _, length, inner, _, cmd, _, flag, _ = _PEEK_0.unpack_from(body)
+        if 0 <= inner == length - HEADER_SIZE and length <= size - _HEAD_0.size:
+            return Peek(appid, to, msgid, cmd, flag)
+    raise BodyError("a publication that does not hold one whole frame")
+
+
+def peek_push(body: bytes) -> tuple[int, Sequence[int], int]:
+    """Of a PUSH: appid, receivers, and where the inner frame begins; `BodyError` as `peek`.
+
+    The frame itself is not looked at: most pushes are for somebody who is online.
+    """
+    size = len(body)
+    if size >= 12:
+        appid, count = _PUSH.unpack_from(body)
+        start = 12 + 8 * count
+        if start <= size:
+            *receivers, length = unpack_from(f">{count}qh", body, 10)
+            if HEADER_SIZE <= length <= size - start:
+                return appid, receivers, start
+    raise BodyError("a push that does not hold one whole frame")
 
 
 def _is_seed(body: bytes) -> bool:

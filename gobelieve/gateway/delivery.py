@@ -1,0 +1,81 @@
+"""Delivery: a message to all sessions of a user, here and at the other gateways."""
+
+from gobelieve.errors import BodyError
+from gobelieve.gateway.session import Session
+from gobelieve.gateway.sessions import Sessions
+from gobelieve.interfaces import Routing
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+from gobelieve.wire import client
+from gobelieve.wire.frames import HEADER, HEADER_SIZE, PUSH
+
+
+class Delivery:
+    """Tells users of messages.
+
+    With `direct_push` a stored message travels itself, and clients that can place it need not
+    sync; without, only its id does.
+    """
+
+    def __init__(
+        self, sessions: Sessions, routing: Routing, tally: Tally, direct_push: bool = True
+    ) -> None:
+        self._sessions = sessions
+        self._routing = routing
+        self._tally = tally
+        self.direct_push = direct_push
+
+    def stored(
+        self, user: User, cmd: int, body: bytes, flag: int, key: int, prev: int, sender: Session
+    ) -> None:
+        """A message is in the user's queue: tell all sessions but the one that sent it."""
+        direct = self.direct_push
+        for session in self._sessions.of(user):
+            if session is not sender:
+                session.deliver(cmd, body, flag, key, prev if direct else 0)
+        if direct:
+            self._routing.publish(user, cmd, body, flag | PUSH, key, prev)
+        else:
+            key_body = key.to_bytes(8, "big")
+            self._routing.publish(user, client.SyncNotify.number, key_body)
+
+    def live(self, user: User, cmd: int, body: bytes, sender: Session) -> None:
+        """Something that is not stored, for all sessions of the user but the one that sent it."""
+        for session in self._sessions.of(user):
+            if session is not sender:
+                session.live(cmd, body)
+        self._routing.publish(user, cmd, body)
+
+    def published(self, user: User, inner: bytes, key: int, prev: int) -> None:
+        """Another gateway delivers to the user: a frame, and its ids if they came with it.
+
+        `BodyError` if it is not a frame.
+        """
+        if len(inner) < HEADER_SIZE:
+            raise BodyError("a publication without a whole frame")
+        length, _, cmd, version, flag, _ = HEADER.unpack_from(inner)
+        body = inner[HEADER_SIZE:]
+        if length != len(body):
+            raise BodyError(f"a frame of {length} bytes in a publication of {len(body)}")
+        if version == 0 and cmd in client.TIMED:
+            raise BodyError("a publication in the layout of version 0")
+        sessions = self._sessions.of(user)
+        if not sessions:
+            self._tally.add("publications_for_nobody")
+        elif flag & PUSH:
+            for session in sessions:
+                self._pushed(session, cmd, body, flag, key, prev)
+        elif cmd == client.SyncNotify.number:
+            notified = client.SyncNotify.decode(body).sync_key
+            for session in sessions:
+                session.notify(notified)
+        else:
+            for session in sessions:
+                session.live(cmd, body)
+
+    def _pushed(
+        self, session: Session, cmd: int, body: bytes, flag: int, key: int, prev: int
+    ) -> None:
+        if key:
+            session.deliver(cmd, body, flag & ~PUSH, key, prev if self.direct_push else 0)
+        # Without ids no client could place it; the notify that follows brings it by sync.

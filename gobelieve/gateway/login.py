@@ -1,0 +1,119 @@
+"""Login, and the two other things that need no storage: pings and the unread count."""
+
+from collections.abc import Callable
+
+from gobelieve.errors import BackendError
+from gobelieve.gateway.rules import receives
+from gobelieve.gateway.session import Rules, Session
+from gobelieve.gateway.sessions import Sessions
+from gobelieve.interfaces import DeviceNumbers, Identity, Tasks, Tokens, UnreadCounts
+from gobelieve.metrics import Tally
+from gobelieve.names import MOBILE, Platform
+from gobelieve.wire import client
+from gobelieve.wire.frames import Frame
+
+ACCEPTED, REFUSED = 0, 1
+WRONG_TOKENS = 3
+"""A client that sent so many unknown tokens is cut off."""
+
+
+class Login:
+    """AUTH_TOKEN: who is it, which device, and from now on one of the user's sessions.
+
+    A token that is unknown is answered by status 1; the client may try again, three times in all.
+    When the token's store does not answer, the connection is closed without a status: to a client
+    that is a lost connection and it comes again, while status 1 would say that the token is bad.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        devices: DeviceNumbers,
+        unread: UnreadCounts,
+        sessions: Sessions,
+        tasks: Tasks,
+        tally: Tally,
+        rules: Callable[[], Rules],
+    ) -> None:
+        self._tokens = tokens
+        self._devices = devices
+        self._unread = unread
+        self._sessions = sessions
+        self._tasks = tasks
+        self._tally = tally
+        self._rules = rules
+
+    @receives(client.AuthToken, before_login=True, after_login=False)
+    def auth_token(self, session: Session, frame: Frame) -> None:
+        """Begin a login; what the client sends behind it waits."""
+        asked = client.AuthToken.decode(frame.body, frame.version)
+        session.hold()
+        self._tasks.start(self._log_in(session, asked, frame.version))
+
+    async def _log_in(self, session: Session, asked: client.AuthToken, version: int) -> None:
+        try:
+            identity = await self._identify(asked.token)
+            device = await self._device(asked) if identity is not None else 0
+        except BackendError:
+            self._tally.add("logins_without_backend")
+            session.connection.close()
+            return
+        if session.closed:
+            return
+        if identity is None:
+            self._refuse(session)
+        else:
+            self._accept(session, identity, device, asked.platform, version)
+        session.release()
+
+    async def _identify(self, token: bytes) -> Identity | None:
+        try:
+            return await self._tokens.find(token.decode())
+        except UnicodeDecodeError:
+            return None
+
+    async def _device(self, asked: client.AuthToken) -> int:
+        # Browsers make up a device id each time; they all are device 0.
+        if asked.platform == Platform.WEB or not asked.device_id:
+            return 0
+        device_id = asked.device_id.decode(errors="surrogateescape")
+        return await self._devices.number(device_id, asked.platform)
+
+    def _refuse(self, session: Session) -> None:
+        self._tally.add("logins_refused")
+        session.wrong_tokens += 1
+        session.send(client.AuthStatus.number, client.AuthStatus(status=REFUSED).encode())
+        if session.wrong_tokens >= WRONG_TOKENS:
+            session.connection.close()
+
+    def _accept(
+        self, session: Session, identity: Identity, device: int, platform: int, version: int
+    ) -> None:
+        self._tally.add("logins")
+        session.user = identity.user
+        session.version = min(version, 2)
+        session.device = device
+        session.platform = platform
+        session.forbidden = identity.forbidden
+        session.online = platform in MOBILE or not identity.notification_on
+        session.rules = self._rules()
+        session.send(client.AuthStatus.number, client.AuthStatus(status=ACCEPTED).encode())
+        self._sessions.add(session)
+        self._tasks.start(self._count_unread(session, 0))
+
+    @receives(client.UnreadCount)
+    def unread_count(self, session: Session, frame: Frame) -> None:
+        """Keep the count for the push workers. Not answered, as in both eras."""
+        count = client.UnreadCount.decode(frame.body).count
+        self._tasks.start(self._count_unread(session, count))
+
+    async def _count_unread(self, session: Session, count: int) -> None:
+        try:
+            await self._unread.set(session.user, count)
+        except BackendError:
+            self._tally.add("unread_counts_dropped")
+
+    @receives(client.Ping, before_login=True)
+    def ping(self, session: Session, frame: Frame) -> None:
+        """Answer; an app that gets no PONG in 3 s hangs up."""
+        session.send(client.Pong.number, b"")

@@ -1,0 +1,183 @@
+"""One client's session: who it is, what it may say, and how it is spoken to.
+
+A session takes the client's frames strictly in order and calls the rule of each. Clients send
+AUTH_TOKEN, ENTER_ROOM and SYNC back to back, so while the login waits for an answer, what comes
+behind it is held.
+
+What is sent is numbered when it is written: seq begins at 1 and grows by 1 a frame, which clients
+rely on. A client that does not read is *congested*: what it asked for is still sent, notifies are
+kept down to the newest, live messages are dropped and counted, and messages are not pushed but
+only notified. So nothing that is stored is lost to it, and it costs the gateway little.
+"""
+
+from collections.abc import Callable, Sequence
+from struct import Struct
+
+from gobelieve.errors import WireError
+from gobelieve.interfaces import Connection
+from gobelieve.metrics import Tally
+from gobelieve.names import AckStatus, User, was_not_stored
+from gobelieve.wire import client
+from gobelieve.wire.frames import HEADER, PUSH, Frame
+
+Rule = Callable[["Session", Frame], None]
+Rules = Sequence[Rule | None]
+"""The rule for each command; None: the frame is ignored."""
+
+_ACK = Struct(">iiBBBBi")
+_ACK_STATUS = Struct(">iiBBBBiB")
+_KEY = Struct(">iiBBBBq")
+_METADATA = Struct(">iiBBBBqq16x")
+
+NOBODY = User(0, 0)
+
+
+class Session:
+    """A connected client. Its identity is set by `log_in`; before, `user` is `NOBODY`."""
+
+    __slots__ = (
+        "_held",
+        "_owed",
+        "_seq",
+        "closed",
+        "connection",
+        "device",
+        "forbidden",
+        "online",
+        "platform",
+        "rules",
+        "seen",
+        "syncs",
+        "tally",
+        "user",
+        "version",
+        "wrong_tokens",
+    )
+
+    def __init__(self, connection: Connection, rules: Rules, tally: Tally, seen: int) -> None:
+        self.connection = connection
+        self.rules = rules
+        self.tally = tally
+        self.seen = seen
+        """The watch's tick at which the client was last heard of."""
+        self.user = NOBODY
+        self.version = 0
+        self.device = 0
+        self.platform = 0
+        self.online = True
+        self.forbidden = False
+        self.wrong_tokens = 0
+        self.closed = False
+        self.syncs: list[int] | None = None
+        """The keys of the SYNCs that wait behind the one under way; None when none is."""
+        self._held: list[Frame] | None = None
+        self._owed = 0
+        self._seq = 0
+
+    # --- what the client says
+
+    def received(self, frames: Sequence[Frame]) -> None:
+        """Handle frames, in order."""
+        if self._hold_back(frames):
+            return
+        done = 0
+        try:
+            for frame in frames:
+                done += 1
+                rule = self.rules[frame.cmd]
+                if rule is not None:
+                    rule(self, frame)
+                    if self.closed or self._hold_back(frames[done:]):
+                        return
+        except WireError as why:
+            self.connection.cut(why)
+
+    def _hold_back(self, frames: Sequence[Frame]) -> bool:
+        if self._held is None:
+            return False
+        self._held.extend(frames)
+        return True
+
+    def hold(self) -> None:
+        """Handle nothing more until `release`."""
+        self._held = []
+        self.connection.pause()
+
+    def release(self) -> None:
+        """Handle what was held, then go on."""
+        held, self._held = self._held, None
+        if held and not self.closed:
+            self.received(held)
+        if self._held is None:
+            self.connection.resume()
+
+    # --- what the client is told
+
+    def send(self, cmd: int, body: bytes, flag: int = 0) -> None:
+        """Send a frame; its body is in the layout of the session's version."""
+        seq = self._seq = self._seq % 0x7FFFFFFF + 1
+        header = HEADER.pack(len(body), seq, cmd, self.version, flag, 0)
+        self.connection.send(header + body)
+
+    def send_message(self, cmd: int, body: bytes, flag: int = 0) -> None:
+        """Send a message whose body is in the layout of version 1 and up, as it is stored."""
+        if self.version == 0:
+            body = client.without_timestamp(cmd, body)
+        self.send(cmd, body, flag)
+
+    def ack(self, seq: int, status: int = AckStatus.SUCCESS) -> None:
+        """Answer the client's frame `seq`.
+
+        Version 2 gets the status. An older client would take any ack for success, so it gets none
+        for what was not stored, and sends again; a refusal by a rule is acked, as it is final.
+        """
+        if self.version < 2 and was_not_stored(status):
+            return
+        own = self._seq = self._seq % 0x7FFFFFFF + 1
+        if self.version < 2:
+            frame = _ACK.pack(4, own, client.Ack.number, self.version, 0, 0, seq)
+        else:
+            frame = _ACK_STATUS.pack(5, own, client.Ack.number, self.version, 0, 0, seq, status)
+        self.connection.send(frame)
+
+    def metadata(self, key: int, prev: int) -> None:
+        """Say which ids the frame sent next has."""
+        seq = self._seq = self._seq % 0x7FFFFFFF + 1
+        frame = _METADATA.pack(32, seq, client.Metadata.number, self.version, 0, 0, key, prev)
+        self.connection.send(frame)
+
+    def send_key(self, cmd: int, key: int) -> None:
+        """Send a frame whose body is a sync key."""
+        seq = self._seq = self._seq % 0x7FFFFFFF + 1
+        self.connection.send(_KEY.pack(8, seq, cmd, self.version, 0, 0, key))
+
+    def deliver(self, cmd: int, body: bytes, flag: int, key: int, prev: int) -> None:
+        """Tell of a stored message: push it if the client can place it, then notify.
+
+        While a sync is under way the message is only notified: pushed between SYNC and SYNC_END it
+        would move the client's key, and SYNC_END would move it back.
+        """
+        if prev and self.syncs is None and not self.connection.congested:
+            self.metadata(key, prev)
+            self.send_message(cmd, body, flag | PUSH)
+        self.notify(key)
+
+    def notify(self, key: int) -> None:
+        """Tell that the queue has this id; to a congested client later, the newest only."""
+        if self.connection.congested:
+            self._owed = max(self._owed, key)
+        else:
+            self.send_key(client.SyncNotify.number, key)
+
+    def live(self, cmd: int, body: bytes) -> None:
+        """Send what is not stored; a congested client does not get it."""
+        if self.connection.congested:
+            self.tally.add("live_dropped")
+        else:
+            self.send(cmd, body)
+
+    def drained(self) -> None:
+        """The client reads again: tell it what it is owed."""
+        owed, self._owed = self._owed, 0
+        if owed:
+            self.send_key(client.SyncNotify.number, owed)

@@ -1,0 +1,67 @@
+"""Which sessions each user has at this gateway, and what the routers are told of it.
+
+The routers know a user as soon as the first session is here, and as *online* while one of them is:
+a session from a desktop or a browser of a user who wants phone pushes all the same is connected
+but not online.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from gobelieve.gateway.session import Session
+from gobelieve.interfaces import Routing
+from gobelieve.names import User
+
+
+class Sessions:
+    """The sessions that are logged in."""
+
+    def __init__(self, routing: Routing) -> None:
+        self._routing = routing
+        self._of: dict[User, tuple[Session, ...]] = {}
+        self.count = 0
+        """How many sessions there are."""
+
+    def __len__(self) -> int:
+        """How many users have a session."""
+        return len(self._of)
+
+    def of(self, user: User) -> Sequence[Session]:
+        """The user's sessions; the sequence does not change when sessions come and go."""
+        return self._of.get(user, ())
+
+    def add(self, session: Session) -> None:
+        """The session is logged in."""
+        before = self._of.get(session.user, ())
+        self._of[session.user] = (*before, session)
+        self.count += 1
+        if not before or (session.online and not _any_online(before)):
+            self._routing.subscribe(session.user, session.online)
+
+    def remove(self, session: Session) -> None:
+        """The session is gone. Without effect if it is not here."""
+        before = self._of.get(session.user, ())
+        left = tuple(other for other in before if other is not session)
+        if len(left) == len(before):
+            return
+        self.count -= 1
+        if not left:
+            del self._of[session.user]
+            self._routing.unsubscribe(session.user)
+            return
+        self._of[session.user] = left
+        if session.online and not _any_online(left):
+            self._routing.subscribe(session.user, False)
+
+    def everyone(self) -> Iterator[tuple[User, bool]]:
+        """Every user here, and whether one of the sessions is online."""
+        for user, sessions in self._of.items():
+            yield user, _any_online(sessions)
+
+    def all(self) -> Iterator[Session]:
+        """Every session."""
+        for sessions in self._of.values():
+            yield from sessions
+
+
+def _any_online(sessions: Iterable[Session]) -> bool:
+    return any(session.online for session in sessions)

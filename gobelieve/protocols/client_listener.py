@@ -1,0 +1,86 @@
+"""The gateway's side of a client's TCP connection."""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from gobelieve.gateway.session import Session
+from gobelieve.gateway.sessions import Sessions
+from gobelieve.gateway.watch import Watch
+from gobelieve.interfaces import Connection, Turn
+from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame
+from gobelieve.wire.message import Sender, sent_by
+
+CLIENT_COMMANDS = sent_by(Sender.CLIENT)
+
+
+class Reception:
+    """Where sessions begin and end, whatever their transport."""
+
+    def __init__(
+        self, new_session: Callable[[Connection, int], Session], sessions: Sessions, watch: Watch
+    ) -> None:
+        self._new_session = new_session
+        self._sessions = sessions
+        self.watch = watch
+
+    def opened(self, connection: Connection) -> Session:
+        """A client connected."""
+        session = self._new_session(connection, self.watch.tick)
+        self.watch.add(session)
+        return session
+
+    def closed(self, session: Session) -> None:
+        """It is gone."""
+        session.closed = True
+        self.watch.remove(session)
+        self._sessions.remove(session)
+
+
+class ClientConnection(FramedProtocol):
+    """One client on TCP. While it does not read, nothing is read from it either."""
+
+    limit = CLIENT_BODY_LIMIT
+    allowed = CLIENT_COMMANDS
+    session: Session
+
+    def __init__(self, turn: Turn, reception: Reception) -> None:
+        super().__init__(turn)
+        self._reception = reception
+        self._watch = reception.watch
+
+    def opened(self) -> None:
+        self.session = self._reception.opened(self)
+
+    def frames_received(self, frames: list[Frame]) -> None:
+        self.session.seen = self._watch.tick
+        self.session.received(frames)
+
+    def closed(self, reason: Failure) -> None:
+        self._reception.closed(self.session)
+
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        self._watch.congested(self.session)
+        self.pause()
+
+    def drained(self) -> None:
+        self._watch.drained(self.session)
+        self.session.drained()
+        self.resume()
+
+
+class ClientFactory(Factory):
+    """Clients on TCP."""
+
+    noisy = True
+
+    def __init__(self, turn: Turn, reception: Reception) -> None:
+        self._turn = turn
+        self._reception = reception
+
+    def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
+        return ClientConnection(self._turn, self._reception)

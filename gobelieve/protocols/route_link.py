@@ -1,0 +1,270 @@
+"""The gateway's links to the routers.
+
+On every new connection the gateway first says again which users it holds. While a router is away,
+or does not read, nothing waits for it: notifies are kept, one a user, phone pushes are kept up to
+a bound, and what is live is dropped and counted. What was kept goes out behind the resubscription.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from struct import Struct
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gobelieve.errors import WireError
+from gobelieve.interfaces import Time, Turn
+from gobelieve.metrics import Tally
+from gobelieve.names import User, shard
+from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.wire import client, route
+from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame, encode_frame
+
+INNER_VERSION = 1
+"""The version of the frames we wrap: the layout in which messages are stored."""
+OUTER_VERSION = 1
+NOTIFIES_KEPT = 100_000
+PUSHES_KEPT = 10_000
+RECEIVERS_A_PUSH = 4000
+"""More receivers than this are split over several PUSHes."""
+
+_PUBLISH = Struct(">iiBBBBqqqqqIiiBBBB")
+_PUBLISH_HEAD = 56
+_SUBSCRIBE = Struct(">iiBBBBqqb")
+
+Published = Callable[[User, bytes, int, int], None]
+"""Called with (receiver, inner frame, msgid, previous msgid); may raise `WireError`."""
+Held = Callable[[], Iterable[tuple[User, bool]]]
+"""Gives every user of this gateway, and whether online."""
+
+
+class RouteConnection(FramedProtocol):
+    """One connection to a router."""
+
+    limit = LINK_BODY_LIMIT
+    allowed = route.PUBLICATIONS
+
+    def __init__(self, link: "RouteLink") -> None:
+        super().__init__(link.turn)
+        self._link = link
+        self._seq = 0
+
+    def next_seq(self) -> int:
+        """Frames are counted from 1 on each connection."""
+        self._seq = self._seq % 0x7FFFFFFF + 1
+        return self._seq
+
+    def opened(self) -> None:
+        self._link.connected(self)
+
+    def frames_received(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            self._link.received(frame)
+
+    def drained(self) -> None:
+        self._link.drained()
+
+    def closed(self, reason: Failure) -> None:
+        self._link.disconnected(reason)
+
+
+class RouteLink(Factory):
+    """What goes to and comes from one router, over one connection after another."""
+
+    log = Logger()
+    noisy = False
+
+    def __init__(
+        self, address: str, turn: Turn, time: Time, tally: Tally, held: Held, published: Published
+    ) -> None:
+        self.address = address
+        self.turn = turn
+        self._time = time
+        self._tally = tally
+        self._held = held
+        self._published = published
+        self._connection: RouteConnection | None = None
+        self._notifies: dict[User, int] = {}
+        self._pushes: deque[tuple[int, bytes]] = deque()
+
+    def buildProtocol(self, addr: IAddress | None) -> RouteConnection:
+        return RouteConnection(self)
+
+    # --- to the router
+
+    def subscribe(self, user: User, online: bool) -> None:
+        """Say that the user is here. Away routers learn it when they are back."""
+        connection = self._connection
+        if connection is not None:
+            seq = connection.next_seq()
+            frame = _SUBSCRIBE.pack(17, seq, route.SUBSCRIBE, OUTER_VERSION, 0, 0, *user, online)
+            connection.send(frame)
+
+    def unsubscribe(self, user: User) -> None:
+        """Say that the user is gone."""
+        body = route.Unsubscribe(appid=user.appid, uid=user.uid).encode()
+        if self._connection is not None:
+            self._send(self._connection, route.UNSUBSCRIBE, body)
+
+    def publish(
+        self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
+    ) -> None:
+        """See `gobelieve.interfaces.Routing`."""
+        connection = self._connection
+        if connection is None or connection.congested:
+            self._keep_publication(user, cmd, body, msgid)
+            return
+        length = len(body)
+        head = _PUBLISH.pack(
+            _PUBLISH_HEAD + length,
+            connection.next_seq(),
+            route.PUBLISH,
+            OUTER_VERSION,
+            0,
+            0,
+            *user,
+            msgid,
+            prev,
+            int(self._time.seconds() * 1e9),
+            12 + length,
+            length,
+            0,
+            cmd,
+            INNER_VERSION,
+            flag,
+            0,
+        )
+        connection.send(head + body)
+
+    def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
+        """See `gobelieve.interfaces.Routing`."""
+        inner = encode_frame(cmd, body, 0, INNER_VERSION)
+        for start in range(0, len(receivers), RECEIVERS_A_PUSH):
+            some = tuple(receivers[start : start + RECEIVERS_A_PUSH])
+            wide = route.WidePush(appid=appid, receivers=some, inner=inner).encode()
+            connection = self._connection
+            if connection is not None and not connection.congested:
+                self._send(connection, route.PUSH, wide)
+            elif len(self._pushes) < PUSHES_KEPT:
+                self._pushes.append((route.PUSH, wide))
+            else:
+                self._tally.add("pushes_dropped")
+
+    def _send(self, connection: RouteConnection, cmd: int, body: bytes) -> None:
+        connection.send(encode_frame(cmd, body, connection.next_seq(), OUTER_VERSION))
+
+    def _keep_publication(self, user: User, cmd: int, body: bytes, msgid: int) -> None:
+        if cmd == client.SyncNotify.number:
+            msgid = client.SyncNotify.decode(body).sync_key
+        if not msgid:
+            self._tally.add("live_dropped")
+        elif user in self._notifies or len(self._notifies) < NOTIFIES_KEPT:
+            self._notifies[user] = max(msgid, self._notifies.get(user, 0))
+        else:
+            self._tally.add("notifies_dropped")
+
+    # --- told by the connection
+
+    def connected(self, connection: RouteConnection) -> None:
+        """Tell the router who is here, and what was kept."""
+        self._connection = connection
+        count = 0
+        for user, online in self._held():
+            self.subscribe(user, online)
+            count += 1
+        self.log.info(
+            "router {address} is connected; {count} users subscribed",
+            address=self.address,
+            count=count,
+        )
+        self.drained()
+
+    def drained(self) -> None:
+        """Send what was kept."""
+        notifies, self._notifies = self._notifies, {}
+        for user, key in notifies.items():
+            self.publish(user, client.SyncNotify.number, key.to_bytes(8, "big"))
+        pushes, self._pushes = self._pushes, deque()
+        for cmd, body in pushes:
+            if self._connection is not None:
+                self._send(self._connection, cmd, body)
+
+    def disconnected(self, reason: Failure) -> None:
+        """From now on things are kept."""
+        self._connection = None
+        self.log.warn(
+            "router {address} is gone: {why}", address=self.address, why=reason.getErrorMessage()
+        )
+
+    def received(self, frame: Frame) -> None:
+        """Another gateway publishes. Raises `WireError` if it makes no sense."""
+        publication = route.Publication.read(frame.body, frame.version)
+        if frame.cmd == route.PUBLISH:
+            user = User(publication.appid, publication.receiver)
+            try:
+                self._published(user, publication.inner, publication.msgid, publication.prev_msgid)
+            except WireError as why:
+                # The frame came through the router from another gateway: not the link's fault.
+                self._tally.add("publications_malformed")
+                self.log.warn("a publication makes no sense: {why}", why=why)
+
+
+class RoutePool:
+    """`Routing` over all routers: a user belongs to the one at ``|uid| mod n``."""
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        turn: Turn,
+        time: Time,
+        tally: Tally,
+    ) -> None:
+        self.links = [
+            RouteLink(
+                address,
+                turn,
+                time,
+                tally,
+                lambda index=index: self._held_by(index),  # type: ignore[misc]
+                lambda *publication: self._published(*publication),
+            )
+            for index, address in enumerate(addresses)
+        ]
+        self._held: Held = lambda: ()
+        self._published: Published = lambda *publication: None
+
+    def attach(self, held: Held, published: Published) -> None:
+        """Who is here, and who is told what comes; before the first connection."""
+        self._held = held
+        self._published = published
+
+    def _held_by(self, index: int) -> Iterable[tuple[User, bool]]:
+        count = len(self.links)
+        return ((user, on) for user, on in self._held() if shard(user.uid, count) == index)
+
+    def _link(self, user: User) -> RouteLink:
+        return self.links[shard(user.uid, len(self.links))]
+
+    def subscribe(self, user: User, online: bool) -> None:
+        """See `gobelieve.interfaces.Routing`."""
+        self._link(user).subscribe(user, online)
+
+    def unsubscribe(self, user: User) -> None:
+        """See `gobelieve.interfaces.Routing`."""
+        self._link(user).unsubscribe(user)
+
+    def publish(
+        self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
+    ) -> None:
+        """See `gobelieve.interfaces.Routing`."""
+        self._link(user).publish(user, cmd, body, flag, msgid, prev)
+
+    def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
+        """See `gobelieve.interfaces.Routing`."""
+        by_link: dict[int, list[int]] = {}
+        for uid in receivers:
+            by_link.setdefault(shard(uid, len(self.links)), []).append(uid)
+        for index, some in by_link.items():
+            self.links[index].push(appid, some, cmd, body)

@@ -1,0 +1,216 @@
+"""The gateway's links to storage: many asks under way on one connection each.
+
+All saves of one turn go to one storage as one SAVE. An ask carries its tag in the header's seq, and
+the answer the same tag. An ask that is not answered within `timeout` seconds has failed, and so
+have all when the connection goes; whether storage did it nevertheless is then not known. While
+there is no connection, asks fail at once: the client knows best whether to try again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gobelieve.errors import BodyError, StorageError
+from gobelieve.interfaces import Page, Time, Turn
+from gobelieve.names import AckStatus
+from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.wire import Message, storage
+from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
+from gobelieve.wire.message import Sender, decode, sent_by
+
+SAVE_BYTES = 1 << 20
+"""A SAVE of so many bytes is sent without waiting for the end of the turn."""
+SWEEP = 0.5
+"""Seconds between two looks for asks that are overdue."""
+
+
+class Saving(NamedTuple):
+    """Who waits for one item of a SAVE."""
+
+    done: Callable[[Any, int, Sequence[tuple[int, int]]], None]
+    argument: Any
+    queues: int
+
+
+class _Asked(NamedTuple):
+    """An ask under way: the savings of a SAVE, or a Deferred for the answer to anything else."""
+
+    overdue_at: float
+    waiting: list[Saving] | Deferred[Message]
+
+
+class StorageConnection(FramedProtocol):
+    """One connection to a storage daemon."""
+
+    limit = RPC_BODY_LIMIT
+    allowed = sent_by(Sender.STORAGE)
+
+    def __init__(self, link: "StorageLink") -> None:
+        super().__init__(link.turn)
+        self._link = link
+
+    def opened(self) -> None:
+        self._link.connected(self)
+
+    def frames_received(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            self._link.answered(frame)
+
+    def closed(self, reason: Failure) -> None:
+        self._link.disconnected(self, reason)
+
+
+class StorageLink(Factory):
+    """The asks to one storage daemon, over one connection after another."""
+
+    log = Logger()
+    noisy = False
+
+    def __init__(self, address: str, turn: Turn, time: Time, timeout: float = 4.0) -> None:
+        self.address = address
+        self.turn = turn
+        self._time = time
+        self._timeout = timeout
+        self._connection: StorageConnection | None = None
+        self._items: list[bytes] = []
+        self._bytes = 0
+        self._savings: list[Saving] = []
+        self._asked: dict[int, _Asked] = {}
+        self._tag = 0
+        self._sweeping = False
+
+    def buildProtocol(self, addr: IAddress | None) -> StorageConnection:
+        return StorageConnection(self)
+
+    # --- asking
+
+    def save(self, item: bytes, saving: Saving) -> None:
+        """Save one item, packed by `storage.pack_save`."""
+        if not self._savings:
+            self.turn.at_end(self._flush)
+        self._savings.append(saving)
+        self._items.append(item)
+        self._bytes += len(item)
+        if self._bytes >= SAVE_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        savings, self._savings = self._savings, []
+        body = b"".join(self._items)
+        self._items.clear()
+        self._bytes = 0
+        if savings:
+            self._ask(storage.Save.number, body, savings)
+
+    async def ask(self, question: Message) -> Message:
+        """The answer to anything but SAVE. Raises `StorageError`."""
+        waiting: Deferred[Message] = Deferred()
+        self._ask(question.number, question.encode(), waiting)
+        answer = await waiting
+        if isinstance(answer, storage.Failed):
+            raise StorageError(answer.status, answer.reason.decode(errors="replace"))
+        return answer
+
+    def _ask(self, cmd: int, body: bytes, waiting: list[Saving] | Deferred[Message]) -> None:
+        if self._connection is None or len(body) > RPC_BODY_LIMIT:
+            fail(waiting, AckStatus.STORAGE_AWAY, f"storage {self.address} is not connected")
+            return
+        self._tag = tag = self._tag % 0x7FFFFFFF + 1
+        self._asked[tag] = _Asked(self._time.seconds() + self._timeout, waiting)
+        self._connection.send(encode_frame(cmd, body, tag))
+        if not self._sweeping:
+            self._sweeping = True
+            self._time.callLater(SWEEP, self._sweep)
+
+    def _sweep(self) -> None:
+        now = self._time.seconds()
+        overdue = [tag for tag, asked in self._asked.items() if asked.overdue_at <= now]
+        if overdue:
+            self.log.warn(
+                "storage {address} left {count} asks unanswered",
+                address=self.address,
+                count=len(overdue),
+            )
+        for tag in overdue:
+            waiting = self._asked.pop(tag).waiting
+            fail(waiting, AckStatus.STORAGE_AWAY, f"storage {self.address} did not answer in time")
+        self._sweeping = bool(self._asked)
+        if self._sweeping:
+            self._time.callLater(SWEEP, self._sweep)
+
+    # --- told by the connection
+
+    def connected(self, connection: StorageConnection) -> None:
+        """Asks can be sent."""
+        self._connection = connection
+        self.log.info("storage {address} is connected", address=self.address)
+
+    def disconnected(self, connection: StorageConnection, reason: Failure) -> None:
+        """What is under way will not be answered."""
+        self._connection = None
+        self.log.warn(
+            "storage {address} is gone: {why}", address=self.address, why=reason.getErrorMessage()
+        )
+        asked, self._asked = self._asked, {}
+        for ask in asked.values():
+            fail(ask.waiting, AckStatus.STORAGE_AWAY, f"storage {self.address} is gone")
+
+    def answered(self, frame: Frame) -> None:
+        """An answer came. `BodyError` if it makes no sense."""
+        asked = self._asked.pop(frame.seq, None)
+        if asked is None:
+            return  # it was overdue, and nobody waits any more
+        if frame.cmd == storage.Saved.number and not isinstance(asked.waiting, Deferred):
+            self._saved(frame.body, asked.waiting)
+            return
+        try:
+            answer = decode(frame)
+        except BodyError:
+            fail(asked.waiting, AckStatus.STORAGE_FAILED, f"storage {self.address} makes no sense")
+            raise
+        if isinstance(asked.waiting, Deferred):
+            asked.waiting.callback(answer)
+        elif isinstance(answer, storage.Failed):
+            fail(asked.waiting, answer.status, "")
+        else:
+            fail(asked.waiting, AckStatus.STORAGE_FAILED, "")
+
+    def _saved(self, results: bytes, waiting: list[Saving]) -> None:
+        at = 0
+        for place, (done, argument, queues) in enumerate(waiting):
+            try:
+                status, msgid, prevs, at = storage.unpack_saved(results, at, queues)
+            except BodyError:
+                fail(waiting[place:], AckStatus.STORAGE_FAILED, "")
+                raise
+            entries = ((0, 0),) * queues if status else [(msgid, prev) for prev in prevs]
+            try:
+                done(argument, status, entries)
+            except Exception:
+                # One message's trouble must not leave the others of the batch unanswered.
+                self.log.failure("a saved message could not be handled")
+
+
+def fail(waiting: list[Saving] | Deferred[Message], status: int, why: str) -> None:
+    """Tell those who wait that nothing came of it."""
+    if isinstance(waiting, Deferred):
+        waiting.errback(StorageError(status, why))
+    else:
+        for done, argument, queues in waiting:
+            done(argument, status, ((0, 0),) * queues)
+
+
+def page_of(answer: Message) -> Page:
+    """A PAGE as the gateway wants it; `StorageError` if the answer is something else."""
+    if not isinstance(answer, storage.Page):
+        raise StorageError(AckStatus.STORAGE_FAILED, f"{answer.label} where PAGE belongs")
+    try:
+        messages = list(storage.unpack_messages(answer.messages))
+    except BodyError as why:
+        raise StorageError(AckStatus.STORAGE_FAILED, str(why)) from None
+    return Page(answer.last, answer.newest, answer.more != 0, messages)

@@ -1,0 +1,91 @@
+"""All storage daemons as one: whose queue lies where.
+
+A queue belongs to the instance ``|id| mod n``, in the order of the configuration. A message for
+queues of one instance is stored there once; for queues of several, each of these has its copy.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import Entries, Page
+from gobelieve.names import AckStatus, User, shard
+from gobelieve.protocols.storage_link import Saving, StorageLink, page_of
+from gobelieve.wire import storage
+
+T = TypeVar("T")
+
+
+class StoragePool:
+    """`MessageSaver` and `MessageReader` on a list of links."""
+
+    def __init__(self, links: Sequence[StorageLink]) -> None:
+        self._links = links
+
+    def save(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        queues: Sequence[User],
+        done: Callable[[T, int, Entries], None],
+        argument: T,
+    ) -> None:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        places: dict[int, list[int]] = {}
+        count = len(self._links)
+        for place, (_, uid) in enumerate(queues):
+            places.setdefault(shard(uid, count), []).append(place)
+        together: Callable[[Any, int, Entries], None] = done
+        if len(places) > 1:
+            together = _Together(done, argument, len(queues), len(places)).saved
+        for index, mine in places.items():
+            ids = [number for place in mine for number in queues[place]]
+            item = storage.pack_save(device, cmd, storage.USERS, ids, body)
+            about = argument if len(places) == 1 else mine
+            self._links[index].save(item, Saving(together, about, len(mine)))
+
+    async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.Fetch(appid=user.appid, uid=user.uid, after=after, limit=limit)
+        return page_of(await self._link(user).ask(question))
+
+    async def fetch_latest(self, user: User, limit: int) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.FetchLatest(appid=user.appid, uid=user.uid, limit=limit)
+        return page_of(await self._link(user).ask(question))
+
+    async def count_new(self, user: User, after: int) -> int:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.CountNew(appid=user.appid, uid=user.uid, after=after)
+        answer = await self._link(user).ask(question)
+        if not isinstance(answer, storage.Counted):
+            raise StorageError(AckStatus.STORAGE_FAILED, f"{answer.label} where COUNTED belongs")
+        return answer.count
+
+    def _link(self, user: User) -> StorageLink:
+        return self._links[shard(user.uid, len(self._links))]
+
+
+class _Together:
+    """Waits for all instances that a message went to."""
+
+    __slots__ = ("_argument", "_done", "_entries", "_open", "_status")
+
+    def __init__(
+        self, done: Callable[[T, int, Entries], None], argument: T, queues: int, instances: int
+    ) -> None:
+        self._done: Callable[[Any, int, Entries], None] = done
+        self._argument = argument
+        self._entries = [(0, 0)] * queues
+        self._open = instances
+        self._status = 0
+
+    def saved(self, places: list[int], status: int, entries: Entries) -> None:
+        """One instance answered for the queues at these places."""
+        for place, entry in zip(places, entries, strict=True):
+            self._entries[place] = entry
+        self._status = self._status or status
+        self._open -= 1
+        if not self._open:
+            self._done(self._argument, self._status, self._entries)

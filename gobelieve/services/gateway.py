@@ -1,0 +1,136 @@
+"""The gateway's rules, put together. What they talk to is given: see ``im`` and ``embedded``."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from twisted.application.internet import TimerService
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from gobelieve.config import Address, ImConfig
+from gobelieve.gateway.delivery import Delivery
+from gobelieve.gateway.login import Login
+from gobelieve.gateway.peer import Peer
+from gobelieve.gateway.rules import gather
+from gobelieve.gateway.session import Rules, Session
+from gobelieve.gateway.sessions import Sessions
+from gobelieve.gateway.sync import Sync
+from gobelieve.gateway.sync_keys import KeptKeys
+from gobelieve.gateway.watch import Watch
+from gobelieve.interfaces import (
+    Connection,
+    DeviceNumbers,
+    MessageReader,
+    MessageSaver,
+    Routing,
+    SyncKeys,
+    Time,
+    Tokens,
+    Turn,
+    UnreadCounts,
+)
+from gobelieve.metrics import Tally
+from gobelieve.protocols.client_listener import ClientFactory, Reception
+from gobelieve.services.common import Coroutines, listening
+from gobelieve.services.ordered import OrderedService
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Where the gateway keeps what it knows of users."""
+
+    tokens: Tokens
+    devices: DeviceNumbers
+    sync_keys: SyncKeys
+    unread: UnreadCounts
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The parts that listeners and links need."""
+
+    reception: Reception
+    sessions: Sessions
+    delivery: Delivery
+    keys: KeptKeys
+    watch: Watch
+    tasks: Coroutines
+    tally: Tally
+
+
+def compose(
+    config: ImConfig,
+    time: Time,
+    backends: Backends,
+    saver: MessageSaver,
+    reader: MessageReader,
+    routing: Routing,
+    tally: Tally,
+) -> Gateway:
+    """Wire the rules to each other."""
+    tasks = Coroutines()
+    sessions = Sessions(routing)
+    delivery = Delivery(sessions, routing, tally, config.direct_push)
+    keys = KeptKeys(backends.sync_keys, time, tasks, tally, config.sync_key_interval)
+
+    def after_login() -> Rules:
+        return tables.after_login
+
+    tables = gather(
+        Login(
+            backends.tokens,
+            backends.devices,
+            backends.unread,
+            sessions,
+            tasks,
+            tally,
+            after_login,
+        ),
+        Peer(saver, delivery, routing, time, tally),
+        Sync(reader, keys, tasks, tally, config.sync_self),
+    )
+    watch = Watch(
+        tally,
+        idle=round(config.idle_timeout),
+        login=round(config.auth_timeout),
+        write=round(config.write_timeout),
+    )
+
+    def new_session(connection: Connection, tick: int) -> Session:
+        return Session(connection, tables.before_login, tally, tick)
+
+    reception = Reception(new_session, sessions, watch)
+    return Gateway(reception, sessions, delivery, keys, watch, tasks, tally)
+
+
+class Farewell(Service):
+    """When the daemon stops: sessions are closed, and what they left behind is written."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        self._gateway.watch.close_all()
+        return Deferred.fromCoroutine(self._gateway.keys.flush())
+
+
+def add_listeners(
+    parent: OrderedService, gateway: Gateway, config: ImConfig, reactor: IReactorTime, turn: Turn
+) -> None:
+    """Add the services through which clients come; they end before what they need."""
+    watch = TimerService(1, gateway.watch.sweep)
+    watch.clock = reactor
+    parent.add("watch", watch)
+    parent.add("sessions", Farewell(gateway))
+    factory = ClientFactory(turn, gateway.reception)
+    parent.add("tcp", listening(Address(config.host, config.port), factory))
+
+
+def summary(gateway: Gateway) -> Iterable[tuple[str, int]]:
+    """The figures of the status page, by upstream's names."""
+    yield "connection_count", len(gateway.watch)
+    yield "client_count", gateway.sessions.count
+    yield "clientset_count", len(gateway.sessions)
+    yield "in_message_count", gateway.tally["messages"]

@@ -1,0 +1,80 @@
+"""``twistd gobelieve-im``: the gateway, with Redis, storage and routers in other processes."""
+
+from random import random
+from typing import Any
+
+from twisted.application.internet import ClientService, backoffPolicy
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory
+
+from gobelieve.backends.redis import (
+    RedisDeviceNumbers,
+    RedisService,
+    RedisSyncKeys,
+    RedisTokens,
+    RedisUnreadCounts,
+)
+from gobelieve.config import ImConfig, parse_address
+from gobelieve.metrics import Tally
+from gobelieve.protocols.route_link import RoutePool
+from gobelieve.protocols.storage_link import StorageLink
+from gobelieve.protocols.storage_pool import StoragePool
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.services.common import DaemonOptions
+from gobelieve.services.gateway import Backends, add_listeners, compose
+from gobelieve.services.ordered import OrderedService
+
+
+class Options(DaemonOptions):
+    """The gateway's command line."""
+
+    kind = ImConfig
+
+
+def makeService(options: Options, reactor: Any = None) -> OrderedService:
+    """The gateway's services."""
+    if reactor is None:
+        from twisted.internet import reactor
+    config: ImConfig = options.config
+    service = OrderedService()
+    turn = ReactorTurn(reactor)
+    tally = Tally()
+
+    redis = RedisService(config.redis, reactor)
+    service.add("redis", redis)
+
+    storage = OrderedService()
+    service.add("storage", storage)
+    storage_links = [
+        StorageLink(address, turn, reactor, config.storage_timeout)
+        for address in config.storage_rpc_addrs
+    ]
+    for link in storage_links:
+        storage.add(link.address, connecting(reactor, link.address, link))
+
+    routing = RoutePool(config.route_addrs, turn, reactor, tally)
+    backends = Backends(
+        RedisTokens(redis),
+        RedisDeviceNumbers(redis),
+        RedisSyncKeys(redis),
+        RedisUnreadCounts(redis),
+    )
+    pool = StoragePool(storage_links)
+    gateway = compose(config, reactor, backends, pool, pool, routing, tally)
+
+    route = OrderedService()
+    service.add("route", route)
+    routing.attach(gateway.sessions.everyone, gateway.delivery.published)
+    for route_link in routing.links:
+        route.add(route_link.address, connecting(reactor, route_link.address, route_link))
+
+    add_listeners(service, gateway, config, reactor, turn)
+    return service
+
+
+def connecting(reactor: Any, address: str, link: Factory) -> ClientService:
+    """Keeps a link connected: tries again after 0.1 s, then longer, up to 3 s, with jitter."""
+    host, port = parse_address(address)
+    endpoint = HostnameEndpoint(reactor, host or "127.0.0.1", port, timeout=3)
+    retry = backoffPolicy(initialDelay=0.1, maxDelay=3.0, factor=1.5, jitter=lambda: 0.1 * random())
+    return ClientService(endpoint, link, retryPolicy=retry, clock=reactor)
