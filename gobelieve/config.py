@@ -102,6 +102,9 @@ class ImrConfig:
     push_disabled: bool = False
     is_push_system: bool = True
     push_backlog: int = 100_000
+    """How many pushes may wait for Redis."""
+    link_backlog: int = 64 << 20
+    """How many bytes may wait for a gateway that does not read."""
     redis: RedisConfig = RedisConfig()
     log: LogConfig = LogConfig()
 
@@ -148,7 +151,7 @@ class Address(NamedTuple):
 def parse_address(text: str, key: str = "address") -> Address:
     """``host:port``, ``:port`` or ``[v6]:port``; `ConfigError` if it is none of these."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigError(f"{key}: {text!r} is not host:port")
     return Address(host.strip("[]"), int(port))
 
@@ -171,14 +174,24 @@ def load(kind: type[C], path: str | None, overrides: Iterable[str] = ()) -> C:
         key, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"--set {override}: key=value is wanted")
-        branch: dict[str, Any] = {}
-        leaf = branch
-        *parents, name = key.split(".")
-        for parent in parents:
-            leaf = leaf.setdefault(parent, {})
-        leaf[name] = _toml_value(value)
-        config = _build(kind, branch, f"--set {key}", "", config)
+        config = _override(kind, config, key, value)
     return config
+
+
+def _override(kind: type[C], config: C, key: str, text: str) -> C:
+    def build(value: Any) -> C:
+        for name in reversed(key.split(".")):
+            value = {name: value}
+        return _build(kind, value, f"--set {key}", "", config)
+
+    try:
+        return build(_toml_value(text))
+    except ConfigError as why:
+        # A password of digits is a number to TOML, and yet meant as it stands.
+        try:
+            return build(text)
+        except ConfigError:
+            raise why from None
 
 
 def _toml_value(text: str) -> Any:
@@ -200,7 +213,7 @@ def _build(kind: type[C], tree: Mapping[str, Any], source: str, prefix: str, bas
             raise ConfigError(f"{source}: there is no key {name}{hint}")
         if dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, dict):
-                raise ConfigError(f"{source}: {name} is a table, not {value!r}")
+                raise ConfigError(f"{source}: {name} is a table, not {type(value).__name__}")
             table: Any = hints[key]
             values[key] = _build(table, value, source, name + ".", getattr(base, key))
         else:

@@ -3,7 +3,7 @@
 A field's annotation is its Python type for the type checker and its layout for the codec: `I64`
 is an ``int`` that travels as a signed 64-bit integer. Neighbouring integers become one
 `struct.Struct` for each version of the protocol; what has no fixed length (`Rest`, `Short`,
-`Block`, `Many`) is read by itself.
+`Inner16`, `Many`) is read by itself.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,0 +1,292 @@
+"""Configuration: what is accepted, what is refused, and that the samples tell the truth."""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.config import (
+    Address,
+    EmbeddedConfig,
+    ImConfig,
+    ImrConfig,
+    ImsConfig,
+    RedisConfig,
+    ignored,
+    load,
+    parse_address,
+    secret,
+    unavailable,
+    without_effect,
+)
+from gobelieve.errors import ConfigError
+
+ETC = Path(__file__).parents[1] / "etc"
+KINDS: dict[str, Any] = {
+    "im.toml": ImConfig,
+    "imr.toml": ImrConfig,
+    "ims.toml": ImsConfig,
+    "gobelieve.toml": EmbeddedConfig,
+}
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A table."""
+
+    address: str = "here"
+    password: str = secret()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One of everything."""
+
+    port: int = 1
+    rate: float = 1.5
+    on: bool = False
+    name: str = "n"
+    peers: tuple[str, ...] = ("a",)
+    source: str = secret()
+    old: int = ignored(0, "it is old")
+    coming: str = unavailable("")
+    redis: Inner = Inner()
+
+
+class LoadTests(SynchronousTestCase):
+    """From a file and from the command line."""
+
+    def file(self, text: str) -> str:
+        """A file with this text."""
+        path = self.mktemp()
+        Path(path).write_text(text, "utf-8")
+        return path
+
+    def refused(self, text: str) -> str:
+        """What is said of a file that is refused; it begins with the file's name."""
+        path = self.file(text)
+        with self.assertRaises(ConfigError) as caught:
+            load(Sample, path)
+        text = str(caught.exception)
+        self.assertTrue(text.startswith(f"{path}: "), text)
+        return text.removeprefix(f"{path}: ")
+
+    def test_nothing_said(self) -> None:
+        """All defaults."""
+        self.assertEqual(load(Sample, None), Sample())
+        self.assertEqual(load(Sample, self.file("")), Sample())
+
+    def test_every_type(self) -> None:
+        """A whole number will do for a float; a list becomes a tuple."""
+        config = load(
+            Sample,
+            self.file(
+                'port = 2\nrate = 3\non = true\nname = "x"\npeers = ["b", "c"]\n'
+                '[redis]\naddress = "there"\n'
+            ),
+        )
+        wanted = Sample(2, 3.0, True, "x", ("b", "c"), redis=Inner("there"))
+        self.assertEqual(config, wanted)
+        self.assertIs(type(config.rate), float)
+
+    def test_an_unknown_key(self) -> None:
+        """Is named, with the key that was perhaps meant."""
+        self.assertEqual(self.refused("prot = 1"), "there is no key prot; is port meant?")
+        self.assertEqual(
+            self.refused("[redis]\nadress = 'x'"),
+            "there is no key redis.adress; is redis.address meant?",
+        )
+        self.assertEqual(self.refused("zzzzz = 1"), "there is no key zzzzz")
+
+    def test_wrong_types(self) -> None:
+        """Are named with the key; true is no number."""
+        self.assertEqual(self.refused("port = '1'"), "port wants int, not str")
+        self.assertEqual(self.refused("port = true"), "port wants int, not bool")
+        self.assertEqual(self.refused("port = 1.0"), "port wants int, not float")
+        self.assertEqual(self.refused("rate = true"), "rate wants float, not bool")
+        self.assertEqual(self.refused("on = 1"), "on wants bool, not int")
+        self.assertEqual(self.refused("peers = 'a'"), "peers wants a list, not str")
+        self.assertEqual(self.refused("peers = [1]"), "peers wants str, not int")
+        self.assertIn("redis is a table", self.refused("redis = 'x'"))
+
+    def test_not_a_configuration_at_all(self) -> None:
+        """Bad TOML, bad UTF-8, no such file, a folder: always a `ConfigError`."""
+        self.refused("port = = 1")
+        path = Path(self.mktemp())
+        path.write_bytes(b"name = '\xff'")
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        for bad in (path, folder, folder / "none"):
+            with self.assertRaises(ConfigError, msg=str(bad)) as caught:
+                load(Sample, str(bad))
+            self.assertIn(str(bad), str(caught.exception))
+
+    def test_overrides(self) -> None:
+        """Come after the file, in order; what is no TOML is a string."""
+        path = self.file("port = 2\n[redis]\naddress = 'there'\npassword = 'p'")
+        config = load(
+            Sample,
+            path,
+            ["port=3", "port=4", "redis.address=host:6379", "peers=['x:1', 'y:2']", "name=a = b"],
+        )
+        self.assertEqual((config.port, config.name), (4, "a = b"))
+        self.assertEqual(config.redis, Inner("host:6379", "p"), "the table's other keys stay")
+        self.assertEqual(config.peers, ("x:1", "y:2"))
+
+    def test_an_override_that_looks_like_another_type(self) -> None:
+        """A password of digits needs no quotes within quotes."""
+        config = load(Sample, None, ["redis.password=123456", "name=true", "source=2020-01-01"])
+        self.assertEqual(
+            (config.redis.password, config.name, config.source), ("123456", "true", "2020-01-01")
+        )
+
+    def test_bad_overrides(self) -> None:
+        """Name the override."""
+        for override, why in [
+            ("port", "--set port: key=value is wanted"),
+            ("port=x", "--set port: port wants int, not str"),
+            ("prot=1", "--set prot: there is no key prot; is port meant?"),
+            ("redis=1", "--set redis: redis is a table"),
+            ("name.x=1", "--set name.x: name wants str, not dict"),
+            ("=1", "--set : there is no key "),
+        ]:
+            with self.assertRaises(ConfigError, msg=override) as caught:
+                load(Sample, None, [override])
+            self.assertIn(why, str(caught.exception))
+
+    def test_keys_of_things_to_come(self) -> None:
+        """Their default is well, another value is refused and not passed over."""
+        self.assertEqual(load(Sample, self.file("coming = ''")), Sample())
+        self.assertEqual(self.refused("coming = 'x'"), "coming is not available in this version")
+
+    def test_keys_without_effect(self) -> None:
+        """Are accepted, and told of."""
+        config = load(Sample, self.file("old = 7"))
+        self.assertEqual(list(without_effect(config)), ["old has no effect: it is old"])
+        self.assertEqual(list(without_effect(Sample())), [])
+        nested = load(ImConfig, None, ["log.level=debug"])
+        self.assertEqual(len(list(without_effect(nested))), 1)
+        self.assertIn("log.level has no effect", next(without_effect(nested)))
+
+    def test_secrets_are_not_shown(self) -> None:
+        """Neither when a configuration is printed nor when it is refused."""
+        config = load(
+            ImConfig,
+            None,
+            ["redis.password=hush", "mysqldb_datasource=im:hush@tcp(h:3306)/im"],
+        )
+        self.assertNotIn("hush", repr(config))
+        self.assertEqual(config.redis.password, "hush")
+        for refused in ("[redis]\npassword = ['hush']", "redis = 'hush'", "[redis]\nhush"):
+            self.assertNotIn("hush", self.refused(refused))
+
+
+class AddressTests(SynchronousTestCase):
+    """host:port."""
+
+    def test_forms(self) -> None:
+        """An empty host is every interface."""
+        self.assertEqual(parse_address("127.0.0.1:80"), Address("127.0.0.1", 80))
+        self.assertEqual(parse_address(":13891"), Address("", 13891))
+        self.assertEqual(parse_address("[::1]:0"), Address("::1", 0))
+
+    def test_what_is_none(self) -> None:
+        """Names the key."""
+        for bad in ("", "host", "host:", "host:http", "host:65536", "host:-1", "host:²", "h:٣"):
+            with self.assertRaises(ConfigError, msg=bad) as caught:
+                parse_address(bad, "listen")
+            self.assertIn("listen", str(caught.exception))
+
+
+def keys(kind: Any, prefix: str = "") -> Iterator[str]:
+    """The keys that a sample must name: all but those of no effect or not available."""
+    for f in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(f.type):
+            yield from keys(f.type, f"{prefix}{f.name}.")
+        elif not {"ignored", "unavailable"} & set(f.metadata):
+            yield prefix + f.name
+
+
+def named(path: Path) -> set[str]:
+    """The keys that a sample names, those in comments of the form ``#key = value`` included."""
+    found: set[str] = set()
+    table = ""
+    for line in path.read_text().splitlines():
+        text = line.strip().removeprefix("#").strip()
+        try:
+            read = tomllib.loads(text)
+        except tomllib.TOMLDecodeError:
+            continue  # prose, or a value of several lines
+        if text.startswith("["):
+            table = text.strip("[]") + "."
+        else:
+            found |= {table + key for key in read}
+    return found
+
+
+class SampleTests(SynchronousTestCase):
+    """The files in etc/."""
+
+    def samples(self) -> Iterator[tuple[Path, Any]]:
+        """Those that are there, with what they configure."""
+        for path in sorted(ETC.glob("*.toml")):
+            self.assertIn(path.name, KINDS)
+            yield path, KINDS[path.name]
+
+    def test_load(self) -> None:
+        """As they are, and the values they show are the defaults."""
+        for path, kind in self.samples():
+            self.assertIsInstance(load(kind, str(path)), kind)
+
+    def test_name_every_key(self) -> None:
+        """And none that does not exist."""
+        for path, kind in self.samples():
+            wanted, found = set(keys(kind)), named(path)
+            self.assertEqual(wanted - found, set(), f"{path.name} does not name these")
+            every = set(all_keys(kind))
+            self.assertEqual(found - every, set(), f"{path.name} names what does not exist")
+
+    def test_are_toml_with_values(self) -> None:
+        """An empty sample would pass all else."""
+        for path, _ in self.samples():
+            self.assertTrue(tomllib.loads(path.read_text()), path.name)
+
+
+def all_keys(kind: Any, prefix: str = "") -> Iterator[str]:
+    """Every key, of no effect or not."""
+    for f in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(f.type):
+            yield from all_keys(f.type, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name
+
+
+class DefaultTests(SynchronousTestCase):
+    """The defaults themselves."""
+
+    def test_addresses(self) -> None:
+        """Can be parsed."""
+        for text in (
+            RedisConfig().address,
+            *ImConfig().storage_rpc_addrs,
+            *ImConfig().route_addrs,
+            ImrConfig().listen,
+            ImsConfig().rpc_listen,
+        ):
+            self.assertTrue(parse_address(text).port)
+
+    def test_all_in_one_is_on_loopback(self) -> None:
+        """Nothing of the first minute listens to the world."""
+        config = EmbeddedConfig()
+        hosts = [
+            config.im.host,
+            parse_address(config.im.ws_address).host,
+            parse_address(config.im.http_listen_address).host,
+            parse_address(config.imr.listen).host,
+            parse_address(config.ims.rpc_listen).host,
+        ]
+        self.assertEqual(set(hosts), {"127.0.0.1"})

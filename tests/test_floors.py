@@ -1,0 +1,162 @@
+"""The floors of the house: what a module may import.
+
+Read from the source, so that an import inside a function counts as well.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[1]
+FLOORS = {
+    "errors": 0,
+    "names": 0,
+    "config": 0,
+    "metrics": 0,
+    "wire": 1,
+    "interfaces": 2,
+    "storage": 3,
+    "routing": 3,
+    "gateway": 3,
+    "protocols": 4,
+    "backends": 4,
+    "services": 5,
+    "cli": 5,
+    "client": 5,
+}
+GROUND = {"errors", "names", "config", "metrics"}
+"""Modules of the lowest floor share one folder, and so may know each other."""
+EVERYTHING = {"bench"}
+"""Measures all floors, and so may import them."""
+TWISTED = {"twisted", "zope", "autobahn", "txredisapi", "treq", "pymysql", "hyperlink"}
+
+
+class Import(NamedTuple):
+    """That a module imports something."""
+
+    path: Path
+    line: int
+    name: str
+    """Dotted, as written; with the name taken from a package."""
+    module_level: bool
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} imports {self.name}"
+
+
+def imports_in(source: str, path: Path) -> Iterator[Import]:
+    """All of them, also those in functions and in ``if TYPE_CHECKING``."""
+    tree = ast.parse(source)
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(path, node.lineno, alias.name, id(node) not in inside)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            for alias in node.names:
+                yield Import(path, node.lineno, f"{base}.{alias.name}", id(node) not in inside)
+
+
+def part_of(path: Path) -> str:
+    """The package or module directly under gobelieve that the file belongs to."""
+    return path.relative_to("gobelieve").with_suffix("").parts[0]
+
+
+def offences(found: Import) -> Iterator[str]:
+    """What is wrong with an import."""
+    part = part_of(found.path)
+    if found.name.startswith("."):
+        yield f"{found}: relative"
+    if part in EVERYTHING or part == "__init__":
+        return
+    top, *rest = found.name.split(".")
+    if top == "tests":
+        yield f"{found}: a test"
+    if top == "gobelieve" and rest and rest[0] != "__version__":
+        other = rest[0]
+        same_folder = other == part or {other, part} <= GROUND
+        if other not in FLOORS:
+            yield f"{found}: on no floor"
+        elif FLOORS[other] > FLOORS[part]:
+            yield f"{found}: a higher floor"
+        elif FLOORS[other] == FLOORS[part] and not same_folder:
+            yield f"{found}: sideways"
+    if top in TWISTED and FLOORS[part] < 4:
+        yield f"{found}: below floor 4"
+    if found.name.startswith("twisted.internet.reactor") and found.module_level:
+        yield f"{found}: a reactor for everybody"
+    if top == "txredisapi" and (part != "backends" or found.module_level):
+        yield f"{found}: it imports the reactor; only within a function of backends"
+
+
+class FloorTests(SynchronousTestCase):
+    """The rule, and that the test can fail."""
+
+    def test_every_part_is_on_a_floor(self) -> None:
+        """Whoever adds a package says where it stands."""
+        parts = {part_of(path) for path in modules()}
+        self.assertEqual(parts - set(FLOORS) - EVERYTHING - {"__init__"}, set())
+
+    def test_imports(self) -> None:
+        """No module knows what is above or beside it."""
+        bad = [
+            offence
+            for path in modules()
+            for found in imports_in((ROOT / path).read_text("utf-8"), path)
+            for offence in offences(found)
+        ]
+        self.assertEqual(bad, [], "\n".join(["", *bad]))
+
+    def test_offences_are_seen(self) -> None:
+        """Each kind of them, in each way of writing an import."""
+        for path, source in [
+            ("gateway/a.py", "from gobelieve.routing import table"),
+            ("gateway/a.py", "from gobelieve import routing"),
+            ("gateway/a.py", "import gobelieve.protocols.turn"),
+            ("protocols/a.py", "def f():\n    from gobelieve.backends import sql"),
+            ("services/a.py", "from gobelieve.client import Client"),
+            ("storage/a.py", "class A:\n    def f(self):\n        import zope.interface"),
+            ("wire/a.py", "from gobelieve import interfaces"),
+            ("errors.py", "from gobelieve import wire"),
+            ("services/a.py", "from twisted.internet import reactor"),
+            ("services/a.py", "import twisted.internet.reactor"),
+            ("backends/a.py", "import txredisapi"),
+            ("services/a.py", "def f():\n    import txredisapi"),
+            ("wire/a.py", "from .frames import Frame"),
+            ("wire/a.py", "from tests.fakes import x"),
+            ("gateway/a.py", "from gobelieve.bench import load"),
+        ]:
+            seen = [
+                offence
+                for found in imports_in(source, Path("gobelieve") / path)
+                for offence in offences(found)
+            ]
+            self.assertEqual(len(seen), 1, f"{path}: {source}: {seen}")
+
+    def test_good_imports_pass(self) -> None:
+        """The rule forbids no more than it should."""
+        for path, source in [
+            ("gateway/a.py", "from gobelieve.wire import client\nfrom gobelieve import errors"),
+            ("services/a.py", "from gobelieve.gateway import session\nimport twisted"),
+            ("services/a.py", "def f():\n    from twisted.internet import reactor"),
+            ("backends/a.py", "def f():\n    import txredisapi"),
+            ("config.py", "from gobelieve.errors import ConfigError"),
+            ("cli/a.py", "from gobelieve import __version__"),
+            ("bench/a.py", "from gobelieve.client import Client"),
+        ]:
+            for found in imports_in(source, Path("gobelieve") / path):
+                self.assertEqual(list(offences(found)), [])
+
+
+def modules() -> list[Path]:
+    """Every module of ours, relative to the root of the repository."""
+    return sorted(path.relative_to(ROOT) for path in (ROOT / "gobelieve").rglob("*.py"))

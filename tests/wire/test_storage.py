@@ -1,0 +1,137 @@
+"""The rows inside the messages of storage."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import BodyError
+from gobelieve.wire.storage import (
+    SUPER_GROUPS,
+    USERS,
+    SaveItem,
+    StoredMessage,
+    pack_messages,
+    pack_save,
+    pack_saved,
+    unpack_messages,
+    unpack_saved,
+    unpack_saves,
+)
+
+ID = st.integers(-(1 << 63), (1 << 63) - 1)
+ITEMS = st.lists(
+    st.builds(
+        SaveItem,
+        device=ID,
+        cmd=st.integers(0, 255),
+        kind=st.sampled_from([USERS, SUPER_GROUPS]),
+        queues=st.lists(st.tuples(ID, ID), max_size=4).map(lambda q: tuple(sum(q, ()))),
+        body=st.binary(max_size=40),
+    ),
+    max_size=5,
+)
+STORED = st.lists(
+    st.builds(
+        StoredMessage,
+        msgid=ID,
+        device=ID,
+        cmd=st.integers(0, 255),
+        body=st.binary(max_size=40),
+    ),
+    max_size=5,
+)
+
+
+class SaveTests(SynchronousTestCase):
+    """What SAVE carries."""
+
+    def test_bytes(self) -> None:
+        """The layout that the module's head describes."""
+        self.assertEqual(
+            pack_save(3, 4, USERS, (7, 2, 7, 1), b"hi").hex(" ", 8),
+            bytes.fromhex(
+                "0000000000000003 04 00 00000002 00000002"
+                "0000000000000007 0000000000000002 0000000000000007 0000000000000001 6869"
+            ).hex(" ", 8),
+        )
+        self.assertEqual(
+            pack_save(0, 8, SUPER_GROUPS, (7, 3111), b""),
+            bytes.fromhex(
+                "0000000000000000 08 01 00000001 00000000 0000000000000007 0000000000000c27"
+            ),
+        )
+
+    @settings(max_examples=100, deadline=None)
+    @given(ITEMS)
+    def test_both_ways(self, items: list[SaveItem]) -> None:
+        """The common case of two queues packs as any other."""
+        row = b"".join(pack_save(*item) for item in items)
+        self.assertEqual(unpack_saves(row), items)
+
+    def test_cut_short(self) -> None:
+        """At any byte but a border: `BodyError`."""
+        first, second = (
+            pack_save(1, 4, USERS, (7, 2), b"hi"),
+            pack_save(1, 4, 0, (7, 2, 7, 1), b"h"),
+        )
+        row = first + second
+        for length in range(len(row)):
+            if length not in (0, len(first)):
+                with self.assertRaises(BodyError, msg=str(length)):
+                    unpack_saves(row[:length])
+
+    def test_counts_that_cannot_be(self) -> None:
+        """A count of four billion queues allocates nothing."""
+        with self.assertRaises(BodyError):
+            unpack_saves(bytes.fromhex("0000000000000003 04 00 ffffffff ffffffff"))
+
+
+class SavedTests(SynchronousTestCase):
+    """What SAVED carries."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(st.tuples(st.sampled_from([0, 101, 255]), ID, st.lists(ID, max_size=4))))
+    def test_both_ways(self, results: list[tuple[int, int, list[int]]]) -> None:
+        """A status other than 0 is followed by nothing."""
+        row = b"".join(pack_saved(*result) for result in results)
+        at = 0
+        for status, msgid, prevs in results:
+            *read, at = unpack_saved(row, at, len(prevs))
+            wanted = [status, 0, ()] if status else [0, msgid, tuple(prevs)]
+            self.assertEqual(read, wanted)
+        self.assertEqual(at, len(row))
+
+    def test_cut_short(self) -> None:
+        """At any byte: `BodyError`."""
+        for prevs in ((), (1,), (1, 2), (1, 2, 3)):
+            row = pack_saved(0, 4242, prevs)
+            for length in range(len(row)):
+                with self.assertRaises(BodyError, msg=f"{prevs} {length}"):
+                    unpack_saved(row[:length], 0, len(prevs))
+
+
+class PageTests(SynchronousTestCase):
+    """What PAGE carries."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(STORED)
+    def test_both_ways(self, messages: list[StoredMessage]) -> None:
+        """In order."""
+        self.assertEqual(list(unpack_messages(pack_messages(messages))), messages)
+
+    def test_bytes(self) -> None:
+        """The layout that the module's head describes."""
+        self.assertEqual(
+            pack_messages([StoredMessage(4242, 3, 4, b"hi")]),
+            bytes.fromhex("0000000000001092 0000000000000003 04 00000002 6869"),
+        )
+
+    def test_cut_short(self) -> None:
+        """At any byte but a border: the messages before, then `BodyError`."""
+        one = pack_messages([StoredMessage(1, 2, 4, b"hi")])
+        row = one + one
+        for length in range(1, len(row)):
+            if length != len(one):
+                reading = unpack_messages(row[:length])
+                with self.assertRaises(BodyError):
+                    list(reading)
