@@ -234,20 +234,21 @@ def peek(body: bytes, version: int) -> Peek:
     raise BodyError("a publication that does not hold one whole frame")
 
 
-def peek_push(body: bytes) -> tuple[int, Sequence[int], int]:
-    """Of a PUSH: appid, receivers, and where the inner frame begins; `BodyError` as `peek`.
+def peek_push(body: bytes, version: int) -> tuple[int, Sequence[int], int, int]:
+    """Of a PUSH: appid, receivers, and where the inner frame begins and ends.
 
-    The frame itself is not looked at: most pushes are for somebody who is online.
+    `BodyError` if it cannot be one. The inner frame is not looked at: most are not needed.
     """
     size = len(body)
-    if size >= 12:
+    if size >= _PUSH.size:
         appid, count = _PUSH.unpack_from(body)
-        start = 12 + 8 * count
-        if start <= size:
-            *receivers, length = unpack_from(f">{count}qh", body, 10)
+        start = _PUSH.size + 8 * count + (4 if version >= 1 else 2)
+        if start + HEADER_SIZE <= size:
+            form = f">{count}qI" if version >= 1 else f">{count}qh"
+            *receivers, length = unpack_from(form, body, _PUSH.size)
             if HEADER_SIZE <= length <= size - start:
-                return appid, receivers, start
-    raise BodyError("a push that does not hold one whole frame")
+                return appid, receivers, start, start + length
+    raise BodyError("a push that does not hold a frame")
 
 
 def _is_seed(body: bytes) -> bool:

@@ -1,0 +1,201 @@
+"""The router's rules: what is done with each thing that a gateway says.
+
+It knows links only as something that takes a command and a body (`Link`), so that a gateway on a
+socket and one in the same process are alike. It looks at the head of a publication and at the
+header of the inner frame; the rest is opaque and passed on as it came. A body that makes no sense
+is a `BodyError`, which concerns the link that sent it and no other.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from gobelieve.errors import BodyError, FrameError
+from gobelieve.interfaces import Log
+from gobelieve.metrics import Tally
+from gobelieve.routing.older import for_version_0
+from gobelieve.routing.payloads import Item, inner_frame, push_items
+from gobelieve.routing.table import Table
+from gobelieve.wire import client, route
+from gobelieve.wire.frames import PUSH
+from gobelieve.wire.route import Peek, Publication, peek, peek_push
+
+
+class Link(Protocol):
+    """A gateway, as the router sees it. Compared by identity."""
+
+    version: int
+    """The highest version of an outer frame that came from it: 0 or 1."""
+
+    def forward(self, cmd: int, body: bytes, version: int) -> None:
+        """Send a publication. Returns at once, whatever the gateway does."""
+
+    def __hash__(self) -> int: ...
+
+
+class Pushes(Protocol):
+    """Takes what is to be pushed."""
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Append to the push lists, some time."""
+
+
+Rule = Callable[["Router", Link, bytes, int], None]
+
+RULES: dict[int, Rule] = {}
+"""By command: what the router does with (link, body, version)."""
+
+
+def rule(cmd: int) -> Callable[[Rule], Rule]:
+    """Declare the rule for a command."""
+
+    def declare(apply: Rule) -> Rule:
+        if cmd in RULES:
+            raise TypeError(f"there is a rule for {cmd} already")
+        RULES[cmd] = apply
+        return apply
+
+    return declare
+
+
+STORED = frozenset(
+    cls.number
+    for cls in (client.IM, client.GroupIM, client.System, client.Customer, client.CustomerSupport)
+)
+"""What the seed published for the push decision alone: a device gets it by SYNC. With the flag PUSH
+it is a delivery. Number 64 is not here: without the flag it is VOIP_CONTROL, which is live, since
+the gateways that have CUSTOMER_V2 set the flag and ask for pushes by PUSH."""
+
+
+class Router:
+    """The rules over one table. Without `pushes` nobody gets a push."""
+
+    def __init__(
+        self, pushes: Pushes | None, *, tally: Tally, log: Log, push_system: bool = True
+    ) -> None:
+        self.table: Table[Link] = Table()
+        self._pushes = pushes
+        self._push_system = push_system
+        self._tally = tally
+        self._log = log
+
+    def opened(self, link: Link) -> None:
+        """A gateway came."""
+        self.table.open(link)
+
+    def closed(self, link: Link) -> None:
+        """A gateway is gone, and whom it held with it."""
+        self.table.close(link)
+
+    def received(self, link: Link, cmd: int, body: bytes, version: int) -> None:
+        """A gateway said something; `WireError` if it makes no sense."""
+        if version:
+            link.version = version = 1
+        apply = RULES.get(cmd)
+        if apply is not None:
+            apply(self, link, body, version)
+        elif body:
+            raise FrameError(f"command {cmd} is not allowed here")
+        else:
+            # As upstream's router: a PING, or whatever it is, is harmless and not answered.
+            self._tally.add("unknown_commands")
+
+    # --- who is where
+
+    @rule(route.SUBSCRIBE)
+    def _subscribe(self, link: Link, body: bytes, version: int) -> None:
+        said = route.Subscribe.decode(body, version)
+        self.table.subscribe(link, (said.appid, said.uid), said.online != 0)
+
+    @rule(route.UNSUBSCRIBE)
+    def _unsubscribe(self, link: Link, body: bytes, version: int) -> None:
+        said = route.Unsubscribe.decode(body, version)
+        self.table.unsubscribe(link, (said.appid, said.uid))
+
+    @rule(route.SUBSCRIBE_ROOM)
+    def _subscribe_room(self, link: Link, body: bytes, version: int) -> None:
+        said = route.SubscribeRoom.decode(body, version)
+        self.table.subscribe_room(link, (said.appid, said.room_id))
+
+    @rule(route.UNSUBSCRIBE_ROOM)
+    def _unsubscribe_room(self, link: Link, body: bytes, version: int) -> None:
+        said = route.UnsubscribeRoom.decode(body, version)
+        self.table.unsubscribe_room(link, (said.appid, said.room_id))
+
+    # --- publications
+
+    @rule(route.PUBLISH)
+    def _publish(self, link: Link, body: bytes, version: int) -> None:
+        head = peek(body, version)
+        if head.cmd in STORED and not head.flag & PUSH:
+            self._decide(head, body, version)
+        else:
+            holders = self.table.holders((head.appid, head.receiver))
+            self._forward(holders, link, route.PUBLISH, body, version)
+
+    @rule(route.PUBLISH_GROUP)
+    def _publish_group(self, link: Link, body: bytes, version: int) -> None:
+        head = peek(body, version)
+        if head.cmd in STORED and not head.flag & PUSH:
+            # Whom to push needs the members of the group, which nobody here knows.
+            self._count("group_pushes_undecided", f"no push for group {head.receiver}")
+        else:
+            self._forward(self.table.links, link, route.PUBLISH_GROUP, body, version)
+
+    @rule(route.PUBLISH_ROOM)
+    def _publish_room(self, link: Link, body: bytes, version: int) -> None:
+        head = peek(body, version)
+        holders = self.table.holders_of_room((head.appid, head.receiver))
+        self._forward(holders, link, route.PUBLISH_ROOM, body, version)
+
+    def _forward(
+        self, links: Sequence[Link], source: Link, cmd: int, body: bytes, version: int
+    ) -> None:
+        older: list[bytes] | None = None
+        for link in links:
+            if link is source:
+                continue
+            if link.version:
+                link.forward(cmd, body, version)
+                continue
+            if older is None:
+                older = self._older(cmd, body, version)
+            for converted in older:
+                link.forward(cmd, converted, 0)
+
+    def _older(self, cmd: int, body: bytes, version: int) -> list[bytes]:
+        try:
+            return for_version_0(cmd, body, version)
+        except BodyError as why:
+            # Neither end did wrong, so nobody is cut off.
+            self._count("publications_too_long", str(why))
+            return []
+
+    # --- pushes
+
+    @rule(route.PUSH)
+    def _push(self, link: Link, body: bytes, version: int) -> None:
+        appid, receivers, start, end = peek_push(body, version)
+        offline = self.table.offline(appid, receivers)
+        if offline:
+            self.push(appid, offline, body[start:end])
+
+    def _decide(self, head: Peek, body: bytes, version: int) -> None:
+        if not self.table.is_online((head.appid, head.receiver)):
+            self.push(head.appid, [head.receiver], Publication.read(body, version).inner)
+
+    def push(self, appid: int, receivers: Sequence[int], inner: bytes) -> None:
+        """Push the inner frame to these users, who are online nowhere."""
+        frame = inner_frame(inner)
+        if self._pushes is None or (frame.cmd == client.System.number and not self._push_system):
+            return
+        items = push_items(appid, receivers, frame)
+        if items:
+            self._pushes.add(items)
+        else:
+            self._tally.add("pushes_of_no_kind")
+
+    def _count(self, name: str, why: str) -> None:
+        # Said the first time, so that a log that is read shows it and a busy one is not flooded.
+        if not self._tally[name]:
+            self._log.debug("{name}: {why}", name=name, why=why)
+        self._tally.add(name)

@@ -1,0 +1,134 @@
+"""Who is where: which links hold which users and rooms.
+
+It knows links only as keys, and nothing of what is sent over them. An id is (appid, uid) of a
+user or (appid, number) of a room.
+"""
+
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
+
+L = TypeVar("L", bound=Hashable)
+Id = tuple[int, int]
+
+
+class _Index(Generic[L]):
+    """Which links hold which ids, both ways.
+
+    The holders of an id are a tuple, so that who walks along them is not disturbed by a link that
+    goes meanwhile. Nearly every user is at one gateway: all ids that one link alone holds share
+    one tuple, which makes an id cost a place in a dict and one in a set.
+    """
+
+    __slots__ = ("_alone", "_held", "holders")
+
+    def __init__(self) -> None:
+        self.holders: dict[Id, tuple[L, ...]] = {}
+        self._held: dict[L, set[Id]] = {}
+        self._alone: dict[L, tuple[L, ...]] = {}
+
+    def open(self, link: L) -> None:
+        self._held[link] = set()
+        self._alone[link] = (link,)
+
+    def close(self, link: L) -> None:
+        alone, holders = self._alone.pop(link), self.holders
+        for id_ in self._held.pop(link):
+            if holders[id_] is alone:
+                del holders[id_]
+            else:
+                self._leave(link, id_)
+
+    def add(self, link: L, id_: Id) -> None:
+        held = self._held[link]
+        if id_ not in held:
+            held.add(id_)
+            others = self.holders.get(id_)
+            self.holders[id_] = (*others, link) if others else self._alone[link]
+
+    def discard(self, link: L, id_: Id) -> None:
+        held = self._held[link]
+        if id_ in held:
+            held.discard(id_)
+            self._leave(link, id_)
+
+    def _leave(self, link: L, id_: Id) -> None:
+        holders = self.holders[id_]
+        rest = tuple(other for other in holders if other is not link)
+        if not rest:
+            del self.holders[id_]
+        else:
+            self.holders[id_] = self._alone[rest[0]] if len(rest) == 1 else rest
+
+
+class Table(Generic[L]):
+    """The routing table. No look-up grows with the number of links or users.
+
+    A link's entries are its own: they come and go by what it says, are not counted (gateways
+    count), and go with the link, in time proportional to their number.
+    """
+
+    __slots__ = ("_online", "_rooms", "_users", "links")
+
+    def __init__(self) -> None:
+        self.links: tuple[L, ...] = ()
+        self._users: _Index[L] = _Index()
+        self._online: _Index[L] = _Index()
+        self._rooms: _Index[L] = _Index()
+
+    def open(self, link: L) -> None:
+        """A new link, which holds nobody."""
+        for index in self._indexes():
+            index.open(link)
+        self.links = (*self.links, link)
+
+    def close(self, link: L) -> None:
+        """The link is gone, with all it held; without effect for one that is not open."""
+        if link in self.links:
+            self.links = tuple(other for other in self.links if other is not link)
+            for index in self._indexes():
+                index.close(link)
+
+    def subscribe(self, link: L, user: Id, online: bool) -> None:
+        """The link holds the user. Said again, the last `online` counts."""
+        self._users.add(link, user)
+        if online:
+            self._online.add(link, user)
+        else:
+            self._online.discard(link, user)
+
+    def unsubscribe(self, link: L, user: Id) -> None:
+        """The link holds the user no longer."""
+        self._users.discard(link, user)
+        self._online.discard(link, user)
+
+    def subscribe_room(self, link: L, room: Id) -> None:
+        """The link holds the room."""
+        self._rooms.add(link, room)
+
+    def unsubscribe_room(self, link: L, room: Id) -> None:
+        """The link holds the room no longer."""
+        self._rooms.discard(link, room)
+
+    def holders(self, user: Id) -> tuple[L, ...]:
+        """The links that hold the user, online or not."""
+        return self._users.holders.get(user, ())
+
+    def is_online(self, user: Id) -> bool:
+        """Whether any link holds the user as online."""
+        return user in self._online.holders
+
+    def offline(self, appid: int, uids: Iterable[int]) -> list[int]:
+        """Those of the users who are online nowhere, in order."""
+        online = self._online.holders
+        return [uid for uid in uids if (appid, uid) not in online]
+
+    def holders_of_room(self, room: Id) -> tuple[L, ...]:
+        """The links that hold the room."""
+        return self._rooms.holders.get(room, ())
+
+    def __len__(self) -> int:
+        """How many users are held."""
+        return len(self._users.holders)
+
+    def _indexes(self) -> tuple[_Index[L], ...]:
+        return (self._users, self._online, self._rooms)
