@@ -62,7 +62,7 @@ class LoadTests(SynchronousTestCase):
 
     def file(self, text: str) -> str:
         """A file with this text."""
-        path = self.mktemp()
+        path: str = self.mktemp()
         Path(path).write_text(text, "utf-8")
         return path
 

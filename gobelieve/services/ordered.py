@@ -2,14 +2,18 @@
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 
 class OrderedService(MultiService):
     """A `MultiService` whose children stop last started first, each when the one before is done.
 
     (`MultiService` stops all of them at once; but sessions must end before what they write to.)
-    A child that fails to stop is reported when all have been stopped.
+    A child that fails to stop is reported when all have been stopped; the first is the result,
+    others are logged.
     """
+
+    log = Logger()
 
     def stopService(self) -> Deferred[None]:
         Service.stopService(self)
@@ -23,6 +27,8 @@ class OrderedService(MultiService):
                 if isinstance(stopping, Deferred):
                     await stopping
             except Exception as why:
+                if failed is not None:
+                    self.log.failure("{child} did not stop", child=child)
                 failed = failed or why
         if failed is not None:
             raise failed
