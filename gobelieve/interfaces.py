@@ -62,6 +62,9 @@ class Log(Protocol):
     def warn(self, format: str, **fields: object) -> None:
         """What the world did wrong."""
 
+    def error(self, format: str, **fields: object) -> None:
+        """What an operator has to look at."""
+
 
 # --- who may log in, and what is known of users -------------------------------------------------
 
