@@ -1,0 +1,288 @@
+"""A gateway without sockets: the real rules between a scripted client and fakes of the rest."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gobelieve.errors import WireError
+from gobelieve.gateway.delivery import Delivery
+from gobelieve.gateway.login import Login
+from gobelieve.gateway.peer import Peer
+from gobelieve.gateway.rules import gather
+from gobelieve.gateway.session import Rules, Session
+from gobelieve.gateway.sessions import Sessions
+from gobelieve.gateway.sync import Sync
+from gobelieve.gateway.sync_keys import KeptKeys
+from gobelieve.gateway.watch import Watch
+from gobelieve.interfaces import Entries, Identity, Page
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+from gobelieve.wire import Frame, FrameReader, Message, client
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT
+from gobelieve.wire.message import MESSAGES
+from tests.fakes.backends import (
+    Memory,
+    MemoryDeviceNumbers,
+    MemorySyncKeys,
+    MemoryTokens,
+    MemoryUnreadCounts,
+)
+
+APP = 7
+
+
+class Told(NamedTuple):
+    """A frame that the client got, decoded."""
+
+    message: Message
+    flag: int
+    seq: int
+    version: int
+
+
+class FakeConnection:
+    """A client's transport that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.peer = "a test"
+        self.congested = False
+        self.paused = 0
+        self.ended: str | None = None
+        self.cut_for: WireError | None = None
+        self._reader = FrameReader(CLIENT_BODY_LIMIT + 100)
+        self.frames: list[Frame] = []
+
+    def send(self, frame: bytes) -> None:
+        if self.ended is None:
+            got = self._reader.feed(frame)
+            assert len(got) == 1, "one whole frame a send"
+            self.frames += got
+
+    def pause(self) -> None:
+        self.paused += 1
+
+    def resume(self) -> None:
+        self.paused -= 1
+
+    def cut(self, why: WireError) -> None:
+        self.cut_for = why
+        self.close()
+
+    def close(self) -> None:
+        self.ended = self.ended or "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+    def told(self) -> list[Told]:
+        """What came since the last call."""
+        frames, self.frames = self.frames, []
+        return [
+            Told(MESSAGES[f.cmd].decode(f.body, f.version), f.flag, f.seq, f.version)
+            for f in frames
+        ]
+
+    def messages(self) -> list[Message]:
+        """The same, only the messages."""
+        return [told.message for told in self.told()]
+
+
+class Save(NamedTuple):
+    """A save that the fake storage was asked for."""
+
+    cmd: int
+    body: bytes
+    device: int
+    queues: Sequence[User]
+    answer: Callable[[int, Entries], None]
+
+
+class FakeStorage:
+    """Answers saves when told to; its queues are what the test puts into them."""
+
+    def __init__(self) -> None:
+        self.saves: list[Save] = []
+        self.pages: dict[User, Page | Exception | Deferred[Page]] = {}
+        self.fetched: list[tuple[User, int]] = []
+
+    def save(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        queues: Sequence[User],
+        done: Callable[[Any, int, Entries], None],
+        argument: Any,
+    ) -> None:
+        def answer(status: int, entries: Entries) -> None:
+            done(argument, status, entries)
+
+        self.saves.append(Save(cmd, body, device, queues, answer))
+
+    async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
+        self.fetched.append((user, after))
+        page = self.pages.get(user, Page(0, 0, False, ()))
+        if isinstance(page, Exception):
+            raise page
+        if isinstance(page, Deferred):
+            return await page
+        return page
+
+    async def fetch_latest(self, user: User, limit: int) -> Page:
+        raise NotImplementedError
+
+    async def count_new(self, user: User, after: int) -> int:
+        raise NotImplementedError
+
+
+class FakeRouting:
+    """Writes down what the routers would be told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def subscribe(self, user: User, online: bool) -> None:
+        self.told.append(("subscribe", user, online))
+
+    def unsubscribe(self, user: User) -> None:
+        self.told.append(("unsubscribe", user))
+
+    def publish(
+        self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
+    ) -> None:
+        self.told.append(("publish", user, cmd, body, flag, msgid, prev))
+
+    def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
+        self.told.append(("push", appid, tuple(receivers), cmd, body))
+
+    def take(self) -> list[tuple[Any, ...]]:
+        """What was told since the last call."""
+        told, self.told = self.told, []
+        return told
+
+
+class PendingTokens(MemoryTokens):
+    """Tokens whose lookup can be made to take its time."""
+
+    pending: Deferred[Identity | None] | None = None
+
+    async def find(self, token: str) -> Identity | None:
+        if self.pending is not None:
+            return await self.pending
+        return await super().find(token)
+
+
+class Tasks:
+    """Runs coroutines at once; an exception of one fails the test."""
+
+    def __init__(self) -> None:
+        self.failures: list[Any] = []
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(self.failures.append)
+
+
+class TestGateway:
+    """The rules with fakes around them."""
+
+    __test__ = False
+
+    def __init__(self, direct_push: bool = True, sync_self: bool = True) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_700_000_000)
+        self.tally = Tally()
+        self.tasks = Tasks()
+        self.memory = Memory()
+        self.tokens = PendingTokens(self.memory)
+        self.storage = FakeStorage()
+        self.routing = FakeRouting()
+        self.sessions = Sessions(self.routing)
+        self.delivery = Delivery(self.sessions, self.routing, self.tally, direct_push)
+        self.keys = KeptKeys(MemorySyncKeys(self.memory), self.clock, self.tasks, self.tally)
+        self.watch = Watch(self.tally, idle=360, login=10, write=30)
+
+        def after_login() -> Rules:
+            return self.tables.after_login
+
+        self.login = Login(
+            self.tokens,
+            MemoryDeviceNumbers(self.memory),
+            MemoryUnreadCounts(self.memory),
+            self.sessions,
+            self.tasks,
+            self.tally,
+            after_login,
+        )
+        self.tables = gather(
+            self.login,
+            Peer(self.storage, self.delivery, self.routing, self.clock, self.tally),
+            Sync(self.storage, self.keys, self.tasks, self.tally, sync_self),
+        )
+
+    def grant(self, uid: int, notification_on: bool = False) -> str:
+        """A token for a user."""
+        token = f"token-of-{uid}"
+        user = self.memory.tokens[token] = User(APP, uid)
+        if notification_on:
+            self.memory.notification_on.add(user)
+        return token
+
+    def connect(self) -> "TestClient":
+        """A client that has not logged in."""
+        return TestClient(self)
+
+    def client(
+        self, uid: int, *, version: int = 1, platform: int = 2, device: str = "d"
+    ) -> "TestClient":
+        """A client that is logged in; what it was told so far is taken away."""
+        made = self.connect()
+        made.log_in(self.grant(uid), version=version, platform=platform, device=device)
+        assert made.connection.messages() == [client.AuthStatus(status=0)]
+        return made
+
+
+class TestClient:
+    """Says things to a session and sees what comes back."""
+
+    __test__ = False
+
+    def __init__(self, gateway: TestGateway) -> None:
+        self.connection = FakeConnection()
+        self.session = Session(self.connection, gateway.tables.before_login, gateway.tally, 0)
+        gateway.watch.add(self.session)
+        self._gateway = gateway
+        self.version = 1
+        self.seq = 0
+
+    def say(self, *messages: Message, flag: int = 0) -> int:
+        """Send messages in one read; gives the seq of the last."""
+        frames = []
+        for message in messages:
+            self.seq += 1
+            body = message.encode(self.version)
+            frames.append(Frame(message.number, self.version, flag, self.seq, body))
+        self.session.received(frames)
+        return self.seq
+
+    def log_in(self, token: str, *, version: int = 1, platform: int = 2, device: str = "d") -> None:
+        """Send AUTH_TOKEN."""
+        self.version = version
+        self.say(
+            client.AuthToken(platform=platform, token=token.encode(), device_id=device.encode())
+        )
+
+    def told(self) -> list[Told]:
+        """What the client got since the last call."""
+        return self.connection.told()
+
+    def messages(self) -> list[Message]:
+        """The same, only the messages."""
+        return self.connection.messages()
+
+    def hang_up(self) -> None:
+        """The connection is gone."""
+        self.session.closed = True
+        self._gateway.watch.remove(self.session)
+        self._gateway.sessions.remove(self.session)
