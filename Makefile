@@ -1,0 +1,45 @@
+# make run    all of gobelieve in one process on one SQLite file, below var/
+# make test   all tests, with a real Redis and MariaDB if they are on this machine
+# make check  lint, types, floors
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# In CI the versions are pinned; elsewhere the floors of setup.cfg hold.
+CONSTRAINTS := $(if $(CI),-c constraints.txt,)
+DATA ?= var
+
+.PHONY: run test check bench clean
+
+run: $(VENV)/.installed
+	$(BIN)/twistd -n --pidfile= gobelieve --data $(DATA) $(ARGS)
+
+# Unit tests run side by side; network tests start daemons of their own and run one after another.
+test: $(VENV)/.tested
+	$(BIN)/python -m twisted.trial -j2 $(UNIT)
+	$(BIN)/python -m twisted.trial $(NETWORK)
+
+UNIT := tests.wire tests.storage tests.routing tests.gateway tests.protocols tests.services \
+	tests.client tests.cli tests.test_config tests.test_names tests.test_floors tests.test_plugins
+NETWORK := tests.backends tests.network tests.faults
+
+check: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m twisted.trial tests.test_floors
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" * (sys.version_info < (3, 11)))'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed setup.cfg constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,200 @@
+"""The gateway's links to the routers."""
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import BodyError
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+from gobelieve.protocols import route_link
+from gobelieve.protocols.route_link import RouteConnection, RoutePool
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.wire import Frame, FrameReader, client, encode_frame, route
+from gobelieve.wire.frames import LINK_BODY_LIMIT, PUSH
+
+BODY = client.IM(sender=1, receiver=2, timestamp=3, msgid=0, content=b"hi").encode()
+ALICE, BOB = User(7, 1), User(7, 2)
+
+
+class Wire:
+    """The far end of one link: what a router would see and say."""
+
+    def __init__(self, pool: RoutePool, index: int = 0) -> None:
+        self.connection: RouteConnection = pool.links[index].buildProtocol(None)
+        self.transport = StringTransport()
+        self.connection.makeConnection(self.transport)
+        self._reader = FrameReader(LINK_BODY_LIMIT)
+
+    def told(self) -> list[Frame]:
+        """The frames since the last call."""
+        data = self.transport.value()
+        self.transport.clear()
+        return self._reader.feed(data)
+
+
+class RouteLinkTests(SynchronousTestCase):
+    """One router, or several."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.tally = Tally()
+        self.held: dict[User, bool] = {}
+        self.published: list[tuple[User, bytes, int, int]] = []
+
+    def pool(self, count: int = 1) -> RoutePool:
+        """Links that are not connected."""
+        addresses = [f"127.0.0.1:{n}" for n in range(count)]
+        pool = RoutePool(addresses, ReactorTurn(self.clock), self.clock, self.tally)
+
+        def published(user: User, inner: bytes, msgid: int, prev: int) -> None:
+            if inner == b"nonsense":
+                raise BodyError("nonsense")
+            self.published.append((user, inner, msgid, prev))
+
+        pool.attach(lambda: self.held.items(), published)
+        return pool
+
+    def test_subscriptions_carry_the_online_flag(self) -> None:
+        """17 bytes, always."""
+        pool = self.pool()
+        wire = Wire(pool)
+        pool.subscribe(ALICE, True)
+        pool.subscribe(BOB, False)
+        pool.unsubscribe(ALICE)
+        self.clock.advance(0)
+        frames = wire.told()
+        self.assertEqual(
+            [(f.cmd, len(f.body), f.seq) for f in frames],
+            [(130, 17, 1), (130, 17, 2), (131, 16, 3)],
+        )
+        self.assertEqual(
+            route.Subscribe.decode(frames[1].body), route.Subscribe(appid=7, uid=2, online=0)
+        )
+
+    def test_a_new_connection_is_told_who_is_here_in_one_write(self) -> None:
+        """With the right online flag, which upstream forgot."""
+        pool = self.pool()
+        self.held = {ALICE: True, BOB: False}
+        wire = Wire(pool)
+        self.clock.advance(0)
+        self.assertEqual(
+            [route.Subscribe.decode(f.body) for f in wire.told()],
+            [route.Subscribe(appid=7, uid=1, online=1), route.Subscribe(appid=7, uid=2, online=0)],
+        )
+
+    def test_a_publication_carries_the_previous_id_and_the_stored_layout(self) -> None:
+        """Version 1 of the link."""
+        pool = self.pool()
+        wire = Wire(pool)
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        self.clock.advance(0)
+        (frame,) = wire.told()
+        self.assertEqual((frame.cmd, frame.version), (route.PUBLISH, 1))
+        self.assertEqual(
+            route.Publication.read(frame.body, 1),
+            (7, 2, 500, 400, 1000 * 10**9, encode_frame(4, BODY, 0, 1, PUSH)),
+        )
+
+    def test_what_comes_from_other_gateways_is_handed_on_with_its_ids(self) -> None:
+        """In our layout and in upstream's."""
+        pool = self.pool()
+        wire = Wire(pool)
+        inner = encode_frame(4, BODY, 0, 1, PUSH)
+        ours = route.Publication(7, 2, 500, 400, 9, inner)
+        for version in (1, 0):
+            wire.connection.dataReceived(encode_frame(132, ours.body(version), 1, version))
+        self.assertEqual(self.published, [(BOB, inner, 500, 400), (BOB, inner, 500, 0)])
+
+    def test_nonsense_of_another_gateway_does_not_cost_the_link(self) -> None:
+        """It is counted and logged."""
+        pool = self.pool()
+        wire = Wire(pool)
+        body = route.Publication(7, 2, 0, 0, 0, b"nonsense").body(1)
+        wire.connection.dataReceived(encode_frame(132, body, 1, 1))
+        self.assertFalse(wire.transport.disconnecting)
+        self.assertEqual(self.tally["publications_malformed"], 1)
+
+    def test_a_router_that_makes_no_sense_is_cut_off(self) -> None:
+        """Bad inner length, a command that routers do not send."""
+        for data in (encode_frame(132, bytes(20), 1, 1), encode_frame(130, bytes(17), 1, 1)):
+            wire = Wire(self.pool())
+            wire.connection.dataReceived(data)
+            self.assertTrue(wire.transport.disconnecting)
+
+    def test_a_push_names_its_receivers_and_is_split_when_there_are_many(self) -> None:
+        """No frame outgrows the link."""
+        pool = self.pool()
+        wire = Wire(pool)
+        pool.push(7, range(9000), 4, BODY)
+        self.clock.advance(0)
+        pushes = [route.WidePush.decode(f.body) for f in wire.told()]
+        self.assertEqual([len(p.receivers) for p in pushes], [4000, 4000, 1000])
+        self.assertEqual({p.inner for p in pushes}, {encode_frame(4, BODY, 0, 1)})
+
+    def test_users_belong_to_the_router_at_their_id_modulo_the_number(self) -> None:
+        """Publications, pushes, subscriptions and resubscriptions alike."""
+        pool = self.pool(2)
+        self.held = {ALICE: True, BOB: True}
+        wires = [Wire(pool, 0), Wire(pool, 1)]
+        pool.push(7, (1, 2, 3), 4, BODY)
+        pool.publish(User(7, -1), 29, bytes(8))
+        self.clock.advance(0)
+        told = [[(f.cmd) for f in wire.told()] for wire in wires]
+        self.assertEqual(told, [[130, 134], [130, 134, 132]])
+
+    def test_while_a_router_is_away_the_newest_notify_of_each_user_is_kept(self) -> None:
+        """And sent behind the resubscription."""
+        pool = self.pool()
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        pool.publish(BOB, 4, BODY, PUSH, 600, 500)
+        pool.publish(ALICE, 29, (70).to_bytes(8, "big"))
+        pool.push(7, (2,), 4, BODY)
+        pool.publish(BOB, 17, bytes(16))
+        self.held = {ALICE: True}
+        wire = Wire(pool)
+        self.clock.advance(0)
+        subscribe, *rest = wire.told()
+        self.assertEqual(subscribe.cmd, route.SUBSCRIBE)
+        notifies = [route.Publication.read(f.body, 1) for f in rest if f.cmd == route.PUBLISH]
+        self.assertEqual(
+            [(p.receiver, p.inner[12:], p.msgid) for p in notifies],
+            [(2, (600).to_bytes(8, "big"), 0), (1, (70).to_bytes(8, "big"), 0)],
+        )
+        self.assertEqual([f.cmd for f in rest].count(route.PUSH), 1)
+        self.assertEqual(self.tally["live_dropped"], 1)
+
+    def test_what_is_kept_is_bounded_and_drops_are_counted(self) -> None:
+        """A router that never comes back costs no memory without end."""
+        self.patch(route_link, "NOTIFIES_KEPT", 2)
+        self.patch(route_link, "PUSHES_KEPT", 2)
+        pool = self.pool()
+        for uid in range(5):
+            pool.publish(User(7, uid), 4, BODY, PUSH, 500, 400)
+            pool.push(7, (uid,), 4, BODY)
+        self.assertEqual((self.tally["notifies_dropped"], self.tally["pushes_dropped"]), (3, 3))
+
+    def test_a_router_that_does_not_read_holds_up_nobody(self) -> None:
+        """Notifies are kept until it does; subscriptions are said at once."""
+        pool = self.pool()
+        wire = Wire(pool)
+        wire.connection.pauseProducing()
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        pool.subscribe(ALICE, True)
+        self.clock.advance(0)
+        self.assertEqual([f.cmd for f in wire.told()], [route.SUBSCRIBE])
+        wire.connection.resumeProducing()
+        self.clock.advance(0)
+        self.assertEqual([f.cmd for f in wire.told()], [route.PUBLISH])
+
+    def test_a_lost_router_is_no_error(self) -> None:
+        """What is said meanwhile is kept or dropped, never raised."""
+        pool = self.pool()
+        wire = Wire(pool)
+        wire.connection.connectionLost()
+        pool.subscribe(ALICE, True)
+        pool.unsubscribe(ALICE)
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        self.clock.advance(0)
+        self.assertEqual(wire.told(), [])
