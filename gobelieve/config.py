@@ -28,6 +28,16 @@ def unavailable(default: Any) -> Any:
     return field(default=default, metadata={"unavailable": True})
 
 
+def one_of(*choices: str) -> Any:
+    """A key that has one of these values; the first is the default."""
+    return field(default=choices[0], metadata={"choices": choices})
+
+
+def positive(default: Any) -> Any:
+    """A number above 0."""
+    return field(default=default, metadata={"positive": True})
+
+
 def secret(default: str = "") -> Any:
     """A key whose value is never shown."""
     return field(default=default, repr=False)
@@ -115,9 +125,9 @@ class ImsConfig:
 
     rpc_listen: str = "127.0.0.1:13333"
     storage_root: str = "/tmp/im"
-    fsync: str = "commit"
-    fsync_interval: float = 1.0
-    limit: int = 3000
+    fsync: str = one_of("commit", "interval", "never")
+    fsync_interval: float = positive(1.0)
+    limit: int = positive(3000)
     listen: str = unavailable("")
     sync_listen: str = unavailable("")
     master_address: str = unavailable("")
@@ -218,9 +228,18 @@ def _build(kind: type[C], tree: Mapping[str, Any], source: str, prefix: str, bas
             values[key] = _build(table, value, source, name + ".", getattr(base, key))
         else:
             values[key] = _typed(hints[key], value, f"{source}: {name}")
-            if "unavailable" in fields[key].metadata and values[key] != fields[key].default:
-                raise ConfigError(f"{source}: {name} is not available in this version")
+            _check(fields[key], values[key], f"{source}: {name}")
     return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+def _check(declared: dataclasses.Field[Any], value: Any, name: str) -> None:
+    metadata = declared.metadata
+    if "unavailable" in metadata and value != declared.default:
+        raise ConfigError(f"{name} is not available in this version")
+    if "choices" in metadata and value not in metadata["choices"]:
+        raise ConfigError(f"{name} is one of {', '.join(metadata['choices'])}, not {value!r}")
+    if "positive" in metadata and not value > 0:
+        raise ConfigError(f"{name} is above 0, not {value!r}")
 
 
 def _typed(wanted: Any, value: Any, name: str) -> Any:

@@ -1,0 +1,236 @@
+"""Storage's side of its RPC.
+
+The dialogue is told in `gobelieve.wire.storage`. Asks are answered in any order: reads at once,
+saves when they are on disk. To an asker that does not read its answers we stop listening, until it
+does: so it costs a bounded amount of memory, and nobody else anything.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from gobelieve.errors import BodyError, StorageError, WireError
+from gobelieve.interfaces import Page as Messages
+from gobelieve.interfaces import Time, Turn
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
+from gobelieve.wire.message import Message
+from gobelieve.wire.storage import (
+    SUPER_GROUPS,
+    Counted,
+    CountNew,
+    Failed,
+    Fetch,
+    FetchGroup,
+    FetchLatest,
+    Page,
+    Save,
+    Saved,
+    SaveItem,
+    StoragePing,
+    StoragePong,
+    pack_messages,
+    pack_saved,
+    unpack_saves,
+)
+
+Result = tuple[int, int, tuple[int, ...]]
+FLUSH = 256 << 10
+"""After so many bytes of answers in one turn they are written, which shows if they are read."""
+GOODBYE = 10.0
+"""Seconds that an asker has, when storage stops, to take the answers to its last saves."""
+
+
+class Storage(Protocol):
+    """What the listener needs: `gobelieve.storage.storage.Storage` is one."""
+
+    def save(
+        self, items: Sequence[SaveItem], done: Callable[[Any, list[Result]], None], argument: Any
+    ) -> None: ...
+
+    def fetch(self, user: User, after: int, limit: int = 0) -> Messages: ...
+
+    def fetch_group(self, group: User, after: int, joined: int = 0, limit: int = 0) -> Messages: ...
+
+    def fetch_latest(self, user: User, limit: int) -> Messages: ...
+
+    def count_new(self, user: User, after: int) -> int: ...
+
+
+class StorageListener(FramedProtocol):
+    """One asker's connection."""
+
+    limit = RPC_BODY_LIMIT
+    allowed = frozenset(
+        cls.number for cls in (Save, Fetch, FetchGroup, FetchLatest, CountNew, StoragePing)
+    )
+
+    def __init__(self, turn: Turn, factory: "StorageFactory") -> None:
+        super().__init__(turn)
+        self._factory = factory
+        self._storage = factory.storage
+        self._waiting: deque[Frame] = deque()
+        self._unflushed = 0
+        self._saving = 0
+        self._finishing = False
+
+    def opened(self) -> None:
+        self._factory.connections.add(self)
+        self.log.info("asker {peer} came", peer=self.peer)
+
+    def closed(self, reason: Failure) -> None:
+        self._factory.left(self)
+        self._waiting.clear()
+        self.log.info("asker {peer} left", peer=self.peer)
+
+    def frames_received(self, frames: list[Frame]) -> None:
+        self._factory.tally.add("asks", len(frames))
+        self._waiting.extend(frames)
+        self._work()
+
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        self.pause()
+
+    def drained(self) -> None:
+        self.resume()
+        try:
+            self._work()
+        except WireError as why:
+            self.cut(why)
+
+    def finish(self) -> None:
+        """Take no more asks, answer the saves that are under way, then end the connection."""
+        self._finishing = True
+        self.pause()
+        self._waiting.clear()
+        if not self._saving:
+            self.close()
+
+    def _work(self) -> None:
+        """Answer what waits, as long as the answers are read."""
+        while self._waiting and not self.congested:
+            frame = self._waiting.popleft()
+            if frame.cmd == Save.number:
+                self._save(frame)
+            else:
+                self._answer(frame)
+
+    def _save(self, frame: Frame) -> None:
+        items = unpack_saves(frame.body)
+        for item in items:
+            if item.kind > SUPER_GROUPS or not item.queues:
+                raise BodyError("an item of SAVE names no queue, or queues of an unknown kind")
+        self._factory.tally.add("saves", len(items))
+        self._saving += 1
+        self._storage.save(items, self._saved, frame.seq)
+
+    def _saved(self, seq: int, results: list[Result]) -> None:
+        body = b"".join([pack_saved(*result) for result in results])
+        self.send(encode_frame(Saved.number, body, seq))
+        self._saving -= 1
+        if self._finishing and not self._saving:
+            self.close()
+
+    def _answer(self, frame: Frame) -> None:
+        ask = _ASKS[frame.cmd]
+        try:
+            answer = ask(self._storage, frame.body)
+        except StorageError as why:
+            self._factory.tally.add("failed")
+            self.log.warn("an ask of {peer} failed: {why}", peer=self.peer, why=why)
+            answer = Failed(status=why.status, reason=str(why).encode())
+        data = answer.frame(frame.seq)
+        self.send(data)
+        self._unflushed += len(data)
+        if self._unflushed > FLUSH and self._writer is not None:
+            self._unflushed = 0
+            self._writer.flush()
+
+
+def _fetch(storage: Storage, body: bytes) -> Message:
+    ask = Fetch.decode(body)
+    return _page(storage.fetch(User(ask.appid, ask.uid), ask.after, ask.limit))
+
+
+def _fetch_group(storage: Storage, body: bytes) -> Message:
+    ask = FetchGroup.decode(body)
+    group = User(ask.appid, ask.group_id)
+    return _page(storage.fetch_group(group, ask.after, ask.joined, ask.limit))
+
+
+def _fetch_latest(storage: Storage, body: bytes) -> Message:
+    ask = FetchLatest.decode(body)
+    return _page(storage.fetch_latest(User(ask.appid, ask.uid), ask.limit))
+
+
+def _count_new(storage: Storage, body: bytes) -> Message:
+    ask = CountNew.decode(body)
+    return Counted(count=storage.count_new(User(ask.appid, ask.uid), ask.after))
+
+
+def _ping(storage: Storage, body: bytes) -> Message:
+    return StoragePong()
+
+
+def _page(page: Messages) -> Message:
+    row = pack_messages(page.messages)
+    return Page(last=page.last, newest=page.newest, more=int(page.more), messages=row)
+
+
+_ASKS: dict[int, Callable[[Storage, bytes], Message]] = {
+    Fetch.number: _fetch,
+    FetchGroup.number: _fetch_group,
+    FetchLatest.number: _fetch_latest,
+    CountNew.number: _count_new,
+    StoragePing.number: _ping,
+}
+
+
+class StorageFactory(Factory):
+    """The connections of all askers."""
+
+    noisy = False
+
+    def __init__(self, storage: Storage, turn: Turn, tally: Tally) -> None:
+        self.storage = storage
+        self.tally = tally
+        self.connections: set[StorageListener] = set()
+        self._turn = turn
+        self._empty: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> StorageListener:
+        return StorageListener(self._turn, self)
+
+    def left(self, connection: StorageListener) -> None:
+        """The connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections and self._empty is not None:
+            empty, self._empty = self._empty, None
+            empty.callback(None)
+
+    async def close(self, time: Time) -> None:
+        """Answer the saves that are under way, then end all connections.
+
+        An asker that does not read its answers is not waited for.
+        """
+        if self.connections:
+            empty: Deferred[None] = Deferred()
+            self._empty = empty
+            late = time.callLater(GOODBYE, self._abort_all)
+            for connection in list(self.connections):
+                connection.finish()
+            await empty
+            if late.active():
+                late.cancel()
+
+    def _abort_all(self) -> None:
+        for connection in list(self.connections):
+            connection.abort()

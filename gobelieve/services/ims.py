@@ -1,0 +1,116 @@
+"""``twistd gobelieve-ims``: message storage and its RPC."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.python.failure import Failure
+
+from gobelieve.config import ImsConfig, parse_address
+from gobelieve.errors import ConfigError, StorageError
+from gobelieve.interfaces import Time
+from gobelieve.metrics import Tally
+from gobelieve.protocols.storage_listener import StorageFactory
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.services.common import DaemonOptions, listening
+from gobelieve.services.ordered import OrderedService
+from gobelieve.storage.commit import InThread
+from gobelieve.storage.storage import Storage
+
+
+class Options(DaemonOptions):
+    """Storage's command line."""
+
+    kind = ImsConfig
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        try:
+            parse_address(self.config.rpc_listen, "rpc_listen")
+        except ConfigError as why:
+            raise usage.UsageError(str(why)) from None
+
+
+def threads(reactor: Any) -> InThread:
+    """`InThread` by the reactor's pool."""
+
+    def in_thread(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+        def ended(success: bool, result: Failure | None) -> None:
+            failure = None if result is None else result.value
+            reactor.callFromThread(done, failure)
+
+        reactor.getThreadPool().callInThreadWithCallback(ended, work)
+
+    return in_thread
+
+
+class StorageService(Service):
+    """Opens the directory when it starts; when it stops, all that was asked for is on disk."""
+
+    log = Logger()
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def startService(self) -> None:
+        super().startService()
+        try:
+            self.storage.open()
+        except StorageError as why:
+            self.log.critical("storage cannot be opened: {why}", why=why)
+            self.running = 0
+            # The one way to end twistd with a line instead of a traceback.
+            raise SystemExit(f"storage cannot be opened: {why}") from None
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        closed: Deferred[None] = Deferred()
+        self.storage.close(lambda: closed.callback(None))
+        return closed
+
+
+class AskersService(Service):
+    """When it stops, the askers' last saves are answered and their connections ended."""
+
+    def __init__(self, factory: StorageFactory, time: Time) -> None:
+        self.factory = factory
+        self._time = time
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self.factory.close(self._time))
+
+
+def make_storage(config: ImsConfig, turn: ReactorTurn, reactor: Any) -> Storage:
+    """The storage that a configuration asks for, not opened yet."""
+    return Storage(
+        config.storage_root,
+        in_thread=threads(reactor),
+        turn=turn,
+        time=reactor,
+        log=Logger("gobelieve.storage"),
+        fsync=config.fsync,
+        fsync_interval=config.fsync_interval,
+        limit=config.limit,
+    )
+
+
+def makeService(options: Options, reactor: Any = None) -> OrderedService:
+    """Storage's services: ``storage``, and ``rpc`` with its ``askers`` and ``tcp``."""
+    if reactor is None:
+        from twisted.internet import reactor
+    config: ImsConfig = options.config
+    turn = ReactorTurn(reactor)
+    storage = make_storage(config, turn, reactor)
+    factory = StorageFactory(storage, turn, Tally())
+
+    service = OrderedService()
+    service.add("storage", StorageService(storage))
+    rpc = OrderedService()
+    rpc.add("askers", AskersService(factory, reactor))
+    rpc.add("tcp", listening(parse_address(config.rpc_listen), factory))
+    service.add("rpc", rpc)
+    return service

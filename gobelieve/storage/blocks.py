@@ -1,0 +1,288 @@
+"""The block files: where records go, how they are read back by id, how what went wrong is cut off.
+
+An id is ``block number * block size + offset`` of the record's first byte. `append` gives it at
+once and keeps the record in memory; `flush` writes what was kept, `sync_work` makes it durable.
+A record never spans two blocks: one that does not fit begins the next.
+
+A place in the files where a record may begin is a `Position`: a block number and an offset.
+(Not an id: behind a block that is full to the last byte the two would not be the same.)
+"""
+
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import Log
+from gobelieve.names import AckStatus
+from gobelieve.storage.files import Files, failure_of
+from gobelieve.storage.records import BLOCK_SIZE, FILE_HEADER, FIRST
+
+Position = tuple[int, int]
+
+OLD_INDEXES = frozenset(
+    {"peer_index", "peer_index.v2", "peer_index.v3", "peer_index_t"}
+    | {"group_index", "group_index.v2", "group_index_t"}
+)
+"""Upstream's index files: not needed, and no reason for a warning."""
+LOCK = "lock"
+_BLOCK = re.compile("message_(0|[1-9][0-9]*)")
+TORN = "torn_"
+DESCRIPTORS = 128
+"""How many blocks are open for reading at most."""
+
+
+class Blocks:
+    """The files ``message_N`` of one directory. One process has a directory at a time."""
+
+    def __init__(
+        self,
+        root: str,
+        log: Log,
+        size: int = BLOCK_SIZE,
+        files: Files | None = None,
+        descriptors: int = DESCRIPTORS,
+    ) -> None:
+        self.root = root
+        self.size = size
+        self._log = log
+        self._files = files or Files()
+        self._descriptors = descriptors
+        self._lock = -1
+        self.numbers: list[int] = []
+        """The blocks there are, ascending; the last one is written to."""
+        self._number = 0
+        self._offset = FIRST
+        # What is not written yet: whole runs for blocks that are full, and the run that grows.
+        self._runs: list[tuple[Position, list[bytes]]] = []
+        self._parts: list[bytes] = []
+        self._start: Position = (0, FIRST)
+        # Descriptors of the blocks that may have something to sync, and of those that are read.
+        self._writers: dict[int, int] = {}
+        self._readers: OrderedDict[int, int] = OrderedDict()
+        self._folder_changed = False
+        self._owed: Position | None = None
+
+    # --- the directory
+
+    def open(self) -> None:
+        """Take the directory, make it and its first block if need be. OSError, StorageError."""
+        os.makedirs(self.root, exist_ok=True)
+        try:
+            self._lock = self._files.lock(os.path.join(self.root, LOCK))
+        except BlockingIOError:
+            raise StorageError(
+                AckStatus.STORAGE_FAILED, f"{self.root} is in use by another daemon"
+            ) from None
+        self.numbers = self._list()
+        number = self.numbers[-1] if self.numbers else 0
+        if self.numbers and number - self.numbers[0] + 1 > len(self.numbers):
+            self._log.warn("{root}: blocks are missing in the middle", root=self.root)
+        fresh = not self.numbers
+        self._writers[number] = fd = self._open_for_writing(number, os.O_CREAT if fresh else 0)
+        length = self._files.size(fd)
+        if length < FIRST:
+            self._files.truncate(fd, 0)
+            self._files.write_all(fd, FILE_HEADER, 0)
+            self._folder_changed = True
+            length = FIRST
+        self.numbers = self.numbers or [number]
+        self._begin_at((number, length))
+
+    def _list(self) -> list[int]:
+        numbers, strays = [], []
+        for name in os.listdir(self.root):
+            if _BLOCK.fullmatch(name):
+                numbers.append(int(name.partition("_")[2]))
+            elif name != LOCK and name not in OLD_INDEXES and not name.startswith(TORN):
+                strays.append(name)
+        if strays:
+            shown = ", ".join(sorted(strays)[:10])
+            self._log.warn("{root}: not ours, ignored: {names}", root=self.root, names=shown)
+        return sorted(numbers)
+
+    def path(self, number: int) -> str:
+        """Where a block is."""
+        return os.path.join(self.root, f"message_{number}")
+
+    def _open_for_writing(self, number: int, how: int) -> int:
+        return self._files.open(self.path(number), os.O_RDWR | os.O_CLOEXEC | how, 0o644)
+
+    def set_aside(self, offset: int) -> str:
+        """Move what the newest block has from an offset on to a file of its own; its name."""
+        fd = self._writers[self._number]
+        torn = self._files.pread(fd, self._files.size(fd) - offset, offset)
+        name = f"{TORN}{self._number}_{offset}"
+        path, copies = os.path.join(self.root, name), 0
+        while os.path.exists(path):
+            copies += 1
+            path = os.path.join(self.root, f"{name}.{copies}")
+        aside = self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            self._files.write_all(aside, torn, 0)
+            self._files.fsync(aside)
+        finally:
+            self._files.close(aside)
+        self._sync_folder()
+        self._files.truncate(fd, offset)
+        self._begin_at((self._number, offset))
+        return path
+
+    def close(self) -> None:
+        """Let go of everything; what was not written is lost."""
+        for fd in (*self._writers.values(), *self._readers.values()):
+            self._files.close(fd)
+        self._writers.clear()
+        self._readers.clear()
+        if self._lock >= 0:
+            self._files.close(self._lock)
+            self._lock = -1
+
+    # --- writing
+
+    @property
+    def end(self) -> Position:
+        """Behind the last record appended."""
+        return self._number, self._offset
+
+    def append(self, record: bytes) -> int:
+        """Keep a record for the next `flush`; its id."""
+        offset = self._offset
+        if offset + len(record) > self.size:
+            self._roll_over()
+            offset = FIRST
+        self._parts.append(record)
+        self._offset = offset + len(record)
+        return self._number * self.size + offset
+
+    def _roll_over(self) -> None:
+        if self._parts:
+            self._runs.append((self._start, self._parts))
+        self._number += 1
+        self._offset = FIRST
+        self._start = (self._number, 0)
+        self._parts = [FILE_HEADER]
+
+    def _begin_at(self, position: Position) -> None:
+        self._number, self._offset = self._start = position
+        self._runs, self._parts = [], []
+
+    def flush(self) -> None:
+        """Write what was appended, in one go a block. OSError: some of it may be written."""
+        if self._owed is not None:
+            self._cut_files(self._owed)
+        if self._parts:
+            self._runs.append((self._start, self._parts))
+            self._start, self._parts = (self._number, self._offset), []
+        runs, self._runs = self._runs, []
+        for (number, offset), parts in runs:
+            if number not in self._writers:
+                how = os.O_CREAT | os.O_EXCL
+                self._writers[number] = self._open_for_writing(number, how)
+                self.numbers.append(number)
+                self._folder_changed = True
+            data = b"".join(parts) if len(parts) > 1 else parts[0]
+            self._files.write_all(self._writers[number], data, offset)
+
+    def cut(self, position: Position) -> None:
+        """Forget what was appended behind a position, and take it out of the files.
+
+        Should that fail, it is tried again before the next write.
+        """
+        self._begin_at(position)
+        self._owed = position
+        try:
+            self._cut_files(position)
+        except OSError as why:
+            self._log.error(
+                "{path} cannot be cut back: {why}", path=self.path(position[0]), why=why
+            )
+
+    def _cut_files(self, position: Position) -> None:
+        number, offset = position
+        while self.numbers[-1] > number:
+            newest = self.numbers[-1]
+            self._files.unlink(self.path(newest))
+            self.numbers.pop()
+            self._files.close(self._writers.pop(newest))
+        self._files.truncate(self._writers[number], offset)
+        self._owed = None
+
+    def sync_work(self) -> Callable[[], None]:
+        """What makes all that is written by now durable. It blocks; OSError if it failed.
+
+        The descriptors it uses stay open until `synced`.
+        """
+        descriptors = list(self._writers.values())
+        folder, self._folder_changed = self._folder_changed, False
+
+        def work() -> None:
+            try:
+                for fd in descriptors:
+                    self._files.fdatasync(fd)
+                if folder:
+                    self._sync_folder()
+            except OSError:
+                self._folder_changed |= folder
+                raise
+
+        return work
+
+    def sync_all(self) -> None:
+        """Make durable what another process may have left unsynced: the two newest blocks."""
+        for number in self.numbers[-2:]:
+            fd = self._files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._files.fdatasync(fd)
+            finally:
+                self._files.close(fd)
+        self._sync_folder()
+
+    def synced(self, position: Position) -> None:
+        """All before a position is durable: blocks that were full by then are done with."""
+        for number in [n for n in self._writers if n < position[0]]:
+            self._files.close(self._writers.pop(number))
+
+    def _sync_folder(self) -> None:
+        fd = self._files.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._files.fsync(fd)
+        finally:
+            self._files.close(fd)
+
+    # --- reading
+
+    def read(self, id_: int, count: int) -> bytes:
+        """Bytes from an id on, fewer where the block ends, none where it is missing.
+
+        StorageError if the disk fails.
+        """
+        number, offset = divmod(id_, self.size)
+        return self.read_block(number, count, offset)
+
+    def read_block(self, number: int, count: int, offset: int) -> bytes:
+        """The same by block and offset."""
+        fd = self._readers.get(number)
+        try:
+            if fd is None:
+                fd = self._open_reader(number)
+            elif len(self._readers) > 1:
+                self._readers.move_to_end(number)
+            return self._files.pread(fd, count, offset)
+        except FileNotFoundError:
+            return b""
+        except OSError as why:
+            raise failure_of(why) from why
+
+    def _open_reader(self, number: int) -> int:
+        fd = self._files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
+        self._readers[number] = fd
+        if len(self._readers) > self._descriptors:
+            _, oldest = self._readers.popitem(last=False)
+            self._files.close(oldest)
+        return fd
+
+    def length(self, number: int) -> int:
+        """How long a block's file is, in bytes."""
+        return os.stat(self.path(number)).st_size

@@ -1,0 +1,222 @@
+"""Group commit: everybody who saves in one turn shares a write, all who wait share a sync.
+
+1. `save` appends at once, which gives the ids, and remembers who is to be told.
+2. At the end of the turn all of it is written in one go.
+3. A thread syncs it. What is written meanwhile waits for the next sync; there is one at a time.
+4. Those whose saves it covered are told, in the order they came.
+
+If the write fails, the saves of that turn are taken back and told so; those before are not
+concerned. If the sync fails, nobody knows what the disk has: everything since the last good sync
+is taken back and told so.
+
+Other policies answer earlier: see `Policy`.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import Cancellable, Log, Time, Turn
+from gobelieve.names import AckStatus
+from gobelieve.storage.files import failure_of
+from gobelieve.storage.store import Store
+from gobelieve.wire.storage import SaveItem
+
+Result = tuple[int, int, tuple[int, ...]]
+"""Of one item: an `AckStatus`, the id, and for each queue the id before it."""
+Done = Callable[[Any, list[Result]], None]
+InThread = Callable[[Callable[[], None], Callable[[BaseException | None], None]], None]
+"""``in_thread(work, done)`` runs `work` where it may block; `done` is called in the event loop,
+later, with what it raised or None."""
+_Waiting = list[tuple[Done, Any, list[Result]]]
+
+
+class Policy(Enum):
+    """When a save is answered."""
+
+    COMMIT = "commit"
+    """Once it is on disk."""
+    INTERVAL = "interval"
+    """Once it is written; it is synced within `interval` seconds, as upstream does it."""
+    NEVER = "never"
+    """Once it is written; the kernel syncs when it likes."""
+
+
+class GroupCommit:
+    """Brings saves to the disk, and tells who waits for them."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        in_thread: InThread,
+        turn: Turn,
+        time: Time,
+        log: Log,
+        policy: Policy = Policy.COMMIT,
+        interval: float = 1.0,
+    ) -> None:
+        self._store = store
+        self._in_thread = in_thread
+        self._turn = turn
+        self._time = time
+        self._log = log
+        self._policy = policy
+        self._interval = interval
+        # Who waits for the write, for the next sync, and for the one under way.
+        self._appended: _Waiting = []
+        self._written: _Waiting = []
+        self._syncing: _Waiting = []
+        self._sync_runs = False
+        self._unsynced = False
+        self._timer: Cancellable | None = None
+        self._failing = False
+        self._closing: list[Callable[[], None]] | None = None
+
+    def save(self, items: Sequence[SaveItem], done: Done, argument: Any) -> None:
+        """Store items; `done(argument, results)` is called once, later, with a result for each."""
+        append = self._store.append
+        results: list[Result] = []
+        for item in items:
+            if self._closing is not None:
+                results.append((AckStatus.STORAGE_AWAY, 0, ()))
+                continue
+            try:
+                results.append((0, *append(item)))
+            except StorageError as why:
+                results.append((why.status, 0, ()))
+        if not self._appended:
+            self._turn.at_end(self._flush)
+        self._appended.append((done, argument, results))
+
+    def close(self, done: Callable[[], None]) -> None:
+        """Take no more saves; `done` is called once all before are on disk and answered.
+
+        What comes later is answered with STORAGE_AWAY.
+        """
+        if self._closing is None:
+            self._closing = []
+        self._closing.append(done)
+        self._turn.at_end(self._finish)
+
+    # --- write
+
+    def _flush(self) -> None:
+        waiting, self._appended = self._appended, []
+        if not self._store.unwritten:
+            # All refused, or taken back by now.
+            _answer(waiting)
+            return
+        try:
+            self._store.flush()
+        except StorageError as why:
+            self._report(why)
+            _fail(waiting, why.status)
+            return
+        self._unsynced = True
+        if self._policy is Policy.COMMIT:
+            self._written += waiting
+            if not self._sync_runs:
+                self._sync()
+            return
+        self._recovered()
+        self._store.show_written()
+        self._arm()
+        _answer(waiting)
+
+    # --- sync
+
+    def _arm(self) -> None:
+        if self._policy is Policy.INTERVAL and self._timer is None:
+            self._timer = self._time.callLater(self._interval, self._elapsed)
+
+    def _elapsed(self) -> None:
+        self._timer = None
+        if self._sync_runs:
+            self._arm()
+        elif self._unsynced:
+            self._sync()
+
+    def _sync(self) -> None:
+        self._sync_runs, self._unsynced = True, False
+        self._syncing, self._written = self._written, []
+        self._in_thread(self._store.begin_sync(), self._synced)
+
+    def _synced(self, failure: BaseException | None) -> None:
+        self._sync_runs = False
+        waiting, self._syncing = self._syncing, []
+        if failure is not None:
+            self._sync_failed(failure, waiting)
+        else:
+            self._store.synced()
+            self._recovered()
+            # The disk works while we answer.
+            if self._written:
+                self._sync()
+            _answer(waiting)
+        if self._closing is not None:
+            self._finish()
+
+    def _sync_failed(self, failure: BaseException, waiting: _Waiting) -> None:
+        status: int = AckStatus.STORAGE_FAILED
+        reason = str(failure)
+        if isinstance(failure, OSError):
+            status, reason = failure_of(failure).status, failure.strerror or reason
+        self._report(StorageError(status, reason))
+        if self._policy is not Policy.COMMIT:
+            # It was answered, and can be read: what the kernel still has is not thrown away.
+            return
+        self._store.take_back()
+        waiting += self._written
+        self._written, self._unsynced = [], False
+        # Those of this turn are told at its end, with what is saved in the rest of it.
+        self._appended = [(d, a, _failed(r, status)) for d, a, r in self._appended]
+        _fail(waiting, status)
+
+    # --- the end, and what is said of failures
+
+    def _finish(self) -> None:
+        if self._closing is None or self._sync_runs:
+            return
+        if self._appended:
+            self._turn.at_end(self._finish)
+        elif self._unsynced:
+            self._sync()
+        else:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            waiting, self._closing = self._closing, []
+            for done in waiting:
+                done()
+
+    def _report(self, why: StorageError) -> None:
+        if not self._failing:
+            self._failing = True
+            self._log.error("messages cannot be stored: {why}", why=str(why))
+
+    def _recovered(self) -> None:
+        if self._failing:
+            self._failing = False
+            self._log.info("messages are stored again")
+
+
+def _answer(waiting: _Waiting) -> None:
+    told = 0
+    try:
+        for done, argument, results in waiting:
+            told += 1
+            done(argument, results)
+    finally:
+        # Should one raise (a bug, and logged as such), the others are told all the same.
+        if told < len(waiting):
+            _answer(waiting[told:])
+
+
+def _fail(waiting: _Waiting, status: int) -> None:
+    _answer([(done, argument, _failed(results, status)) for done, argument, results in waiting])
+
+
+def _failed(results: list[Result], status: int) -> list[Result]:
+    return [result if result[0] else (status, 0, ()) for result in results]

@@ -1,0 +1,51 @@
+"""The system calls that storage makes, gathered so that a test can let them fail."""
+
+import errno
+import fcntl
+import os
+
+from gobelieve.errors import StorageError
+from gobelieve.names import AckStatus
+
+
+class Files:
+    """Descriptors and paths, as `os` has them. All may raise OSError."""
+
+    open = staticmethod(os.open)
+    close = staticmethod(os.close)
+    pread = staticmethod(os.pread)
+    pwrite = staticmethod(os.pwrite)
+    truncate = staticmethod(os.ftruncate)
+    fdatasync = staticmethod(os.fdatasync)
+    fsync = staticmethod(os.fsync)
+    unlink = staticmethod(os.unlink)
+
+    def size(self, fd: int) -> int:
+        """How long an open file is, in bytes."""
+        return os.fstat(fd).st_size
+
+    def write_all(self, fd: int, data: bytes, offset: int) -> None:
+        """Write all of it; the kernel may take several bites."""
+        while data:
+            taken = self.pwrite(fd, data, offset)
+            if taken == len(data):
+                return
+            data = data[taken:]
+            offset += taken
+
+    def lock(self, path: str) -> int:
+        """Take the lock that a file stands for; BlockingIOError if somebody else has it."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+
+
+def failure_of(why: OSError) -> StorageError:
+    """What a failed system call means to somebody who wanted to save or to read."""
+    full = why.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    status = AckStatus.STORAGE_FULL if full else AckStatus.STORAGE_FAILED
+    return StorageError(status, why.strerror or str(why))

@@ -1,0 +1,207 @@
+"""The format of the block files, apart from the files.
+
+A file ``message_N`` begins with 32 bytes::
+
+    offset  size  type   name
+    0       4     int32  magic     "IMIM"
+    4       4     int32  version   0x00010000
+    8       24           zeros
+
+and goes on with records, one directly behind the other. All integers are big-endian::
+
+    offset  size  type    name
+    0       4     int32   magic     "IMIM"
+    4       4     int32   length    L, of the body: 0 .. 32767
+    8       4     uint32  checksum  CRC-32 of the body, where byte 15 says that there is one
+    12      1     uint8   cmd       what the body is
+    13      1     uint8   version   messages: layout of the body (we write 2); queue records: 0
+    14      1     uint8   flag      4 in a user's queue record of a GROUP_IM, else 0
+    15      1     uint8   checked   1; in records of older daemons 0: the checksum means nothing
+    16      L             body
+    16+L    4     int32   magic     "IMIM"
+
+A record is either a message, whose body means nothing here, or a **queue record**: the entry of a
+message in one queue. Queue records have had several layouts, told apart by cmd and length; each is
+a row of int64, and `read_entry` turns them all into an `Entry`::
+
+    254  user         32  appid, uid, msgid, prev
+                      40  appid, uid, msgid, device, prev
+    250  user         48  appid, uid, msgid, device, prev, prev_peer
+    249  user         56  appid, uid, msgid, device, prev, prev_peer, prev_batch
+    248  user         64  appid, uid, msgid, device, seq, prev, prev_peer, prev_batch
+    252  super group  40  appid, -, msgid, gid, prev
+                      48  appid, -, msgid, gid, device, prev
+    247  super group  64  appid, gid, msgid, device, seq, prev, 0, prev_batch
+
+We write 248 and 247. 253, 255, 9, 11, 12, 16 and 23 are obsolete; nothing refers to them.
+"""
+
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT, GROUP
+from gobelieve.wire.storage import SUPER_GROUPS, USERS
+
+BLOCK_SIZE = 128 << 20
+"""The longest block file, in bytes; part of every id."""
+FILE_HEADER = Struct(">4si24x").pack(b"IMIM", 0x00010000)
+FIRST = len(FILE_HEADER)
+"""Where the first record of a block begins."""
+BODY_LIMIT = CLIENT_BODY_LIMIT
+"""The longest body of a record, in bytes."""
+MAGIC = b"IMIM"
+HEAD = Struct(">4siIBBBB")
+HEAD_SIZE = HEAD.size
+OVERHEAD = HEAD_SIZE + len(MAGIC)
+"""What a record adds to its body, in bytes."""
+LONGEST = BODY_LIMIT + OVERHEAD
+"""The longest record, in bytes."""
+ENTRY_SIZE = 64 + OVERHEAD
+"""The longest queue record, in bytes."""
+BATCH = 1000
+"""Each so many-th entry of a queue is linked to the one so many before it."""
+
+USER_ENTRY = 248
+GROUP_ENTRY = 247
+QUEUE_KINDS = frozenset({254, 252, 250, 249, 248, 247})
+IM = 4
+GROUP_IM = 8
+_MESSAGE_VERSION = 2
+_OLD = frozenset({(254, 32), (254, 40), (252, 40), (252, 48), (250, 48), (249, 56)})
+
+_ENTRY = Struct(">8q")
+_ROWS = {length: Struct(f">{length // 8}q") for length in (32, 40, 48, 56)}
+
+
+class Record(NamedTuple):
+    """One record, its body raw."""
+
+    cmd: int
+    version: int
+    flag: int
+    body: bytes
+
+
+class Entry(NamedTuple):
+    """A message's entry in one queue, whichever layout it is stored in."""
+
+    kind: int
+    """USERS or SUPER_GROUPS."""
+    appid: int
+    owner: int
+    """The user's or the group's id."""
+    msgid: int
+    device: int
+    seq: int
+    """1, 2, 3, ... in this queue; 0 in layouts without."""
+    prev: int
+    """The queue record before this one in the queue; 0 at the chain's end, as below."""
+    prev_peer: int
+    """The last one before it that is not of an ordinary group's message."""
+    prev_batch: int
+    """The last one before it whose seq is a multiple of `BATCH`; 0 in layouts without."""
+    peer: bool
+    """False for an ordinary group's message."""
+
+
+def pack_record(cmd: int, version: int, flag: int, body: bytes) -> bytes:
+    """A record with its checksum."""
+    return HEAD.pack(MAGIC, len(body), crc32(body), cmd, version, flag, 1) + body + MAGIC
+
+
+def pack_message(cmd: int, body: bytes) -> bytes:
+    """The record of a message."""
+    return HEAD.pack(MAGIC, len(body), crc32(body), cmd, _MESSAGE_VERSION, 0, 1) + body + MAGIC
+
+
+def pack_entry(
+    kind: int,
+    appid: int,
+    owner: int,
+    msgid: int,
+    device: int,
+    seq: int,
+    prev: int,
+    prev_peer: int,
+    prev_batch: int,
+    flag: int,
+) -> bytes:
+    """A queue record, 248 or 247."""
+    body = _ENTRY.pack(appid, owner, msgid, device, seq, prev, prev_peer, prev_batch)
+    cmd = GROUP_ENTRY if kind == SUPER_GROUPS else USER_ENTRY
+    return HEAD.pack(MAGIC, 64, crc32(body), cmd, 0, flag, 1) + body + MAGIC
+
+
+def whole_length(data: bytes, at: int) -> int:
+    """How long the record at an offset is with all around its body; 0 if none is there whole.
+
+    Its checksum is not looked at.
+    """
+    if len(data) - at < OVERHEAD:
+        return 0
+    magic, length, _, _, _, _, _ = HEAD.unpack_from(data, at)
+    if magic != MAGIC or not 0 <= length <= BODY_LIMIT:
+        return 0
+    end = at + HEAD_SIZE + length
+    return length + OVERHEAD if data[end : end + 4] == MAGIC else 0
+
+
+def is_sound(data: bytes, at: int, length: int) -> bool:
+    """Whether the body of a whole record has the checksum it should have."""
+    if not data[at + 15]:
+        return True
+    body = data[at + HEAD_SIZE : at + length - 4]
+    return crc32(body) == int.from_bytes(data[at + 8 : at + 12], "big")
+
+
+def read_record(data: bytes) -> Record | None:
+    """The record at the beginning of some bytes; None if it is not whole and sound."""
+    length = whole_length(data, 0)
+    if not length or not is_sound(data, 0, length):
+        return None
+    return Record(data[12], data[13], data[14], data[HEAD_SIZE : length - 4])
+
+
+def read_entry(data: bytes) -> Entry | None:
+    """The queue record at the beginning of some bytes; None if none is there whole and sound."""
+    record = read_record(data)
+    return None if record is None else entry_of(record.cmd, record.flag, record.body)
+
+
+def entry_of(cmd: int, flag: int, body: bytes) -> Entry | None:
+    """The entry that a record is; None if it is something else, or too damaged to be one."""
+    length = len(body)
+    if length == _ENTRY.size and cmd in (USER_ENTRY, GROUP_ENTRY):
+        appid, owner, msgid, device, seq, prev, peer, batch = _ENTRY.unpack(body)
+        kind = USERS if cmd == USER_ENTRY else SUPER_GROUPS
+        return Entry(kind, appid, owner, msgid, device, seq, prev, peer, batch, not flag & GROUP)
+    if (cmd, length) not in _OLD:
+        return None
+    row = list(_ROWS[length].unpack(body))
+    # What a layout lacks reads as 0.
+    if cmd == 252:
+        appid, _, msgid, owner, *rest, prev = row
+        device = rest[0] if rest else 0
+        return Entry(SUPER_GROUPS, appid, owner, msgid, device, 0, prev, 0, 0, True)
+    if cmd == 254:
+        appid, owner, msgid, *rest, prev = row
+        device = rest[0] if rest else 0
+        return Entry(USERS, appid, owner, msgid, device, 0, prev, prev, 0, True)
+    appid, owner, msgid, device, prev, peer, *rest = row
+    batch = rest[0] if rest else 0
+    return Entry(USERS, appid, owner, msgid, device, 0, prev, peer, batch, not flag & GROUP)
+
+
+def delivered_body(record: Record) -> bytes:
+    """The body of a message in today's layout: messages of version 0 had no timestamp."""
+    if record.version == 0 and record.cmd in (IM, GROUP_IM) and len(record.body) >= 20:
+        return record.body[:16] + bytes(4) + record.body[16:]
+    return record.body
+
+
+def timestamp_of(record: Record) -> int | None:
+    """When a GROUP_IM was sent (seconds); None where the record does not say."""
+    if record.version == 0 or len(record.body) < 20:
+        return None
+    return int.from_bytes(record.body[16:20], "big", signed=True)

@@ -1,0 +1,121 @@
+"""Reading a block from front to back: every record, and what is damaged.
+
+A damaged record must not hide what follows it, so where no record begins the next place is looked
+for where one does. It must not invent anything either: a message may contain bytes that look like
+records, written by a user. So of a record whose head stands, the end is found by its checksum; and
+if the last record of a file has a good head and reaches beyond the file, then it is a write that
+was torn, and nothing inside it counts.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+from zlib import crc32
+
+from gobelieve.storage.records import (
+    BODY_LIMIT,
+    HEAD,
+    HEAD_SIZE,
+    LONGEST,
+    MAGIC,
+    OVERHEAD,
+    QUEUE_KINDS,
+    Entry,
+    entry_of,
+    is_sound,
+    whole_length,
+)
+
+CHUNK = 1 << 20
+
+Read = Callable[[int, int], bytes]
+"""(how many bytes, from which offset) of a block; fewer only at its end."""
+
+
+class Gap(NamedTuple):
+    """Bytes in which no sound record was found."""
+
+    start: int
+    end: int
+    torn: bool = False
+    """Nothing whole comes behind it: at the end of the newest block, a write that was cut short."""
+
+
+def scan(read: Read, start: int, end: int) -> Iterator[tuple[int, Entry] | Gap]:
+    """The queue records of a block with their offsets, and the gaps, in order.
+
+    `end` is how far the block reaches.
+    """
+    at = start
+    while at < end:
+        data = read(CHUNK, at)
+        base, last = at, at + len(data) >= end
+        stop = len(data) if last else len(data) - LONGEST - HEAD_SIZE
+        i = 0
+        while i < stop:
+            length = whole_length(data, i)
+            if not length:
+                break
+            if not is_sound(data, i, length):
+                if not _may_begin(data, i + length):
+                    break
+                yield Gap(base + i, base + i + length)
+            elif data[i + 12] in QUEUE_KINDS:
+                body = data[i + HEAD_SIZE : i + length - 4]
+                entry = entry_of(data[i + 12], data[i + 14], body)
+                if entry is None:
+                    yield Gap(base + i, base + i + length)
+                else:
+                    yield base + i, entry
+            i += length
+        at = base + i
+        if i < stop:
+            gap = _gap(read, at, end)
+            yield gap
+            at = gap.end
+
+
+def _may_begin(data: bytes, at: int) -> bool:
+    """Whether a record may begin here, be it cut short, or the data ends."""
+    return MAGIC.startswith(data[at : at + 4])
+
+
+def _gap(read: Read, at: int, end: int) -> Gap:
+    """The gap at a place where no sound record is, with another right behind it."""
+    data = read(LONGEST + HEAD_SIZE, at)
+    if len(data) < HEAD_SIZE:
+        return Gap(at, end, torn=True)
+    magic, length, checksum, _, _, _, checked = HEAD.unpack_from(data)
+    if magic == MAGIC and checked:
+        found = _end_by_checksum(data, checksum)
+        if found:
+            return Gap(at, at + found)
+        if 0 <= length <= BODY_LIMIT and at + length + OVERHEAD > end:
+            return Gap(at, end, torn=True)
+    found = _search(read, at + (whole_length(data, 0) or 1), end)
+    return Gap(at, found, torn=found == end)
+
+
+def _end_by_checksum(data: bytes, checksum: int) -> int:
+    """Where the record at the beginning ends if its length is wrong and all else is right."""
+    crc, done = 0, HEAD_SIZE
+    magic = data.find(MAGIC, HEAD_SIZE)
+    while magic >= 0:
+        crc = crc32(data[done:magic], crc)
+        done = magic
+        if crc == checksum and _may_begin(data, magic + 4):
+            return magic + 4
+        magic = data.find(MAGIC, magic + 1)
+    return 0
+
+
+def _search(read: Read, at: int, end: int) -> int:
+    while at < end:
+        data = read(CHUNK + LONGEST, at)
+        i = data.find(MAGIC)
+        while 0 <= i < CHUNK:
+            length = whole_length(data, i)
+            if length and is_sound(data, i, length) and _may_begin(data, i + length):
+                return at + i
+            i = data.find(MAGIC, i + 1)
+        at += CHUNK
+    return end

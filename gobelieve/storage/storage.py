@@ -1,0 +1,84 @@
+"""Storage as the rest of the system uses it: the queues of one directory, with their group commit.
+
+The RPC of gobelieve-ims and the daemon that has everything in one process both ask this object.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gobelieve.interfaces import Log, Page, Time, Turn
+from gobelieve.names import User
+from gobelieve.storage.commit import Done, GroupCommit, InThread, Policy
+from gobelieve.storage.store import Store
+from gobelieve.wire.storage import SaveItem
+
+
+class Storage:
+    """Saves, and answers questions. Nothing is opened before `open`.
+
+    All is called in the event loop. Reads look at the disk at once and may raise StorageError;
+    they see what is durable (by the policy that was chosen), and nothing else.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        in_thread: InThread,
+        turn: Turn,
+        time: Time,
+        log: Log,
+        fsync: str = "commit",
+        fsync_interval: float = 1.0,
+        limit: int = 3000,
+    ) -> None:
+        self.store = Store(root, log)
+        self._limit = limit
+        self._commits = GroupCommit(
+            self.store,
+            in_thread=in_thread,
+            turn=turn,
+            time=time,
+            log=log,
+            policy=Policy(fsync),
+            interval=fsync_interval,
+        )
+
+    def open(self) -> None:
+        """Read the whole directory. StorageError, in one line, if it cannot be used."""
+        self.store.open()
+
+    def close(self, done: Callable[[], None]) -> None:
+        """Finish what was begun, let go of the directory, then call `done`."""
+        self._commits.close(lambda: self._release(done))
+
+    def _release(self, done: Callable[[], None]) -> None:
+        self.store.close()
+        done()
+
+    def save(self, items: Sequence[SaveItem], done: Done, argument: Any) -> None:
+        """Store items; `done(argument, results)` is called once, later.
+
+        There is a result for each item: 0 or an `AckStatus`, the id, and the previous id of each
+        queue. One item's failure is not another's, but those of one turn share a write.
+        """
+        self._commits.save(items, done, argument)
+
+    def fetch(self, user: User, after: int, limit: int = 0) -> Page:
+        """The oldest messages of a user after an id; `limit` 0: as many as the daemon gives."""
+        return self.store.reader.fetch(user, after, self._at_most(limit))
+
+    def fetch_group(self, group: User, after: int, joined: int = 0, limit: int = 0) -> Page:
+        """The same of a super group, for a member who joined at a time (seconds)."""
+        return self.store.reader.fetch_group(group, after, joined, self._at_most(limit))
+
+    def fetch_latest(self, user: User, limit: int) -> Page:
+        """The newest messages of a user, oldest first."""
+        return self.store.reader.fetch_latest(user, min(max(limit, 1), self._limit))
+
+    def count_new(self, user: User, after: int) -> int:
+        """How many messages a user has after an id."""
+        return self.store.reader.count_new(user, after)
+
+    def _at_most(self, limit: int) -> int:
+        return min(limit, self._limit) if limit > 0 else self._limit

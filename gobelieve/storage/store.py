@@ -1,0 +1,201 @@
+"""Saving: a body once, and its entry in each queue that it is for.
+
+Appending, writing and syncing are three steps, each for many messages, and `commit` says when.
+What was appended can be taken back until it is durable: for each queue that it moved the head from
+before is kept. The same heads are what a reader is shown meanwhile, so that nobody is told of a
+message that a power cut could still take away.
+"""
+
+from array import array
+from collections.abc import Callable
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import Log
+from gobelieve.names import AckStatus
+from gobelieve.storage.blocks import Blocks, Position
+from gobelieve.storage.files import Files, failure_of
+from gobelieve.storage.index import (
+    LAST_BATCH,
+    LAST_ID,
+    LAST_MSGID,
+    LAST_PEER,
+    LAST_SEQ,
+    Index,
+)
+from gobelieve.storage.reading import Reader
+from gobelieve.storage.records import (
+    BATCH,
+    BLOCK_SIZE,
+    BODY_LIMIT,
+    GROUP_IM,
+    pack_entry,
+    pack_message,
+)
+from gobelieve.storage.recovery import rebuild
+from gobelieve.wire.frames import GROUP
+from gobelieve.wire.storage import USERS, SaveItem
+
+Heads = dict[int, "array[int]"]
+
+
+class _Step:
+    """Saves that share a fate: from where they lie, and the heads of their queues before them."""
+
+    __slots__ = ("heads", "start")
+
+    def __init__(self, start: Position) -> None:
+        self.start = start
+        self.heads: Heads = {}
+
+
+class Store:
+    """The queues of one directory. Nothing is opened before `open`.
+
+    A save goes through `append`, `flush`, `begin_sync`; then `synced` or `take_back`.
+    """
+
+    def __init__(
+        self, root: str, log: Log, *, block_size: int = BLOCK_SIZE, files: Files | None = None
+    ) -> None:
+        self.blocks = Blocks(root, log, block_size, files)
+        self.index = Index()
+        self.reader = Reader(self.blocks, self.head, log)
+        self._log = log
+        # Appended only; written too; and handed to the sync that is under way.
+        self._appended = _Step((0, 0))
+        self._written: _Step | None = None
+        self._syncing: _Step | None = None
+        self._sync_end: Position = (0, 0)
+
+    def open(self) -> None:
+        """Take the directory and read it through. StorageError, in one line, if that cannot be."""
+        try:
+            self.blocks.open()
+            self.reader.bridges = rebuild(self.blocks, self.index, self._log)
+            # A daemon that was killed may have left what is written, but not yet on disk.
+            self.blocks.sync_all()
+        except OSError as why:
+            self.blocks.close()
+            where = why.filename or self.blocks.root
+            raise StorageError(failure_of(why).status, f"{where}: {why.strerror}") from why
+        except StorageError:
+            self.blocks.close()
+            raise
+        self._appended = _Step(self.blocks.end)
+        what = "{root}: {queues} queues in {blocks} blocks"
+        count = len(self.blocks.numbers)
+        self._log.info(what, root=self.blocks.root, queues=len(self.index), blocks=count)
+
+    def close(self) -> None:
+        """Let go of the directory. What was not written is lost."""
+        self.blocks.close()
+
+    # --- saving
+
+    def append(self, item: SaveItem) -> tuple[int, tuple[int, ...]]:
+        """Enter a body in its queues; its id, and for each queue the id before it (0: none).
+
+        StorageError if the body is too long; then nothing was done.
+        """
+        device, cmd, kind, queues, body = item
+        if len(body) > BODY_LIMIT:
+            raise StorageError(
+                AckStatus.TOO_LARGE, f"a body of {len(body)} bytes, the limit is {BODY_LIMIT}"
+            )
+        msgid = self.blocks.append(pack_message(cmd, body))
+        enter = self._enter
+        if len(queues) == 2:
+            return msgid, (enter(kind, queues[0], queues[1], msgid, device, cmd),)
+        prevs: dict[tuple[int, int], int] = {}
+        named = list(zip(queues[::2], queues[1::2], strict=True))
+        for queue in named:
+            if queue not in prevs:
+                prevs[queue] = enter(kind, queue[0], queue[1], msgid, device, cmd)
+        return msgid, tuple([prevs[queue] for queue in named])
+
+    def _enter(self, kind: int, appid: int, owner: int, msgid: int, device: int, cmd: int) -> int:
+        place = self.index.place(kind, appid, owner)
+        values = self.index.values
+        head = values[place : place + 5]
+        prev, last, peer, batch, seq = head
+        seq += 1
+        grouped = GROUP if kind == USERS and cmd == GROUP_IM else 0
+        if kind != USERS:
+            peer = 0
+        id_ = self.blocks.append(
+            pack_entry(kind, appid, owner, msgid, device, seq, last, peer, batch, grouped)
+        )
+        heads = self._appended.heads
+        if place not in heads:
+            heads[place] = head
+        values[place + LAST_MSGID] = msgid
+        values[place + LAST_ID] = id_
+        values[place + LAST_SEQ] = seq
+        if not grouped:
+            values[place + LAST_PEER] = id_
+        if seq % BATCH == 0:
+            values[place + LAST_BATCH] = id_
+        return prev
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether there is something to flush."""
+        return self.blocks.end != self._appended.start
+
+    def flush(self) -> None:
+        """Write what was appended. StorageError: it could not be, and was never there."""
+        try:
+            self.blocks.flush()
+        except OSError as why:
+            self._undo([self._appended])
+            raise failure_of(why) from why
+        if self._written is None:
+            self._written = self._appended
+        else:
+            for place, head in self._appended.heads.items():
+                self._written.heads.setdefault(place, head)
+        self._appended = _Step(self.blocks.end)
+
+    def show_written(self) -> None:
+        """Let readers see what is written, durable or not. It can not be taken back any more."""
+        self._written = None
+
+    def begin_sync(self) -> Callable[[], None]:
+        """The blocking work that makes durable what is written; one at a time.
+
+        It raises OSError. Then call `take_back`, else `synced`.
+        """
+        self._syncing, self._written = self._written, None
+        self._sync_end = self._appended.start
+        return self.blocks.sync_work()
+
+    def synced(self) -> None:
+        """The sync is done: readers may see what it covered."""
+        self._syncing = None
+        self.blocks.synced(self._sync_end)
+
+    def take_back(self) -> None:
+        """The sync failed: all that is not durable was never there."""
+        self._undo([s for s in (self._syncing, self._written, self._appended) if s is not None])
+        self._syncing = self._written = None
+
+    def _undo(self, steps: list[_Step]) -> None:
+        for step in reversed(steps):
+            for place, head in step.heads.items():
+                self.index.restore(place, head)
+        self.blocks.cut(steps[0].start)
+        self._appended = _Step(self.blocks.end)
+
+    # --- for readers
+
+    def head(self, kind: int, appid: int, owner: int) -> "array[int] | None":
+        """The end of a queue as readers may see it; None if it is empty."""
+        place = self.index.find(kind, appid, owner)
+        if place < 0:
+            return None
+        for step in (self._syncing, self._written, self._appended):
+            if step is not None and place in step.heads:
+                head = step.heads[place]
+                return head if head[LAST_ID] else None
+        head = self.index.head(place)
+        return head if head[LAST_ID] else None
