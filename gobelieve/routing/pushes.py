@@ -133,7 +133,8 @@ class PushWriter:
                 self._tally.add("pushes_dropped", count)
                 self._waiting.clear()
             self._limit = 0
-            self._stopped()
+            stopped, self._stopped = self._stopped, None
+            stopped()
         elif not written:
             self._retry = self._time.callLater(self._delay, self._write)
             self._delay = min(self._delay * 2, LAST_DELAY)

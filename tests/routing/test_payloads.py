@@ -1,0 +1,186 @@
+"""What the push workers find in their lists."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import BodyError
+from gobelieve.routing.payloads import (
+    PAYLOADS,
+    RECEIVERS_AN_ITEM,
+    encode,
+    inner_frame,
+    payload,
+    push_items,
+    text,
+)
+from gobelieve.wire.client import (
+    IM,
+    RT,
+    Customer,
+    CustomerSupport,
+    CustomerV2,
+    GroupIM,
+    SyncNotify,
+    System,
+)
+from gobelieve.wire.frames import Frame, encode_frame
+from gobelieve.wire.message import Message
+
+
+def frame(said: Message, version: int = 1) -> Frame:
+    """As it comes out of a publication."""
+    return inner_frame(said.frame(version=version))
+
+
+class ItemTests(SynchronousTestCase):
+    """The bytes of each kind, as upstream's router was seen to write them."""
+
+    def check(
+        self, said: Message, appid: int, receivers: list[int], *items: tuple[str, str]
+    ) -> None:
+        """The items of a message, whatever version the inner frame has."""
+        expected = [(name, line.encode()) for name, line in items]
+        for version in (1, 2):
+            self.assertEqual(push_items(appid, receivers, frame(said, version)), expected)
+
+    def test_peer(self) -> None:
+        """A message between two users."""
+        said = IM(sender=1, receiver=3, timestamp=5, msgid=0, content=b'{"text":"offline"}')
+        line = '{"appid":7,"content":"{\\"text\\":\\"offline\\"}","receiver":3,"sender":1}'
+        self.check(said, 7, [3], ("push_queue", line))
+        self.assertEqual(
+            push_items(7, [3], frame(said, version=0)), [("push_queue", line.encode())]
+        )
+
+    def test_group(self) -> None:
+        """A message to a group: one item for all."""
+        said = GroupIM(sender=1, receiver=100, timestamp=5, msgid=0, content=b'{"text":"group"}')
+        line = (
+            '{"appid":7,"content":"{\\"text\\":\\"group\\"}","group_id":100,'
+            '"receivers":[3,5],"sender":1}'
+        )
+        self.check(said, 7, [3, 5], ("group_push_queue", line))
+
+    def test_large_group(self) -> None:
+        """Is split, so that no item is endless, and nobody is left out."""
+        said = GroupIM(sender=1, receiver=100, timestamp=5, msgid=0, content=b"hi")
+        everybody = list(range(2 * RECEIVERS_AN_ITEM + 1))
+        items = [json.loads(line) for _, line in push_items(7, everybody, frame(said))]
+        self.assertEqual([len(item["receivers"]) for item in items], [4000, 4000, 1])
+        self.assertEqual([uid for item in items for uid in item["receivers"]], everybody)
+
+    def test_customer(self) -> None:
+        """A message of customer service, either way."""
+        line = (
+            '{"appid":1453,"command":%d,"content":"{\\"text\\":\\"help\\"}","customer":1,'
+            '"customer_appid":7,"receiver":55,"seller":55,"store":9}'
+        )
+        for cls, number in ((Customer, 24), (CustomerSupport, 25)):
+            said = cls(
+                customer_appid=7,
+                customer_id=1,
+                store_id=9,
+                seller_id=55,
+                timestamp=5,
+                content=b'{"text":"help"}',
+            )
+            self.check(said, 1453, [55], ("customer_push_queue", line % number))
+
+    def test_customer_v2(self) -> None:
+        """A message of customer service in its later form."""
+        said = CustomerV2(
+            sender_appid=7,
+            sender=1,
+            receiver_appid=1453,
+            receiver=55,
+            timestamp=5,
+            content=b'{"text":"help"}',
+        )
+        line = (
+            '{"appid":1453,"content":"{\\"text\\":\\"help\\"}","receiver":55,'
+            '"receiver_appid":1453,"sender":1,"sender_appid":7}'
+        )
+        self.check(said, 1453, [55], ("customer_push_queue_v2", line))
+
+    def test_system(self) -> None:
+        """A message of the backend, an item for each receiver."""
+        said = System(content=b'{"push":"hello"}')
+        line = '{"appid":7,"content":"{\\"push\\":\\"hello\\"}","receiver":%d}'
+        self.check(
+            said, 7, [3, 4], ("system_push_queue", line % 3), ("system_push_queue", line % 4)
+        )
+
+    def test_other_kinds(self) -> None:
+        """Are not pushed."""
+        for said in (RT(sender=1, receiver=2, content=b"x"), SyncNotify(sync_key=5)):
+            self.assertEqual(push_items(7, [3], frame(said)), [])
+
+    def test_malformed(self) -> None:
+        """A message that is too short for its kind is an error, for every kind with a payload."""
+        for number in PAYLOADS:
+            if number != System.number:
+                with self.assertRaises(BodyError):
+                    push_items(7, [3], inner_frame(encode_frame(number, b"short", 0, 1)))
+
+    def test_one_payload_a_kind(self) -> None:
+        """A second one for the same number fails when it is declared."""
+        with self.assertRaises(TypeError):
+            payload(IM.number)(PAYLOADS[GroupIM.number])
+
+
+class InnerFrameTests(SynchronousTestCase):
+    """The bytes of one frame."""
+
+    def test_whole(self) -> None:
+        """Header and body."""
+        self.assertEqual(inner_frame(encode_frame(4, b"ab", 9, 2, 16)), Frame(4, 2, 16, 9, b"ab"))
+
+    def test_anything_else(self) -> None:
+        """Is an error: cut short, too long, or with a length that is a lie."""
+        good = encode_frame(4, b"ab")
+        for bad in (good + b"z", *(good[:n] for n in range(len(good))), b"\xff" * 12):
+            with self.assertRaises(BodyError):
+                inner_frame(bad)
+
+
+class EncodeTests(SynchronousTestCase):
+    """JSON as Go's encoder writes it (seen with Go 1.19)."""
+
+    def content(self, content: bytes) -> bytes:
+        """How a content stands in the JSON."""
+        line = encode({"c": text(content)})
+        self.assertTrue(line.startswith(b'{"c":"') and line.endswith(b'"}'))
+        return line[6:-2]
+
+    def test_as_it_is(self) -> None:
+        """Everything that is UTF-8, four bytes long ones and a real U+FFFD too."""
+        for plain in ("héllo", "你好", "😀", "\ufffd", "/", "\x7f", "'"):
+            self.assertEqual(self.content(plain.encode()), plain.encode())
+
+    def test_escaped(self) -> None:
+        """What could end a script or a line."""
+        self.assertEqual(self.content(b"<>&"), rb"\u003c\u003e\u0026")
+        self.assertEqual(self.content("\u2028\u2029".encode()), rb"\u2028\u2029")
+        self.assertEqual(self.content(b'"\\\n\r\t\x01'), rb"\"\\\n\r\t\u0001")
+
+    def test_not_utf8(self) -> None:
+        """One U+FFFD for each byte that does not belong."""
+        self.assertEqual(self.content(b"a\xe2\x82 \xff\xfe"), rb"a\ufffd\ufffd \ufffd\ufffd")
+        self.assertEqual(self.content(b"\xed\xa0\x80"), rb"\ufffd\ufffd\ufffd")
+        self.assertEqual(self.content(b"\xf0\x9f\x98"), rb"\ufffd\ufffd\ufffd")
+
+    def test_order(self) -> None:
+        """Keys in order, without blanks."""
+        self.assertEqual(encode({"b": [1, 2], "a": -5}), b'{"a":-5,"b":[1,2]}')
+
+    @given(st.binary())
+    def test_anything(self, content: bytes) -> None:
+        """Any bytes at all make JSON that reads as the text they are."""
+        read = json.loads(encode({"c": text(content)}))["c"]
+        try:
+            self.assertEqual(read, content.decode())
+        except UnicodeDecodeError:
+            self.assertIn("\ufffd", read)
