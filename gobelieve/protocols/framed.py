@@ -91,6 +91,7 @@ class FramedProtocol(Protocol):
 
     def abort(self) -> None:
         """End the connection now; what waits is lost."""
+        self._closing = True
         transport: Any = self.transport
         if transport is not None:
             transport.abortConnection()

@@ -1,0 +1,92 @@
+"""``twistd gobelieve-imr``: the router, with its push lists in Redis."""
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python import usage
+
+from gobelieve.backends.redis import RedisPushQueues
+from gobelieve.backends.redis_service import RedisService
+from gobelieve.config import ImrConfig, parse_address
+from gobelieve.errors import ConfigError
+from gobelieve.interfaces import Time
+from gobelieve.metrics import Tally
+from gobelieve.protocols.route_listener import RouteFactory
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.routing.pushes import PushWriter
+from gobelieve.routing.router import Router
+from gobelieve.services.common import Coroutines, DaemonOptions, listening
+from gobelieve.services.ordered import OrderedService
+
+
+class Options(DaemonOptions):
+    """The router's command line."""
+
+    kind = ImrConfig
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        try:
+            parse_address(self.config.listen, "listen")
+            parse_address(self.config.redis.address, "redis.address")
+        except ConfigError as why:
+            raise usage.UsageError(str(why)) from None
+
+
+class PushService(Service):
+    """When it stops, the pushes that wait are written."""
+
+    def __init__(self, writer: PushWriter) -> None:
+        self.writer = writer
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        written: Deferred[None] = Deferred()
+        self.writer.stop(lambda: written.callback(None))
+        return written
+
+
+class RouteService(Service):
+    """When it stops, the links to the gateways end."""
+
+    def __init__(self, factory: RouteFactory, time: Time) -> None:
+        self.factory = factory
+        self._time = time
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self.factory.close(self._time))
+
+
+def makeService(options: Options, reactor: Any = None) -> OrderedService:
+    """The router's services: ``redis`` and ``push`` (if there are pushes), ``route``, ``tcp``."""
+    if reactor is None:
+        from twisted.internet import reactor
+    config: ImrConfig = options.config
+    service = OrderedService()
+    turn = ReactorTurn(reactor)
+    tally = Tally()
+
+    writer: PushWriter | None = None
+    if not config.push_disabled:
+        redis = RedisService(config.redis, reactor)
+        service.add("redis", redis)
+        writer = PushWriter(
+            RedisPushQueues(redis),
+            config.push_backlog,
+            time=reactor,
+            turn=turn,
+            tasks=Coroutines(),
+            tally=tally,
+            log=Logger("gobelieve.routing.pushes"),
+        )
+        service.add("push", PushService(writer))
+
+    log = Logger("gobelieve.routing.router")
+    router = Router(writer, tally=tally, log=log, push_system=config.is_push_system)
+    factory = RouteFactory(router, turn, tally, config.link_backlog)
+    service.add("route", RouteService(factory, reactor))
+    service.add("tcp", listening(parse_address(config.listen), factory))
+    return service

@@ -1,0 +1,151 @@
+"""The router daemon."""
+
+import tomllib
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IServiceMaker
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.plugin import getPlugins
+from twisted.python import usage
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.config import ImrConfig, load
+from gobelieve.metrics import Tally
+from gobelieve.protocols.route_listener import RouteFactory
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.routing.pushes import PushWriter
+from gobelieve.routing.router import Router
+from gobelieve.services.common import Coroutines
+from gobelieve.services.imr import Options, PushService, RouteService, makeService
+from gobelieve.services.ordered import OrderedService
+from tests.protocols.logs import Events
+
+SAMPLE = Path(__file__).parents[2] / "etc" / "imr.toml"
+
+
+def made(*arguments: str) -> OrderedService:
+    """The service for a command line."""
+    options = Options()
+    options.parseOptions(arguments)
+    return makeService(options, MemoryReactorClock())
+
+
+def keys(config: Any) -> dict[str, Any]:
+    """The keys of a dataclass as TOML has them."""
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    return {k: keys(v) if is_dataclass(v) else v for k, v in values.items()}
+
+
+class OptionsTests(SynchronousTestCase):
+    """Command line and configuration."""
+
+    def test_sample(self) -> None:
+        """The sample names every key, each with its default."""
+        self.assertEqual(tomllib.loads(SAMPLE.read_text()), keys(ImrConfig()))
+        self.assertEqual(load(ImrConfig, str(SAMPLE)), ImrConfig())
+
+    def test_addresses(self) -> None:
+        """That are none are told before anything starts."""
+        for key in ("listen", "redis.address"):
+            with self.assertRaises(usage.UsageError) as caught:
+                Options().parseOptions(["--set", f"{key}=nowhere"])
+            self.assertIn(f"{key}: 'nowhere' is not host:port", str(caught.exception))
+
+    def test_unknown_key(self) -> None:
+        """Is told too."""
+        with self.assertRaises(usage.UsageError):
+            Options().parseOptions(["--set", "listne=:4444"])
+
+
+class ServiceTests(SynchronousTestCase):
+    """What the daemon is made of."""
+
+    def test_children(self) -> None:
+        """In the order they start; they stop the other way round, so pushes find Redis there."""
+        service = made("--config", str(SAMPLE))
+        self.assertEqual([child.name for child in service], ["redis", "push", "route", "tcp"])
+        for name in ("redis", "push", "route", "tcp"):
+            self.assertEqual(service.getServiceNamed(name).name, name)
+
+    def test_without_pushes(self) -> None:
+        """There is no Redis."""
+        service = made("--set", "push_disabled=true")
+        self.assertEqual([child.name for child in service], ["route", "tcp"])
+
+    def test_nothing_happens_yet(self) -> None:
+        """Nothing listens or connects before the service is started."""
+        options = Options()
+        options.parseOptions([])
+        reactor = MemoryReactorClock()
+        makeService(options, reactor)
+        self.assertEqual(reactor.tcpServers + reactor.tcpClients, [])
+        self.assertEqual(reactor.getDelayedCalls(), [])
+
+    def test_plugin(self) -> None:
+        """twistd finds it."""
+        (maker,) = (p for p in getPlugins(IServiceMaker) if p.tapname == "gobelieve-imr")
+        self.assertIs(maker.makeService, makeService)
+        self.assertIs(maker.options, Options)
+
+
+class Lists:
+    """`PushQueues` that never answers."""
+
+    def __init__(self) -> None:
+        self.answer: Deferred[None] = Deferred()
+
+    async def append(self, items: object) -> None:
+        await self.answer
+
+
+class StopTests(SynchronousTestCase):
+    """What the parts wait for when they stop."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.turn = ReactorTurn(self.clock)
+        self.tally = Tally()
+
+    def test_push(self) -> None:
+        """The answer to what is under way."""
+        lists = Lists()
+        writer = PushWriter(
+            lists,
+            10,
+            time=self.clock,
+            turn=self.turn,
+            tasks=Coroutines(),
+            tally=self.tally,
+            log=Events().log(),
+        )
+        service = PushService(writer)
+        service.startService()
+        writer.add([("push_queue", b"{}")])
+        stopped = service.stopService()
+        self.assertNoResult(stopped)
+        lists.answer.callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.tally["pushes_written"], 1)
+
+    def test_route(self) -> None:
+        """The end of the links."""
+        router = Router(None, tally=self.tally, log=Events().log())
+        factory = RouteFactory(router, self.turn, self.tally, 1000)
+        service = RouteService(factory, self.clock)
+        service.startService()
+        link = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        transport = StringTransport()
+        link.makeConnection(transport)
+        stopped = service.stopService()
+        self.assertTrue(transport.disconnecting)
+        self.assertNoResult(stopped)
+        link.connectionLost(Failure(ConnectionDone()))
+        self.successResultOf(stopped)
+        self.assertEqual(router.table.links, ())
