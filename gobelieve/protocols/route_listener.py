@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from gobelieve.interfaces import Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.routing.router import Router
 from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame, encode_frame
 
@@ -39,6 +40,7 @@ class RouteLink(FramedProtocol):
         self._unread = 0
 
     def opened(self) -> None:
+        probe_soon(self.transport)
         self._factory.links.add(self)
         self._router.opened(self)
         self.log.info("gateway {peer} came", peer=self.peer)

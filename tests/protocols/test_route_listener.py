@@ -1,5 +1,6 @@
 """The router's side of the link to the gateways."""
 
+import socket
 from struct import pack
 
 from hypothesis import given, settings
@@ -24,6 +25,7 @@ from gobelieve.wire.client import IM, RT, SyncNotify
 from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame
 from gobelieve.wire.frames import PUSH as PUSHED
 from tests.protocols.logs import Events
+from tests.protocols.test_keepalive import OnSocket
 from tests.routing.support import FakePushes
 
 BOB = User(7, 2)
@@ -127,6 +129,13 @@ class LinkTests(ListenerCase):
         self.assertEqual(len(self.frames(self.bob_transport)), 1)
         self.assertEqual(self.frames(self.alice_transport), [])
         self.assertFalse(self.alice_transport.disconnecting)
+
+    def test_probed(self) -> None:
+        """A gateway's connection is one that the kernel probes soon."""
+        with socket.socket() as handle:
+            transport = OnSocket(handle)
+            self.factory.buildProtocol(None).makeConnection(transport)
+            self.assertEqual(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)
 
     def test_counted(self) -> None:
         """How many frames came is known."""

@@ -1,0 +1,47 @@
+"""Noticing an end that vanished."""
+
+import socket
+from unittest import skipUnless
+
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.protocols.keepalive import IDLE, INTERVAL, PROBES, probe_soon
+
+
+class OnSocket(StringTransport):
+    """A transport that has a socket."""
+
+    def __init__(self, handle: socket.socket) -> None:
+        super().__init__()
+        self.handle = handle
+
+    def getHandle(self) -> socket.socket:
+        return self.handle
+
+
+class ProbeSoonTests(SynchronousTestCase):
+    """The kernel's options."""
+
+    @skipUnless(hasattr(socket, "TCP_USER_TIMEOUT"), "Linux has these options")
+    def test_options(self) -> None:
+        """A dead end is noticed within a minute or so, whether something was sent or not."""
+        with socket.socket() as handle:
+            probe_soon(OnSocket(handle))
+            self.assertEqual(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)
+            tcp = socket.IPPROTO_TCP
+            idle = handle.getsockopt(tcp, socket.TCP_KEEPIDLE)
+            interval = handle.getsockopt(tcp, socket.TCP_KEEPINTVL)
+            probes = handle.getsockopt(tcp, socket.TCP_KEEPCNT)
+            self.assertEqual((idle, interval, probes), (IDLE, INTERVAL, PROBES))
+            self.assertLessEqual(idle + interval * probes, 60)
+            self.assertEqual(handle.getsockopt(tcp, socket.TCP_USER_TIMEOUT), 60_000)
+
+    def test_no_socket(self) -> None:
+        """Is left alone."""
+        probe_soon(StringTransport())
+
+    def test_unix_socket(self) -> None:
+        """Has no network to fail."""
+        with socket.socket(socket.AF_UNIX) as handle:
+            probe_soon(OnSocket(handle))
