@@ -218,9 +218,6 @@ class Routing(Protocol):
 class Connection(Protocol):
     """The transport of one client, whatever it is."""
 
-    peer: str
-    """Where it comes from, for the log."""
-
     congested: bool
     """Whether the client is slow to read what was sent."""
 

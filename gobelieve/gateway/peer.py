@@ -95,4 +95,5 @@ class Peer:
         if sender != session.user.uid:
             self._tally.add("forged_senders")
             return
+        self._tally.add("live")
         self._delivery.live(User(session.user.appid, receiver), frame.cmd, body, session)

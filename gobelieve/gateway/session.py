@@ -123,6 +123,7 @@ class Session:
         """Send a message whose body is in the layout of version 1 and up, as it is stored."""
         if self.version == 0:
             body = client.without_timestamp(cmd, body)
+        self.tally.add("delivered")
         self.send(cmd, body, flag)
 
     def ack(self, seq: int, status: int = AckStatus.SUCCESS) -> None:
@@ -174,6 +175,7 @@ class Session:
         if self.connection.congested:
             self.tally.add("live_dropped")
         else:
+            self.tally.add("delivered")
             self.send(cmd, body)
 
     def drained(self) -> None:

@@ -62,8 +62,7 @@ class ClientConnection(FramedProtocol):
     def closed(self, reason: Failure) -> None:
         self._reception.closed(self.session)
 
-    def pauseProducing(self) -> None:
-        super().pauseProducing()
+    def stalled(self) -> None:
         self._watch.congested(self.session)
         self.pause()
 
@@ -76,7 +75,7 @@ class ClientConnection(FramedProtocol):
 class ClientFactory(Factory):
     """Clients on TCP."""
 
-    noisy = True
+    noisy = False
 
     def __init__(self, turn: Turn, reception: Reception) -> None:
         self._turn = turn

@@ -20,9 +20,9 @@ from gobelieve.wire.frames import Frame, FrameReader
 class FramedProtocol(Protocol):
     """Cuts what arrives into frames, sends at the end of the turn, notices a peer that is slow.
 
-    A subclass takes `frames_received` and may take `opened`, `closed`, and `drained`. `congested`
-    is true while the peer does not read what was written; whoever writes then decides what may
-    wait and what is dropped. A peer whose bytes make no sense is logged and cut off.
+    A subclass takes `frames_received` and may take `opened`, `closed`, `stalled`, and `drained`.
+    `congested` is true while the peer does not read what was written; whoever writes then decides
+    what may wait and what is dropped. A peer whose bytes make no sense is logged and cut off.
     """
 
     log = Logger()
@@ -46,6 +46,9 @@ class FramedProtocol(Protocol):
     def frames_received(self, frames: list[Frame]) -> None:
         """Frames came. Raise `WireError` for what makes no sense: it ends the connection."""
         raise NotImplementedError
+
+    def stalled(self) -> None:
+        """The peer does not read what was written; once, until it is `drained`."""
 
     def drained(self) -> None:
         """The peer reads again."""
@@ -126,7 +129,10 @@ class FramedProtocol(Protocol):
         self.closed(reason)
 
     def pauseProducing(self) -> None:
-        self.congested = True
+        # A transport says this again with every write beyond its bound.
+        if not self.congested:
+            self.congested = True
+            self.stalled()
 
     def resumeProducing(self) -> None:
         self.congested = False

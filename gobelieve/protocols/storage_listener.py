@@ -95,8 +95,7 @@ class StorageListener(FramedProtocol):
         self._waiting.extend(frames)
         self._work()
 
-    def pauseProducing(self) -> None:
-        super().pauseProducing()
+    def stalled(self) -> None:
         self.pause()
 
     def drained(self) -> None:

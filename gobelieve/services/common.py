@@ -59,6 +59,10 @@ class Coroutines:
         self._running.add(running)
         running.addBoth(self._ended, running)
 
+    def __len__(self) -> int:
+        """How many run."""
+        return len(self._running)
+
     def cancel(self) -> None:
         """Cancel all that waits."""
         for running in list(self._running):

@@ -1,6 +1,5 @@
 """The gateway's rules, put together. What they talk to is given: see ``im`` and ``embedded``."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from twisted.application.internet import TimerService
@@ -8,7 +7,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from gobelieve.config import Address, ImConfig
+from gobelieve.config import Address, ImConfig, parse_address
 from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.peer import Peer
@@ -32,6 +31,8 @@ from gobelieve.interfaces import (
 )
 from gobelieve.metrics import Tally
 from gobelieve.protocols.client_listener import ClientFactory, Reception
+from gobelieve.protocols.status_pages import status_site
+from gobelieve.protocols.websocket import WebSocketFactory
 from gobelieve.services.common import Coroutines, listening
 from gobelieve.services.ordered import OrderedService
 
@@ -126,11 +127,23 @@ def add_listeners(
     parent.add("sessions", Farewell(gateway))
     factory = ClientFactory(turn, gateway.reception)
     parent.add("tcp", listening(Address(config.host, config.port), factory))
+    if config.ws_address:
+        address = parse_address(config.ws_address, "ws_address")
+        parent.add("websocket", listening(address, WebSocketFactory(gateway.reception, reactor)))
+    if config.http_listen_address:
+        address = parse_address(config.http_listen_address, "http_listen_address")
+        parent.add("http", listening(address, status_site(lambda: summary(gateway))))
 
 
-def summary(gateway: Gateway) -> Iterable[tuple[str, int]]:
-    """The figures of the status page, by upstream's names."""
-    yield "connection_count", len(gateway.watch)
-    yield "client_count", gateway.sessions.count
-    yield "clientset_count", len(gateway.sessions)
-    yield "in_message_count", gateway.tally["messages"]
+def summary(gateway: Gateway) -> dict[str, object]:
+    """The figures of the status page: upstream's, and all that is counted."""
+    tally = gateway.tally
+    return {
+        "connection_count": len(gateway.watch),
+        "client_count": gateway.sessions.count,
+        "clientset_count": len(gateway.sessions),
+        "goroutine_count": len(gateway.tasks),
+        "in_message_count": tally["messages"] + tally["live"],
+        "out_message_count": tally["delivered"],
+        "counts": dict(tally.counts),
+    }

@@ -11,7 +11,7 @@ from gobelieve.backends.redis import RedisPushQueues
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.config import ImrConfig, parse_address
 from gobelieve.errors import ConfigError
-from gobelieve.interfaces import Time
+from gobelieve.interfaces import PushQueues, Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.route_listener import RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
@@ -60,21 +60,19 @@ class RouteService(Service):
         return Deferred.fromCoroutine(self.factory.close(self._time))
 
 
-def makeService(options: Options, reactor: Any = None) -> OrderedService:
-    """The router's services: ``redis`` and ``push`` (if there are pushes), ``route``, ``tcp``."""
-    if reactor is None:
-        from twisted.internet import reactor
-    config: ImrConfig = options.config
-    service = OrderedService()
-    turn = ReactorTurn(reactor)
+def add_router(
+    parent: OrderedService,
+    config: ImrConfig,
+    queues: PushQueues | None,
+    turn: ReactorTurn,
+    reactor: Any,
+) -> Router:
+    """Add ``push`` (if there are queues for it), ``route`` and ``tcp``."""
     tally = Tally()
-
     writer: PushWriter | None = None
-    if not config.push_disabled:
-        redis = RedisService(config.redis, reactor)
-        service.add("redis", redis)
+    if queues is not None:
         writer = PushWriter(
-            RedisPushQueues(redis),
+            queues,
             config.push_backlog,
             time=reactor,
             turn=turn,
@@ -82,11 +80,25 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
             tally=tally,
             log=Logger("gobelieve.routing.pushes"),
         )
-        service.add("push", PushService(writer))
-
+        parent.add("push", PushService(writer))
     log = Logger("gobelieve.routing.router")
     router = Router(writer, tally=tally, log=log, push_system=config.is_push_system)
     factory = RouteFactory(router, turn, tally, config.link_backlog)
-    service.add("route", RouteService(factory, reactor))
-    service.add("tcp", listening(parse_address(config.listen), factory))
+    parent.add("route", RouteService(factory, reactor))
+    parent.add("tcp", listening(parse_address(config.listen), factory))
+    return router
+
+
+def makeService(options: Options, reactor: Any = None) -> OrderedService:
+    """The router's services: ``redis`` if there are pushes, and those of `add_router`."""
+    if reactor is None:
+        from twisted.internet import reactor
+    config: ImrConfig = options.config
+    service = OrderedService()
+    queues: PushQueues | None = None
+    if not config.push_disabled:
+        redis = RedisService(config.redis, reactor)
+        service.add("redis", redis)
+        queues = RedisPushQueues(redis)
+    add_router(service, config, queues, ReactorTurn(reactor), reactor)
     return service

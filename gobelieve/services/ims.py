@@ -84,9 +84,11 @@ class AskersService(Service):
         return Deferred.fromCoroutine(self.factory.close(self._time))
 
 
-def make_storage(config: ImsConfig, turn: ReactorTurn, reactor: Any) -> Storage:
-    """The storage that a configuration asks for, not opened yet."""
-    return Storage(
+def add_storage(
+    parent: OrderedService, config: ImsConfig, turn: ReactorTurn, reactor: Any
+) -> Storage:
+    """Add ``storage``, and ``rpc`` with its ``askers`` and ``tcp``; nothing is opened yet."""
+    storage = Storage(
         config.storage_root,
         in_thread=threads(reactor),
         turn=turn,
@@ -96,21 +98,19 @@ def make_storage(config: ImsConfig, turn: ReactorTurn, reactor: Any) -> Storage:
         fsync_interval=config.fsync_interval,
         limit=config.limit,
     )
-
-
-def makeService(options: Options, reactor: Any = None) -> OrderedService:
-    """Storage's services: ``storage``, and ``rpc`` with its ``askers`` and ``tcp``."""
-    if reactor is None:
-        from twisted.internet import reactor
-    config: ImsConfig = options.config
-    turn = ReactorTurn(reactor)
-    storage = make_storage(config, turn, reactor)
     factory = StorageFactory(storage, turn, Tally())
-
-    service = OrderedService()
-    service.add("storage", StorageService(storage))
+    parent.add("storage", StorageService(storage))
     rpc = OrderedService()
     rpc.add("askers", AskersService(factory, reactor))
     rpc.add("tcp", listening(parse_address(config.rpc_listen), factory))
-    service.add("rpc", rpc)
+    parent.add("rpc", rpc)
+    return storage
+
+
+def makeService(options: Options, reactor: Any = None) -> OrderedService:
+    """Storage's services."""
+    if reactor is None:
+        from twisted.internet import reactor
+    service = OrderedService()
+    add_storage(service, options.config, ReactorTurn(reactor), reactor)
     return service

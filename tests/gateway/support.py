@@ -46,7 +46,6 @@ class FakeConnection:
     """A client's transport that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.peer = "a test"
         self.congested = False
         self.paused = 0
         self.ended: str | None = None

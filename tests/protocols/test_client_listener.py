@@ -93,6 +93,7 @@ class ClientListenerTests(SynchronousTestCase):
         """Until it reads again; then it is told what it is owed."""
         connection, transport = self.connect()
         connection.pauseProducing()
+        connection.pauseProducing()  # a transport says so with every write beyond its bound
         self.assertEqual(transport.producerState, "paused")
         connection.session.notify(5)
         connection.resumeProducing()

@@ -1,0 +1,154 @@
+"""``twistd gobelieve``: gateway, router and storage in one process, on one SQLite file.
+
+Nothing else is needed. Between the roles there are calls instead of sockets; yet storage and the
+router listen too, so that further gateways can join.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from gobelieve.backends.sqlite import (
+    FILE_NAME,
+    SqliteDeviceNumbers,
+    SqlitePushQueues,
+    SqliteService,
+    SqliteSyncKeys,
+    SqliteTokens,
+    SqliteUnreadCounts,
+)
+from gobelieve.config import EmbeddedConfig, ImConfig
+from gobelieve.interfaces import Entries, Page
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.routing.local import LocalLink
+from gobelieve.services.common import DaemonOptions
+from gobelieve.services.gateway import Backends, add_listeners, compose
+from gobelieve.services.imr import add_router
+from gobelieve.services.ims import add_storage
+from gobelieve.services.ordered import OrderedService
+from gobelieve.storage.commit import Result
+from gobelieve.storage.storage import Storage
+from gobelieve.wire.storage import USERS, SaveItem
+
+T = TypeVar("T")
+
+
+class Options(DaemonOptions):
+    """The command line of the daemon that is all in one."""
+
+    kind = EmbeddedConfig
+    optParameters = [["data", "d", "var", "The folder for everything that is kept."]]
+
+
+class LocalStorage:
+    """`MessageSaver` and `MessageReader` on a storage in the same process."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def save(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        queues: Sequence[User],
+        done: Callable[[T, int, Entries], None],
+        argument: T,
+    ) -> None:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        ids = tuple([number for queue in queues for number in queue])
+        item = SaveItem(device, cmd, USERS, ids, body)
+        self._storage.save([item], _saved, (done, argument, len(queues)))
+
+    async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        return self._storage.fetch(user, after, limit)
+
+    async def fetch_latest(self, user: User, limit: int) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        return self._storage.fetch_latest(user, limit)
+
+    async def count_new(self, user: User, after: int) -> int:
+        """See `gobelieve.interfaces.MessageReader`."""
+        return self._storage.count_new(user, after)
+
+
+def _saved(
+    asked: tuple[Callable[[Any, int, Entries], None], Any, int], results: list[Result]
+) -> None:
+    done, argument, queues = asked
+    ((status, msgid, prevs),) = results
+    done(argument, status, ((0, 0),) * queues if status else [(msgid, prev) for prev in prevs])
+
+
+class DataFolder(Service):
+    """Makes the folder before anything is opened in it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def startService(self) -> None:
+        os.makedirs(self._path, exist_ok=True)
+        super().startService()
+
+
+class Greeting(Service):
+    """When all is started, says where, and what to do first."""
+
+    def __init__(self, config: ImConfig, data: str) -> None:
+        self._log = Logger("gobelieve")
+        self._config = config
+        self._data = data
+
+    def startService(self) -> None:
+        super().startService()
+        config = self._config
+        self._log.info("TCP clients:       {at}", at=f"{config.host}:{config.port}")
+        if config.ws_address:
+            self._log.info("WebSocket clients: ws://{at}/ws", at=config.ws_address)
+        if config.http_listen_address:
+            self._log.info("status:            http://{at}/summary", at=config.http_listen_address)
+        self._log.info(
+            "a token to log in: gobelieve token create --app 7 --uid 1001 --data {data}",
+            data=self._data,
+        )
+
+
+def makeService(options: Options, reactor: Any = None) -> OrderedService:
+    """The services of all three roles."""
+    if reactor is None:
+        from twisted.internet import reactor
+    config: EmbeddedConfig = options.config
+    data: str = options["data"]
+    service = OrderedService()
+    turn = ReactorTurn(reactor)
+
+    service.add("data", DataFolder(data))
+    db = SqliteService(os.path.join(data, FILE_NAME), reactor)
+    service.add("sqlite", db)
+
+    ims, imr, im = OrderedService(), OrderedService(), OrderedService()
+    service.add("ims", ims)
+    root = os.path.join(data, "storage")
+    storage = add_storage(ims, replace(config.ims, storage_root=root), turn, reactor)
+    service.add("imr", imr)
+    queues = None if config.imr.push_disabled else SqlitePushQueues(db)
+    router = add_router(imr, config.imr, queues, turn, reactor)
+
+    service.add("im", im)
+    routing = LocalLink(router, reactor, Logger("gobelieve.routing"))
+    backends = Backends(
+        SqliteTokens(db), SqliteDeviceNumbers(db), SqliteSyncKeys(db), SqliteUnreadCounts(db)
+    )
+    local = LocalStorage(storage)
+    gateway = compose(config.im, reactor, backends, local, local, routing, Tally())
+    routing.attach(gateway.delivery.published)
+    add_listeners(im, gateway, config.im, reactor, turn)
+    service.add("greeting", Greeting(config.im, data))
+    return service
