@@ -31,3 +31,23 @@ class StorageError(GobelieveError):
 
 class BackendError(GobelieveError):
     """Redis or the database did not answer, or not in time."""
+
+
+class LoginRefusedError(GobelieveError):
+    """The server does not accept a client's token."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"login refused with status {status}")
+        self.status = status
+
+
+class MessageRefusedError(GobelieveError):
+    """The server did not take a client's message; `status` is an `AckStatus`."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"message refused with status {status}")
+        self.status = status
+
+
+class ClientClosedError(GobelieveError):
+    """A client was closed while somebody waited for it, or before."""

@@ -1,0 +1,38 @@
+"""The client library: `ClientCore` knows the dialogue, `Client` brings it to the network."""
+
+from gobelieve.client.client import Client
+from gobelieve.client.core import ClientCore, Timing
+from gobelieve.client.events import (
+    Acked,
+    Broken,
+    Event,
+    KeyMoved,
+    LiveReceived,
+    LoggedIn,
+    LoginRefused,
+    MessageReceived,
+    Overdue,
+    Ponged,
+    Synced,
+)
+from gobelieve.client.keys import FileKeyStore, KeyStore, MemoryKeyStore
+
+__all__ = [
+    "Acked",
+    "Broken",
+    "Client",
+    "ClientCore",
+    "Event",
+    "FileKeyStore",
+    "KeyMoved",
+    "KeyStore",
+    "LiveReceived",
+    "LoggedIn",
+    "LoginRefused",
+    "MemoryKeyStore",
+    "MessageReceived",
+    "Overdue",
+    "Ponged",
+    "Synced",
+    "Timing",
+]

@@ -1,0 +1,399 @@
+"""The client's side of the dialogue, without any I/O and without a clock.
+
+Requests (`log_in`, `sync`, `send_im`...) queue frames, which `data_to_send` or `frames_to_send`
+hands over; `receive_data` takes what arrived and gives events. `tick` is called once a second: all
+delays are counted in ticks.
+
+The messages of a sync are told all together when the sync is complete, since they have no ids of
+their own: a sync that is cut off half way is asked for again, and nothing is told twice. A core
+lives longer than a connection; `connect` begins with a new one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from gobelieve.client.events import (
+    Acked,
+    Broken,
+    Event,
+    KeyMoved,
+    LiveReceived,
+    LoggedIn,
+    LoginRefused,
+    MessageReceived,
+    Overdue,
+    Ponged,
+    Synced,
+)
+from gobelieve.client.progress import Progress
+from gobelieve.errors import BodyError, WireError
+from gobelieve.names import Platform
+from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, SELF, SUPER_GROUP
+
+ACKED_NUMBERS = frozenset(
+    cls.number
+    for cls in (client.IM, client.GroupIM, client.RoomIM, client.Customer, client.CustomerSupport)
+) | {client.CustomerV2.number}
+
+
+class Timing(NamedTuple):
+    """Delays, in ticks."""
+
+    login: int = 10
+    ack: int = 5
+    pong: int = 5
+    sync: int = 10
+    """Without any frame from the server while a sync is under way."""
+    ping: int = 60
+    """Without any frame in one direction, until we ask."""
+
+
+class ClientCore:
+    """One user on one device.
+
+    `keys` are the sync keys to begin with: 0 for the user's queue, the group id for a super
+    group's. With `report_keys` every step is reported to the server at once; without, the owner
+    calls `report_key` when the messages are safe.
+    """
+
+    def __init__(
+        self,
+        uid: int,
+        *,
+        version: int = 2,
+        keys: Mapping[int, int] | None = None,
+        report_keys: bool = True,
+        timing: Timing = Timing(),  # noqa: B008 a tuple
+    ) -> None:
+        self.uid = uid
+        self.version = version
+        self._report_keys = report_keys
+        self._timing = timing
+        self._queues = {group: Progress(key) for group, key in {0: 0, **(keys or {})}.items()}
+        self._seq = 0
+        self._ticks = 0
+        self.holding = False
+        self.connect()
+
+    # --- the connection
+
+    def connect(self) -> None:
+        """A new connection begins; what belonged to the last one is forgotten."""
+        self._reader = FrameReader(CLIENT_BODY_LIMIT)
+        self._out: list[bytes] = []
+        self._events: list[Event] = []
+        self._unacked: dict[int, tuple[int, int]] = {}
+        self._batches: dict[int, list[tuple[int, MessageReceived]]] = {}
+        self._metadata: tuple[int, client.Metadata] | None = None
+        self._login_due: int | None = None
+        self._pong_due: int | None = None
+        self._heard = self._said = self._ticks
+        for queue in self._queues.values():
+            queue.disconnect()
+
+    def frames_to_send(self) -> list[bytes]:
+        """The frames that wait, each by itself; they are yours now."""
+        frames, self._out = self._out, []
+        return frames
+
+    def data_to_send(self) -> bytes:
+        """The frames that wait, as one run of bytes."""
+        return b"".join(self.frames_to_send())
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Take what arrived, tell what happened. Nothing is raised for what the server sends."""
+        try:
+            for frame in self._reader.feed(data):
+                self._receive(frame)
+            if self._reader.error is not None:
+                raise self._reader.error
+        except WireError as why:
+            self._events.append(Broken(str(why)))
+        events, self._events = self._events, []
+        return events
+
+    def tick(self) -> list[Event]:
+        """A second has passed. Queues a PING after a silence, tells what is overdue."""
+        self._ticks = now = self._ticks + 1
+        if self._login_due is not None and now > self._login_due:
+            return [Overdue("login")]
+        if self._unacked and now > next(iter(self._unacked.values()))[0]:
+            return [Overdue("ack")]
+        if self._pong_due is not None and now > self._pong_due:
+            return [Overdue("pong")]
+        syncing = any(queue.asked is not None for queue in self._queues.values())
+        if syncing and now - self._heard > self._timing.sync:
+            return [Overdue("sync")]
+        # The server hangs up on clients that say nothing, however much it tells them itself.
+        if now - min(self._heard, self._said) >= self._timing.ping and self._pong_due is None:
+            self.ping()
+        return []
+
+    # --- requests
+
+    def send(self, message: Message, flag: int = 0) -> int:
+        """Queue a frame; its seq, by which an ack names it. `BodyError` if it is too long."""
+        body = message.encode(self.version)
+        if len(body) > CLIENT_BODY_LIMIT:
+            raise BodyError(f"a body of {len(body)} bytes, the limit is {CLIENT_BODY_LIMIT}")
+        self._seq = self._seq % 0x7FFFFFFF + 1
+        self._said = self._ticks
+        self._out.append(encode_frame(message.number, body, self._seq, self.version, flag))
+        if message.number in ACKED_NUMBERS and not isinstance(message, client.VoipControl):
+            group_id = message.receiver if isinstance(message, client.GroupIM) else 0
+            self._unacked[self._seq] = self._ticks + self._timing.ack, group_id
+        return self._seq
+
+    def log_in(self, token: str, platform: int = Platform.ANDROID, device_id: str = "") -> None:
+        """Say who we are. There is no need to wait for the answer before the next request."""
+        self._login_due = self._ticks + self._timing.login
+        self.send(
+            client.AuthToken(platform=platform, token=token.encode(), device_id=device_id.encode())
+        )
+
+    def sync(self, group_id: int = 0) -> None:
+        """Ask for what is new; without effect while a sync of this queue is under way."""
+        queue = self._queue(group_id)
+        if queue.asked is None:
+            self._ask(group_id, queue)
+
+    def sync_all(self) -> None:
+        """`sync` of the user's queue and of every super group that is known."""
+        for group_id in self._queues:
+            self.sync(group_id)
+
+    def send_im(self, receiver: int, content: str | bytes, msgid: int = 0) -> int:
+        """A message to a user; `msgid` is a number of our own, which comes back with it."""
+        return self.send(
+            client.IM(sender=self.uid, receiver=receiver, msgid=msgid, content=_bytes(content))
+        )
+
+    def send_group(self, group_id: int, content: str | bytes, msgid: int = 0) -> int:
+        """A message to a group of either kind."""
+        return self.send(
+            client.GroupIM(sender=self.uid, receiver=group_id, msgid=msgid, content=_bytes(content))
+        )
+
+    def send_room(self, room: int, content: str | bytes) -> int:
+        """Say something in the room that was entered."""
+        return self.send(client.RoomIM(sender=self.uid, receiver=room, content=_bytes(content)))
+
+    def enter_room(self, room: int) -> None:
+        """Be in this room, and in no other."""
+        self.send(client.EnterRoom(room=room))
+
+    def leave_room(self, room: int) -> None:
+        """Be in no room."""
+        self.send(client.LeaveRoom(room=room))
+
+    def send_rt(self, receiver: int, content: str | bytes) -> None:
+        """To the receiver's connections, if there are any."""
+        self.send(client.RT(sender=self.uid, receiver=receiver, content=_bytes(content)))
+
+    def send_inputing(self, receiver: int) -> None:
+        """We are typing."""
+        self.send(client.Inputing(sender=self.uid, receiver=receiver))
+
+    def report_unread(self, count: int) -> None:
+        """The number on the app's badge."""
+        self.send(client.UnreadCount(count=count))
+
+    def report_key(self, key: int, group_id: int = 0) -> None:
+        """Everything up to this key is safe with us."""
+        if key <= 0:
+            return
+        if group_id:
+            self.send(client.GroupSyncKey(group_id=group_id, sync_key=key))
+        else:
+            self.send(client.SyncKey(sync_key=key))
+
+    def ping(self) -> None:
+        """Is the server there?"""
+        self._pong_due = self._ticks + self._timing.pong
+        self.send(client.Ping())
+
+    def hold(self) -> None:
+        """Take no more messages, beyond the sync that is under way, until `resume`."""
+        self.holding = True
+
+    def resume(self) -> None:
+        """Take messages again; fetches what came meanwhile."""
+        self.holding = False
+        self.sync_all()
+
+    def key(self, group_id: int = 0) -> int:
+        """How far we are."""
+        return self._queue(group_id).key
+
+    # --- frames from the server
+
+    def _receive(self, frame: Frame) -> None:
+        self._heard = self._ticks
+        before, self._metadata = self._metadata, None
+        adjacent = before[1] if before is not None and before[0] + 1 == frame.seq else None
+        rule = _RULES.get(frame.cmd)
+        # What is newer than this client is passed over, as the published clients do.
+        if rule is not None:
+            rule(self, frame, adjacent)
+
+    def _login_answered(self, frame: Frame, _: client.Metadata | None) -> None:
+        status = client.AuthStatus.decode(frame.body, frame.version).status
+        self._login_due = None
+        self._events.append(LoginRefused(status) if status else LoggedIn())
+
+    def _metadata_came(self, frame: Frame, _: client.Metadata | None) -> None:
+        self._metadata = frame.seq, client.Metadata.decode(frame.body, frame.version)
+
+    def _stored_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
+        message = _STORED[frame.cmd].decode(frame.body, frame.version)
+        is_self = bool(frame.flag & SELF)
+        if frame.flag & PUSH:
+            super_group = bool(frame.flag & SUPER_GROUP)
+            group_id = (
+                message.receiver if isinstance(message, client.GroupIM) and super_group else 0
+            )
+            if metadata is not None and not self.holding and self._step(group_id, metadata):
+                told = MessageReceived(message, metadata.sync_key, is_self, True, group_id)
+                self._tell(frame.seq, told)
+                self._moved(group_id)
+            return
+        batch = self._batch_of(message)
+        if batch is None:
+            self._tell(frame.seq, MessageReceived(message, None, is_self, False))
+        else:
+            told = MessageReceived(message, None, is_self, False, batch)
+            self._batches[batch].append((frame.seq, told))
+
+    def _live_came(self, frame: Frame, _: client.Metadata | None) -> None:
+        message = _LIVE[frame.cmd].decode(frame.body, frame.version)
+        self._events.append(LiveReceived(message))
+
+    def _number_64_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
+        # CUSTOMER_V2 is stored, and so is pushed or synced; VOIP_CONTROL is live.
+        if frame.flag & PUSH or self._batches:
+            self._stored_came(frame, metadata)
+        else:
+            self._live_came(frame, metadata)
+
+    def _ack_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
+        ack = client.Ack.decode(frame.body, frame.version)
+        _, group_id = self._unacked.pop(ack.seq, (0, 0))
+        queue = group_id if frame.flag & SUPER_GROUP else 0
+        # Our own message: if nothing is between it and what we have, we have it too.
+        if metadata is not None and not ack.status and self._step(queue, metadata):
+            self._moved(queue)
+        self._events.append(Acked(ack.seq, ack.status))
+
+    def _sync_began(self, frame: Frame, _: client.Metadata | None) -> None:
+        self._batches[0] = []
+
+    def _group_sync_began(self, frame: Frame, _: client.Metadata | None) -> None:
+        self._batches[client.SyncGroupBegin.decode(frame.body).group_id] = []
+
+    def _sync_ended(self, frame: Frame, _: client.Metadata | None) -> None:
+        self._end(0, client.SyncEnd.decode(frame.body).sync_key)
+
+    def _group_sync_ended(self, frame: Frame, _: client.Metadata | None) -> None:
+        end = client.SyncGroupEnd.decode(frame.body)
+        self._end(end.group_id, end.sync_key)
+
+    def _notified(self, frame: Frame, _: client.Metadata | None) -> None:
+        self._notify(0, client.SyncNotify.decode(frame.body).sync_key)
+
+    def _group_notified(self, frame: Frame, _: client.Metadata | None) -> None:
+        notify = client.SyncGroupNotify.decode(frame.body)
+        self._notify(notify.group_id, notify.sync_key)
+
+    def _pong_came(self, frame: Frame, _: client.Metadata | None) -> None:
+        self._pong_due = None
+        self._events.append(Ponged())
+
+    # --- queues
+
+    def _queue(self, group_id: int) -> Progress:
+        return self._queues.setdefault(group_id, Progress(0))
+
+    def _ask(self, group_id: int, queue: Progress) -> None:
+        self._heard = self._ticks
+        key = queue.ask()
+        if group_id:
+            self.send(client.SyncGroup(group_id=group_id, sync_key=key))
+        else:
+            self.send(client.Sync(sync_key=key))
+
+    def _notify(self, group_id: int, msgid: int) -> None:
+        queue = self._queue(group_id)
+        queue.notify(msgid)
+        if queue.behind and not self.holding:
+            self._ask(group_id, queue)
+
+    def _step(self, group_id: int, metadata: client.Metadata) -> bool:
+        return self._queue(group_id).follow(metadata.sync_key, metadata.prev_sync_key)
+
+    def _end(self, group_id: int, key: int) -> None:
+        for seq, told in self._batches.pop(group_id, ()):
+            self._tell(seq, told)
+        queue = self._queue(group_id)
+        before = queue.end(key)
+        if key != before:
+            self._moved(group_id)
+        self._events.append(Synced(key, before, group_id))
+        if queue.behind and not self.holding:
+            self._ask(group_id, queue)
+
+    def _moved(self, group_id: int) -> None:
+        key = self._queues[group_id].key
+        if self._report_keys:
+            self.report_key(key, group_id)
+        self._events.append(KeyMoved(key, group_id))
+
+    def _batch_of(self, message: Message) -> int | None:
+        # Batches may be under way for several queues; a frame does not say to which it belongs.
+        if isinstance(message, client.GroupIM) and message.receiver in self._batches:
+            return message.receiver
+        return 0 if 0 in self._batches else next(iter(self._batches), None)
+
+    def _tell(self, seq: int, told: MessageReceived) -> None:
+        self._events.append(told)
+        self.send(client.Ack(seq=seq))
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
+
+
+def _numbered(*classes: type[Message]) -> dict[int, type[Message]]:
+    return {cls.number: cls for cls in classes}
+
+
+_STORED = _numbered(
+    client.IM,
+    client.GroupIM,
+    client.GroupNotification,
+    client.System,
+    client.Customer,
+    client.CustomerSupport,
+    client.CustomerV2,
+)
+_LIVE = _numbered(
+    client.RT, client.Inputing, client.RoomIM, client.Notification, client.VoipControl
+)
+
+Rule = Callable[[ClientCore, Frame, client.Metadata | None], None]
+
+_RULES: dict[int, Rule] = {
+    **dict.fromkeys(_STORED, ClientCore._stored_came),
+    **dict.fromkeys(_LIVE, ClientCore._live_came),
+    client.CustomerV2.number: ClientCore._number_64_came,
+    client.AuthStatus.number: ClientCore._login_answered,
+    client.Metadata.number: ClientCore._metadata_came,
+    client.Ack.number: ClientCore._ack_came,
+    client.SyncBegin.number: ClientCore._sync_began,
+    client.SyncEnd.number: ClientCore._sync_ended,
+    client.SyncNotify.number: ClientCore._notified,
+    client.SyncGroupBegin.number: ClientCore._group_sync_began,
+    client.SyncGroupEnd.number: ClientCore._group_sync_ended,
+    client.SyncGroupNotify.number: ClientCore._group_notified,
+    client.Pong.number: ClientCore._pong_came,
+}
