@@ -18,7 +18,9 @@ RECEIVERS_AN_ITEM = 4000
 
 Item = tuple[str, bytes]
 """The name of a list, and the JSON to append to it."""
-Payload = Callable[[int, Sequence[int], Frame], Iterator[tuple[str, dict[str, Any]]]]
+Unwritten = Iterator[tuple[str, dict[str, Any]]]
+"""Items whose fields are not JSON yet."""
+Payload = Callable[[int, Sequence[int], Frame], Unwritten]
 
 PAYLOADS: dict[int, Payload] = {}
 """By the inner command: (appid, receivers, inner frame) to (list, fields)."""
@@ -75,9 +77,7 @@ def text(content: bytes) -> str:
 
 
 @payload(IM.number)
-def _peer(
-    appid: int, receivers: Sequence[int], inner: Frame
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _peer(appid: int, receivers: Sequence[int], inner: Frame) -> Unwritten:
     im = IM.decode(inner.body, inner.version)
     for uid in receivers:
         yield (
@@ -87,9 +87,7 @@ def _peer(
 
 
 @payload(GroupIM.number)
-def _group(
-    appid: int, receivers: Sequence[int], inner: Frame
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _group(appid: int, receivers: Sequence[int], inner: Frame) -> Unwritten:
     im = GroupIM.decode(inner.body, inner.version)
     for first in range(0, len(receivers), RECEIVERS_AN_ITEM):
         yield (
@@ -105,18 +103,14 @@ def _group(
 
 
 @payload(System.number)
-def _system(
-    appid: int, receivers: Sequence[int], inner: Frame
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _system(appid: int, receivers: Sequence[int], inner: Frame) -> Unwritten:
     content = text(System.decode(inner.body, inner.version).content)
     for uid in receivers:
         yield ("system_push_queue", {"appid": appid, "content": content, "receiver": uid})
 
 
 @payload(Customer.number, CustomerSupport.number)
-def _customer(
-    appid: int, receivers: Sequence[int], inner: Frame
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _customer(appid: int, receivers: Sequence[int], inner: Frame) -> Unwritten:
     # Both messages have the same layout.
     said = Customer.decode(inner.body, inner.version)
     for uid in receivers:
@@ -136,9 +130,7 @@ def _customer(
 
 
 @payload(CustomerV2.number)
-def _customer_v2(
-    appid: int, receivers: Sequence[int], inner: Frame
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _customer_v2(appid: int, receivers: Sequence[int], inner: Frame) -> Unwritten:
     # VOIP_CONTROL shares the number and is never in a push: gateways push what they stored.
     said = CustomerV2.decode(inner.body, inner.version)
     for uid in receivers:

@@ -29,8 +29,6 @@ class Link(Protocol):
     def forward(self, cmd: int, body: bytes, version: int) -> None:
         """Send a publication. Returns at once, whatever the gateway does."""
 
-    def __hash__(self) -> int: ...
-
 
 class Pushes(Protocol):
     """Takes what is to be pushed."""

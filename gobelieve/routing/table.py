@@ -4,10 +4,10 @@ It knows links only as keys, and nothing of what is sent over them. An id is (ap
 user or (appid, number) of a room.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-L = TypeVar("L", bound=Hashable)
+L = TypeVar("L")
 Id = tuple[int, int]
 
 
