@@ -29,7 +29,7 @@ from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -147,6 +147,8 @@ class Client:
             await self._service.whenConnected(failAfterFailures=1)
             await first
         except Exception as why:
+            # The service tells of its failure from within, and cannot be stopped there.
+            await deferLater(self._reactor, 0)
             await self._stop(why)
             raise
         finally:

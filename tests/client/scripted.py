@@ -11,7 +11,8 @@ class ServerEnd:
         self.version = version
         self._seq = 0
         self._reader = FrameReader(CLIENT_BODY_LIMIT)
-        self.flags: list[int] = []
+        self.unacked: list[int] = []
+        """The seqs of the messages that were read and not acked by `acks`."""
 
     def frame(self, message: Message, flag: int = 0) -> bytes:
         """The next frame of the connection."""
@@ -48,7 +49,13 @@ class ServerEnd:
         """What the client's bytes are."""
         frames = self._reader.feed(data)
         assert self._reader.error is None, self._reader.error
+        self.unacked += [f.seq for f in frames if f.cmd in (4, 8, 20)]
         return frames
+
+    def acks(self, count: int | None = None) -> bytes:
+        """Acks for the oldest so many messages, or for all."""
+        now, self.unacked = self.unacked[:count], self.unacked[len(self.unacked[:count]) :]
+        return b"".join(self.ack(seq) for seq in now)
 
     def read(self, data: bytes) -> list[Message]:
         """What the client said."""
