@@ -43,7 +43,7 @@ class Sync:
     @receives(client.Sync)
     def sync(self, session: Session, frame: Frame) -> None:
         """Begin, or wait behind the sync that is under way."""
-        key = client.Sync.decode(frame.body).sync_key
+        key = client.key_of(frame.body)
         if session.syncs is None:
             session.syncs = []
             self._tasks.start(self._sync(session, key))
@@ -55,7 +55,7 @@ class Sync:
     @receives(client.SyncKey)
     def sync_key(self, session: Session, frame: Frame) -> None:
         """Keep the key for clients of this user that come with none."""
-        self._keys.advance(session.user, client.SyncKey.decode(frame.body).sync_key)
+        self._keys.advance(session.user, client.key_of(frame.body))
 
     async def _sync(self, session: Session, key: int) -> None:
         waiting = session.syncs

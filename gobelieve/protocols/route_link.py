@@ -20,7 +20,7 @@ from gobelieve.metrics import Tally
 from gobelieve.names import User, shard
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.wire import client, route
-from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame, encode_frame
+from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_frame
 
 INNER_VERSION = 1
 """The version of the frames we wrap: the layout in which messages are stored."""
@@ -30,8 +30,11 @@ PUSHES_KEPT = 10_000
 RECEIVERS_A_PUSH = 4000
 """More receivers than this are split over several PUSHes."""
 
-_PUBLISH = Struct(">iiBBBBqqqqqIiiBBBB")
-_PUBLISH_HEAD = 56
+# Whole frames up to the inner body, packed at once: these two are sent for every message.
+_PUBLISH = Struct(">iiBBBB qqqqqI iiBBBB")
+_PUBLISH_HEAD = _PUBLISH.size - HEADER_SIZE
+_PUSH_ONE = Struct(">iiBBBB qHqI iiBBBB")
+_PUSH_ONE_HEAD = _PUSH_ONE.size - HEADER_SIZE
 _SUBSCRIBE = Struct(">iiBBBBqqb")
 
 Published = Callable[[User, bytes, int, int], None]
@@ -128,7 +131,7 @@ class RouteLink(Factory):
             msgid,
             prev,
             int(self._time.seconds() * 1e9),
-            12 + length,
+            HEADER_SIZE + length,
             length,
             0,
             cmd,
@@ -140,11 +143,33 @@ class RouteLink(Factory):
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """See `gobelieve.interfaces.Routing`."""
+        connection = self._connection
+        if len(receivers) == 1 and connection is not None and not connection.congested:
+            length = len(body)
+            head = _PUSH_ONE.pack(
+                _PUSH_ONE_HEAD + length,
+                connection.next_seq(),
+                route.PUSH,
+                OUTER_VERSION,
+                0,
+                0,
+                appid,
+                1,
+                receivers[0],
+                HEADER_SIZE + length,
+                length,
+                0,
+                cmd,
+                INNER_VERSION,
+                0,
+                0,
+            )
+            connection.send(head + body)
+            return
         inner = encode_frame(cmd, body, 0, INNER_VERSION)
         for start in range(0, len(receivers), RECEIVERS_A_PUSH):
             some = tuple(receivers[start : start + RECEIVERS_A_PUSH])
             wide = route.WidePush(appid=appid, receivers=some, inner=inner).encode()
-            connection = self._connection
             if connection is not None and not connection.congested:
                 self._send(connection, route.PUSH, wide)
             elif len(self._pushes) < PUSHES_KEPT:

@@ -32,18 +32,21 @@ class StoragePool:
         argument: T,
     ) -> None:
         """See `gobelieve.interfaces.MessageSaver`."""
-        places: dict[int, list[int]] = {}
         count = len(self._links)
+        home = shard(queues[0][1], count)
+        if count == 1 or all(shard(uid, count) == home for _, uid in queues):
+            ids = [number for queue in queues for number in queue]
+            item = storage.pack_save(device, cmd, storage.USERS, ids, body)
+            self._links[home].save(item, Saving(done, argument, len(queues)))
+            return
+        places: dict[int, list[int]] = {}
         for place, (_, uid) in enumerate(queues):
             places.setdefault(shard(uid, count), []).append(place)
-        together: Callable[[Any, int, Entries], None] = done
-        if len(places) > 1:
-            together = _Together(done, argument, len(queues), len(places)).saved
+        together = _Together(done, argument, len(queues), len(places))
         for index, mine in places.items():
             ids = [number for place in mine for number in queues[place]]
             item = storage.pack_save(device, cmd, storage.USERS, ids, body)
-            about = argument if len(places) == 1 else mine
-            self._links[index].save(item, Saving(together, about, len(mine)))
+            self._links[index].save(item, Saving(together.saved, mine, len(mine)))
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         """See `gobelieve.interfaces.MessageReader`."""

@@ -371,3 +371,13 @@ def stamped(body: bytes, version: int, seconds: int) -> bytes:
     if len(body) < rest + 4:
         raise BodyError(f"{len(body)} bytes where at least {rest + 4} belong")
     return body[:16] + seconds.to_bytes(4, "big") + body[rest:]
+
+
+def key_of(body: bytes) -> int:
+    """The key in a body that begins with one: what clients report with every message.
+
+    (Several times as fast as decoding the message.) `BodyError` if the body is too short.
+    """
+    if len(body) < 8:
+        raise BodyError(f"{len(body)} bytes where at least 8 belong")
+    return int.from_bytes(body[:8], "big", signed=True)

@@ -198,3 +198,14 @@ class RouteLinkTests(SynchronousTestCase):
         pool.publish(BOB, 4, BODY, PUSH, 500, 400)
         self.clock.advance(0)
         self.assertEqual(wire.told(), [])
+
+    def test_a_push_to_one_user_is_the_same_bytes_as_the_declared_message(self) -> None:
+        """It is packed by hand, as every message costs one."""
+        pool = self.pool()
+        wire = Wire(pool)
+        pool.push(7, (2,), 4, BODY)
+        self.clock.advance(0)
+        (frame,) = wire.told()
+        wide = route.WidePush(appid=7, receivers=(2,), inner=encode_frame(4, BODY, 0, 1))
+        self.assertEqual((frame.cmd, frame.version), (route.PUSH, 1))
+        self.assertEqual(frame.body, wide.encode())
