@@ -21,9 +21,10 @@ from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER_SIZE, FrameReader
 
 PATH = "/ws"
 LONGEST_MESSAGE = HEADER_SIZE + CLIENT_BODY_LIMIT
-NOT_ACCEPTABLE = 1003
-MAKES_NO_SENSE = 1007
-GOING_AWAY = 1001
+# Close codes: an application may only use 1000 and those from 3000.
+GOING_AWAY = 1000
+NOT_ACCEPTABLE = 4003
+MAKES_NO_SENSE = 4007
 
 
 @implementer(IPushProducer)
