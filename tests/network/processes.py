@@ -1,0 +1,429 @@
+"""Real daemons for tests: ``twistd -n gobelieve-...`` as processes of their own, on loopback.
+
+    class MyTests(TestCase):
+        skip = missing("redis-server")
+
+        async def setUp(self) -> None:
+            self.cluster = Cluster(shared_redis(), gateways=2)
+            self.addCleanup(self.cluster.stop)
+            await self.cluster.start()
+
+        async def test_something(self) -> None:
+            alice = self.cluster.client(1001)
+            bob = self.cluster.client(1002, gateway=1)
+            self.addCleanup(alice.close)
+            ...
+
+`stop` ends the daemons in order, and fails the test if one logged a traceback or did not end.
+Nothing here sleeps: a daemon is ready when its log says that it listens.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ProcessDone
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from gobelieve.backends.sqlite import FILE_NAME, SqliteService, SqliteTokenAdmin
+from gobelieve.client import Client
+from gobelieve.names import User
+from tests.servers import RedisServer
+
+ROOT = Path(__file__).parents[2]
+SECONDS_TO_START = 30
+SECONDS_TO_STOP = 30
+BAD_WORDS = ("Traceback", "Unhandled", "unhandled")
+APPID = 7
+
+# twistd, that ends when the tests end, even if they are killed.
+LAUNCH = """
+import ctypes, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)
+from twisted.scripts.twistd import run
+sys.argv[0] = "twistd"
+run()
+"""
+
+
+def _ports() -> Iterator[int]:
+    # Below the ports that the kernel gives to outgoing connections, so that none of those is in
+    # the way when a daemon starts again; and not the same for two test runs at once.
+    for number in itertools.count(os.getpid() * 61):
+        port = 20000 + number % 12000
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        yield port
+
+
+_free_ports = _ports()
+
+
+def free_port() -> int:
+    """A port that nobody has, and that no other call of this process gives."""
+    return next(_free_ports)
+
+
+class DaemonError(Exception):
+    """A daemon did not do what it should; the text has its log."""
+
+
+class _Output(ProcessProtocol):
+    """Reads the log of one process, and knows when it ended."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.ended = False
+        self.exit: Failure | None = None
+        self.waiting: list[tuple[str, int, Deferred[None]]] = []
+        self.watching_end: list[Deferred[None]] = []
+
+    def outReceived(self, data: bytes) -> None:
+        self.text += data.decode("utf-8", "replace")
+        for entry in list(self.waiting):
+            pattern, start, seen = entry
+            if re.search(pattern, self.text[start:]):
+                self.waiting.remove(entry)
+                seen.callback(None)
+
+    errReceived = outReceived
+
+    def processEnded(self, reason: Failure) -> None:
+        self.ended = True
+        self.exit = reason
+        waiting, self.waiting = self.waiting, []
+        for pattern, _, seen in waiting:
+            seen.errback(DaemonError(f"ended before it said {pattern!r}"))
+        watching, self.watching_end = self.watching_end, []
+        for end in watching:
+            end.callback(None)
+
+    def seen(self, pattern: str, start: int = 0) -> Deferred[None]:
+        """Fires when the log, from this offset, has the pattern."""
+        seen: Deferred[None] = Deferred()
+        if re.search(pattern, self.text[start:]):
+            seen.callback(None)
+        elif self.ended:
+            seen.errback(DaemonError(f"ended before it said {pattern!r}"))
+        else:
+            self.waiting.append((pattern, start, seen))
+        return seen
+
+    def end(self) -> Deferred[None]:
+        """Fires when the process is gone."""
+        end: Deferred[None] = Deferred()
+        if self.ended:
+            end.callback(None)
+        else:
+            self.watching_end.append(end)
+        return end
+
+
+class Daemon:
+    """One ``twistd -n PLUGIN ARGUMENTS``, in a folder of its own.
+
+    `listens` are the ports that its log must name before it counts as started.
+    """
+
+    def __init__(
+        self, plugin: str, arguments: Sequence[str] = (), listens: Sequence[int] = ()
+    ) -> None:
+        self.plugin = plugin
+        self.arguments = list(arguments)
+        self.listens = list(listens)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{plugin}-"))
+        self.logs = ""
+        """Of the runs before the present one."""
+        self._output = _Output()
+        self._output.ended = True
+        self._transport: Any = None
+
+    @property
+    def log(self) -> str:
+        """All that it ever said."""
+        return self.logs + self._output.text
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return not self._output.ended
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self.running
+        pid: int = self._transport.pid
+        return pid
+
+    async def start(self) -> None:
+        """Returns when it listens; `DaemonError` with its log if it does not."""
+        from twisted.internet import reactor
+
+        assert not self.running, f"{self.plugin} runs already"
+        self.logs += self._output.text
+        self._output = output = _Output()
+        command = [sys.executable, "-c", LAUNCH, "-n", "--pidfile=twistd.pid", self.plugin]
+        spawner: Any = reactor
+        self._transport = spawner.spawnProcess(
+            output,
+            sys.executable,
+            [*command, *self.arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            path=str(self.folder),
+        )
+        said = [output.seen(rf"starting on {port}\b") for port in self.listens]
+        ready = gatherResults(said, consumeErrors=True).addTimeout(SECONDS_TO_START, spawner)
+        try:
+            await ready
+        except Exception:
+            await self.kill()
+            raise DaemonError(f"{self.plugin} did not start:\n{output.text}") from None
+
+    async def stop(self) -> None:
+        """SIGTERM; returns when it has ended. `DaemonError` if it ended badly, or not at all."""
+        from twisted.internet import reactor
+
+        if not self.running:
+            return
+        self.signal("CONT")
+        self.signal("TERM")
+        clock: Any = reactor
+        try:
+            await self._output.end().addTimeout(SECONDS_TO_STOP, clock)
+        except Exception:
+            text = self.log
+            await self.kill()
+            raise DaemonError(f"{self.plugin} did not stop:\n{text}") from None
+        # twistd ends by the signal that it was sent.
+        how = self._output.exit
+        assert how is not None
+        if not how.check(ProcessDone) and getattr(how.value, "signal", None) != signal.SIGTERM:
+            raise DaemonError(f"{self.plugin} ended with {self._output.exit}:\n{self.log}")
+
+    async def kill(self) -> None:
+        """SIGKILL, as if the power went."""
+        if self.running:
+            end = self._output.end()
+            self.signal("KILL")
+            await end
+
+    def pause(self) -> None:
+        """It neither answers nor closes anything until `resume`."""
+        self.signal("STOP")
+
+    def resume(self) -> None:
+        """It goes on."""
+        self.signal("CONT")
+
+    async def restart(self, *, kill: bool = False) -> None:
+        """Ended and started again, on the same ports and in the same folder."""
+        await (self.kill() if kill else self.stop())
+        (self.folder / "twistd.pid").unlink(missing_ok=True)
+        await self.start()
+
+    async def said(self, pattern: str) -> None:
+        """Returns when its present run has logged something that matches."""
+        from twisted.internet import reactor
+
+        clock: Any = reactor
+        try:
+            await self._output.seen(pattern).addTimeout(SECONDS_TO_START, clock)
+        except Exception:
+            raise DaemonError(f"{self.plugin} did not say {pattern!r}:\n{self.log}") from None
+
+    def signal(self, name: str) -> None:
+        """Send a signal to the process."""
+        os.kill(self.pid, getattr(signal, f"SIG{name}"))
+
+    def check(self) -> None:
+        """`DaemonError` if it ever logged a traceback."""
+        for word in BAD_WORDS:
+            if word in self.log:
+                raise DaemonError(f"{self.plugin} logged {word!r}:\n{self.log}")
+
+    def remove(self) -> None:
+        """Remove its folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def settings(values: dict[str, Any]) -> list[str]:
+    """``--set`` for each; a dot in a key is a table."""
+    return [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+
+
+class Daemons:
+    """Several, started in order and stopped in the opposite order."""
+
+    def __init__(self) -> None:
+        self.daemons: list[Daemon] = []
+        self._tokens = itertools.count(1)
+
+    async def start(self) -> None:
+        """Returns when all listen."""
+        for daemon in self.daemons:
+            await daemon.start()
+
+    async def stop(self) -> None:
+        """Stop all, remove their folders. `DaemonError` if one ended or logged badly."""
+        failed: list[DaemonError] = []
+        for daemon in reversed(self.daemons):
+            try:
+                await daemon.stop()
+                daemon.check()
+            except DaemonError as why:
+                failed.append(why)
+            daemon.remove()
+        if failed:
+            raise failed[0]
+
+    def token_name(self, uid: int) -> str:
+        """A token that nobody else has."""
+        return f"token-{os.getpid()}-{uid}-{next(self._tokens)}"
+
+
+class Cluster(Daemons):
+    """ims, imr and im as processes of their own, with a Redis that is there already.
+
+    `gateways`, `storages`, `routers`: how many of each. `im`, `imr`, `ims`: settings for them.
+    """
+
+    def __init__(
+        self,
+        redis: RedisServer,
+        *,
+        gateways: int = 1,
+        storages: int = 1,
+        routers: int = 1,
+        im: dict[str, Any] | None = None,
+        imr: dict[str, Any] | None = None,
+        ims: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.redis = redis
+        self.ims = [self._ims(ims or {}) for _ in range(storages)]
+        self.imr = [self._imr(imr or {}) for _ in range(routers)]
+        self.im = [self._im(im or {}) for _ in range(gateways)]
+        self.daemons = [*self.ims, *self.imr, *self.im]
+
+    def _ims(self, values: dict[str, Any]) -> Daemon:
+        port = free_port()
+        daemon = Daemon("gobelieve-ims", listens=[port])
+        own = {"rpc_listen": f"127.0.0.1:{port}", "storage_root": daemon.folder / "storage"}
+        daemon.arguments = settings({**own, **values})
+        return daemon
+
+    def _imr(self, values: dict[str, Any]) -> Daemon:
+        port = free_port()
+        own = {"listen": f"127.0.0.1:{port}", "redis.address": self.redis.address}
+        return Daemon("gobelieve-imr", settings({**own, **values}), [port])
+
+    def _im(self, values: dict[str, Any]) -> Daemon:
+        tcp, websocket, http = free_port(), free_port(), free_port()
+        own = {
+            "host": "127.0.0.1",
+            "port": tcp,
+            "ws_address": f"127.0.0.1:{websocket}",
+            "http_listen_address": f"127.0.0.1:{http}",
+            "storage_rpc_addrs": [f"127.0.0.1:{one.listens[0]}" for one in self.ims],
+            "route_addrs": [f"127.0.0.1:{one.listens[0]}" for one in self.imr],
+            "redis.address": self.redis.address,
+        }
+        return Daemon("gobelieve-im", settings({**own, **values}), [tcp, websocket, http])
+
+    def port(self, gateway: int = 0) -> int:
+        """Where its TCP clients connect."""
+        return self.im[gateway].listens[0]
+
+    def websocket_port(self, gateway: int = 0) -> int:
+        """Where its browsers connect."""
+        return self.im[gateway].listens[1]
+
+    def http_port(self, gateway: int = 0) -> int:
+        """Where its status pages are."""
+        return self.im[gateway].listens[2]
+
+    def token(self, uid: int, appid: int = APPID) -> str:
+        """A new token that logs this user in."""
+        token = self.token_name(uid)
+        self.redis.tell("HSET", f"access_token_{token}", "user_id", str(uid), "app_id", str(appid))
+        return token
+
+    def client(self, uid: int, gateway: int = 0, *, appid: int = APPID, **options: Any) -> Client:
+        """A client of this gateway with a new token, not connected yet."""
+        return make_client(self.port(gateway), uid, self.token(uid, appid), options)
+
+
+class AllInOne(Daemons):
+    """``twistd -n gobelieve --data DIR``."""
+
+    def __init__(self, values: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        tcp, websocket, http, route, rpc = (free_port() for _ in range(5))
+        daemon = Daemon("gobelieve", listens=[tcp, websocket, http, route, rpc])
+        own = {
+            "im.port": tcp,
+            "im.ws_address": f"127.0.0.1:{websocket}",
+            "im.http_listen_address": f"127.0.0.1:{http}",
+            "imr.listen": f"127.0.0.1:{route}",
+            "ims.rpc_listen": f"127.0.0.1:{rpc}",
+        }
+        self.data = daemon.folder / "data"
+        daemon.arguments = ["--data", str(self.data), *settings({**own, **(values or {})})]
+        self.daemon = daemon
+        self.daemons = [daemon]
+
+    @property
+    def port(self) -> int:
+        """Where TCP clients connect."""
+        return self.daemon.listens[0]
+
+    @property
+    def websocket_port(self) -> int:
+        """Where browsers connect."""
+        return self.daemon.listens[1]
+
+    @property
+    def http_port(self) -> int:
+        """Where the status pages are."""
+        return self.daemon.listens[2]
+
+    async def token(self, uid: int, appid: int = APPID) -> str:
+        """A new token that logs this user in, made beside the running daemon."""
+        from twisted.internet import reactor
+
+        core: Any = reactor
+        token = self.token_name(uid)
+        service = SqliteService(self.data / FILE_NAME, core)
+        service.startService()
+        try:
+            await SqliteTokenAdmin(service).create(User(appid, uid), token, "")
+        finally:
+            await service.stopService()
+        return token
+
+    async def client(self, uid: int, *, appid: int = APPID, **options: Any) -> Client:
+        """A client with a new token, not connected yet."""
+        return make_client(self.port, uid, await self.token(uid, appid), options)
+
+
+def make_client(port: int, uid: int, token: str, options: dict[str, Any]) -> Client:
+    """A client of a server on loopback, on the reactor of the tests; tries again quickly."""
+    from twisted.internet import reactor
+
+    options.setdefault("retry", lambda attempt: 0.05)
+    return Client(reactor, f"127.0.0.1:{port}", uid, token, **options)
