@@ -1,0 +1,74 @@
+"""The fakes that other tests use pass the suites too: so they can stand for the real ones."""
+
+from gobelieve.errors import BackendError
+from gobelieve.names import User
+from tests.backends import contracts
+from tests.fakes.backends import (
+    Memory,
+    MemoryDeviceNumbers,
+    MemoryPushQueues,
+    MemorySyncKeys,
+    MemoryTokenAdmin,
+    MemoryTokens,
+    MemoryUnreadCounts,
+)
+
+
+class MemoryBackend(contracts.Backend):
+    """`contracts.Backend`."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self.tokens = MemoryTokens(self.memory)
+        self.admin = MemoryTokenAdmin(self.memory)
+        self.devices = MemoryDeviceNumbers(self.memory)
+        self.sync_keys = MemorySyncKeys(self.memory)
+        self.unread = MemoryUnreadCounts(self.memory)
+        self.pushes = MemoryPushQueues(self.memory)
+
+    async def set_flag(self, user: User, name: str, value: int) -> None:
+        flagged: set[User] = getattr(self.memory, name)
+        (flagged.add if value else flagged.discard)(user)
+
+    async def unread_of(self, user: User) -> int | None:
+        return self.memory.unread.get(user)
+
+    async def pushed(self, queue: str) -> list[bytes]:
+        return self.memory.pushes.get(queue, [])
+
+
+class InMemory(contracts.Contract):
+    """Makes a new one for each test."""
+
+    def setUp(self) -> None:
+        self.backend = MemoryBackend()
+
+
+class MemoryTokensTests(InMemory, contracts.TokensContract):
+    """Tokens in memory."""
+
+
+class MemoryDeviceNumbersTests(InMemory, contracts.DeviceNumbersContract):
+    """Device numbers in memory."""
+
+
+class MemorySyncKeysTests(InMemory, contracts.SyncKeysContract):
+    """Sync keys in memory."""
+
+
+class MemoryUnreadCountsTests(InMemory, contracts.UnreadCountsContract):
+    """Unread counts in memory."""
+
+
+class MemoryPushQueuesTests(InMemory, contracts.PushQueuesContract):
+    """Push queues in memory."""
+
+
+class MemoryAwayTests(InMemory):
+    """The switch that makes it fail."""
+
+    async def test_an_absent_memory_fails_as_a_backend_does(self) -> None:
+        backend = MemoryBackend()
+        backend.memory.away = True
+        with self.assertRaises(BackendError):
+            await backend.tokens.find("t")

@@ -1,0 +1,123 @@
+"""The interfaces of the backends, kept in memory. They pass the same contract suites.
+
+`Memory` is the common store, to be set up and looked at by tests; `Memory.away` makes every call
+fail as if Redis were gone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gobelieve.errors import BackendError
+from gobelieve.interfaces import Identity, TokenDetails
+from gobelieve.names import User
+
+
+@dataclass
+class Memory:
+    """What a backend keeps."""
+
+    tokens: dict[str, User] = field(default_factory=dict)
+    names: dict[User, str] = field(default_factory=dict)
+    forbidden: set[User] = field(default_factory=set)
+    notification_on: set[User] = field(default_factory=set)
+    devices: dict[tuple[str, int], int] = field(default_factory=dict)
+    sync_keys: dict[User, int] = field(default_factory=dict)
+    unread: dict[User, int] = field(default_factory=dict)
+    pushes: dict[str, list[bytes]] = field(default_factory=dict)
+    away: bool = False
+
+    def use(self) -> None:
+        """Raise if the store is away."""
+        if self.away:
+            raise BackendError("the memory is away")
+
+
+class MemoryTokens:
+    """`gobelieve.interfaces.Tokens`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def find(self, token: str) -> Identity | None:
+        self._memory.use()
+        user = self._memory.tokens.get(token)
+        if user is None or user.uid == 0:
+            return None
+        return Identity(user, user in self._memory.forbidden, user in self._memory.notification_on)
+
+
+class MemoryTokenAdmin:
+    """`gobelieve.interfaces.TokenAdmin`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def create(self, user: User, token: str, name: str) -> None:
+        self._memory.use()
+        self._memory.tokens[token] = user
+        self._memory.names[user] = name
+
+    async def revoke(self, token: str) -> bool:
+        self._memory.use()
+        return self._memory.tokens.pop(token, None) is not None
+
+    async def describe(self, token: str) -> TokenDetails | None:
+        identity = await MemoryTokens(self._memory).find(token)
+        return identity and TokenDetails(identity, self._memory.names.get(identity.user, ""))
+
+
+class MemoryDeviceNumbers:
+    """`gobelieve.interfaces.DeviceNumbers`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def number(self, device_id: str, platform: int) -> int:
+        self._memory.use()
+        devices = self._memory.devices
+        return devices.setdefault((device_id, platform), len(devices) + 1)
+
+
+class MemorySyncKeys:
+    """`gobelieve.interfaces.SyncKeys`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def load(self, user: User) -> int:
+        self._memory.use()
+        return self._memory.sync_keys.get(user, 0)
+
+    async def advance(self, keys: Mapping[User, int]) -> None:
+        self._memory.use()
+        kept = self._memory.sync_keys
+        for user, key in keys.items():
+            kept[user] = max(kept.get(user, 0), key)
+
+    async def lower(self, user: User, key: int) -> None:
+        self._memory.use()
+        kept = self._memory.sync_keys
+        kept[user] = max(0, min(kept.get(user, 0), key))
+
+
+class MemoryUnreadCounts:
+    """`gobelieve.interfaces.UnreadCounts`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def set(self, user: User, count: int) -> None:
+        self._memory.use()
+        self._memory.unread[user] = count
+
+
+class MemoryPushQueues:
+    """`gobelieve.interfaces.PushQueues`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def append(self, items: Sequence[tuple[str, bytes]]) -> None:
+        self._memory.use()
+        for queue, item in items:
+            self._memory.pushes.setdefault(queue, []).append(item)
