@@ -1,0 +1,263 @@
+"""Real Redis and MariaDB servers for tests: on loopback, in folders of their own.
+
+    class MyTests(TestCase):
+        skip = missing("redis-server")
+
+        def setUp(self):
+            self.redis = shared_redis()     # one a test process, emptied: cheap
+            self.other = RedisServer()      # its own: to be killed, frozen, started again
+            self.other.start()
+            self.addCleanup(self.other.stop)
+
+Nothing here sleeps: a server is ready when it says so in its log. They end with the process.
+"""
+
+import atexit
+import ctypes
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from threading import Event, Thread
+
+_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+_TRIES = 5
+_SECONDS_TO_START = 60
+
+
+def missing(*programs: str) -> str | None:
+    """Why tests that need these programs are skipped; None if they are not.
+
+    Where the environment says CI they are never skipped: they fail.
+    """
+    absent = [program for program in programs if shutil.which(program, path=_PATH) is None]
+    if not absent or os.environ.get("CI"):
+        return None
+    return "not installed: " + ", ".join(absent)
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _die_with_parent() -> None:
+    # Even if the tests are killed no server is left behind.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+class Server:
+    """A server process. `start` returns when it is ready."""
+
+    ready: str
+    """What it says when it is."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="gobelieve-test-"))
+        self.port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def command(self) -> list[str]:
+        """What to run, with `port` and `folder`."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start on a free port; or again on the same one after `kill`."""
+        keep_port = self.port != 0
+        for _ in range(_TRIES):
+            # Between finding a port and using it, somebody else may.
+            self.port = self.port if keep_port else free_port()
+            said = self._launch()
+            if said is None:
+                return
+        raise RuntimeError(f"{self.command()[0]} did not start:\n{said}")
+
+    def _launch(self) -> str | None:
+        """None when ready, else what it said before it gave up."""
+        program, *arguments = self.command()
+        self._process = process = subprocess.Popen(
+            [shutil.which(program, path=_PATH) or program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            preexec_fn=_die_with_parent,
+        )
+        said: list[str] = []
+        is_ready, ended = Event(), Event()
+
+        def listen() -> None:
+            assert process.stdout is not None
+            with process.stdout as lines:
+                for line in lines:
+                    said.append(line)
+                    if self.ready in line:
+                        is_ready.set()
+                        ended.set()
+            ended.set()
+
+        Thread(target=listen, daemon=True).start()
+        if ended.wait(_SECONDS_TO_START) and is_ready.is_set():
+            return None
+        self._end(signal.SIGKILL)
+        return "".join(said)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(how)
+        if process is not None:
+            process.wait()
+
+    def kill(self) -> None:
+        """As if the power went. `start` brings it back on the same port."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It neither answers nor closes anything until `thaw`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it and remove its folder."""
+        self._end(signal.SIGTERM)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class RedisServer(Server):
+    """Redis, without persistence. The first `start` chooses the port."""
+
+    ready = "Ready to accept connections"
+
+    def __init__(self, password: str = "") -> None:
+        super().__init__()
+        self.password = password
+
+    @property
+    def address(self) -> str:
+        """host:port"""
+        return f"127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        """Answers on loopback only."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        options += ["--save", "", "--appendonly", "no"]
+        if self.password:
+            options += ["--requirepass", self.password]
+        return ["redis-server", *options]
+
+    def tell(self, *words: str) -> str:
+        """One command over a connection of its own, at once; the raw reply."""
+        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+            if self.password:
+                connection.sendall(_resp("AUTH", self.password))
+                assert connection.recv(5) == b"+OK\r\n"
+            connection.sendall(_resp(*words))
+            return connection.recv(65536).decode()
+
+
+def _resp(*words: str) -> bytes:
+    parts = [word.encode() for word in words]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
+
+
+class MariaServer(Server):
+    """MariaDB with an empty database ``gobelieve``; user root, no password."""
+
+    ready = "ready for connections"
+    database = "gobelieve"
+
+    def command(self) -> list[str]:
+        """Strict, as MySQL and MariaDB are unless told otherwise."""
+        return [
+            "mariadbd",
+            "--no-defaults",
+            f"--user={getpass.getuser()}",
+            f"--datadir={self.folder}/data",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={self.folder}/socket",
+            f"--pid-file={self.folder}/pid",
+            "--character-set-server=utf8mb4",
+            "--innodb-buffer-pool-size=16M",
+            "--innodb-flush-log-at-trx-commit=0",
+        ]
+
+    def start(self) -> None:
+        """A second or two the first time."""
+        if self.port == 0:
+            install = shutil.which("mariadb-install-db", path=_PATH) or "mariadb-install-db"
+            subprocess.run(
+                [
+                    install,
+                    "--no-defaults",
+                    f"--user={getpass.getuser()}",
+                    f"--datadir={self.folder}/data",
+                    "--auth-root-authentication-method=normal",
+                    "--skip-test-db",
+                ],
+                check=True,
+                capture_output=True,
+            )
+        super().start()
+        with self.connect(database=None) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {self.database}")
+
+    def connect(self, **options: object):  # type: ignore[no-untyped-def]
+        """A blocking PyMySQL connection to the database, autocommitting."""
+        import pymysql
+
+        options.setdefault("database", self.database)
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="root",
+            charset="utf8mb4",
+            autocommit=True,
+            **options,
+        )
+
+
+@cache
+def _the_redis() -> RedisServer:
+    server = RedisServer()
+    server.start()
+    atexit.register(server.stop)
+    return server
+
+
+def shared_redis() -> RedisServer:
+    """The one Redis of this test process, emptied. Not to be stopped by a test."""
+    server = _the_redis()
+    server.tell("FLUSHALL")
+    return server
+
+
+@cache
+def shared_maria() -> MariaServer:
+    """The one MariaDB of this test process. Each test makes and drops what it needs."""
+    server = MariaServer()
+    server.start()
+    atexit.register(server.stop)
+    return server
