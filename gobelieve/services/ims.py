@@ -6,11 +6,10 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python import usage
 from twisted.python.failure import Failure
 
-from gobelieve.config import ImsConfig, parse_address
-from gobelieve.errors import ConfigError, StorageError
+from gobelieve.config import ImsConfig, StorageConfig, parse_address
+from gobelieve.errors import StorageError
 from gobelieve.interfaces import Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.storage_listener import StorageFactory
@@ -25,13 +24,6 @@ class Options(DaemonOptions):
     """Storage's command line."""
 
     kind = ImsConfig
-
-    def postOptions(self) -> None:
-        super().postOptions()
-        try:
-            parse_address(self.config.rpc_listen, "rpc_listen")
-        except ConfigError as why:
-            raise usage.UsageError(str(why)) from None
 
 
 def threads(reactor: Any) -> InThread:
@@ -85,11 +77,11 @@ class AskersService(Service):
 
 
 def add_storage(
-    parent: OrderedService, config: ImsConfig, turn: ReactorTurn, reactor: Any
+    parent: OrderedService, root: str, config: StorageConfig, turn: ReactorTurn, reactor: Any
 ) -> Storage:
-    """Add ``storage``, and ``rpc`` with its ``askers`` and ``tcp``; nothing is opened yet."""
+    """Add ``storage`` in the folder `root`, and ``rpc``; nothing is opened yet."""
     storage = Storage(
-        config.storage_root,
+        root,
         in_thread=threads(reactor),
         turn=turn,
         time=reactor,
@@ -112,5 +104,6 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
     if reactor is None:
         from twisted.internet import reactor
     service = OrderedService()
-    add_storage(service, options.config, ReactorTurn(reactor), reactor)
+    config: ImsConfig = options.config
+    add_storage(service, config.storage_root, config, ReactorTurn(reactor), reactor)
     return service

@@ -71,6 +71,7 @@ _MESSAGE_VERSION = 2
 _OLD = frozenset({(254, 32), (254, 40), (252, 40), (252, 48), (250, 48), (249, 56)})
 
 _ENTRY = Struct(">8q")
+_WHOLE_ENTRY = Struct(">4siIBBBB64s4s")
 _ROWS = {length: Struct(f">{length // 8}q") for length in (32, 40, 48, 56)}
 
 
@@ -130,7 +131,7 @@ def pack_entry(
     """A queue record, 248 or 247."""
     body = _ENTRY.pack(appid, owner, msgid, device, seq, prev, prev_peer, prev_batch)
     cmd = GROUP_ENTRY if kind == SUPER_GROUPS else USER_ENTRY
-    return HEAD.pack(MAGIC, 64, crc32(body), cmd, 0, flag, 1) + body + MAGIC
+    return _WHOLE_ENTRY.pack(MAGIC, 64, crc32(body), cmd, 0, flag, 1, body, MAGIC)
 
 
 def whole_length(data: bytes, at: int) -> int:

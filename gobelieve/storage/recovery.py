@@ -38,7 +38,7 @@ def _rebuild_block(blocks: Blocks, number: int, index: Index, bridges: Bridges, 
     torn: Gap | None = None
 
     def read(count: int, offset: int) -> bytes:
-        return blocks.read_block(number, count, offset)
+        return blocks.read_block(number, min(count, end - offset), offset)
 
     for found in scan(read, FIRST, end):
         if not isinstance(found, Gap):

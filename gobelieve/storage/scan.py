@@ -45,30 +45,28 @@ def scan(read: Read, start: int, end: int) -> Iterator[tuple[int, Entry] | Gap]:
 
     `end` is how far the block reaches.
     """
-    at = start
+    at, unpack = start, HEAD.unpack_from
     while at < end:
         data = read(CHUNK, at)
-        base, last = at, at + len(data) >= end
-        stop = len(data) if last else len(data) - LONGEST - HEAD_SIZE
-        i = 0
+        base, last = at, at + len(data) >= end or len(data) < CHUNK
+        # Only at the end of the block may a record be looked at that the chunk may not have whole.
+        i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
         while i < stop:
-            length = whole_length(data, i)
-            if not length:
+            magic, length, checksum, cmd, _, flag, checked = unpack(data, i)
+            tail = i + HEAD_SIZE + length
+            if magic != MAGIC or not 0 <= length <= BODY_LIMIT or data[tail : tail + 4] != MAGIC:
                 break
-            if not is_sound(data, i, length):
-                if not _may_begin(data, i + length):
+            body = data[i + HEAD_SIZE : tail]
+            if checked and crc32(body) != checksum:
+                if not _may_begin(data, tail + 4):
                     break
-                yield Gap(base + i, base + i + length)
-            elif data[i + 12] in QUEUE_KINDS:
-                body = data[i + HEAD_SIZE : i + length - 4]
-                entry = entry_of(data[i + 12], data[i + 14], body)
-                if entry is None:
-                    yield Gap(base + i, base + i + length)
-                else:
-                    yield base + i, entry
-            i += length
+                yield Gap(base + i, base + tail + 4)
+            elif cmd in QUEUE_KINDS:
+                entry = entry_of(cmd, flag, body)
+                yield (base + i, entry) if entry else Gap(base + i, base + tail + 4)
+            i = tail + 4
         at = base + i
-        if i < stop:
+        if i < stop or (last and at < end):
             gap = _gap(read, at, end)
             yield gap
             at = gap.end

@@ -106,6 +106,11 @@ class Store:
         enter = self._enter
         if len(queues) == 2:
             return msgid, (enter(kind, queues[0], queues[1], msgid, device, cmd),)
+        if len(queues) == 4:
+            appid, owner, appid2, owner2 = queues
+            if owner != owner2 or appid != appid2:
+                prev = enter(kind, appid, owner, msgid, device, cmd)
+                return msgid, (prev, enter(kind, appid2, owner2, msgid, device, cmd))
         prevs: dict[tuple[int, int], int] = {}
         named = list(zip(queues[::2], queues[1::2], strict=True))
         for queue in named:

@@ -1,0 +1,283 @@
+"""The server side of the storage RPC: an answer to every ask, and none of them mixed up."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import Page as Messages
+from gobelieve.metrics import Tally
+from gobelieve.names import AckStatus, User
+from gobelieve.protocols.storage_listener import FLUSH, StorageFactory, StorageListener
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, FrameReader, encode_frame
+from gobelieve.wire.message import decode
+from gobelieve.wire.storage import (
+    SUPER_GROUPS,
+    USERS,
+    Counted,
+    CountNew,
+    Failed,
+    Fetch,
+    FetchGroup,
+    FetchLatest,
+    Page,
+    Save,
+    Saved,
+    SaveItem,
+    StoragePing,
+    StoragePong,
+    StoredMessage,
+    pack_messages,
+    pack_save,
+    pack_saved,
+)
+from tests.protocols.logs import Events
+
+Result = tuple[int, int, tuple[int, ...]]
+MESSAGES = (StoredMessage(32, 11, 4, b"hello"), StoredMessage(99, 12, 8, b""))
+
+
+class FakeStorage:
+    """Answers reads from what the test put there, keeps saves until the test has them done."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.saves: list[tuple[Sequence[SaveItem], Callable[[list[Result]], None]]] = []
+        self.page = Messages(99, 120, True, MESSAGES)
+        self.error: StorageError | None = None
+
+    def _read(self, *asked: Any) -> Messages:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+        return self.page
+
+    def save(
+        self, items: Sequence[SaveItem], done: Callable[[Any, list[Result]], None], argument: Any
+    ) -> None:
+        self.saves.append((items, lambda results: done(argument, results)))
+
+    def fetch(self, user: User, after: int, limit: int = 0) -> Messages:
+        return self._read("fetch", user, after, limit)
+
+    def fetch_group(self, group: User, after: int, joined: int = 0, limit: int = 0) -> Messages:
+        return self._read("fetch_group", group, after, joined, limit)
+
+    def fetch_latest(self, user: User, limit: int) -> Messages:
+        return self._read("fetch_latest", user, limit)
+
+    def count_new(self, user: User, after: int) -> int:
+        self._read("count_new", user, after)
+        return 5
+
+
+class ListenerCase(SynchronousTestCase):
+    """One asker's connection."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.storage = FakeStorage()
+        self.tally = Tally()
+        self.factory = StorageFactory(self.storage, ReactorTurn(self.clock), self.tally)
+        self.events = Events()
+        self.listener, self.transport = self.connect()
+
+    def connect(self) -> tuple[StorageListener, StringTransport]:
+        listener = self.factory.buildProtocol(None)
+        listener.log = self.events.log()
+        transport = StringTransport()
+        listener.makeConnection(transport)
+        return listener, transport
+
+    def receive(self, *frames: bytes) -> None:
+        self.listener.dataReceived(b"".join(frames))
+
+    def answers(self) -> list[Frame]:
+        """What was sent by the end of the turn."""
+        self.clock.advance(0)
+        data = self.transport.value()
+        self.transport.clear()
+        return FrameReader(RPC_BODY_LIMIT).feed(data)
+
+
+class AskTests(ListenerCase):
+    """Every kind of ask."""
+
+    def test_reads(self) -> None:
+        """A read is answered at once, with the seq of its ask."""
+        self.receive(
+            Fetch(appid=7, uid=101, after=5, limit=10).frame(seq=1),
+            FetchGroup(appid=7, group_id=500, after=6, joined=77, limit=11).frame(seq=2),
+            FetchLatest(appid=7, uid=102, limit=3).frame(seq=-3),
+            CountNew(appid=7, uid=103, after=8).frame(seq=4),
+            StoragePing().frame(seq=5),
+        )
+        self.assertEqual(
+            self.storage.asked,
+            [
+                ("fetch", User(7, 101), 5, 10),
+                ("fetch_group", User(7, 500), 6, 77, 11),
+                ("fetch_latest", User(7, 102), 3),
+                ("count_new", User(7, 103), 8),
+            ],
+        )
+        page = Page(last=99, newest=120, more=1, messages=pack_messages(MESSAGES))
+        answers = self.answers()
+        self.assertEqual(
+            [decode(frame) for frame in answers],
+            [page, page, page, Counted(count=5), StoragePong()],
+        )
+        self.assertEqual([frame.seq for frame in answers], [1, 2, -3, 4, 5])
+
+    def test_saves(self) -> None:
+        """A save is answered when it is done, in whatever order, all of a turn in one write."""
+        first = pack_save(11, 4, USERS, (7, 102, 7, 101), b"hello")
+        second = pack_save(0, 7, SUPER_GROUPS, (7, 500), b"{}")
+        self.receive(Save(items=first + second).frame(seq=8), Save(items=second).frame(seq=9))
+        self.assertEqual(self.answers(), [])
+        self.assertEqual(
+            self.storage.saves[0][0],
+            [
+                SaveItem(11, 4, USERS, (7, 102, 7, 101), b"hello"),
+                SaveItem(0, 7, SUPER_GROUPS, (7, 500), b"{}"),
+            ],
+        )
+        self.storage.saves[1][1]([(0, 64, (32,))])
+        self.storage.saves[0][1]([(0, 32, (1, 2)), (AckStatus.STORAGE_FULL, 0, ())])
+        self.assertEqual(self.transport.value(), b"", "not before the end of the turn")
+        one, two = self.answers()
+        self.assertEqual((one.seq, two.seq), (9, 8))
+        self.assertEqual(decode(one), Saved(results=pack_saved(0, 64, (32,))))
+        self.assertEqual(
+            decode(two), Saved(results=pack_saved(0, 32, (1, 2)) + bytes([AckStatus.STORAGE_FULL]))
+        )
+        self.assertEqual((self.tally["asks"], self.tally["saves"]), (2, 3))
+
+    def test_no_items(self) -> None:
+        """A SAVE of nothing is a save of nothing."""
+        self.receive(Save(items=b"").frame(seq=1))
+        self.storage.saves[0][1]([])
+        self.assertEqual([decode(frame) for frame in self.answers()], [Saved(results=b"")])
+
+    def test_failed(self) -> None:
+        """A read that fails is answered with why; the connection goes on."""
+        self.storage.error = StorageError(AckStatus.STORAGE_FAILED, "Input/output error")
+        self.receive(Fetch(appid=7, uid=101, after=5, limit=10).frame(seq=1))
+        self.receive(CountNew(appid=7, uid=101, after=5).frame(seq=2))
+        failed = Failed(status=AckStatus.STORAGE_FAILED, reason=b"Input/output error")
+        self.assertEqual([decode(frame) for frame in self.answers()], [failed, failed])
+        self.assertFalse(self.transport.disconnecting)
+        self.assertIn("Input/output error", self.events.texts()[-1])
+
+
+class BadAskTests(ListenerCase):
+    """What makes no sense ends the connection with one line in the log."""
+
+    def check(self, *frames: bytes) -> None:
+        self.receive(*frames)
+        self.assertTrue(self.transport.disconnecting)
+        warned = [text for text in self.events.texts() if "is cut off" in text]
+        self.assertEqual(len(warned), 1)
+        self.assertEqual(self.storage.saves, [])
+
+    def test_items_cut_short(self) -> None:
+        """A SAVE whose items end too early."""
+        self.check(Save(items=pack_save(1, 4, USERS, (7, 102), b"hello")[:-1]).frame())
+
+    def test_unknown_kind_of_queue(self) -> None:
+        """A SAVE for queues of a kind that there is not."""
+        self.check(Save(items=pack_save(1, 4, 2, (7, 102), b"hello")).frame())
+
+    def test_no_queue(self) -> None:
+        """A SAVE for no queue: it could never be read."""
+        self.check(Save(items=pack_save(1, 4, USERS, (), b"hello")).frame())
+
+    def test_short_body(self) -> None:
+        """An ask that is too short."""
+        self.check(encode_frame(Fetch.number, bytes(27)))
+
+    def test_command_of_another_link(self) -> None:
+        """A command that no asker sends."""
+        self.check(encode_frame(220, bytes(8)))
+
+    def test_length(self) -> None:
+        """A length that no ask has."""
+        self.check(encode_frame(Save.number, b"")[:0] + b"\x7f" + bytes(3) + bytes(8))
+
+    def test_asks_before_it_count(self) -> None:
+        """What came before in the same read is answered."""
+        self.receive(StoragePing().frame(seq=1), encode_frame(Fetch.number, b""))
+        self.assertEqual([decode(frame) for frame in self.answers()], [StoragePong()])
+        self.assertTrue(self.transport.disconnecting)
+
+
+class SlowAskerTests(ListenerCase):
+    """An asker that does not read its answers."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        body = bytes(100_000)
+        self.storage.page = Messages(1, 1, False, (StoredMessage(1, 0, 4, body),))
+        real = self.transport.write
+
+        def write(data: bytes) -> None:
+            # As a real transport that has more than it likes: told while it is written to.
+            real(data)
+            self.listener.pauseProducing()
+
+        self.transport.write = write  # type: ignore[method-assign]
+
+    def test_bounded(self) -> None:
+        """Asks wait once so much is unread; when it is read they are answered, all of them."""
+        asks = [Fetch(appid=7, uid=1, after=0, limit=0).frame(seq=n) for n in range(20)]
+        self.receive(*asks)
+        self.assertLess(len(self.transport.value()), 2 * FLUSH)
+        self.assertEqual(self.transport.producerState, "paused")
+        seqs = []
+        for _ in range(20):
+            seqs += [frame.seq for frame in self.answers()]
+            self.listener.resumeProducing()
+        self.assertEqual(seqs, list(range(20)))
+        self.assertEqual(self.transport.producerState, "producing")
+
+    def test_bad_ask_among_those_that_wait(self) -> None:
+        """It ends the connection when its turn comes."""
+        asks = [Fetch(appid=7, uid=1, after=0, limit=0).frame(seq=n) for n in range(4)]
+        self.receive(*asks, encode_frame(Fetch.number, b""))
+        self.assertFalse(self.transport.disconnecting)
+        self.assertEqual(len(self.answers()), 3)
+        self.listener.resumeProducing()
+        self.assertEqual(len(self.answers()), 1)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_gone(self) -> None:
+        """When it goes, what waits is dropped, and a save that is done later answers nobody."""
+        self.receive(Save(items=pack_save(1, 4, USERS, (7, 102), b"")).frame())
+        self.receive(*[Fetch(appid=7, uid=1, after=0, limit=0).frame() for _ in range(9)])
+        self.listener.connectionLost(connectionDone)
+        self.assertEqual(self.factory.connections, set())
+        written = len(self.transport.value())
+        self.storage.saves[0][1]([(0, 32, (0,))])
+        self.clock.advance(0)
+        self.assertEqual(len(self.transport.value()), written)
+
+
+class FinishTests(ListenerCase):
+    """Storage stops."""
+
+    def test_saves_are_answered_first(self) -> None:
+        """A connection ends when its saves are answered; later asks are not looked at."""
+        self.receive(Save(items=pack_save(1, 4, USERS, (7, 102), b"")).frame(seq=5))
+        idle, idle_transport = self.connect()
+        for listener in (self.listener, idle):
+            listener.finish()
+        self.assertTrue(idle_transport.disconnecting)
+        self.assertFalse(self.transport.disconnecting)
+        self.storage.saves[0][1]([(0, 32, (0,))])
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual([frame.seq for frame in self.answers()], [5])

@@ -1,0 +1,147 @@
+"""The storage daemon: composed, started and stopped, on a directory of its own."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python import usage
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.names import User
+from gobelieve.services.ims import Options, StorageService, makeService
+from gobelieve.services.ordered import OrderedService
+from gobelieve.storage.storage import Storage
+from tests.storage.support import APPID, bodies, to_users
+
+ETC = Path(__file__).parents[2] / "etc" / "ims.toml"
+
+
+def options(*words: str) -> Options:
+    """A command line, read."""
+    found = Options()
+    found.parseOptions(words)
+    return found
+
+
+class FakePool:
+    """Threads that are the event loop."""
+
+    def callInThreadWithCallback(self, ended: Any, work: Any) -> None:
+        try:
+            work()
+        except Exception:
+            ended(False, Failure())
+        else:
+            ended(True, None)
+
+
+class FakeReactor(MemoryReactorClock):
+    """A reactor whose threads need no waiting."""
+
+    def getThreadPool(self) -> FakePool:
+        return FakePool()
+
+    def callFromThread(self, call: Any, *args: Any) -> None:
+        self.callLater(0, call, *args)
+
+
+class OptionsTests(SynchronousTestCase):
+    """The command line."""
+
+    def test_sample(self) -> None:
+        """The sample configuration is accepted."""
+        self.assertEqual(options("--config", str(ETC)).config.fsync, "commit")
+
+    def test_fsync(self) -> None:
+        """fsync has three values; another is an error that names them."""
+        for value in ("commit", "interval", "never"):
+            self.assertEqual(options("--set", f"fsync={value}").config.fsync, value)
+        error = self.assertRaises(usage.UsageError, options, "--set", "fsync=always")
+        self.assertEqual(
+            str(error), "--set fsync: fsync is one of commit, interval, never, not 'always'"
+        )
+
+    def test_numbers(self) -> None:
+        """Numbers that must be above 0 are."""
+        for word in ("limit=0", "limit=-5", "fsync_interval=0"):
+            error = self.assertRaises(usage.UsageError, options, "--set", word)
+            self.assertIn("is above 0", str(error))
+
+    def test_address(self) -> None:
+        """An address that is none is an error that names the key."""
+        error = self.assertRaises(usage.UsageError, options, "--set", "rpc_listen=nowhere")
+        self.assertIn("rpc_listen", str(error))
+
+
+class ServiceTests(SynchronousTestCase):
+    """What `twistd` starts and stops."""
+
+    def setUp(self) -> None:
+        self.root = self.mktemp()
+        self.reactor = FakeReactor()
+
+    def make(self) -> tuple[OrderedService, Storage]:
+        service = makeService(options("--set", f"storage_root={self.root}"), self.reactor)
+        storage = service.getServiceNamed("storage")
+        assert isinstance(storage, StorageService)
+        return service, storage.storage
+
+    def stop(self, service: StorageService) -> None:
+        stopping = service.stopService()
+        self.reactor.pump([0, 0, 0])
+        assert isinstance(stopping, Deferred)
+        self.successResultOf(stopping)
+
+    def test_composed(self) -> None:
+        """Making it opens nothing; its children have names."""
+        service, _ = self.make()
+        self.assertEqual([child.name for child in service], ["storage", "rpc"])
+        self.assertFalse(os.path.exists(self.root))
+        self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_life(self) -> None:
+        """What is saved is there after a stop and a start; what is under way is finished first."""
+        told: list[Any] = []
+        _, storage = self.make()
+        service = StorageService(storage)
+        service.startService()
+        storage.save([to_users(102, body=b"one")], lambda *result: told.append(result), "one")
+        self.stop(service)
+        self.assertEqual(told, [("one", [(0, 32, (0,))])])
+
+        _, storage = self.make()
+        service = StorageService(storage)
+        service.startService()
+        self.assertEqual(bodies(storage.fetch(User(APPID, 102), 0)), [b"one"])
+        self.stop(service)
+
+    def test_limit(self) -> None:
+        """The configuration's limit is that of a page that asks for none, or for more."""
+        words = ("--set", f"storage_root={self.root}", "--set", "limit=2")
+        storage = makeService(options(*words), self.reactor).getServiceNamed("storage").storage
+        service = StorageService(storage)
+        service.startService()
+        for _ in range(5):
+            storage.save([to_users(102)], lambda *result: None, None)
+        self.reactor.pump([0, 0])
+        user = User(APPID, 102)
+        for limit, count in ((0, 2), (1, 1), (2, 2), (99, 2)):
+            self.assertEqual(len(storage.fetch(user, 0, limit).messages), count)
+        self.assertEqual(len(storage.fetch_latest(user, 99).messages), 2)
+        self.assertEqual(storage.fetch_group(user, 0).messages, ())
+        self.assertEqual(storage.count_new(user, 0), 5)
+        self.stop(service)
+
+    def test_directory_in_use(self) -> None:
+        """A directory that cannot be used ends the start with one line."""
+        _, first = self.make()
+        running = StorageService(first)
+        running.startService()
+        _, second = self.make()
+        error = self.assertRaises(SystemExit, StorageService(second).startService)
+        text = f"storage cannot be opened: {self.root} is in use by another daemon"
+        self.assertEqual(error.code, text)
+        self.stop(running)

@@ -1,0 +1,211 @@
+"""What the tests of storage have in common: a store in a folder, a disk that fails, a turn."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gobelieve.interfaces import Page
+from gobelieve.storage.files import Files
+from gobelieve.storage.records import BLOCK_SIZE
+from gobelieve.storage.store import Store
+from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
+
+APPID = 7
+
+
+class Lines:
+    """A log that keeps what it was told, as an operator would read it."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def _add(self, level: str, format: str, fields: dict[str, object]) -> None:
+        self.lines.append((level, format.format(**fields)))
+
+    def debug(self, format: str, **fields: object) -> None:
+        self._add("debug", format, fields)
+
+    def info(self, format: str, **fields: object) -> None:
+        self._add("info", format, fields)
+
+    def warn(self, format: str, **fields: object) -> None:
+        self._add("warn", format, fields)
+
+    def error(self, format: str, **fields: object) -> None:
+        self._add("error", format, fields)
+
+    def of(self, *levels: str) -> list[str]:
+        """The lines of these levels."""
+        return [line for level, line in self.lines if level in levels]
+
+
+class FakeTurn:
+    """A turn that ends when the test says so."""
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], None]] = []
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+
+    def end(self) -> None:
+        """The turn ends."""
+        while self._calls:
+            self._calls.pop(0)()
+
+
+class FakeThread:
+    """`InThread` that works when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Callable[[], None], Callable[[BaseException | None], None]]] = []
+        self.worked = 0
+
+    def __call__(
+        self, work: Callable[[], None], done: Callable[[BaseException | None], None]
+    ) -> None:
+        self.waiting.append((work, done))
+
+    def run(self) -> None:
+        """Do the one piece of work that waits."""
+        (work, done), *rest = self.waiting
+        assert not rest, "one sync at a time"
+        self.waiting = []
+        self.worked += 1
+        try:
+            work()
+        except OSError as why:
+            done(why)
+        else:
+            done(None)
+
+
+class QuickFiles(Files):
+    """The real thing, but nothing is synced: tests are about what is in the files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fdatasync = self.fsync = lambda fd: None
+
+
+class BadDisk(Files):
+    """A disk that fails when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room: int | None = None
+        """How many bytes more can be written; None: no limit."""
+        self.broken = False
+        """Syncing fails."""
+        self.stuck = False
+        """Cutting files fails."""
+        self.unreadable = False
+        self.opened: set[int] = set()
+        self.synced: list[int] = []
+        self.open = self._open
+        self.close = self._close
+        self.pwrite = self._pwrite
+        self.pread = self._pread
+        self.fdatasync = self._fdatasync
+        self.truncate = self._truncate
+
+    def _open(self, path: str, flags: int, mode: int = 0o777) -> int:
+        fd = os.open(path, flags, mode)
+        self.opened.add(fd)
+        return fd
+
+    def _close(self, fd: int) -> None:
+        self.opened.discard(fd)
+        os.close(fd)
+
+    def _pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        if self.room is None:
+            return os.pwrite(fd, data, offset)
+        taken = min(len(data), self.room)
+        if not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= taken
+        return os.pwrite(fd, data[:taken], offset)
+
+    def _pread(self, fd: int, count: int, offset: int) -> bytes:
+        if self.unreadable:
+            raise OSError(errno.EIO, "Input/output error")
+        return os.pread(fd, count, offset)
+
+    def _fdatasync(self, fd: int) -> None:
+        if self.broken:
+            raise OSError(errno.EIO, "Input/output error")
+        self.synced.append(fd)
+
+    def _truncate(self, fd: int, length: int) -> None:
+        if self.stuck:
+            raise OSError(errno.EIO, "Input/output error")
+        os.ftruncate(fd, length)
+
+
+def im(sender: int, receiver: int, content: str, when: int = 1_700_000_000) -> bytes:
+    """The body of an IM."""
+    head = [n.to_bytes(8, "big", signed=True) for n in (sender, receiver)]
+    return b"".join(head) + when.to_bytes(4, "big") + bytes(4) + content.encode()
+
+
+def to_users(*uids: int, body: bytes = b"hello", cmd: int = 4, device: int = 11) -> SaveItem:
+    """A message for these users' queues."""
+    queues = tuple(n for uid in uids for n in (APPID, uid))
+    return SaveItem(device, cmd, USERS, queues, body)
+
+
+def to_group(gid: int, body: bytes = b"hello", cmd: int = 8, device: int = 11) -> SaveItem:
+    """A message for a super group's queue."""
+    return SaveItem(device, cmd, SUPER_GROUPS, (APPID, gid), body)
+
+
+def open_store(
+    root: str, *, block_size: int = BLOCK_SIZE, files: Files | None = None, log: Any = None
+) -> Store:
+    """An opened store."""
+    store = Store(root, log or Lines(), block_size=block_size, files=files or QuickFiles())
+    store.open()
+    return store
+
+
+def save(store: Store, *items: SaveItem) -> list[tuple[int, tuple[int, ...]]]:
+    """Store items durably, each with a write of its own."""
+    found = []
+    for item in items:
+        found.append(store.append(item))
+        store.flush()
+    store.begin_sync()()
+    store.synced()
+    return found
+
+
+def pages(fetch: Callable[[int], Page], after: int = 0) -> Iterator[Page]:
+    """All pages of a queue, as a client reads them."""
+    while True:
+        page = fetch(after)
+        yield page
+        if not page.more:
+            return
+        assert page.last > after, "a page that leads nowhere"
+        after = page.last
+
+
+def bodies(page: Page) -> list[bytes]:
+    """What the messages of a page say."""
+    return [message.body for message in page.messages]
+
+
+def copy(source: Path, target: Path) -> str:
+    """A copy of a directory of vectors that may be written to."""
+    target.mkdir(parents=True)
+    for file in source.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+    return str(target)
+
+
+def ids(found: Sequence[tuple[int, tuple[int, ...]]]) -> list[int]:
+    """The message ids of what was saved."""
+    return [msgid for msgid, _ in found]
