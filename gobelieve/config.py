@@ -2,7 +2,7 @@
 
 The keys are upstream's, so that an existing configuration works as it is; etc/*.toml documents
 each. An unknown key or a value of the wrong type is a `ConfigError` that names file and key.
-Secrets are marked, and are left out of `describe`.
+Secrets are left out when a configuration is shown.
 """
 
 import dataclasses
@@ -18,9 +18,9 @@ from gobelieve.errors import ConfigError
 C = TypeVar("C")
 
 
-def ignored(default: Any, why: str) -> Any:
-    """A key of upstream's that we take and do not need."""
-    return field(default=default, metadata={"ignored": why})
+def ignored(default: Any, why: str, *, hidden: bool = False) -> Any:
+    """A key of upstream's that we take and do not need; `hidden` if its value is a secret."""
+    return field(default=default, repr=not hidden, metadata={"ignored": why})
 
 
 def unavailable(default: Any) -> Any:
@@ -38,6 +38,16 @@ def positive(default: Any) -> Any:
     return field(default=default, metadata={"positive": True})
 
 
+def address(default: str) -> Any:
+    """``host:port``; where the default is empty, empty too, which means nowhere."""
+    return field(default=default, metadata={"address": True})
+
+
+def addresses(*defaults: str) -> Any:
+    """A list of ``host:port``, at least one."""
+    return field(default=defaults, metadata={"addresses": True})
+
+
 def secret(default: str = "") -> Any:
     """A key whose value is never shown."""
     return field(default=default, repr=False)
@@ -47,10 +57,10 @@ def secret(default: str = "") -> Any:
 class RedisConfig:
     """Where Redis is."""
 
-    address: str = "127.0.0.1:6379"
+    address: str = address("127.0.0.1:6379")
     password: str = secret()
     db: int = 0
-    timeout: float = 2.0
+    timeout: float = positive(2.0)
     """Seconds after which an answer that has not come counts as an error."""
 
 
@@ -65,66 +75,81 @@ class LogConfig:
     caller: bool = ignored(False, "every event names its module")
 
 
+NO_GROUPS = "there are no groups in this version"
+NO_TLS = "there is no TLS in this version"
+
+
 @dataclass(frozen=True)
-class ImConfig:
-    """The gateway's."""
+class ClientsConfig:
+    """How the gateway deals with clients, whatever stands behind it."""
 
     host: str = "0.0.0.0"
     port: int = 23000
-    ws_address: str = ""
-    http_listen_address: str = ""
-    storage_rpc_addrs: tuple[str, ...] = ("127.0.0.1:13333",)
-    route_addrs: tuple[str, ...] = ("127.0.0.1:4444",)
+    ws_address: str = address("")
+    http_listen_address: str = address("")
     direct_push: bool = True
     sync_self: bool = True
-    auth_timeout: float = 10.0
-    idle_timeout: float = 360.0
-    write_timeout: float = 30.0
-    storage_timeout: float = 4.0
-    sync_key_interval: float = 1.0
-    redis: RedisConfig = RedisConfig()
-    log: LogConfig = LogConfig()
+    auth_timeout: float = positive(10.0)
+    idle_timeout: float = positive(360.0)
+    write_timeout: float = positive(30.0)
+    sync_key_interval: float = positive(1.0)
     ssl_port: int = unavailable(0)
     wss_address: str = unavailable("")
-    cert_file: str = ""
-    key_file: str = ""
-    mysqldb_datasource: str = secret()
-    pending_root: str = ""
-    kefu_appid: int = 0
-    group_storage_rpc_addrs: tuple[str, ...] = unavailable(())
-    group_route_addrs: tuple[str, ...] = unavailable(())
+    cert_file: str = ignored("", NO_TLS)
+    key_file: str = ignored("", NO_TLS)
+    pending_root: str = ignored("", NO_GROUPS)
     group_deliver_count: int = ignored(0, "one queue delivers ordinary groups")
+    kefu_appid: int = ignored(0, "there is no customer service in this version")
     word_file: str = unavailable("")
     enable_friendship: bool = unavailable(False)
     enable_blacklist: bool = unavailable(False)
     memory_limit: str = unavailable("")
     auth_method: str = unavailable("redis")
-    jwt_signing_key: str = secret()
+    jwt_signing_key: str = ignored("", "auth_method is redis", hidden=True)
     rpc_listen_address: str = ignored("", "there is no gRPC")
 
 
 @dataclass(frozen=True)
-class ImrConfig:
-    """The router's."""
+class ImConfig(ClientsConfig):
+    """The gateway's."""
 
-    listen: str = "127.0.0.1:4444"
-    http_listen_address: str = unavailable("")
+    storage_rpc_addrs: tuple[str, ...] = addresses("127.0.0.1:13333")
+    route_addrs: tuple[str, ...] = addresses("127.0.0.1:4444")
+    storage_timeout: float = positive(4.0)
+    redis: RedisConfig = RedisConfig()
+    log: LogConfig = LogConfig()
+    mysqldb_datasource: str = ignored("", NO_GROUPS, hidden=True)
+    group_storage_rpc_addrs: tuple[str, ...] = unavailable(())
+    group_route_addrs: tuple[str, ...] = unavailable(())
+
+
+@dataclass(frozen=True)
+class RouterConfig:
+    """How the router deals with gateways."""
+
+    listen: str = address("127.0.0.1:4444")
     push_disabled: bool = False
     is_push_system: bool = True
     push_backlog: int = 100_000
-    """How many pushes may wait for Redis."""
+    """How many pushes may wait for their lists."""
     link_backlog: int = 64 << 20
     """How many bytes may wait for a gateway that does not read."""
+    http_listen_address: str = unavailable("")
+
+
+@dataclass(frozen=True)
+class ImrConfig(RouterConfig):
+    """The router's."""
+
     redis: RedisConfig = RedisConfig()
     log: LogConfig = LogConfig()
 
 
 @dataclass(frozen=True)
-class ImsConfig:
-    """Storage's."""
+class StorageConfig:
+    """How storage keeps messages, wherever that is."""
 
-    rpc_listen: str = "127.0.0.1:13333"
-    storage_root: str = "/tmp/im"
+    rpc_listen: str = address("127.0.0.1:13333")
     fsync: str = one_of("commit", "interval", "never")
     fsync_interval: float = positive(1.0)
     limit: int = positive(3000)
@@ -132,7 +157,6 @@ class ImsConfig:
     sync_listen: str = unavailable("")
     master_address: str = unavailable("")
     http_listen_address: str = unavailable("")
-    log: LogConfig = LogConfig()
     kefu_appid: int = ignored(0, "storage does not look into messages")
     is_push_system: int = ignored(0, "storage does not push")
     group_limit: int = ignored(0, "group queues are paged by `limit`")
@@ -140,15 +164,22 @@ class ImsConfig:
 
 
 @dataclass(frozen=True)
-class EmbeddedConfig:
-    """Of all three in one process."""
+class ImsConfig(StorageConfig):
+    """Storage's."""
 
-    im: ImConfig = ImConfig(
+    storage_root: str = "/tmp/im"
+    log: LogConfig = LogConfig()
+
+
+@dataclass(frozen=True)
+class EmbeddedConfig:
+    """Of all three in one process. What it keeps lies in the folder of the command line."""
+
+    im: ClientsConfig = ClientsConfig(
         host="127.0.0.1", ws_address="127.0.0.1:13891", http_listen_address="127.0.0.1:6666"
     )
-    imr: ImrConfig = ImrConfig()
-    ims: ImsConfig = ImsConfig()
-    log: LogConfig = LogConfig()
+    imr: RouterConfig = RouterConfig()
+    ims: StorageConfig = StorageConfig()
 
 
 class Address(NamedTuple):
@@ -240,6 +271,13 @@ def _check(declared: dataclasses.Field[Any], value: Any, name: str) -> None:
         raise ConfigError(f"{name} is one of {', '.join(metadata['choices'])}, not {value!r}")
     if "positive" in metadata and not value > 0:
         raise ConfigError(f"{name} is above 0, not {value!r}")
+    if "address" in metadata and (value or declared.default):
+        parse_address(value, name)
+    if "addresses" in metadata:
+        if not value:
+            raise ConfigError(f"{name} names at least one address")
+        for one in value:
+            parse_address(one, name)
 
 
 def _typed(wanted: Any, value: Any, name: str) -> Any:

@@ -19,6 +19,7 @@ from gobelieve.interfaces import Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.names import User, shard
 from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_frame
 
@@ -60,6 +61,7 @@ class RouteConnection(FramedProtocol):
         return self._seq
 
     def opened(self) -> None:
+        probe_soon(self.transport)
         self._link.connected(self)
 
     def frames_received(self, frames: list[Frame]) -> None:

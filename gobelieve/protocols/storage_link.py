@@ -19,6 +19,7 @@ from gobelieve.errors import BodyError, StorageError
 from gobelieve.interfaces import Page, Time, Turn
 from gobelieve.names import AckStatus
 from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.wire import Message, storage
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
 from gobelieve.wire.message import Sender, decode, sent_by
@@ -55,6 +56,7 @@ class StorageConnection(FramedProtocol):
         self._link = link
 
     def opened(self) -> None:
+        probe_soon(self.transport)
         self._link.connected(self)
 
     def frames_received(self, frames: list[Frame]) -> None:

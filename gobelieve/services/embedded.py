@@ -6,7 +6,6 @@ router listen too, so that further gateways can join.
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
@@ -21,7 +20,7 @@ from gobelieve.backends.sqlite import (
     SqliteTokens,
     SqliteUnreadCounts,
 )
-from gobelieve.config import EmbeddedConfig, ImConfig
+from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.interfaces import Entries, Page
 from gobelieve.metrics import Tally
 from gobelieve.names import User
@@ -101,7 +100,7 @@ class DataFolder(Service):
 class Greeting(Service):
     """When all is started, says where, and what to do first."""
 
-    def __init__(self, config: ImConfig, data: str) -> None:
+    def __init__(self, config: ClientsConfig, data: str) -> None:
         self._log = Logger("gobelieve")
         self._config = config
         self._data = data
@@ -136,7 +135,7 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
     ims, imr, im = OrderedService(), OrderedService(), OrderedService()
     service.add("ims", ims)
     root = os.path.join(data, "storage")
-    storage = add_storage(ims, replace(config.ims, storage_root=root), turn, reactor)
+    storage = add_storage(ims, root, config.ims, turn, reactor)
     service.add("imr", imr)
     queues = None if config.imr.push_disabled else SqlitePushQueues(db)
     router = add_router(imr, config.imr, queues, turn, reactor)

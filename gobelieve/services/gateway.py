@@ -7,7 +7,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from gobelieve.config import Address, ImConfig, parse_address
+from gobelieve.config import Address, ClientsConfig, parse_address
 from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.peer import Peer
@@ -61,7 +61,7 @@ class Gateway:
 
 
 def compose(
-    config: ImConfig,
+    config: ClientsConfig,
     time: Time,
     backends: Backends,
     saver: MessageSaver,
@@ -118,7 +118,11 @@ class Farewell(Service):
 
 
 def add_listeners(
-    parent: OrderedService, gateway: Gateway, config: ImConfig, reactor: IReactorTime, turn: Turn
+    parent: OrderedService,
+    gateway: Gateway,
+    config: ClientsConfig,
+    reactor: IReactorTime,
+    turn: Turn,
 ) -> None:
     """Add the services through which clients come; they end before what they need."""
     watch = TimerService(1, gateway.watch.sweep)

@@ -5,12 +5,10 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python import usage
 
 from gobelieve.backends.redis import RedisPushQueues
 from gobelieve.backends.redis_service import RedisService
-from gobelieve.config import ImrConfig, parse_address
-from gobelieve.errors import ConfigError
+from gobelieve.config import ImrConfig, RouterConfig, parse_address
 from gobelieve.interfaces import PushQueues, Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.route_listener import RouteFactory
@@ -25,14 +23,6 @@ class Options(DaemonOptions):
     """The router's command line."""
 
     kind = ImrConfig
-
-    def postOptions(self) -> None:
-        super().postOptions()
-        try:
-            parse_address(self.config.listen, "listen")
-            parse_address(self.config.redis.address, "redis.address")
-        except ConfigError as why:
-            raise usage.UsageError(str(why)) from None
 
 
 class PushService(Service):
@@ -62,7 +52,7 @@ class RouteService(Service):
 
 def add_router(
     parent: OrderedService,
-    config: ImrConfig,
+    config: RouterConfig,
     queues: PushQueues | None,
     turn: ReactorTurn,
     reactor: Any,
