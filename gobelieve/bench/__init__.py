@@ -1,0 +1,1 @@
+"""Measuring: how many messages a second, and what each costs every daemon."""

@@ -1,0 +1,126 @@
+"""The daemons under measurement: real processes on free loopback ports, in a fresh folder."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+START_SECONDS = 20
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Running(NamedTuple):
+    """What is measured: where clients connect, where tokens go, and whose CPU time counts."""
+
+    clients: str
+    redis: str | None
+    data: str
+    pids: dict[str, int]
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """User and system time of each process so far."""
+        return {name: _cpu_seconds(pid) for name, pid in self.pids.items()}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@contextmanager
+def three_daemons(settings: Sequence[str] = ()) -> Iterator[Running]:
+    """Redis, ims, imr and im; `settings` are for ims, as ``--set`` takes them."""
+    if shutil.which("redis-server") is None:
+        sys.exit("redis-server is needed for this measurement; --embedded does without")
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
+        redis, rpc, route, clients = (free_port() for _ in range(4))
+        command = ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
+        pids = {"redis": stack.enter_context(_process("redis", command, folder, redis))}
+        root = f"storage_root={folder}/messages"
+        daemons = (
+            ("ims", rpc, [f"rpc_listen=127.0.0.1:{rpc}", root, *settings]),
+            ("imr", route, [f"listen=127.0.0.1:{route}", f"redis.address=127.0.0.1:{redis}"]),
+            (
+                "im",
+                clients,
+                [
+                    "host=127.0.0.1",
+                    f"port={clients}",
+                    f"redis.address=127.0.0.1:{redis}",
+                    f"storage_rpc_addrs=['127.0.0.1:{rpc}']",
+                    f"route_addrs=['127.0.0.1:{route}']",
+                ],
+            ),
+        )
+        for name, port, values in daemons:
+            arguments = [part for value in values for part in ("--set", value)]
+            command = _twistd(f"gobelieve-{name}", *arguments)
+            pids[name] = stack.enter_context(_process(name, command, folder, port))
+        yield Running(f"127.0.0.1:{clients}", f"127.0.0.1:{redis}", folder, pids)
+
+
+@contextmanager
+def all_in_one(settings: Sequence[str] = ()) -> Iterator[Running]:
+    """The daemon that has all roles; `settings` are for its storage."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
+        clients, rpc, route = (free_port() for _ in range(3))
+        values = [
+            f"im.port={clients}",
+            "im.ws_address=",
+            "im.http_listen_address=",
+            f"ims.rpc_listen=127.0.0.1:{rpc}",
+            f"imr.listen=127.0.0.1:{route}",
+            *(f"ims.{setting}" for setting in settings),
+        ]
+        arguments = [part for value in values for part in ("--set", value)]
+        command = _twistd("gobelieve", "--data", folder, *arguments)
+        pid = stack.enter_context(_process("gobelieve", command, folder, clients))
+        yield Running(f"127.0.0.1:{clients}", None, folder, {"gobelieve": pid})
+
+
+def _twistd(plugin: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "twisted", plugin, *arguments]
+
+
+@contextmanager
+def _process(name: str, command: Sequence[str], folder: str, port: int) -> Iterator[int]:
+    with open(f"{folder}/{name}.log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        _wait_for(process, port, log.name)
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: str) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"{process.args!r} did not start:\n{Path(log).read_text()}")
+
+
+def _cpu_seconds(pid: int) -> float:
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
