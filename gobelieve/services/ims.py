@@ -42,8 +42,6 @@ def threads(reactor: Any) -> InThread:
 class StorageService(Service):
     """Opens the directory when it starts; when it stops, all that was asked for is on disk."""
 
-    log = Logger()
-
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
@@ -52,9 +50,7 @@ class StorageService(Service):
         try:
             self.storage.open()
         except StorageError as why:
-            self.log.critical("storage cannot be opened: {why}", why=why)
-            self.running = 0
-            # The one way to end twistd with a line instead of a traceback.
+            # The one way to end twistd with a line in the log instead of a traceback.
             raise SystemExit(f"storage cannot be opened: {why}") from None
 
     def stopService(self) -> Deferred[None]:

@@ -72,6 +72,7 @@ class GroupCommit:
         self._unsynced = False
         self._timer: Cancellable | None = None
         self._failing = False
+        self._failed_meanwhile = False
         self._closing: list[Callable[[], None]] | None = None
 
     def save(self, items: Sequence[SaveItem], done: Done, argument: Any) -> None:
@@ -139,23 +140,25 @@ class GroupCommit:
             self._sync()
 
     def _sync(self) -> None:
-        self._sync_runs, self._unsynced = True, False
+        self._sync_runs, self._unsynced, self._failed_meanwhile = True, False, False
         self._syncing, self._written = self._written, []
         self._in_thread(self._store.begin_sync(), self._synced)
 
     def _synced(self, failure: BaseException | None) -> None:
         self._sync_runs = False
         waiting, self._syncing = self._syncing, []
-        if failure is not None:
-            self._sync_failed(failure, waiting)
-        else:
+        try:
+            if failure is not None:
+                self._sync_failed(failure, waiting)
+                return
             self._store.synced()
-            self._recovered()
+            if not self._failed_meanwhile:
+                self._recovered()
             # The disk works while we answer.
             if self._written:
                 self._sync()
             _answer(waiting)
-        if self._closing is not None:
+        finally:
             self._finish()
 
     def _sync_failed(self, failure: BaseException, waiting: _Waiting) -> None:
@@ -192,6 +195,7 @@ class GroupCommit:
                 done()
 
     def _report(self, why: StorageError) -> None:
+        self._failed_meanwhile = True
         if not self._failing:
             self._failing = True
             self._log.error("messages cannot be stored: {why}", why=str(why))

@@ -8,7 +8,7 @@ and reported; nothing is cut there.
 from gobelieve.interfaces import Log
 from gobelieve.storage.blocks import Blocks
 from gobelieve.storage.index import Index
-from gobelieve.storage.records import FIRST
+from gobelieve.storage.records import FILE_HEADER, FIRST
 from gobelieve.storage.scan import Gap, scan
 
 Bridges = dict[int, int]
@@ -34,6 +34,8 @@ def _rebuild_block(blocks: Blocks, number: int, index: Index, bridges: Bridges, 
     if length > blocks.size:
         what = "{path}: {count} bytes behind the end that a block can have are ignored"
         log.error(what, path=blocks.path(number), count=length - end)
+    if blocks.read_block(number, 8, 0) != FILE_HEADER[:8]:
+        log.warn("{path} does not begin as a block does", path=blocks.path(number))
     base = number * blocks.size
     torn: Gap | None = None
 

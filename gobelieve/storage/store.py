@@ -28,6 +28,7 @@ from gobelieve.storage.records import (
     BLOCK_SIZE,
     BODY_LIMIT,
     GROUP_IM,
+    QUEUE_KINDS,
     pack_entry,
     pack_message,
 )
@@ -95,13 +96,15 @@ class Store:
     def append(self, item: SaveItem) -> tuple[int, tuple[int, ...]]:
         """Enter a body in its queues; its id, and for each queue the id before it (0: none).
 
-        StorageError if the body is too long; then nothing was done.
+        StorageError if it cannot be stored, above all if it is too long; then nothing was done.
         """
         device, cmd, kind, queues, body = item
         if len(body) > BODY_LIMIT:
             raise StorageError(
                 AckStatus.TOO_LARGE, f"a body of {len(body)} bytes, the limit is {BODY_LIMIT}"
             )
+        if cmd in QUEUE_KINDS:
+            raise StorageError(AckStatus.STORAGE_FAILED, f"{cmd} is no message but a queue record")
         msgid = self.blocks.append(pack_message(cmd, body))
         enter = self._enter
         if len(queues) == 2:

@@ -138,6 +138,7 @@ class CommitTests(CommitCase):
         self.assertEqual(self.statuses(), {b"two": full, b"three": full})
         self.thread.run()
         self.assertEqual(self.statuses()[b"one"], [0])
+        self.assertNotIn("messages are stored again", self.log.of("info"))
         self.disk.room = None
         self.save(b"four")
         self.turn.end()
@@ -185,9 +186,13 @@ class CommitTests(CommitCase):
         self.assertRaises(RuntimeError, self.thread.run)
         self.assertEqual(self.statuses(), {b"two": [0]})
         self.save(b"three")
+        self.commits.save([to_users(102)], bad, None)
+        closed: list[str] = []
+        self.commits.close(lambda: closed.append("closed"))
         self.turn.end()
-        self.thread.run()
+        self.assertRaises(RuntimeError, self.thread.run)
         self.assertEqual(self.statuses()[b"three"], [0])
+        self.assertEqual(closed, ["closed"])
 
 
 class CloseTests(CommitCase):

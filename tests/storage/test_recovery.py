@@ -309,6 +309,13 @@ class FolderTests(RecoveryCase):
             [f"{self.root}: not ours, ignored: message_, message_0.bak, message_01, notes"],
         )
 
+    def test_foreign_header(self) -> None:
+        """A block whose header is damaged is read all the same, with a warning."""
+        self.write(b"one")
+        self.damage(0, bytes(FIRST))
+        self.assertEqual(self.read(self.reopen()), [b"one"])
+        self.assertEqual(self.log.of("warn"), [f"{self.block()} does not begin as a block does"])
+
     def test_oversized_block(self) -> None:
         """A block that is longer than can be is read as far as ids reach, and not cut."""
         store = open_store(str(self.root), block_size=400)

@@ -142,6 +142,13 @@ class AppendTests(StoreCase):
         self.assertEqual(self.file().stat().st_size, size)
         self.assertEqual(self.read(), [bytes(32767)])
 
+    def test_no_queue_records(self) -> None:
+        """What is told apart from messages by its number cannot be saved as a message."""
+        for cmd in (247, 248, 249, 250, 252, 254):
+            item = to_users(102, body=bytes(64), cmd=cmd)
+            self.assertRaises(StorageError, self.store.append, item)
+        self.assertFalse(self.store.unwritten)
+
 
 class RollOverTests(StoreCase):
     """A block that is full, and the next one."""
