@@ -115,11 +115,15 @@ class SqliteService(Service):
 
     def _prepare(self) -> None:
         try:
+            # Tokens are secrets; the files that SQLite puts beside it get the same mode.
+            self.path.touch(0o600)
             with closing(sqlite3.connect(self.path, BUSY_SECONDS, isolation_level=None)) as db:
                 db.execute("PRAGMA journal_mode = WAL")
                 self._migrate(db)
         except sqlite3.Error as why:
             raise BackendError(f"{self.path}: {why}") from None
+        except OSError as why:
+            raise BackendError(f"{self.path}: {why.strerror}") from None
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         db.execute("BEGIN IMMEDIATE")

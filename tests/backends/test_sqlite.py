@@ -1,5 +1,6 @@
 """SQLite: the suites, and the file itself."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -167,8 +168,14 @@ class SqliteFileTests(TestCase):
 
     def test_a_file_that_cannot_be_opened_fails_the_start_with_its_name(self) -> None:
         path = self.mktemp() + "/absent/gobelieve.db"
-        with self.assertRaisesRegex(BackendError, "absent/gobelieve.db: unable to open"):
+        with self.assertRaisesRegex(BackendError, "absent/gobelieve.db: No such file"):
             SqliteService(path, reactor).startService()
+
+    async def test_nobody_else_may_read_the_tokens(self) -> None:
+        path = self.mktemp()
+        await SqliteTokenAdmin(self.started(path)).create(User(7, 1), "t", "Ann")
+        for name in (path, path + "-wal", path + "-shm"):
+            self.assertEqual(os.stat(name).st_mode & 0o777, 0o600, name)
 
     def test_a_file_that_is_no_database_fails_the_start(self) -> None:
         path = self.mktemp()
