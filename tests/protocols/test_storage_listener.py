@@ -1,21 +1,26 @@
 """The server side of the storage RPC: an answer to every ask, and none of them mixed up."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.test import iosim
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import Page as Messages
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
+from gobelieve.protocols.storage_link import Saving, StorageLink, page_of
 from gobelieve.protocols.storage_listener import FLUSH, StorageFactory, StorageListener
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, FrameReader, encode_frame
-from gobelieve.wire.message import decode
+from gobelieve.wire.message import Message, decode
 from gobelieve.wire.storage import (
     SUPER_GROUPS,
     USERS,
@@ -281,3 +286,77 @@ class FinishTests(ListenerCase):
         self.storage.saves[0][1]([(0, 32, (0,))])
         self.assertTrue(self.transport.disconnecting)
         self.assertEqual([frame.seq for frame in self.answers()], [5])
+
+
+class PairTests(SynchronousTestCase):
+    """The gateway's end, this end and a real storage, in one test without sockets."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        turn = ReactorTurn(self.clock)
+        self.log = Events()
+        self.storage = Storage(
+            self.mktemp(), in_thread=self.in_thread, turn=turn, time=self.clock, log=self.log.log()
+        )
+        self.storage.open()
+        self.factory = StorageFactory(self.storage, turn, Tally())
+        self.link = StorageLink("here", turn, self.clock)
+        self.told: list[tuple[Any, int, Sequence[tuple[int, int]]]] = []
+        client, server = self.link.buildProtocol(None), self.factory.buildProtocol(None)
+        make = partial(iosim.FakeTransport, isServer=False)
+        self.pump = iosim.connect(
+            server, iosim.FakeTransport(server, isServer=True), client, make(client), greet=False
+        )
+
+    def in_thread(
+        self, work: Callable[[], None], done: Callable[[BaseException | None], None]
+    ) -> None:
+        work()
+        self.clock.callLater(0, done, None)
+
+    def run_all(self) -> None:
+        for _ in range(4):
+            self.clock.advance(0)
+            self.pump.flush()
+
+    def save(self, argument: str, body: bytes, *uids: int) -> None:
+        queues = [part for uid in uids for part in (7, uid)]
+        saving = Saving(lambda *told: self.told.append(told), argument, len(uids))
+        self.link.save(pack_save(11, 4, USERS, queues, body), saving)
+
+    def test_save_and_read(self) -> None:
+        """What one end saves it reads again, and each save is told its own ids."""
+        self.save("one", b"one", 102, 101)
+        self.save("large", bytes(32768), 102)
+        self.save("two", b"two", 102, 102)
+        self.run_all()
+        (_, _, ((first, prev), (_, prev2))), large, (_, status, ((second, prev3), (_, prev4))) = (
+            self.told
+        )
+        self.assertEqual((prev, prev2), (0, 0))
+        self.assertEqual(large, ("large", AckStatus.TOO_LARGE, ((0, 0),)))
+        self.assertEqual((status, prev3, prev4), (0, first, first))
+
+        def ask(question: Message) -> Message:
+            asked = Deferred.fromCoroutine(self.link.ask(question))
+            self.run_all()
+            return self.successResultOf(asked)
+
+        page = page_of(ask(Fetch(appid=7, uid=102, after=0, limit=1)))
+        self.assertEqual(page, (first, second, True, [StoredMessage(first, 11, 4, b"one")]))
+        page = page_of(ask(FetchLatest(appid=7, uid=102, limit=9)))
+        self.assertEqual([m.body for m in page.messages], [b"one", b"two"])
+        self.assertEqual(ask(CountNew(appid=7, uid=102, after=first)), Counted(count=1))
+
+    def test_stop(self) -> None:
+        """A save that is under way when storage stops is answered before the connection ends."""
+        self.save("one", b"one", 102)
+        self.clock.advance(0)
+        self.pump.pump()
+        stopping = Deferred.fromCoroutine(self.factory.close(self.clock))
+        self.assertNoResult(stopping)
+        self.run_all()
+        self.successResultOf(stopping)
+        self.assertEqual([told[:2] for told in self.told], [("one", 0)])
+        self.clock.advance(1)
+        self.assertEqual(self.clock.getDelayedCalls(), [], "no timer is left")
