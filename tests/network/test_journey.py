@@ -1,0 +1,124 @@
+"""docs/journey.md is what really goes over the wire."""
+
+import re
+from pathlib import Path
+
+from twisted.trial.unittest import TestCase
+
+from gobelieve.client import Client
+from gobelieve.client.keys import KeyStore, MemoryKeyStore
+from tests.network.processes import Cluster, Daemon, settings
+from tests.network.tap import Tap
+from tests.servers import missing, shared_redis
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "journey.md"
+Steps = dict[str, list[str]]
+
+
+def tables() -> list[Steps]:
+    """For each table of the document, by link, the frames in order."""
+    found: list[Steps] = []
+    for line in DOCUMENT.read_text("utf-8").splitlines():
+        if line.startswith("| # |"):
+            found.append({})
+        elif re.match(r"\| \d+ \|", line):
+            wire = line.split("|")[4]
+            for link, frames in re.findall(r"(\S+ → \S+): ([A-Z_, ]+)", wire):
+                labels = [label.strip() for label in frames.split(",")]
+                found[-1].setdefault(link, []).extend(labels)
+    return found
+
+
+class JourneyTests(TestCase):
+    """Alice's phone and tablet at one gateway, Bob at another, a tap on every link."""
+
+    skip = missing("redis-server")
+
+    async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
+        self.cluster = Cluster(shared_redis(), gateways=2)
+        self.addCleanup(self.cluster.stop)
+        for daemon in (*self.cluster.ims, *self.cluster.imr):
+            await daemon.start()
+        self.taps: dict[str, Tap] = {}
+        for number, gateway in enumerate(self.cluster.im, 1):
+            await self._tap_links(f"im-{number}", gateway)
+            await gateway.start()
+            await gateway.said("router .* is connected")
+
+    async def _tap_links(self, name: str, gateway: Daemon) -> None:
+        rpc = await self._tap(f"{name} → ims", self.cluster.ims[0].listens[0])
+        route = await self._tap(f"{name} → imr", self.cluster.imr[0].listens[0])
+        gateway.arguments += settings(
+            {
+                "storage_rpc_addrs": [f"127.0.0.1:{rpc}"],
+                "route_addrs": [f"127.0.0.1:{route}"],
+            }
+        )
+
+    async def _tap(self, link: str, target: int) -> int:
+        tap = self.taps[link] = Tap()
+        port = await tap.start(target)
+        self.addCleanup(tap.stop)
+        return port
+
+    async def _client(self, name: str, uid: int, gateway: int, keys: KeyStore) -> Client:
+        from twisted.internet import reactor
+
+        target = self.cluster.port(gateway)
+        port = await self._tap(f"{name} → im-{gateway + 1}", target)
+        client = Client(
+            reactor,
+            f"127.0.0.1:{port}",
+            uid,
+            self.cluster.token(uid),
+            device_id=name,
+            key_store=keys,
+        )
+        self.addCleanup(client.close)
+        await client.connect()
+        await client.sync_to_end()
+        return client
+
+    async def _saw(self, steps: Steps) -> None:
+        for link, labels in steps.items():
+            end, other = link.split(" → ")
+            if link in self.taps:
+                await self.taps[link].saw(self.taps[link].there, labels)
+            else:
+                tap = self.taps[f"{other} → {end}"]
+                await tap.saw(tap.back, labels)
+
+    def _forget(self) -> None:
+        for tap in self.taps.values():
+            tap.forget()
+
+    async def test_the_tables_tell_what_goes_over_the_wire(self) -> None:
+        """In order on each link, and nothing between."""
+        pushed, synced = tables()
+        bobs_keys = MemoryKeyStore()
+        phone = await self._client("phone", 1001, 0, MemoryKeyStore())
+        tablet = await self._client("tablet", 1001, 0, MemoryKeyStore())
+        bob = await self._client("bob", 1002, 1, bobs_keys)
+        # The first message of a queue has no previous id, and is only notified.
+        await phone.send(1002, "before")
+        for one in (tablet, bob):
+            self.assertEqual((await one.receive()).content, b"before")
+            await one.sync_to_end()
+
+        self._forget()
+        await phone.send(1002, "hello")
+        self.assertTrue((await bob.receive()).pushed)
+        await self._saw(pushed)
+
+        await bob.close()
+        await phone.send(1002, "while you were away")
+        self._forget()
+        bob = await self._client("bob", 1002, 1, bobs_keys)
+        await self._saw(synced)
+
+    def test_the_places_that_it_names_are_there(self) -> None:
+        """A file that moves must move in the document."""
+        places = re.findall(r"^\| \d+ \| `([^`]+)` \|", DOCUMENT.read_text("utf-8"), re.M)
+        self.assertEqual(len(places), 17)
+        for place in places:
+            self.assertTrue((DOCUMENT.parents[1] / place).is_file(), place)
