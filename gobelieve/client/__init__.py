@@ -1,7 +1,7 @@
 """The client library: `ClientCore` knows the dialogue, `Client` brings it to the network."""
 
 from gobelieve.client.client import Client
-from gobelieve.client.core import ClientCore, Timing
+from gobelieve.client.core import ClientCore
 from gobelieve.client.events import (
     Acked,
     Broken,
@@ -16,6 +16,7 @@ from gobelieve.client.events import (
     Synced,
 )
 from gobelieve.client.keys import FileKeyStore, KeyStore, MemoryKeyStore
+from gobelieve.client.patience import Timing
 
 __all__ = [
     "Acked",

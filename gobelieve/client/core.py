@@ -10,7 +10,6 @@ lives longer than a connection; `connect` begins with a new one.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from gobelieve.client.events import (
     Acked,
@@ -25,31 +24,17 @@ from gobelieve.client.events import (
     Ponged,
     Synced,
 )
+from gobelieve.client.kinds import ACKED, LIVE, STORED
+from gobelieve.client.patience import Patience, Timing
 from gobelieve.client.progress import Progress
+from gobelieve.client.requests import Requests
 from gobelieve.errors import BodyError, WireError
 from gobelieve.names import Platform
 from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, SELF, SUPER_GROUP
 
-ACKED_NUMBERS = frozenset(
-    cls.number
-    for cls in (client.IM, client.GroupIM, client.RoomIM, client.Customer, client.CustomerSupport)
-) | {client.CustomerV2.number}
 
-
-class Timing(NamedTuple):
-    """Delays, in ticks."""
-
-    login: int = 10
-    ack: int = 5
-    pong: int = 5
-    sync: int = 10
-    """Without any frame from the server while a sync is under way."""
-    ping: int = 60
-    """Without any frame in one direction, until we ask."""
-
-
-class ClientCore:
+class ClientCore(Requests):
     """One user on one device.
 
     `keys` are the sync keys to begin with: 0 for the user's queue, the group id for a super
@@ -69,10 +54,9 @@ class ClientCore:
         self.uid = uid
         self.version = version
         self._report_keys = report_keys
-        self._timing = timing
+        self._patience = Patience(timing)
         self._queues = {group: Progress(key) for group, key in {0: 0, **(keys or {})}.items()}
         self._seq = 0
-        self._ticks = 0
         self.holding = False
         self.connect()
 
@@ -83,12 +67,10 @@ class ClientCore:
         self._reader = FrameReader(CLIENT_BODY_LIMIT)
         self._out: list[bytes] = []
         self._events: list[Event] = []
-        self._unacked: dict[int, tuple[int, int]] = {}
+        self._group_of: dict[int, int] = {}
         self._batches: dict[int, list[tuple[int, MessageReceived]]] = {}
         self._metadata: tuple[int, client.Metadata] | None = None
-        self._login_due: int | None = None
-        self._pong_due: int | None = None
-        self._heard = self._said = self._ticks
+        self._patience.reset()
         for queue in self._queues.values():
             queue.disconnect()
 
@@ -115,18 +97,11 @@ class ClientCore:
 
     def tick(self) -> list[Event]:
         """A second has passed. Queues a PING after a silence, tells what is overdue."""
-        self._ticks = now = self._ticks + 1
-        if self._login_due is not None and now > self._login_due:
-            return [Overdue("login")]
-        if self._unacked and now > next(iter(self._unacked.values()))[0]:
-            return [Overdue("ack")]
-        if self._pong_due is not None and now > self._pong_due:
-            return [Overdue("pong")]
         syncing = any(queue.asked is not None for queue in self._queues.values())
-        if syncing and now - self._heard > self._timing.sync:
-            return [Overdue("sync")]
-        # The server hangs up on clients that say nothing, however much it tells them itself.
-        if now - min(self._heard, self._said) >= self._timing.ping and self._pong_due is None:
+        overdue = self._patience.tick(syncing)
+        if overdue is not None:
+            return [Overdue(overdue)]
+        if self._patience.silent:
             self.ping()
         return []
 
@@ -138,16 +113,17 @@ class ClientCore:
         if len(body) > CLIENT_BODY_LIMIT:
             raise BodyError(f"a body of {len(body)} bytes, the limit is {CLIENT_BODY_LIMIT}")
         self._seq = self._seq % 0x7FFFFFFF + 1
-        self._said = self._ticks
+        self._patience.said()
         self._out.append(encode_frame(message.number, body, self._seq, self.version, flag))
-        if message.number in ACKED_NUMBERS and not isinstance(message, client.VoipControl):
-            group_id = message.receiver if isinstance(message, client.GroupIM) else 0
-            self._unacked[self._seq] = self._ticks + self._timing.ack, group_id
+        if isinstance(message, ACKED):
+            self._patience.expect_ack(self._seq)
+            if isinstance(message, client.GroupIM):
+                self._group_of[self._seq] = message.receiver
         return self._seq
 
     def log_in(self, token: str, platform: int = Platform.ANDROID, device_id: str = "") -> None:
         """Say who we are. There is no need to wait for the answer before the next request."""
-        self._login_due = self._ticks + self._timing.login
+        self._patience.expect_login()
         self.send(
             client.AuthToken(platform=platform, token=token.encode(), device_id=device_id.encode())
         )
@@ -163,54 +139,9 @@ class ClientCore:
         for group_id in self._queues:
             self.sync(group_id)
 
-    def send_im(self, receiver: int, content: str | bytes, msgid: int = 0) -> int:
-        """A message to a user; `msgid` is a number of our own, which comes back with it."""
-        return self.send(
-            client.IM(sender=self.uid, receiver=receiver, msgid=msgid, content=_bytes(content))
-        )
-
-    def send_group(self, group_id: int, content: str | bytes, msgid: int = 0) -> int:
-        """A message to a group of either kind."""
-        return self.send(
-            client.GroupIM(sender=self.uid, receiver=group_id, msgid=msgid, content=_bytes(content))
-        )
-
-    def send_room(self, room: int, content: str | bytes) -> int:
-        """Say something in the room that was entered."""
-        return self.send(client.RoomIM(sender=self.uid, receiver=room, content=_bytes(content)))
-
-    def enter_room(self, room: int) -> None:
-        """Be in this room, and in no other."""
-        self.send(client.EnterRoom(room=room))
-
-    def leave_room(self, room: int) -> None:
-        """Be in no room."""
-        self.send(client.LeaveRoom(room=room))
-
-    def send_rt(self, receiver: int, content: str | bytes) -> None:
-        """To the receiver's connections, if there are any."""
-        self.send(client.RT(sender=self.uid, receiver=receiver, content=_bytes(content)))
-
-    def send_inputing(self, receiver: int) -> None:
-        """We are typing."""
-        self.send(client.Inputing(sender=self.uid, receiver=receiver))
-
-    def report_unread(self, count: int) -> None:
-        """The number on the app's badge."""
-        self.send(client.UnreadCount(count=count))
-
-    def report_key(self, key: int, group_id: int = 0) -> None:
-        """Everything up to this key is safe with us."""
-        if key <= 0:
-            return
-        if group_id:
-            self.send(client.GroupSyncKey(group_id=group_id, sync_key=key))
-        else:
-            self.send(client.SyncKey(sync_key=key))
-
     def ping(self) -> None:
         """Is the server there?"""
-        self._pong_due = self._ticks + self._timing.pong
+        self._patience.expect_pong()
         self.send(client.Ping())
 
     def hold(self) -> None:
@@ -229,7 +160,7 @@ class ClientCore:
     # --- frames from the server
 
     def _receive(self, frame: Frame) -> None:
-        self._heard = self._ticks
+        self._patience.heard()
         before, self._metadata = self._metadata, None
         adjacent = before[1] if before is not None and before[0] + 1 == frame.seq else None
         rule = _RULES.get(frame.cmd)
@@ -239,14 +170,14 @@ class ClientCore:
 
     def _login_answered(self, frame: Frame, _: client.Metadata | None) -> None:
         status = client.AuthStatus.decode(frame.body, frame.version).status
-        self._login_due = None
+        self._patience.login_came()
         self._events.append(LoginRefused(status) if status else LoggedIn())
 
     def _metadata_came(self, frame: Frame, _: client.Metadata | None) -> None:
         self._metadata = frame.seq, client.Metadata.decode(frame.body, frame.version)
 
     def _stored_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
-        message = _STORED[frame.cmd].decode(frame.body, frame.version)
+        message = STORED[frame.cmd].decode(frame.body, frame.version)
         is_self = bool(frame.flag & SELF)
         if frame.flag & PUSH:
             super_group = bool(frame.flag & SUPER_GROUP)
@@ -266,7 +197,7 @@ class ClientCore:
             self._batches[batch].append((frame.seq, told))
 
     def _live_came(self, frame: Frame, _: client.Metadata | None) -> None:
-        message = _LIVE[frame.cmd].decode(frame.body, frame.version)
+        message = LIVE[frame.cmd].decode(frame.body, frame.version)
         self._events.append(LiveReceived(message))
 
     def _number_64_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
@@ -278,7 +209,8 @@ class ClientCore:
 
     def _ack_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
         ack = client.Ack.decode(frame.body, frame.version)
-        _, group_id = self._unacked.pop(ack.seq, (0, 0))
+        self._patience.ack_came(ack.seq)
+        group_id = self._group_of.pop(ack.seq, 0)
         queue = group_id if frame.flag & SUPER_GROUP else 0
         # Our own message: if nothing is between it and what we have, we have it too.
         if metadata is not None and not ack.status and self._step(queue, metadata):
@@ -306,7 +238,7 @@ class ClientCore:
         self._notify(notify.group_id, notify.sync_key)
 
     def _pong_came(self, frame: Frame, _: client.Metadata | None) -> None:
-        self._pong_due = None
+        self._patience.pong_came()
         self._events.append(Ponged())
 
     # --- queues
@@ -315,7 +247,7 @@ class ClientCore:
         return self._queues.setdefault(group_id, Progress(0))
 
     def _ask(self, group_id: int, queue: Progress) -> None:
-        self._heard = self._ticks
+        self._patience.heard()
         key = queue.ask()
         if group_id:
             self.send(client.SyncGroup(group_id=group_id, sync_key=key))
@@ -359,32 +291,11 @@ class ClientCore:
         self.send(client.Ack(seq=seq))
 
 
-def _bytes(content: str | bytes) -> bytes:
-    return content.encode() if isinstance(content, str) else content
-
-
-def _numbered(*classes: type[Message]) -> dict[int, type[Message]]:
-    return {cls.number: cls for cls in classes}
-
-
-_STORED = _numbered(
-    client.IM,
-    client.GroupIM,
-    client.GroupNotification,
-    client.System,
-    client.Customer,
-    client.CustomerSupport,
-    client.CustomerV2,
-)
-_LIVE = _numbered(
-    client.RT, client.Inputing, client.RoomIM, client.Notification, client.VoipControl
-)
-
 Rule = Callable[[ClientCore, Frame, client.Metadata | None], None]
 
 _RULES: dict[int, Rule] = {
-    **dict.fromkeys(_STORED, ClientCore._stored_came),
-    **dict.fromkeys(_LIVE, ClientCore._live_came),
+    **dict.fromkeys(STORED, ClientCore._stored_came),
+    **dict.fromkeys(LIVE, ClientCore._live_came),
     client.CustomerV2.number: ClientCore._number_64_came,
     client.AuthStatus.number: ClientCore._login_answered,
     client.Metadata.number: ClientCore._metadata_came,

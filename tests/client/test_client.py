@@ -19,6 +19,7 @@ from gobelieve.client import (
     Ponged,
     Synced,
 )
+from gobelieve.client.connection import Connection
 from gobelieve.errors import (
     BodyError,
     ClientClosedError,
@@ -49,7 +50,8 @@ class ClientTestCase(SynchronousTestCase):
         self.keys = MemoryKeyStore()
         self.keys.save({0: 100})
         self.events = Events()
-        self.patch(Client, "log", self.events.log())
+        for cls in (Client, Connection):
+            self.patch(cls, "log", self.events.log())
         self.client = self.make()
 
     def make(self, **options: Any) -> Client:
