@@ -15,7 +15,7 @@
             ...
 
 `stop` ends the daemons in order, and fails the test if one logged a traceback or did not end.
-Nothing here sleeps: a daemon is ready when its log says that it listens.
+Nothing here sleeps: a daemon is ready when it says that it listens and runs.
 """
 
 import itertools
@@ -46,12 +46,16 @@ SECONDS_TO_STOP = 30
 BAD_WORDS = ("Traceback", "Unhandled", "unhandled")
 APPID = 7
 
-# twistd, that ends when the tests end, even if they are killed.
-LAUNCH = """
+RUNNING = "the reactor runs"
+# twistd, that ends when the tests end, even if they are killed. It listens before its services
+# start, so that it says besides when all have started.
+LAUNCH = f"""
 import ctypes, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 9)
+from twisted.internet import reactor
 from twisted.scripts.twistd import run
+reactor.callWhenRunning(print, "{RUNNING}")
 sys.argv[0] = "twistd"
 run()
 """
@@ -137,15 +141,21 @@ class _Output(ProcessProtocol):
 class Daemon:
     """One ``twistd -n PLUGIN ARGUMENTS``, in a folder of its own.
 
-    `listens` are the ports that its log must name before it counts as started.
+    `listens` are the ports that its log must name before it counts as started, and `says` what it
+    must say besides: twistd listens before all services are started.
     """
 
     def __init__(
-        self, plugin: str, arguments: Sequence[str] = (), listens: Sequence[int] = ()
+        self,
+        plugin: str,
+        arguments: Sequence[str] = (),
+        listens: Sequence[int] = (),
+        says: str = "",
     ) -> None:
         self.plugin = plugin
         self.arguments = list(arguments)
         self.listens = list(listens)
+        self.says = says
         self.folder = Path(tempfile.mkdtemp(prefix=f"{plugin}-"))
         self.logs = ""
         """Of the runs before the present one."""
@@ -186,7 +196,8 @@ class Daemon:
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             path=str(self.folder),
         )
-        said = [output.seen(rf"starting on {port}\b") for port in self.listens]
+        wanted = [RUNNING, *(rf"starting on {port}\b" for port in self.listens)]
+        said = [output.seen(text) for text in wanted]
         ready = gatherResults(said, consumeErrors=True).addTimeout(SECONDS_TO_START, spawner)
         try:
             await ready
@@ -374,7 +385,8 @@ class AllInOne(Daemons):
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__()
         tcp, websocket, http, route, rpc = (free_port() for _ in range(5))
-        daemon = Daemon("gobelieve", listens=[tcp, websocket, http, route, rpc])
+        ports = [tcp, websocket, http, route, rpc]
+        daemon = Daemon("gobelieve", listens=ports, says="a token to log in")
         own = {
             "im.port": tcp,
             "im.ws_address": f"127.0.0.1:{websocket}",
