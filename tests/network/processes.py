@@ -141,21 +141,15 @@ class _Output(ProcessProtocol):
 class Daemon:
     """One ``twistd -n PLUGIN ARGUMENTS``, in a folder of its own.
 
-    `listens` are the ports that its log must name before it counts as started, and `says` what it
-    must say besides: twistd listens before all services are started.
+    `listens` are the ports that its log must name before it counts as started.
     """
 
     def __init__(
-        self,
-        plugin: str,
-        arguments: Sequence[str] = (),
-        listens: Sequence[int] = (),
-        says: str = "",
+        self, plugin: str, arguments: Sequence[str] = (), listens: Sequence[int] = ()
     ) -> None:
         self.plugin = plugin
         self.arguments = list(arguments)
         self.listens = list(listens)
-        self.says = says
         self.folder = Path(tempfile.mkdtemp(prefix=f"{plugin}-"))
         self.logs = ""
         """Of the runs before the present one."""
@@ -385,8 +379,7 @@ class AllInOne(Daemons):
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__()
         tcp, websocket, http, route, rpc = (free_port() for _ in range(5))
-        ports = [tcp, websocket, http, route, rpc]
-        daemon = Daemon("gobelieve", listens=ports, says="a token to log in")
+        daemon = Daemon("gobelieve", listens=[tcp, websocket, http, route, rpc])
         own = {
             "im.port": tcp,
             "im.ws_address": f"127.0.0.1:{websocket}",
