@@ -16,9 +16,13 @@ from gobelieve.config import (
     ImrConfig,
     ImsConfig,
     RedisConfig,
+    address,
+    addresses,
     ignored,
     load,
+    one_of,
     parse_address,
+    positive,
     secret,
     unavailable,
     without_effect,
@@ -55,6 +59,11 @@ class Sample:
     old: int = ignored(0, "it is old")
     coming: str = unavailable("")
     redis: Inner = Inner()
+    policy: str = one_of("commit", "never")
+    seconds: float = positive(2.0)
+    listen: str = address("127.0.0.1:1")
+    status: str = address("")
+    links: tuple[str, ...] = addresses("127.0.0.1:2")
 
 
 class LoadTests(SynchronousTestCase):
@@ -157,6 +166,19 @@ class LoadTests(SynchronousTestCase):
             with self.assertRaises(ConfigError, msg=override) as caught:
                 load(Sample, None, [override])
             self.assertIn(why, str(caught.exception))
+
+    def test_values_that_cannot_be(self) -> None:
+        """Are refused when the daemon starts, not when they are first used."""
+        self.assertEqual(self.refused("policy = 'x'"), "policy is one of commit, never, not 'x'")
+        self.assertEqual(self.refused("seconds = 0"), "seconds is above 0, not 0.0")
+        self.assertEqual(self.refused("seconds = nan"), "seconds is above 0, not nan")
+        self.assertEqual(self.refused("listen = 'x'"), "listen: 'x' is not host:port")
+        self.assertEqual(self.refused("listen = ''"), "listen: '' is not host:port")
+        self.assertEqual(self.refused("status = 'x'"), "status: 'x' is not host:port")
+        self.assertEqual(self.refused("links = []"), "links names at least one address")
+        self.assertEqual(self.refused("links = ['a:1', 'b']"), "links: 'b' is not host:port")
+        same = load(Sample, self.file("policy = 'commit'\nstatus = ''\nlinks = ['127.0.0.1:2']"))
+        self.assertEqual(same, Sample())
 
     def test_keys_of_things_to_come(self) -> None:
         """Their default is well, another value is refused and not passed over."""

@@ -1,5 +1,7 @@
 """The three layouts of a publication."""
 
+from struct import Struct
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -7,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BodyError
 from gobelieve.wire import encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, LINK_BODY_LIMIT
-from gobelieve.wire.route import Delivery, Publication, Publish, SeedPublish
+from gobelieve.wire.route import Delivery, Publication, Publish, SeedPublish, peek, peek_push
 
 INNER = encode_frame(4, b"a message body", 0, 1)
 NOW = 1_750_000_000_000_000_000
@@ -59,11 +61,33 @@ class PublicationTests(SynchronousTestCase):
         with self.assertRaises(BodyError):
             Publication(7, 2, 0, 0, NOW, bytes(32767)).body(0)
 
+    def test_peeking(self) -> None:
+        """A router's look at the head says the same as reading the whole, in every layout."""
+        whole = Publication(7, 2, 4242, 0, NOW, encode_frame(8, b"body", 0, 1, 0x30))
+        seed = SeedPublish(appid=7, receiver=2, msgid=4242, device_id=3, inner=whole.inner)
+        for body, version in [(whole.body(0), 0), (whole.body(1), 1), (seed.encode(), 0)]:
+            self.assertEqual(peek(body, version), (7, 2, 4242, 8, 0x30))
+            for length in range(len(body)):
+                with self.assertRaises(BodyError, msg=f"version {version}, {length} bytes"):
+                    peek(body[:length], version)
+
+    def test_peeking_into_a_push(self) -> None:
+        """Who is to get it, and where the frame is; cut anywhere: `BodyError`."""
+        for version, length in ((0, "h"), (1, "I")):
+            body = Struct(f">qHqq{length}").pack(7, 2, 5, -6, len(INNER)) + INNER
+            appid, receivers, start, end = peek_push(body, version)
+            self.assertEqual((appid, tuple(receivers)), (7, (5, -6)))
+            self.assertEqual(body[start:end], INNER)
+            for cut in range(len(body)):
+                with self.assertRaises(BodyError, msg=f"version {version}, {cut} bytes"):
+                    peek_push(body[:cut], version)
+
     @settings(max_examples=200, deadline=None)
     @given(st.binary(max_size=120), st.sampled_from([0, 1, 2, 255]))
     def test_any_bytes(self, body: bytes, version: int) -> None:
         """Are a publication or a `BodyError`."""
-        try:
-            Publication.read(body, version)
-        except BodyError as why:
-            self.assertIn("publication", str(why))
+        for read in (Publication.read, peek, peek_push):
+            try:
+                read(body, version)
+            except BodyError as why:
+                self.assertTrue(str(why))

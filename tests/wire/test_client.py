@@ -1,0 +1,70 @@
+"""The shortcuts on the hot path say the same as the declarations."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import BodyError
+from gobelieve.wire import client
+
+ID = st.integers(-(1 << 63), (1 << 63) - 1)
+I32 = st.integers(-(1 << 31), (1 << 31) - 1)
+IMS = st.builds(
+    client.IM, sender=ID, receiver=ID, timestamp=I32, msgid=I32, content=st.binary(max_size=40)
+)
+
+
+class StampTests(SynchronousTestCase):
+    """Setting the time without decoding."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(IMS, st.sampled_from([0, 1, 2, 7]), st.integers(0, (1 << 31) - 1))
+    def test_as_decoding_and_encoding(self, im: client.IM, version: int, now: int) -> None:
+        """Of every version, into the layout that is stored."""
+        stored = client.IM.decode(client.stamped(im.encode(version), version, now))
+        self.assertEqual(
+            stored,
+            client.IM(
+                sender=im.sender,
+                receiver=im.receiver,
+                timestamp=now,
+                msgid=im.msgid,
+                content=im.content,
+            ),
+        )
+
+    def test_too_short(self) -> None:
+        """Where decoding says so, stamping does."""
+        for version, least in ((0, 20), (1, 24), (2, 24)):
+            for length in range(30):
+                body = bytes(length)
+                if length < least:
+                    with self.assertRaises(BodyError):
+                        client.stamped(body, version, 1)
+                    with self.assertRaises(BodyError):
+                        client.IM.decode(body, version)
+                else:
+                    client.stamped(body, version, 1)
+
+    @settings(max_examples=100, deadline=None)
+    @given(IMS)
+    def test_back_to_version_0(self, im: client.IM) -> None:
+        """The timestamp is taken out of IM and GROUP_IM, and nothing of other messages."""
+        for number in (client.IM.number, client.GroupIM.number):
+            self.assertEqual(client.without_timestamp(number, im.encode(1)), im.encode(0))
+        for other in (client.System.number, client.Customer.number, client.CustomerV2.number):
+            self.assertEqual(client.without_timestamp(other, im.encode(1)), im.encode(1))
+
+
+class KeyTests(SynchronousTestCase):
+    """Reading a key without decoding."""
+
+    def test_as_decoding(self) -> None:
+        """Negative ones, excess, and short bodies too."""
+        for key in (0, 1, 1 << 52, -1, -(1 << 63)):
+            body = client.SyncKey(sync_key=key).encode()
+            self.assertEqual(client.key_of(body), key)
+            self.assertEqual(client.key_of(body + b"more"), key)
+        for length in range(8):
+            with self.assertRaises(BodyError):
+                client.key_of(bytes(length))
