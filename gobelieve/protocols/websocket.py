@@ -31,7 +31,7 @@ MAKES_NO_SENSE = 4007
 class WebSocketConnection(WebSocketServerProtocol):
     """One client on WebSocket; `gobelieve.interfaces.Connection` for its session."""
 
-    log = Logger()
+    _log = Logger()  # not `log`, in which autobahn tells every step it takes
     factory: "WebSocketFactory"
     transport: Any
     session: Session | None = None
@@ -41,8 +41,9 @@ class WebSocketConnection(WebSocketServerProtocol):
     # --- for the session
 
     def send(self, frame: bytes) -> None:
-        """Send one frame as one message."""
-        self.sendMessage(frame, isBinary=True)
+        """Send one frame as one message; without effect once it is closing."""
+        if self.state == self.STATE_OPEN:
+            self.sendMessage(frame, isBinary=True)
 
     def pause(self) -> None:
         """See `gobelieve.interfaces.Connection`."""
@@ -69,7 +70,7 @@ class WebSocketConnection(WebSocketServerProtocol):
         self.transport.abortConnection()
 
     def _refuse(self, code: int, why: str) -> None:
-        self.log.warn("websocket {peer} is cut off: {why}", peer=self.peer, why=why)
+        self._log.warn("websocket {peer} is cut off: {why}", peer=self.peer, why=why)
         self.sendClose(code, why[:100])
 
     # --- called by autobahn

@@ -158,7 +158,9 @@ class WebSocketTests(SynchronousTestCase):
         token = self.gateway.grant(1).encode()
         self.say(masked(client.AuthToken(platform=3, token=token, device_id=b"x").frame(1, 1)))
         self.assertEqual(len(self.gateway.sessions), 1)
+        (session,) = self.gateway.sessions.all()
         self.protocol.connectionLost()
+        session.ack(1)
         self.assertEqual((len(self.gateway.sessions), len(self.gateway.watch)), (0, 0))
 
     def test_a_browser_that_does_not_read_is_treated_like_any_client(self) -> None:

@@ -1,0 +1,126 @@
+"""The other ways in: WebSocket, and the status pages."""
+
+from typing import Any
+
+import treq
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.trial.unittest import TestCase
+from twisted.web.client import Agent, HTTPConnectionPool
+
+from gobelieve.client import ClientCore, Event, LoggedIn, MessageReceived
+from tests.network.processes import AllInOne
+
+
+class Browser(WebSocketClientProtocol):
+    """The client's core on WebSocket: one frame a message."""
+
+    def __init__(self, uid: int, token: str) -> None:
+        super().__init__()
+        self.core = ClientCore(uid)
+        self.token = token
+        self.events: DeferredQueue[Event] = DeferredQueue()
+        self.closed: Deferred[int | None] = Deferred()
+
+    def onOpen(self) -> None:
+        self.core.log_in(self.token, 3, "a browser")
+        self.core.sync_all()
+        self.say()
+
+    def say(self) -> None:
+        """Send what the core has to say."""
+        for frame in self.core.frames_to_send():
+            self.sendMessage(frame, isBinary=True)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        for event in self.core.receive_data(payload):
+            self.events.put(event)
+        self.say()
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self.closed.callback(code)
+
+    async def next(self, kind: type[Event]) -> Any:
+        """The next event of a kind; others are passed over."""
+        while True:
+            event = await self.events.get()
+            if isinstance(event, kind):
+                return event
+
+
+class BrowserFactory(WebSocketClientFactory):
+    """Connects one browser."""
+
+    browser: Browser
+
+    def buildProtocol(self, addr: object) -> Browser:
+        self.browser.factory = self
+        return self.browser
+
+
+class ListenerTests(TestCase):
+    """On the daemon that is all in one."""
+
+    async def start(self) -> AllInOne:
+        """Start it."""
+        server = AllInOne()
+        self.addCleanup(server.stop)
+        await server.start()
+        return server
+
+    async def browser(self, server: AllInOne, uid: int, path: str = "/ws") -> Browser:
+        """A browser that connects."""
+        from twisted.internet import reactor
+
+        url = f"ws://127.0.0.1:{server.websocket_port}{path}"
+        factory = BrowserFactory(url, reactor=reactor)
+        factory.browser = browser = Browser(uid, await server.token(uid))
+        await HostnameEndpoint(reactor, "127.0.0.1", server.websocket_port).connect(factory)
+        return browser
+
+    async def test_a_browser_and_a_tcp_client_exchange_messages(self) -> None:
+        """Over /ws, both ways."""
+        server = await self.start()
+        alice = await server.client(1001)
+        self.addCleanup(alice.close)
+        await alice.connect()
+        bob = await self.browser(server, 1002)
+        await bob.next(LoggedIn)
+        await alice.send(1002, "to the browser")
+        self.assertEqual((await bob.next(MessageReceived)).content, b"to the browser")
+        bob.core.send_im(1001, "from the browser")
+        bob.say()
+        self.assertEqual((await alice.receive()).content, b"from the browser")
+        bob.sendClose(1000)
+        self.assertEqual(await bob.closed, 1000)
+
+    async def test_a_text_message_closes_with_a_code_that_says_so(self) -> None:
+        """4003, and the daemon goes on."""
+        server = await self.start()
+        bob = await self.browser(server, 1002)
+        await bob.next(LoggedIn)
+        bob.sendMessage(b"text", isBinary=False)
+        self.assertEqual(await bob.closed, 4003)
+
+    async def test_the_status_pages_count_clients_and_messages(self) -> None:
+        """By upstream's names."""
+        from twisted.internet import reactor
+
+        server = await self.start()
+        alice = await server.client(1001)
+        self.addCleanup(alice.close)
+        await alice.connect()
+        await alice.send(1002, "x")
+        clock: Any = reactor
+        agent = Agent(clock, pool=HTTPConnectionPool(clock, persistent=False))
+        web = treq.client.HTTPClient(agent)
+        base = f"http://127.0.0.1:{server.http_port}"
+        summary = await (await web.get(f"{base}/summary")).json()
+        counted = [summary[key] for key in ("connection_count", "client_count", "in_message_count")]
+        self.assertEqual(counted, [1, 1, 1])
+        health = await web.get(f"{base}/health")
+        self.assertEqual(await health.json(), {"status": "ok"})
+        missing_page = await web.get(f"{base}/nothing")
+        self.assertEqual(missing_page.code, 404)
+        await missing_page.content()
