@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,14 @@ class BadDisk(Files):
         self.unreadable = False
         self.opened: set[int] = set()
         self.synced: list[int] = []
+        self.folders_synced = 0
         self.open = self._open
         self.close = self._close
         self.pwrite = self._pwrite
         self.pread = self._pread
         self.fdatasync = self._fdatasync
         self.truncate = self._truncate
+        self.fsync = self._fsync
 
     def _open(self, path: str, flags: int, mode: int = 0o777) -> int:
         fd = os.open(path, flags, mode)
@@ -138,6 +141,9 @@ class BadDisk(Files):
         if self.broken:
             raise OSError(errno.EIO, "Input/output error")
         self.synced.append(fd)
+
+    def _fsync(self, fd: int) -> None:
+        self.folders_synced += stat.S_ISDIR(os.fstat(fd).st_mode)
 
     def _truncate(self, fd: int, length: int) -> None:
         if self.stuck:

@@ -128,6 +128,14 @@ class TornTailTests(RecoveryCase):
         self.assertEqual(self.read(store), [b"one"])
         self.assertEqual(store.reader.count_new(BOB, 0), 1)
 
+    def test_many_chunks(self) -> None:
+        """A block that is longer than what is read at a time is read through without a gap."""
+        messages = [bytes([n]) * (n * 997 % 32768) for n in range(256)]
+        self.write(*messages)
+        self.assertGreater(self.block().stat().st_size, 3 * CHUNK)
+        self.assertEqual(self.read(self.reopen()), messages)
+        self.assertEqual(self.log.of("warn", "error"), [])
+
     def test_short_newest_file(self) -> None:
         """A newest file that is shorter than its header gets one."""
         self.write(b"one")
@@ -227,6 +235,24 @@ class DamageTests(RecoveryCase):
             file.write(pack_entry(USERS, APPID, 102, msgid, 0, 2, 0, 0, 0, 0))
         self.assertEqual(self.read(self.reopen()), [b"one", b"two"])
 
+    def test_records_inside_a_damaged_message(self) -> None:
+        """Bytes of a user that look like records do not become records by damage around them."""
+        forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+        for body in (forged + b"more", forged * 3):
+            _, offsets = self.write(b"one", body, b"three")
+            whole = self.block().read_bytes()
+            end = offsets[1] + len(body) + 20
+            for places in ([offsets[1]], [offsets[1] + 16, end], [offsets[1], end]):
+                damaged = bytearray(whole)
+                for place in places:
+                    damaged[place] ^= 0xFF
+                self.block().write_bytes(damaged)
+                store = self.reopen()
+                self.assertEqual(self.read(store), [b"one", b"three"])
+                self.assertEqual(self.read(store, User(APPID, 9)), [])
+                store.close()
+            self.block().unlink()
+
     def test_old_block(self) -> None:
         """In a block that is not the newest nothing is cut."""
         self.write(b"one")
@@ -260,6 +286,28 @@ class DamageTests(RecoveryCase):
         )
         # A page that ends with it reaches beyond it.
         self.assertEqual(store.reader.fetch(BOB, msgids[0], 1).last, msgids[1])
+        # So it does where the queue cannot be read at all: nobody asks for ever.
+        self.damage(offsets[2] + 25 + 20, b"\xff")
+        self.assertEqual(store.reader.fetch(BOB, 0, 9), (msgids[2], msgids[2], False, []))
+
+    def test_pointers_that_lead_in_circles(self) -> None:
+        """An entry that points to itself, or onwards, is the oldest of its queue."""
+        self.write(b"one")
+        for ahead in (0, 104, 5000):
+            with self.block().open("ab") as file:
+                msgid = file.tell()
+                file.write(pack_message(4, b""))
+                at = msgid + 20
+                to = at + ahead
+                file.write(pack_entry(USERS, APPID, 900 + ahead, msgid, 0, 1, to, to, to, 0))
+                file.write(pack_message(4, b""))
+                file.write(pack_entry(USERS, APPID, 900 + ahead, at + 84, 0, 2, at, at, to, 0))
+            store = self.reopen()
+            user = User(APPID, 900 + ahead)
+            self.assertEqual(len(store.reader.fetch(user, 0, 9).messages), 2)
+            self.assertEqual(len(store.reader.fetch_latest(user, 9).messages), 2)
+            self.assertEqual(store.reader.count_new(user, 0), 2)
+            store.close()
 
     def test_new_chain(self) -> None:
         """Where a daemon that had lost its index began a chain anew, both parts are read."""

@@ -197,6 +197,48 @@ class RollOverTests(StoreCase):
         save(self.store, to_users(102))
         self.assertLessEqual(len(self.disk.synced), 2)
 
+    def test_append_during_a_sync(self) -> None:
+        """A block that is filled while a sync runs is not let go before it is written."""
+        self.reopen(block_size=500)
+        self.store.append(to_users(102))
+        self.store.flush()
+        work = self.store.begin_sync()
+        for _ in range(9):
+            self.store.append(to_users(102))
+        work()
+        self.store.synced()
+        self.store.flush()
+        self.store.begin_sync()()
+        self.store.synced()
+        self.assertEqual(len(self.read()), 10)
+
+    def test_new_files_are_synced_in_the_folder(self) -> None:
+        """The sync after a block was begun covers the directory, and again if it failed."""
+        self.reopen(block_size=500)
+        for count, folders in ((1, 0), (9, 1), (1, 0)):
+            self.disk.folders_synced = 0
+            save(self.store, *[to_users(102)] * count)
+            self.assertEqual(self.disk.folders_synced, folders)
+        for _ in range(9):
+            self.store.append(to_users(102))
+        self.store.flush()
+        self.store.show_written()
+        self.disk.broken = True
+        self.assertRaises(OSError, self.store.begin_sync())
+        self.disk.broken = False
+        self.disk.folders_synced = 0
+        self.store.begin_sync()()
+        self.assertEqual(self.disk.folders_synced, 1)
+
+    def test_start_syncs(self) -> None:
+        """What a killed daemon left unsynced is synced before anybody is shown it."""
+        self.reopen(block_size=500)
+        save(self.store, *[to_users(102)] * 20)
+        self.disk.synced.clear()
+        self.disk.folders_synced = 0
+        self.reopen(block_size=500)
+        self.assertEqual((len(self.disk.synced), self.disk.folders_synced), (2, 1))
+
     def test_descriptors(self) -> None:
         """However many blocks are read, few are open; closing leaves none."""
         blocks = Blocks(self.mktemp(), Lines(), size=60, files=self.disk, descriptors=3)
