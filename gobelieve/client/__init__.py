@@ -15,10 +15,11 @@ from gobelieve.client.events import (
     Ponged,
     Synced,
 )
-from gobelieve.client.keys import FileKeyStore, KeyStore, MemoryKeyStore
+from gobelieve.client.keys import FROM_THE_BEGINNING, FileKeyStore, KeyStore, MemoryKeyStore
 from gobelieve.client.patience import Timing
 
 __all__ = [
+    "FROM_THE_BEGINNING",
     "Acked",
     "Broken",
     "Client",

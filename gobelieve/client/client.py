@@ -128,6 +128,11 @@ class Client:
         """How far this client is in the user's queue."""
         return self.core.key()
 
+    @property
+    def waiting(self) -> int:
+        """How many messages have come that `receive` would give at once."""
+        return self._inbox.messages
+
     # --- messages that are acked
 
     async def send(self, receiver: int, content: str | bytes, msgid: int = 0) -> Acked:

@@ -67,6 +67,7 @@ class ClientCore(Requests):
         self._reader = FrameReader(CLIENT_BODY_LIMIT)
         self._out: list[bytes] = []
         self._events: list[Event] = []
+        self._broken = False
         self._group_of: dict[int, int] = {}
         self._batches: dict[int, list[tuple[int, MessageReceived]]] = {}
         self._metadata: tuple[int, client.Metadata] | None = None
@@ -85,12 +86,15 @@ class ClientCore(Requests):
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take what arrived, tell what happened. Nothing is raised for what the server sends."""
+        if self._broken:
+            return []
         try:
             for frame in self._reader.feed(data):
                 self._receive(frame)
             if self._reader.error is not None:
                 raise self._reader.error
         except WireError as why:
+            self._broken = True
             self._events.append(Broken(str(why)))
         events, self._events = self._events, []
         return events

@@ -19,11 +19,16 @@ class KeyStore(Protocol):
         """Keep these; when it returns they are safe. `OSError` if they are not."""
 
 
+FROM_THE_BEGINNING: Mapping[int, int] = {0: 1}
+"""Keys before every message of the user's queue. (Without any key the server goes on where the
+user's other devices were.)"""
+
+
 class MemoryKeyStore:
     """Keeps them while the process lives. After that the server's own record is used."""
 
-    def __init__(self) -> None:
-        self.keys: dict[int, int] = {}
+    def __init__(self, keys: Mapping[int, int] | None = None) -> None:
+        self.keys: dict[int, int] = dict(keys or {})
 
     def load(self) -> dict[int, int]:
         """What was kept."""

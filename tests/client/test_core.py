@@ -464,6 +464,9 @@ class BadServerTests(CoreTestCase):
         """The same."""
         (event,) = self.hear(encode_frame(28, b"short", 1, 2))
         self.assertIsInstance(event, Broken)
+        self.assertEqual(self.tell(client.Pong()), [], "nothing more is believed")
+        self.core.connect()
+        self.assertEqual(self.tell(client.Pong()), [Ponged()])
 
     @settings(max_examples=150, deadline=None)
     @given(
