@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 KEYS_AT_ONCE = 1000
-"""Sync keys a script: Redis serves nobody else meanwhile, about a millisecond."""
+"""Sync keys a script: Redis serves nobody else meanwhile, for some milliseconds."""
 
 # Whole decimal numbers as strings, since Lua's doubles are exact to 2^53 only.
 _NUMBERS = """

@@ -35,7 +35,7 @@ from gobelieve.config import RedisConfig, parse_address
 from gobelieve.errors import BackendError
 
 MOST_IN_FLIGHT = 20_000
-"""Calls under way at once. Redis answers about as many in half a second."""
+"""Calls under way at once. One process gets about as many answers in a second."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
 """Seconds before connecting again; doubled with each failure."""

@@ -44,9 +44,7 @@ class RedisBackend(contracts.Backend):
         return count and int(count)
 
     async def pushed(self, queue: str) -> list[bytes]:
-        items = []
-        while (item := await self.call("LPOP", queue)) is not None:
-            items.append(item)
+        items: list[bytes] = await self.call("LRANGE", queue, 0, -1)
         return items
 
 

@@ -17,6 +17,8 @@ from gobelieve.errors import BackendError
 from tests.servers import RedisServer, free_port, missing
 
 TIMEOUT = 0.3
+SLACK = 1.0
+"""What a busy machine may add."""
 
 
 class Faulty(TestCase):
@@ -36,9 +38,11 @@ class Faulty(TestCase):
         self.addCleanup(service.stopService)
         return service
 
-    def connected(self, server: RedisServer, **settings: Any) -> RedisService:
+    def connected(
+        self, server: RedisServer, timeout: float = TIMEOUT, most_in_flight: int = 1000
+    ) -> RedisService:
         server.start()
-        return self.started(RedisConfig(server.address, timeout=TIMEOUT), **settings)
+        return self.started(RedisConfig(server.address, timeout=timeout), most_in_flight)
 
     async def outcomes(self, service: RedisService, count: int) -> list[Any]:
         """Of so many calls at once: replies and failures."""
@@ -66,7 +70,7 @@ class RedisKilledTests(Faulty):
 
     async def test_calls_in_flight_fail_at_once_and_later_ones_work(self) -> None:
         server = self.server()
-        service = self.connected(server)
+        service = self.connected(server, timeout=20)
         await self.until_answered(service)
         server.freeze()
         asked = [Deferred.fromCoroutine(service.call("PING")) for _ in range(500)]
@@ -74,10 +78,9 @@ class RedisKilledTests(Faulty):
         server.kill()
         outcomes = [o for _, o in await DeferredList(asked, consumeErrors=True)]
         self.assert_failed(outcomes, "Lost connection")
-        self.assertLess(reactor.seconds() - begun, TIMEOUT)
-        self.assert_failed(await self.outcomes(service, 10), "is away")
+        self.assertLess(reactor.seconds() - begun, 5)
         server.start()
-        await self.until_answered(service)
+        # Asked while it was away: answered by the new one.
         self.assertEqual(await self.outcomes(service, 10), [b"PONG"] * 10)
 
     async def test_the_log_tells_once_that_it_went_and_once_that_it_came_back(self) -> None:
@@ -86,8 +89,8 @@ class RedisKilledTests(Faulty):
         await self.until_answered(service)
         with capturedLogs() as events:
             server.kill()
-            for _ in range(3):
-                await self.outcomes(service, 1)
+            for _ in range(2):
+                self.assert_failed(await self.outcomes(service, 3), "Lost connection|is away")
             server.start()
             await self.until_answered(service)
         ours = [
@@ -110,10 +113,10 @@ class RedisFrozenTests(Faulty):
         server.freeze()
         begun = reactor.seconds()
         self.assert_failed(await self.outcomes(service, 100), "did not answer|Lost|is away")
-        self.assertLess(reactor.seconds() - begun, TIMEOUT + 0.2)
+        self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
         begun = reactor.seconds()
         self.assert_failed(await self.outcomes(service, 100), "did not answer|Lost|is away")
-        self.assertLess(reactor.seconds() - begun, TIMEOUT + 0.2)
+        self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
         server.thaw()
         await self.until_answered(service)
         self.assertEqual(await self.outcomes(service, 10), [b"PONG"] * 10)
@@ -151,14 +154,14 @@ class RedisFrozenTests(Faulty):
         server.freeze()
         begun = reactor.seconds()
         await service.stopService()
-        self.assertLess(reactor.seconds() - begun, TIMEOUT + 0.2)
+        self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
 
     async def test_one_that_was_frozen_before_it_was_connected_does_not_count(self) -> None:
         server = self.server()
         server.start()
         server.freeze()
         service = self.started(RedisConfig(server.address, timeout=TIMEOUT))
-        self.assert_failed(await self.outcomes(service, 3), "is away")
+        self.assert_failed(await self.outcomes(service, 3), "Lost connection|is away")
         server.thaw()
         await self.until_answered(service)
 
@@ -172,7 +175,7 @@ class RedisAwayTests(Faulty):
         service = self.started(RedisConfig(server.address, timeout=TIMEOUT))
         begun = reactor.seconds()
         self.assert_failed(await self.outcomes(service, 3), "is away: .*refused")
-        self.assertLess(reactor.seconds() - begun, TIMEOUT + 0.2)
+        self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
         server.start()
         await self.until_answered(service)
 
@@ -213,15 +216,31 @@ class RedisAwayTests(Faulty):
         await self.until_answered(service)
 
     async def test_something_else_that_listens_there_is_told(self) -> None:
-        class Web(Protocol):
+        service = await self.answered_by(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        self.assert_failed(await self.outcomes(service, 2), "is away: .*not Redis")
+
+    async def test_a_redis_that_is_still_loading_is_asked_again(self) -> None:
+        service = await self.answered_by(b"-LOADING dataset in memory\r\n", b"+PONG\r\n")
+        self.assertEqual(await self.outcomes(service, 1), [b"PONG"])
+
+    async def test_a_service_stops_while_a_silent_server_is_being_greeted(self) -> None:
+        service = await self.answered_by()
+        self.assert_failed(await self.outcomes(service, 1), "is away")
+        await service.stopService()
+
+    async def answered_by(self, *answers: bytes) -> RedisService:
+        """A service on a server that gives these answers, the last for ever."""
+        left = list(answers)
+
+        class Double(Protocol):
             def dataReceived(self, data: bytes) -> None:
-                assert self.transport is not None
-                self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                if left:
+                    assert self.transport is not None
+                    self.transport.write(left.pop(0) if len(left) > 1 else left[0])
 
         listening = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(
-            Factory.forProtocol(Web)
+            Factory.forProtocol(Double)
         )
         self.addCleanup(listening.stopListening)
-        port = listening.getHost().port
-        service = self.started(RedisConfig(f"127.0.0.1:{port}", timeout=TIMEOUT))
-        self.assert_failed(await self.outcomes(service, 2), "is away: .*not Redis")
+        address = f"127.0.0.1:{listening.getHost().port}"
+        return self.started(RedisConfig(address, timeout=TIMEOUT))
