@@ -77,6 +77,11 @@ class Client:
     ) -> None:
         if isinstance(address, str):
             address = HostnameEndpoint(reactor, *parse_address(address))
+        # A token that no frame has room for is told of here, not at the first connection.
+        login = client.AuthToken(
+            platform=platform, token=token.encode(), device_id=device_id.encode()
+        )
+        login.encode()
         self.uid = uid
         self._own_messages = own_messages
         self._inbox_limit = inbox_limit
@@ -228,6 +233,7 @@ class Client:
     # --- called by the connection
 
     def happened(self, events: list[Event]) -> None:
+        """Put all in its place, then tell those who wait."""
         for event in events:
             match event:
                 case LoggedIn():

@@ -1,0 +1,68 @@
+"""The README's programs do what it says."""
+
+import re
+import sys
+
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import TestCase
+
+from tests.network.processes import ROOT, AllInOne
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+class ReadmeTests(TestCase):
+    """A stranger copies what is there."""
+
+    async def run_program(self, name: str, port: int, *arguments: str) -> str:
+        """Write the program of this name out of the README, for this port; what it prints."""
+        match = re.search(rf"`{name}`.*?```python\n(.*?)```", README, re.S)
+        assert match is not None, f"the README has no {name}"
+        text = match[1]
+        self.assertIn("127.0.0.1:23000", text)
+        program = text.replace(":23000", f":{port}")
+        return await self.output(sys.executable, "-c", program, *arguments)
+
+    async def output(self, *command: str) -> str:
+        """What a command prints; it must succeed and say nothing else."""
+        out, err, code = await getProcessOutputAndValue(
+            command[0], command[1:], env={"PYTHONPATH": str(ROOT)}
+        )
+        self.assertEqual((code, err), (0, b""), out)
+        text: str = out.decode()
+        return text
+
+    async def token(self, server: AllInOne, uid: int) -> str:
+        """As the README makes one: by the command, beside the running server."""
+        arguments = ["token", "create", "--app", "7", "--uid", str(uid)]
+        command = [sys.executable, "-m", "gobelieve.cli", *arguments, "--data", str(server.data)]
+        return (await self.output(*command)).strip()
+
+    async def test_the_first_conversation_works_and_is_there_after_a_restart(self) -> None:
+        """Its programs and its command, letter by letter but for the port."""
+        server = AllInOne()
+        self.addCleanup(server.stop)
+        await server.start()
+        alice, bob = await self.token(server, 1001), await self.token(server, 1002)
+        said = '1001 {"text": "hello"}\n'
+        self.assertEqual(await self.run_program("hello.py", server.port, alice, bob), said)
+        await server.daemon.restart()
+        self.assertEqual(await self.run_program("history.py", server.port, bob), said)
+
+    async def test_the_daemon_says_where_it_listens_and_how_to_make_a_token(self) -> None:
+        """As the README shows it."""
+        server = AllInOne()
+        self.addCleanup(server.stop)
+        await server.start()
+        for line in (
+            f"TCP clients:       127.0.0.1:{server.port}",
+            f"WebSocket clients: ws://127.0.0.1:{server.websocket_port}/ws",
+            f"status:            http://127.0.0.1:{server.http_port}/summary",
+            "a token to log in: gobelieve token create --app 7 --uid 1001 --data ",
+        ):
+            self.assertIn(line, server.daemon.log)
+
+    def test_the_files_that_it_names_are_there(self) -> None:
+        """Links and folders."""
+        for link in re.findall(r"\]\(([^)h][^)]*)\)", README):
+            self.assertTrue((ROOT / link).exists(), link)
