@@ -151,6 +151,11 @@ class ConnectTests(ClientTestCase):
         self.assertEqual(said, client.IM(sender=1, receiver=2, msgid=0, content=b"hi"))
         self.assertNoResult(sending)
 
+    def test_a_token_that_is_too_long(self) -> None:
+        """Is an error when the client is made."""
+        with self.assertRaises(BodyError):
+            Client(self.clock, "127.0.0.1:23000", 1, "t" * 256)
+
     def test_with(self) -> None:
         """The client as a context: connected inside, closed after it."""
 
