@@ -1,0 +1,438 @@
+"""What the fault tests share: deadlines, bare connections, and traffic whose outcome is judged.
+
+Everything waits for an event and fails after a deadline. Where there is nothing to be told by (a
+file descriptor, a page, a log that another process keeps), `until` looks again and again.
+"""
+
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet import reactor as _reactor  # noqa: TID253
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.internet.tcp import Connector
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from gobelieve.client import Client, ClientCore, MessageReceived, Ponged, Synced, Timing
+from gobelieve.errors import MessageRefusedError
+from gobelieve.names import was_not_stored
+from gobelieve.wire import Frame, FrameReader, client
+from gobelieve.wire.frames import RPC_BODY_LIMIT
+from tests.network.processes import Cluster, Daemon, Daemons
+from tests.servers import RedisServer, shared_redis
+
+T = TypeVar("T")
+
+reactor: Any = _reactor
+DEADLINE = 20.0
+"""Seconds that anything may take; far more than it should."""
+PONG_DUE = 3.0
+"""Seconds after which an app hangs up that got no PONG."""
+PATIENT = Timing(login=40, ack=40, pong=40, sync=40)
+"""For clients that must not send again by themselves."""
+
+
+async def within(seconds: float, work: Awaitable[T], what: str) -> T:
+    """The result of `work`, or an error that says what did not happen in time."""
+
+    async def run() -> T:
+        return await work
+
+    begun = reactor.seconds()
+    doing: Deferred[T] = Deferred.fromCoroutine(run())
+    try:
+        return await doing.addTimeout(seconds, reactor)
+    except Exception as why:
+        if reactor.seconds() - begun >= seconds:
+            raise AssertionError(f"not within {seconds:g} s: {what}") from None
+        raise AssertionError(f"{what}: {type(why).__name__}: {why}") from why
+
+
+async def until(true: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
+    """Look until it is true."""
+    end = reactor.seconds() + seconds
+    while not true():
+        if reactor.seconds() > end:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        await deferLater(reactor, 0.01)
+
+
+async def together(works: Iterable[Awaitable[T]]) -> list[T]:
+    """Do all at the same time."""
+
+    async def run(work: Awaitable[T]) -> T:
+        return await work
+
+    doing = [Deferred.fromCoroutine(run(work)) for work in works]
+    return await gatherResults(doing, consumeErrors=True)
+
+
+def descriptors(daemon: Daemon) -> int:
+    """How many files and sockets a daemon has open."""
+    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+
+
+def memory(daemon: Daemon) -> int:
+    """What a daemon has in memory, in bytes."""
+    for line in Path(f"/proc/{daemon.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) << 10
+    raise AssertionError("no VmRSS")
+
+
+class Bare(Protocol):
+    """A connection that says whatever it is told to, and keeps the frames that come.
+
+    With a `core` it speaks as a client does: what comes is handed to the core, which answers.
+    """
+
+    transport: Any
+
+    def __init__(self, core: ClientCore | None = None) -> None:
+        self.core = core
+        self.frames: list[Frame] = []
+        self.messages: list[MessageReceived] = []
+        self.synced: list[Synced] = []
+        self.data = b""
+        self.gone: Deferred[None] = Deferred()
+        self._reader = FrameReader(RPC_BODY_LIMIT)
+        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes, now."""
+        self.transport.write(data)
+
+    async def say(self, frames: bytes, answer: int) -> Frame:
+        """Send, and wait for the next frame that is such an answer."""
+        known = len(self.frames)
+        self.write(frames)
+        return await self.frame(answer, known)
+
+    async def frame(self, cmd: int, start: int = 0) -> Frame:
+        """The first frame of this command among those from `start` on."""
+        await self.until(lambda: any(f.cmd == cmd for f in self.frames[start:]), f"frame {cmd}")
+        return next(f for f in self.frames[start:] if f.cmd == cmd)
+
+    async def until(self, true: Callable[[], bool], what: str) -> None:
+        """Wait until it is true, which is looked at whenever something comes."""
+        if not true():
+            came: Deferred[None] = Deferred()
+            self._waiting.append((true, came))
+            await within(DEADLINE, came, what)
+
+    async def closed(self) -> None:
+        """Wait until the other end has closed."""
+        await within(DEADLINE, self.gone, "the connection is closed")
+
+    async def log_in(self, token: str, version: int = 2, platform: int = 2) -> int:
+        """The status of a login."""
+        asked = client.AuthToken(platform=platform, token=token.encode(), device_id=b"bare")
+        answer = await self.say(asked.frame(1, version), client.AuthStatus.number)
+        return client.AuthStatus.decode(answer.body).status
+
+    async def alive(self) -> None:
+        """PING and PONG; `AssertionError` if it is closed instead."""
+        known = len(self.frames)
+        self.write(client.Ping().frame(9))
+        await self.frame(client.Pong.number, known)
+
+    def hang_up(self) -> None:
+        """Cut the connection."""
+        self.transport.abortConnection()
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data[: 65536 - len(self.data)]
+        self.frames += self._reader.feed(data)
+        if self.core is not None:
+            events = self.core.receive_data(data)
+            self.messages += [event for event in events if isinstance(event, MessageReceived)]
+            self.synced += [event for event in events if isinstance(event, Synced)]
+            self.transport.write(self.core.data_to_send())
+        for entry in list(self._waiting):
+            if entry[0]():
+                self._waiting.remove(entry)
+                entry[1].callback(None)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.gone.callback(None)
+        waiting, self._waiting = self._waiting, []
+        for _, came in waiting:
+            came.errback(AssertionError("the connection was closed"))
+
+
+class _SmallBuffer(Connector):
+    """Connects with the smallest receive buffer, so that not reading is felt soon."""
+
+    def _makeTransport(self) -> Any:
+        import socket
+
+        transport: Any = super()._makeTransport()
+        transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        return transport
+
+
+async def bare(port: int, core: ClientCore | None = None, *, small: bool = False) -> Bare:
+    """A bare connection to a port on loopback; `small`: with the smallest receive buffer."""
+    made: Deferred[Bare] = Deferred()
+
+    class Factory(ClientFactory):
+        noisy = False
+
+        def buildProtocol(self, addr: Any) -> Bare:
+            protocol = Bare(core)
+            reactor.callLater(0, made.callback, protocol)
+            return protocol
+
+        def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
+            made.errback(reason)
+
+    kind = _SmallBuffer if small else Connector
+    kind("127.0.0.1", port, Factory(), 10, None, reactor).connect()
+    return await within(DEADLINE, made, f"a connection to {port}")
+
+
+class Traffic:
+    """Two clients that write to each other all the time: every message must come, once, in order.
+
+    What goes wrong is raised by `more` and `stop`. `refusals`: whether a message may be refused
+    as not stored, and is then sent again.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, alice: Client, bob: Client) -> None:
+        self._pair = (alice, bob)
+        self._going = True
+        self._watching: list[tuple[int, Deferred[None]]] = []
+        self.rounds = 0
+        self.slowest = 0.0
+        """Seconds that the slowest round took."""
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(self._failed)
+        self._why: Failure | None = None
+
+    async def _run(self) -> None:
+        while self._going:
+            begun = reactor.seconds()
+            await exchange(*self._pair)
+            self.slowest = max(self.slowest, reactor.seconds() - begun)
+            self.rounds += 1
+            for entry in list(self._watching):
+                if self.rounds >= entry[0]:
+                    self._watching.remove(entry)
+                    entry[1].callback(None)
+
+    def _failed(self, why: Failure) -> None:
+        self._why = why
+        for _, waiting in self._watching:
+            waiting.errback(why)
+        self._watching = []
+
+    async def more(self, rounds: int = 5) -> None:
+        """Wait for so many more rounds."""
+        if self._why is not None:
+            self._why.raiseException()
+        waiting: Deferred[None] = Deferred()
+        self._watching.append((self.rounds + rounds, waiting))
+        await within(DEADLINE, waiting, "messages go to and fro")
+
+    async def stop(self) -> None:
+        """End it."""
+        self._going = False
+        await self._running
+        if self._why is not None:
+            self._why.raiseException()
+
+
+_texts = itertools.count(1)
+
+
+async def exchange(alice: Client, bob: Client) -> None:
+    """A message to bob and one back; each is the very next that its receiver gets."""
+    for one, other in ((alice, bob), (bob, alice)):
+        content = b"exchange %d" % next(_texts)
+        await within(DEADLINE, one.send(other.uid, content), f"ack of {content!r}")
+        message = await within(DEADLINE, other.receive(), f"{content!r} at {other.uid}")
+        if message.content != content:
+            raise AssertionError(f"{message.content!r} came where {content!r} belongs")
+
+
+async def pong_in_time(*clients: Client) -> None:
+    """All are answered as soon as apps want it."""
+    for one in clients:
+        one.ping()
+    await together(
+        within(PONG_DUE, one.next_event(Ponged), f"PONG for {one.uid}") for one in clients
+    )
+
+
+class Load:
+    """Clients that write to one receiver, each a row of numbered messages, and the account of it.
+
+    Each has `window` messages under way. A message that was refused as not stored is sent again;
+    with a window of 1 that keeps the order.
+    """
+
+    def __init__(self, senders: Iterable[Client], receiver: int, *, window: int = 1) -> None:
+        self._senders = list(senders)
+        self._receiver = receiver
+        self._window = window
+        self._going = False
+        self._running: list[Deferred[None]] = []
+        self._watching: list[tuple[int, Deferred[None]]] = []
+        self._next = dict.fromkeys((one.uid for one in self._senders), 0)
+        self._under_way: set[bytes] = set()
+        self.attempts: dict[bytes, int] = {}
+        """How often each message may have been sent."""
+        self.acked: list[bytes] = []
+        self.refused = 0
+
+    def start(self) -> None:
+        """Begin, or go on."""
+        self._going = True
+        self._running = [
+            Deferred.fromCoroutine(self._write(one))
+            for one in self._senders
+            for _ in range(self._window)
+        ]
+
+    async def stop(self) -> None:
+        """Send nothing more, wait for the acks of what was sent."""
+        self._going = False
+        await within(DEADLINE, gatherResults(self._running, consumeErrors=True), "the last acks")
+
+    async def more(self, acks: int) -> None:
+        """Wait for so many more acks."""
+        waiting: Deferred[None] = Deferred()
+        self._watching.append((len(self.acked) + acks, waiting))
+        await within(DEADLINE, waiting, f"{acks} more acks")
+
+    def interrupted(self) -> None:
+        """Connections were cut: what has no ack is sent again by the clients."""
+        for content in self._under_way:
+            self.attempts[content] += 1
+
+    async def _write(self, sender: Client) -> None:
+        while self._going:
+            self._next[sender.uid] = number = self._next[sender.uid] + 1
+            content = b"%d:%d" % (sender.uid, number)
+            self.attempts[content] = 0
+            await self._send(sender, content)
+            self.acked.append(content)
+            for entry in list(self._watching):
+                if len(self.acked) >= entry[0]:
+                    self._watching.remove(entry)
+                    entry[1].callback(None)
+
+    async def _send(self, sender: Client, content: bytes) -> None:
+        while True:
+            self.attempts[content] += 1
+            self._under_way.add(content)
+            try:
+                await sender.send(self._receiver, content)
+                return
+            except MessageRefusedError as why:
+                if not was_not_stored(why.status):
+                    raise
+                self.refused += 1
+                await deferLater(reactor, 0.01)
+            finally:
+                self._under_way.discard(content)
+
+    def judge(self, received: list[bytes]) -> None:
+        """All that was acked is there, nothing more often than it was sent, each row in order."""
+        counts: dict[bytes, int] = {}
+        rows: dict[bytes, list[int]] = {}
+        for content in received:
+            counts[content] = counts.get(content, 0) + 1
+            if counts[content] == 1:
+                uid, number = content.split(b":")
+                rows.setdefault(uid, []).append(int(number))
+        lost = [content for content in self.acked if content not in counts]
+        doubled = [c for c, count in counts.items() if count > self.attempts.get(c, 0)]
+        if lost or doubled:
+            raise AssertionError(
+                f"of {len(self.acked)} acked messages {len(lost)} are lost: {lost[:5]},"
+                f" {len(doubled)} are doubled: {doubled[:5]}"
+            )
+        for uid, numbers in rows.items():
+            if numbers != sorted(numbers):
+                raise AssertionError(f"the messages of {uid.decode()} came out of order: {numbers}")
+
+
+class FaultTestCase(TestCase):
+    """Daemons and clients that end with the test; no daemon may have logged a traceback."""
+
+    timeout = 100
+
+    async def running(
+        self, daemons: Daemons, leave_out: Iterable[Daemon] = (), *, linked: bool = True
+    ) -> None:
+        """Start them at the same time, but for some; wait for their links to each other."""
+        self.addCleanup(daemons.stop)
+        left_out = list(leave_out)
+        await together(one.start() for one in daemons.daemons if one not in left_out)
+        if linked and isinstance(daemons, Cluster):
+            for im in daemons.im:
+                for said in (r"storage \S+ is connected", r"router \S+ is connected"):
+                    await im.said(said)
+
+    async def cluster(self, redis: RedisServer | None = None, **options: Any) -> Cluster:
+        """A cluster that runs."""
+        cluster = Cluster(redis or shared_redis(), **options)
+        await self.running(cluster)
+        return cluster
+
+    def own_redis(self) -> RedisServer:
+        """A Redis that may suffer."""
+        redis = RedisServer()
+        redis.start()
+        self.addCleanup(redis.stop)
+        return redis
+
+    async def connected(self, *clients: Client) -> tuple[Client, ...]:
+        """Connect them; they know then that there is nothing for them."""
+        for one in clients:
+            self.addCleanup(one.close)
+            await one.connect()
+            await one.sync_to_end()
+        return clients
+
+    async def traffic(self, alice: Client, bob: Client) -> Traffic:
+        """Traffic between two clients, which are connected first; it has begun."""
+        await self.connected(alice, bob)
+        traffic = Traffic(alice, bob)
+        await traffic.more(1)
+        return traffic
+
+    async def everything(self, port: int, uid: int, token: str) -> list[bytes]:
+        """What a device gets that comes for the first time: all that the user's queue has."""
+        reader = await bare(port, ClientCore(uid, report_keys=False, timing=PATIENT))
+        self.addCleanup(reader.hang_up)
+        assert reader.core is not None
+        reader.core.log_in(token, device_id="for the first time")
+        while True:
+            known = len(reader.synced)
+            reader.core.sync()
+            reader.write(reader.core.data_to_send())
+            await reader.until(lambda known=known: len(reader.synced) > known, "a sync")  # type: ignore[misc]
+            if reader.synced[-1].key == reader.synced[-1].before:
+                return [message.content for message in reader.messages]
+
+    async def status_of(self, sender: Client, seconds: float = DEADLINE) -> int:
+        """The status with which a message of this client is refused."""
+        try:
+            await within(seconds, sender.send(1, "to be refused"), "an ack")
+        except AssertionError as why:
+            if isinstance(why.__cause__, MessageRefusedError):
+                return why.__cause__.status
+            raise
+        return 0
