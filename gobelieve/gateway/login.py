@@ -60,10 +60,10 @@ class Login:
             return
         if session.closed:
             return
-        if identity is None:
-            self._refuse(session)
-        else:
+        if identity is not None:
             self._accept(session, identity, device, asked.platform, version)
+        elif not self._refuse(session):
+            return
         session.release()
 
     async def _identify(self, token: bytes) -> Identity | None:
@@ -79,12 +79,15 @@ class Login:
         device_id = asked.device_id.decode(errors="surrogateescape")
         return await self._devices.number(device_id, asked.platform)
 
-    def _refuse(self, session: Session) -> None:
+    def _refuse(self, session: Session) -> bool:
+        """True if the client may try again."""
         self._tally.add("logins_refused")
         session.wrong_tokens += 1
         session.send(client.AuthStatus.number, client.AuthStatus(status=REFUSED).encode())
-        if session.wrong_tokens >= WRONG_TOKENS:
-            session.connection.close()
+        if session.wrong_tokens < WRONG_TOKENS:
+            return True
+        session.connection.close()
+        return False
 
     def _accept(
         self, session: Session, identity: Identity, device: int, platform: int, version: int

@@ -59,8 +59,8 @@ class FramedProtocol(Protocol):
     # --- for everybody
 
     def send(self, data: bytes) -> None:
-        """Send at the end of this turn; without effect once the connection is gone."""
-        if self._writer is not None:
+        """Send at the end of this turn; without effect once the connection is closing."""
+        if self._writer is not None and not self._closing:
             self._writer.write(data)
 
     def cut(self, why: WireError) -> None:

@@ -46,6 +46,14 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(stranger.messages(), [client.AuthStatus(status=1)] * 3)
         self.assertEqual(stranger.connection.ended, "closed")
 
+    def test_guesses_sent_all_at_once_are_three_too(self) -> None:
+        """What comes behind the third is not looked at."""
+        stranger = self.gateway.connect()
+        guess = client.AuthToken(platform=2, token=b"guess", device_id=b"")
+        stranger.say(*[guess] * 10)
+        self.assertEqual(stranger.messages(), [client.AuthStatus(status=1)] * 3)
+        self.assertEqual(self.gateway.tally["logins_refused"], 3)
+
     def test_a_token_that_is_not_utf_8_is_unknown(self) -> None:
         """Refused like any other."""
         stranger = self.gateway.connect()
