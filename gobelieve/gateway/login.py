@@ -76,7 +76,8 @@ class Login:
         # Browsers make up a device id each time; they all are device 0.
         if asked.platform == Platform.WEB or not asked.device_id:
             return 0
-        device_id = asked.device_id.decode(errors="surrogateescape")
+        # It need not be text; the stores want some.
+        device_id = asked.device_id.decode(errors="backslashreplace")
         return await self._devices.number(device_id, asked.platform)
 
     def _refuse(self, session: Session) -> bool:
