@@ -87,7 +87,7 @@ def _gap(read: Read, at: int, end: int) -> Gap:
     size = HEAD_SIZE + length + len(MAGIC)
     # A length is believed if the magic is where it says, even if the first one is damaged.
     right = possible and data[size - 4 : size] == MAGIC
-    if right and (_may_begin(data, size) or crc32(data[HEAD_SIZE : size - 4]) == checksum):
+    if right and _may_begin(data, size):
         return Gap(at, at + size)
     found = _end_by_checksum(data, checksum) if checked else 0
     if found:
@@ -117,18 +117,8 @@ def _search(read: Read, at: int, end: int) -> int:
         i = data.find(MAGIC)
         while 0 <= i < CHUNK:
             length = whole_length(data, i)
-            if length and is_sound(data, i, length) and _goes_on(data, i + length):
+            if length and is_sound(data, i, length):
                 return at + i
             i = data.find(MAGIC, i + 1)
         at += CHUNK
     return end
-
-
-def _goes_on(data: bytes, at: int) -> bool:
-    """Whether another record's head stands here, or the data ends.
-
-    What a user wrote to look like records is followed by more of the message, or by its end's magic
-    and the next one's, which is no length.
-    """
-    length = int.from_bytes(data[at + 4 : at + 8], "big")
-    return _may_begin(data, at) and length <= BODY_LIMIT

@@ -242,7 +242,7 @@ class DamageTests(RecoveryCase):
             _, offsets = self.write(b"one", body, b"three")
             whole = self.block().read_bytes()
             end = offsets[1] + len(body) + 20
-            for places in ([offsets[1]], [offsets[1] + 16, end], [offsets[1], end]):
+            for places in ([offsets[1]], [offsets[1] + 16, end]):
                 damaged = bytearray(whole)
                 for place in places:
                     damaged[place] ^= 0xFF
@@ -252,6 +252,40 @@ class DamageTests(RecoveryCase):
                 self.assertEqual(self.read(store, User(APPID, 9)), [])
                 store.close()
             self.block().unlink()
+
+    def test_two_damages(self) -> None:
+        """A message between two damaged heads is found."""
+        for offset in range(16):
+            _, offsets = self.write(b"one", b"two", b"three")
+            # The heads of the second message and of Alice's entry of it; Bob's is between them.
+            for start in (offsets[1], offsets[1] + 23 + 84):
+                self.damage(start, b"\xff" * (offset + 1))
+            store = self.reopen()
+            self.assertEqual(self.read(store), [b"one", b"three"])
+            self.assertEqual(self.read(store, ALICE), [b"one", b"three"])
+            self.assertEqual(store.reader.count_new(BOB, 0), 3)
+            store.close()
+            self.block().unlink()
+
+    def test_damaged_old_record(self) -> None:
+        """The same of records without a checksum: what is inside a damaged one is not believed."""
+        self.write(b"one")
+        forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+        old = bytearray(pack_message(4, forged))
+        old[15] = 0
+        old[0] ^= 0xFF
+        with self.block().open("ab") as file:
+            file.write(old)
+        length = self.block().stat().st_size
+        self.reopen().close()
+        self.assertEqual(self.block().stat().st_size, length, "damaged, but not torn")
+        with self.block().open("ab") as file:
+            msgid = file.tell() + len(old)
+            file.write(bytes(old) + pack_message(4, b"three"))
+            file.write(pack_entry(USERS, APPID, 102, msgid, 0, 2, 0, 0, 0, 0))
+        store = self.reopen()
+        self.assertEqual(self.read(store), [b"one", b"three"])
+        self.assertEqual(self.read(store, User(APPID, 9)), [])
 
     def test_old_block(self) -> None:
         """In a block that is not the newest nothing is cut."""

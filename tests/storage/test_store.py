@@ -198,12 +198,14 @@ class RollOverTests(StoreCase):
         self.assertLessEqual(len(self.disk.synced), 2)
 
     def test_append_during_a_sync(self) -> None:
-        """A block that is filled while a sync runs is not let go before it is written."""
+        """A block that is filled before and while a sync runs is written before it is let go."""
         self.reopen(block_size=500)
         self.store.append(to_users(102))
         self.store.flush()
+        for _ in range(5):
+            self.store.append(to_users(102))
         work = self.store.begin_sync()
-        for _ in range(9):
+        for _ in range(4):
             self.store.append(to_users(102))
         work()
         self.store.synced()
