@@ -78,23 +78,24 @@ def _may_begin(data: bytes, at: int) -> bool:
 
 
 def _gap(read: Read, at: int, end: int) -> Gap:
-    """The gap at a place where no sound record is, with another right behind it."""
+    """The gap that begins at a place where no sound record is, or none with another behind it."""
     data = read(LONGEST + HEAD_SIZE, at)
     if len(data) < HEAD_SIZE:
         return Gap(at, end, torn=True)
     magic, length, checksum, _, _, _, checked = HEAD.unpack_from(data)
     possible = 0 <= length <= BODY_LIMIT
     size = HEAD_SIZE + length + len(MAGIC)
-    # A length is believed if the magic is where it says, even if the first one is damaged.
-    right = possible and data[size - 4 : size] == MAGIC
-    if right and _may_begin(data, size):
-        return Gap(at, at + size)
     found = _end_by_checksum(data, checksum) if checked else 0
     if found:
         return Gap(at, at + found)
-    if magic == MAGIC and checked and possible and at + size > end:
+    if possible and data[size - 4 : size] == MAGIC:
+        # The length is right, as the magic is where it says, even if the first one is damaged.
+        return Gap(at, at + size)
+    # With a checksum a wrong length would have shown, so what is within the length is this record.
+    known = magic == MAGIC and checked and possible
+    if known and at + size > end:
         return Gap(at, end, torn=True)
-    found = _search(read, at + (size if right else 1), end)
+    found = _search(read, at + (size if known else 1), end)
     return Gap(at, found, torn=found == end)
 
 

@@ -253,6 +253,16 @@ class DamageTests(RecoveryCase):
                 store.close()
             self.block().unlink()
 
+    def test_records_inside_a_message_with_zeros(self) -> None:
+        """The same where a sector of zeros covers the message's end and what follows."""
+        forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+        body = forged * 3 + bytes(100)
+        _, offsets = self.write(b"one", body, b"three", b"four")
+        self.damage(offsets[1] + 16 + len(forged) * 3, bytes(200))
+        store = self.reopen()
+        self.assertEqual(self.read(store), [b"one", b"three", b"four"])
+        self.assertEqual(self.read(store, User(APPID, 9)), [])
+
     def test_two_damages(self) -> None:
         """A message between two damaged heads is found."""
         for offset in range(16):
