@@ -16,12 +16,14 @@ import atexit
 import ctypes
 import getpass
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Event, Thread
@@ -43,11 +45,16 @@ def missing(*programs: str) -> str | None:
 
 
 def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port nobody listens on at the moment.
+
+    Below those that the kernel gives to outgoing connections: one of these could take the port of
+    a server that is down, or connect to itself.
+    """
+    while True:
+        port = secrets.choice(range(15_000, 32_000))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _die_with_parent() -> None:
@@ -116,20 +123,15 @@ class Server:
         Thread(target=listen, daemon=True).start()
         if ended.wait(_SECONDS_TO_START) and is_ready.is_set():
             return None
-        self._end(signal.SIGKILL)
+        self.kill()
         return "".join(said)
-
-    def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGCONT)
-            process.send_signal(how)
-        if process is not None:
-            process.wait()
 
     def kill(self) -> None:
         """As if the power went. `start` brings it back on the same port."""
-        self._end(signal.SIGKILL)
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def freeze(self) -> None:
         """It neither answers nor closes anything until `thaw`."""
@@ -140,8 +142,8 @@ class Server:
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it and remove its folder."""
-        self._end(signal.SIGTERM)
+        """End it and remove its folder; what was in it is of no use, so there is no goodbye."""
+        self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
