@@ -2,11 +2,12 @@
 
 On every new connection the gateway first says again which users it holds. While a router is away,
 or does not read, nothing waits for it: notifies are kept, one a user, phone pushes are kept up to
-a bound, and what is live is dropped and counted. What was kept goes out behind the resubscription.
+a bound, and what is live is dropped and counted. What was kept goes out behind the resubscription,
+and notifies once more when the other gateways have had the time to come back too.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import Struct
 
 from twisted.internet.interfaces import IAddress
@@ -15,18 +16,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import WireError
-from gobelieve.interfaces import Time, Turn
+from gobelieve.interfaces import Cancellable, Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.names import User, shard
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
+from gobelieve.protocols.kept_notifies import AGAIN, KeptNotifies
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_frame
 
 INNER_VERSION = 1
 """The version of the frames we wrap: the layout in which messages are stored."""
 OUTER_VERSION = 1
-NOTIFIES_KEPT = 100_000
 PUSHES_KEPT = 10_000
 RECEIVERS_A_PUSH = 4000
 """More receivers than this are split over several PUSHes."""
@@ -91,7 +92,8 @@ class RouteLink(Factory):
         self._held = held
         self._published = published
         self._connection: RouteConnection | None = None
-        self._notifies: dict[User, int] = {}
+        self._kept = KeptNotifies(tally)
+        self._again: Cancellable | None = None
         self._pushes: deque[tuple[int, bytes]] = deque()
 
     def buildProtocol(self, addr: IAddress | None) -> RouteConnection:
@@ -119,8 +121,10 @@ class RouteLink(Factory):
         """See `gobelieve.interfaces.Routing`."""
         connection = self._connection
         if connection is None or connection.congested:
-            self._keep_publication(user, cmd, body, msgid)
+            self._kept.keep(user, cmd, body, msgid)
             return
+        if self._again is not None:
+            self._kept.told(user, cmd, body, msgid)
         length = len(body)
         head = _PUBLISH.pack(
             _PUBLISH_HEAD + length,
@@ -182,16 +186,6 @@ class RouteLink(Factory):
     def _send(self, connection: RouteConnection, cmd: int, body: bytes) -> None:
         connection.send(encode_frame(cmd, body, connection.next_seq(), OUTER_VERSION))
 
-    def _keep_publication(self, user: User, cmd: int, body: bytes, msgid: int) -> None:
-        if cmd == client.SyncNotify.number:
-            msgid = client.SyncNotify.decode(body).sync_key
-        if not msgid:
-            self._tally.add("live_dropped")
-        elif user in self._notifies or len(self._notifies) < NOTIFIES_KEPT:
-            self._notifies[user] = max(msgid, self._notifies.get(user, 0))
-        else:
-            self._tally.add("notifies_dropped")
-
     # --- told by the connection
 
     def connected(self, connection: RouteConnection) -> None:
@@ -206,21 +200,35 @@ class RouteLink(Factory):
             address=self.address,
             count=count,
         )
+        self._again = self._time.callLater(AGAIN[0], self._tell_again, 1)
         self.drained()
 
     def drained(self) -> None:
         """Send what was kept."""
-        notifies, self._notifies = self._notifies, {}
-        for user, key in notifies.items():
-            self.publish(user, client.SyncNotify.number, key.to_bytes(8, "big"))
+        self._notify(self._kept.take())
         pushes, self._pushes = self._pushes, deque()
         for cmd, body in pushes:
             if self._connection is not None:
                 self._send(self._connection, cmd, body)
 
+    def _tell_again(self, times: int) -> None:
+        told = self._kept.take_told()
+        self._again = None
+        if times < len(AGAIN):
+            self._again = self._time.callLater(AGAIN[times], self._tell_again, times + 1)
+        self._notify(told)
+
+    def _notify(self, notifies: Mapping[User, int]) -> None:
+        for user, key in notifies.items():
+            self.publish(user, client.SyncNotify.number, key.to_bytes(8, "big"))
+
     def disconnected(self, reason: Failure) -> None:
         """From now on things are kept."""
         self._connection = None
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        self._kept.lost()
         self.log.warn(
             "router {address} is gone: {why}", address=self.address, why=reason.getErrorMessage()
         )
@@ -241,13 +249,7 @@ class RouteLink(Factory):
 class RoutePool:
     """`Routing` over all routers: a user belongs to the one at ``|uid| mod n``."""
 
-    def __init__(
-        self,
-        addresses: Sequence[str],
-        turn: Turn,
-        time: Time,
-        tally: Tally,
-    ) -> None:
+    def __init__(self, addresses: Sequence[str], turn: Turn, time: Time, tally: Tally) -> None:
         self.links = [
             RouteLink(
                 address,

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BodyError
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-from gobelieve.protocols import route_link
+from gobelieve.protocols import kept_notifies, route_link
 from gobelieve.protocols.route_link import RouteConnection, RoutePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import Frame, FrameReader, client, encode_frame, route
@@ -165,9 +165,46 @@ class RouteLinkTests(SynchronousTestCase):
         self.assertEqual([f.cmd for f in rest].count(route.PUSH), 1)
         self.assertEqual(self.tally["live_dropped"], 1)
 
+    def test_what_other_gateways_may_have_missed_is_told_again(self) -> None:
+        """For a while after a router came back, the newest notify of each user; then no more."""
+        pool = self.pool()
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        wire = Wire(pool)
+        pool.publish(ALICE, 4, BODY, PUSH, 70, 60)
+        pool.publish(ALICE, 17, bytes(16))
+        self.clock.advance(0)
+        self.assertEqual(len(wire.told()), 3)
+        for seconds in kept_notifies.AGAIN:
+            self.clock.advance(seconds)
+            self.clock.advance(0)
+            notifies = [route.Publication.read(f.body, 1) for f in wire.told()]
+            keys = [(p.receiver, int.from_bytes(p.inner[12:], "big")) for p in notifies]
+            self.assertEqual(keys, [(2, 500), (1, 70)])
+        pool.publish(ALICE, 4, BODY, PUSH, 80, 70)
+        self.clock.advance(0)
+        self.assertEqual(len(wire.told()), 1)
+        self.clock.advance(100)
+        self.assertEqual(wire.told(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_router_that_goes_again_before_all_have_come(self) -> None:
+        """Is told what was to be told again when it is back, unless there is something newer."""
+        pool = self.pool()
+        wire = Wire(pool)
+        pool.publish(ALICE, 4, BODY, PUSH, 70, 60)
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        wire.connection.connectionLost()
+        self.assertEqual(self.clock.getDelayedCalls()[1:], [])
+        pool.publish(BOB, 4, BODY, PUSH, 600, 500)
+        wire = Wire(pool)
+        self.clock.advance(0)
+        notifies = [route.Publication.read(f.body, 1) for f in wire.told()]
+        keys = {p.receiver: int.from_bytes(p.inner[12:], "big") for p in notifies}
+        self.assertEqual(keys, {1: 70, 2: 600})
+
     def test_what_is_kept_is_bounded_and_drops_are_counted(self) -> None:
         """A router that never comes back costs no memory without end."""
-        self.patch(route_link, "NOTIFIES_KEPT", 2)
+        self.patch(kept_notifies, "NOTIFIES_KEPT", 2)
         self.patch(route_link, "PUSHES_KEPT", 2)
         pool = self.pool()
         for uid in range(5):
