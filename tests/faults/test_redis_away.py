@@ -5,7 +5,6 @@ from tests.faults.support import (
     PATIENT,
     PONG_DUE,
     FaultTestCase,
-    Traffic,
     bare,
     exchange,
     pong_in_time,
@@ -105,7 +104,7 @@ class RedisAwayTests(FaultTestCase):
             await pong_in_time(alice, bob, carol)
             redis.start()
             await until(
-                lambda: ":1\r\n" == redis.tell("LLEN", "push_queue"), "the push is in its list"
+                lambda: redis.tell("LLEN", "push_queue") == ":1\r\n", "the push is in its list"
             )
             await traffic.more(20)
             await pong_in_time(alice, bob, carol)
