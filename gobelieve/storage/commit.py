@@ -207,15 +207,15 @@ class GroupCommit:
 
 
 def _answer(waiting: _Waiting) -> None:
-    told = 0
-    try:
-        for done, argument, results in waiting:
-            told += 1
+    failure: Exception | None = None
+    for done, argument, results in waiting:
+        try:
             done(argument, results)
-    finally:
-        # Should one raise (a bug, and logged as such), the others are told all the same.
-        if told < len(waiting):
-            _answer(waiting[told:])
+        except Exception as why:
+            # A bug, to be logged by the event loop; the others are told all the same.
+            failure = failure or why
+    if failure is not None:
+        raise failure
 
 
 def _fail(waiting: _Waiting, status: int) -> None:
