@@ -21,6 +21,7 @@ from gobelieve.backends.sqlite import (
     SqliteUnreadCounts,
 )
 from gobelieve.config import ClientsConfig, EmbeddedConfig
+from gobelieve.errors import BackendError
 from gobelieve.interfaces import Entries, Page
 from gobelieve.metrics import Tally
 from gobelieve.names import User
@@ -93,8 +94,21 @@ class DataFolder(Service):
         self._path = path
 
     def startService(self) -> None:
-        os.makedirs(self._path, exist_ok=True)
+        try:
+            os.makedirs(self._path, exist_ok=True)
+        except OSError as why:
+            raise SystemExit(f"{self._path} cannot be made: {why.strerror}") from None
         super().startService()
+
+
+class Database(SqliteService):
+    """A file that cannot be used ends the start with one line."""
+
+    def startService(self) -> None:
+        try:
+            super().startService()
+        except BackendError as why:
+            raise SystemExit(f"the database cannot be opened: {why}") from None
 
 
 class Greeting(Service):
@@ -129,7 +143,7 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
     turn = ReactorTurn(reactor)
 
     service.add("data", DataFolder(data))
-    db = SqliteService(os.path.join(data, FILE_NAME), reactor)
+    db = Database(os.path.join(data, FILE_NAME), reactor)
     service.add("sqlite", db)
 
     ims, imr, im = OrderedService(), OrderedService(), OrderedService()

@@ -136,6 +136,18 @@ class LoginTests(SynchronousTestCase):
         self.assertGreater(phone.session.device, 0)
         self.assertEqual((web.session.device, nameless.session.device), (0, 0))
 
+    def test_a_device_id_that_is_not_utf_8_has_a_number_of_its_own(self) -> None:
+        """It is bytes to the client."""
+        numbers = set()
+        token = self.gateway.grant(1).encode()
+        for device_id in (b"\xff", b"\xfe", b"\xff"):
+            one = self.gateway.connect()
+            one.say(client.AuthToken(platform=2, token=token, device_id=device_id))
+            self.assertEqual(one.messages(), [client.AuthStatus(status=0)])
+            numbers.add(one.session.device)
+        self.assertEqual(len(numbers), 2)
+        self.assertTrue(all(known.isascii() for known, _ in self.gateway.memory.devices))
+
     def test_a_desktop_of_a_user_who_wants_phone_pushes_is_not_online(self) -> None:
         """The phone of the same user is."""
         token = self.gateway.grant(1, notification_on=True)

@@ -88,6 +88,26 @@ class CompositionTests(SynchronousTestCase):
             self.assertIn(setting.partition("=")[0], str(caught.exception))
 
 
+class StartTests(SynchronousTestCase):
+    """A data folder that cannot be used ends the start with one line, not a traceback."""
+
+    def test_a_folder_that_cannot_be_made(self) -> None:
+        """Something else has its name."""
+        path = Path(self.mktemp())
+        path.touch()
+        with self.assertRaises(SystemExit) as caught:
+            embedded.DataFolder(str(path / "data")).startService()
+        self.assertIn("cannot be made: Not a directory", str(caught.exception))
+
+    def test_a_database_that_cannot_be_opened(self) -> None:
+        """A folder stands where the file belongs."""
+        path = Path(self.mktemp())
+        path.mkdir()
+        with self.assertRaises(SystemExit) as caught:
+            embedded.Database(path, MemoryReactorClock()).startService()
+        self.assertIn("the database cannot be opened", str(caught.exception))
+
+
 class FakeStorage:
     """Storage that answers saves when told to."""
 
