@@ -6,6 +6,7 @@ file descriptor, a page, a log that another process keeps), `until` looks again 
 
 import itertools
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ DEADLINE = 20.0
 """Seconds that anything may take; far more than it should."""
 PONG_DUE = 3.0
 """Seconds after which an app hangs up that got no PONG."""
+STORAGE_FOUND = re.compile(r"storage \S+ is connected")
 PATIENT = Timing(login=40, ack=40, pong=40, sync=40)
 """For clients that must not send again by themselves."""
 
@@ -294,6 +296,8 @@ class Load:
         """How often each message may have been sent."""
         self.acked: list[bytes] = []
         self.refused = 0
+        self.statuses: set[int] = set()
+        """With which messages were refused."""
 
     def start(self) -> None:
         """Begin, or go on."""
@@ -343,6 +347,7 @@ class Load:
                 if not was_not_stored(why.status):
                     raise
                 self.refused += 1
+                self.statuses.add(why.status)
                 await deferLater(reactor, 0.01)
             finally:
                 self._under_way.discard(content)
@@ -412,6 +417,15 @@ class FaultTestCase(TestCase):
         traffic = Traffic(alice, bob)
         await traffic.more(1)
         return traffic
+
+    async def storage_found(self, cluster: Cluster) -> None:
+        """Wait until the gateways have found storage once more than now."""
+        said = [(im, len(STORAGE_FOUND.findall(im.log))) for im in cluster.im]
+        for im, known in said:
+            await until(
+                lambda im=im, known=known: len(STORAGE_FOUND.findall(im.log)) > known,  # type: ignore[misc]
+                "the gateway finds storage",
+            )
 
     async def everything(self, port: int, uid: int, token: str) -> list[bytes]:
         """What a device gets that comes for the first time: all that the user's queue has."""

@@ -1,6 +1,5 @@
 """The whole server killed, again and again: what was acked is there, once and in order."""
 
-import os
 import re
 
 from gobelieve.storage.records import HEAD
@@ -60,7 +59,7 @@ class PowerCutTests(FaultTestCase):
         await server.daemon.kill()
         torn = HEAD.pack(b"IMIM", 5000, 0, 4, 2, 0, 1) + b"the first part of a body"
         block = server.data / "storage" / "message_0"
-        end = os.path.getsize(block)
+        end = block.stat().st_size
         with block.open("ab") as file:
             file.write(torn)
         await server.daemon.restart(kill=True)

@@ -10,9 +10,9 @@ from tests.faults.support import (
     Load,
     Traffic,
     bare,
+    exchange,
     pong_in_time,
     together,
-    until,
 )
 from tests.network.processes import Cluster
 from tests.servers import missing, shared_redis
@@ -35,12 +35,6 @@ class StorageAwayTests(FaultTestCase):
             self.assertEqual(await one.log_in(cluster.token(2000 + version), version), 0)
             both.append(one)
         return both[0], both[1]
-
-    async def stored_again(self, cluster: Cluster) -> None:
-        """Wait until the gateway has found storage again."""
-        im = cluster.im[0]
-        known = im.log.count("is connected")
-        await until(lambda: im.log.count("is connected") > known, "the gateway finds storage")
 
     async def check_refusals(self, old: Bare, new: Bare) -> None:
         """A status for version 2, no ack for version 1; no SYNC without its end."""
@@ -67,7 +61,7 @@ class StorageAwayTests(FaultTestCase):
         for one in (alice, bob):
             self.addCleanup(one.close)
             await one.connect()
-        await together([cluster.ims[0].start(), self.stored_again(cluster)])
+        await together([cluster.ims[0].start(), self.storage_found(cluster)])
         traffic = Traffic(alice, bob)
         await traffic.more()
         await traffic.stop()
@@ -76,8 +70,8 @@ class StorageAwayTests(FaultTestCase):
         await cluster.im[0].said(r"storage \S+ is gone")
         await self.check_refusals(old, new)
         await pong_in_time(alice, bob)
-        await together([cluster.ims[0].restart(), self.stored_again(cluster)])
-        await Traffic(alice, bob).more()
+        await together([cluster.ims[0].restart(), self.storage_found(cluster)])
+        await exchange(alice, bob)
         await old.alive()
         await new.alive()
 
