@@ -2,11 +2,12 @@
 
 All saves of one turn go to one storage as one SAVE. An ask carries its tag in the header's seq, and
 the answer the same tag. An ask that is not answered within `timeout` seconds has failed, and so
-have all when the connection goes; whether storage did it nevertheless is then not known. While
-there is no connection, asks fail at once: the client knows best whether to try again.
+have all when the connection goes; whether storage did it nevertheless is then not known. A storage
+that says nothing at all for so long is connected anew. While there is no connection, asks fail at
+once: the client knows best whether to try again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -16,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import BodyError, StorageError
-from gobelieve.interfaces import Page, Time, Turn
+from gobelieve.interfaces import Entries, Page, Time, Turn
 from gobelieve.names import AckStatus
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
@@ -30,10 +31,14 @@ SWEEP = 0.5
 """Seconds between two looks for asks that are overdue."""
 
 
+Done = Callable[[Any, int, Entries], None]
+"""Called with the argument, the `AckStatus`, and the ids for each queue."""
+
+
 class Saving(NamedTuple):
     """Who waits for one item of a SAVE."""
 
-    done: Callable[[Any, int, Sequence[tuple[int, int]]], None]
+    done: Done
     argument: Any
     queues: int
 
@@ -84,6 +89,7 @@ class StorageLink(Factory):
         self._savings: list[Saving] = []
         self._asked: dict[int, _Asked] = {}
         self._tag = 0
+        self._heard = 0.0
         self._sweeping = False
 
     def buildProtocol(self, addr: IAddress | None) -> StorageConnection:
@@ -120,7 +126,7 @@ class StorageLink(Factory):
 
     def _ask(self, cmd: int, body: bytes, waiting: list[Saving] | Deferred[Message]) -> None:
         if self._connection is None or len(body) > RPC_BODY_LIMIT:
-            fail(waiting, AckStatus.STORAGE_AWAY, f"storage {self.address} is not connected")
+            self._fail(waiting, AckStatus.STORAGE_AWAY, "is not connected")
             return
         self._tag = tag = self._tag % 0x7FFFFFFF + 1
         self._asked[tag] = _Asked(self._time.seconds() + self._timeout, waiting)
@@ -140,7 +146,10 @@ class StorageLink(Factory):
             )
         for tag in overdue:
             waiting = self._asked.pop(tag).waiting
-            fail(waiting, AckStatus.STORAGE_AWAY, f"storage {self.address} did not answer in time")
+            self._fail(waiting, AckStatus.STORAGE_AWAY, "did not answer in time")
+        if overdue and self._connection is not None and self._heard <= now - self._timeout:
+            # It says nothing at all: what is written to it would only pile up.
+            self._connection.abort()
         self._sweeping = bool(self._asked)
         if self._sweeping:
             self._time.callLater(SWEEP, self._sweep)
@@ -150,6 +159,7 @@ class StorageLink(Factory):
     def connected(self, connection: StorageConnection) -> None:
         """Asks can be sent."""
         self._connection = connection
+        self._heard = self._time.seconds()
         self.log.info("storage {address} is connected", address=self.address)
 
     def disconnected(self, connection: StorageConnection, reason: Failure) -> None:
@@ -160,10 +170,11 @@ class StorageLink(Factory):
         )
         asked, self._asked = self._asked, {}
         for ask in asked.values():
-            fail(ask.waiting, AckStatus.STORAGE_AWAY, f"storage {self.address} is gone")
+            self._fail(ask.waiting, AckStatus.STORAGE_AWAY, "is gone")
 
     def answered(self, frame: Frame) -> None:
         """An answer came. `BodyError` if it makes no sense."""
+        self._heard = self._time.seconds()
         asked = self._asked.pop(frame.seq, None)
         if asked is None:
             return  # it was overdue, and nobody waits any more
@@ -173,14 +184,14 @@ class StorageLink(Factory):
         try:
             answer = decode(frame)
         except BodyError:
-            fail(asked.waiting, AckStatus.STORAGE_FAILED, f"storage {self.address} makes no sense")
+            self._fail(asked.waiting, AckStatus.STORAGE_FAILED, "makes no sense")
             raise
         if isinstance(asked.waiting, Deferred):
             asked.waiting.callback(answer)
         elif isinstance(answer, storage.Failed):
-            fail(asked.waiting, answer.status, "")
+            self._fail(asked.waiting, answer.status, answer.reason.decode(errors="replace"))
         else:
-            fail(asked.waiting, AckStatus.STORAGE_FAILED, "")
+            self._fail(asked.waiting, AckStatus.STORAGE_FAILED, f"answered {answer.label}")
 
     def _saved(self, results: bytes, waiting: list[Saving]) -> None:
         at = 0
@@ -188,23 +199,25 @@ class StorageLink(Factory):
             try:
                 status, msgid, prevs, at = storage.unpack_saved(results, at, queues)
             except BodyError:
-                fail(waiting[place:], AckStatus.STORAGE_FAILED, "")
+                self._fail(waiting[place:], AckStatus.STORAGE_FAILED, "makes no sense")
                 raise
             entries = ((0, 0),) * queues if status else [(msgid, prev) for prev in prevs]
-            try:
-                done(argument, status, entries)
-            except Exception:
-                # One message's trouble must not leave the others of the batch unanswered.
-                self.log.failure("a saved message could not be handled")
+            self._tell(done, argument, status, entries)
 
+    def _fail(self, waiting: list[Saving] | Deferred[Message], status: int, why: str) -> None:
+        """Tell those who wait that nothing came of it."""
+        if isinstance(waiting, Deferred):
+            waiting.errback(StorageError(status, f"storage {self.address} {why}"))
+        else:
+            for done, argument, queues in waiting:
+                self._tell(done, argument, status, ((0, 0),) * queues)
 
-def fail(waiting: list[Saving] | Deferred[Message], status: int, why: str) -> None:
-    """Tell those who wait that nothing came of it."""
-    if isinstance(waiting, Deferred):
-        waiting.errback(StorageError(status, why))
-    else:
-        for done, argument, queues in waiting:
-            done(argument, status, ((0, 0),) * queues)
+    def _tell(self, done: Done, argument: Any, status: int, entries: Entries) -> None:
+        try:
+            done(argument, status, entries)
+        except Exception:
+            # One message's trouble must not leave the others of the batch unanswered.
+            self.log.failure("a saved message could not be handled")
 
 
 def page_of(answer: Message) -> Page:

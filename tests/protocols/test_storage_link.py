@@ -145,6 +145,18 @@ class StorageLinkTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(self.clock.getDelayedCalls(), [], "no timer is left")
 
+    def test_a_storage_that_says_nothing_at_all_is_connected_anew(self) -> None:
+        """What is written to it would pile up; one that answers others is left alone."""
+        for says_something in (True, False):
+            pool, (link,) = self.links(1)
+            wire = Wire(link)
+            self.save(pool, "a", A)
+            self.clock.pump([0, 0.5, 0.5, 0.5])
+            if says_something:
+                wire.answer(99, storage.StoragePong())
+            self.clock.pump([0.5] * 6)
+            self.assertEqual(wire.transport.disconnected, not says_something)
+
     def test_a_new_connection_serves_new_asks(self) -> None:
         """After the old one was lost."""
         pool, (link,) = self.links(1)
