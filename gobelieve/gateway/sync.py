@@ -19,6 +19,8 @@ from gobelieve.wire.storage import StoredMessage
 SYNCS_WAITING = 16
 """So many SYNCs may wait behind one that is under way; the rest is answered as empty at once."""
 
+LARGEST_KEY = (1 << 63) - 1
+
 
 class Sync:
     """The rules for SYNC and SYNC_KEY.
@@ -73,7 +75,7 @@ class Sync:
         if session.connection.congested:
             # It has not read the page before. Once it has, the notify makes it ask again.
             self._answer_nothing(session, key)
-            session.notify(key + 1)
+            session.notify(min(key, LARGEST_KEY - 1) + 1)
             return
         after = key or await self._keys.load(session.user)
         try:
