@@ -5,6 +5,7 @@ file descriptor, a page, a log that another process keeps), `until` looks again 
 """
 
 import itertools
+import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -199,6 +200,15 @@ async def bare(port: int, core: ClientCore | None = None, *, small: bool = False
     kind = _SmallBuffer if small else Connector
     kind("127.0.0.1", port, Factory(), 10, None, reactor).connect()
     return await within(DEADLINE, made, f"a connection to {port}")
+
+
+async def summary(port: int) -> dict[str, Any]:
+    """What the status page of a gateway says."""
+    page = await bare(port)
+    page.write(b"GET /summary HTTP/1.0\r\n\r\n")
+    await page.closed()
+    result: dict[str, Any] = json.loads(page.data.partition(b"\r\n\r\n")[2])
+    return result
 
 
 class Traffic:

@@ -1,0 +1,86 @@
+"""SIGTERM under load: each daemon ends soon and cleanly, and nothing acked is lost."""
+
+from tests.faults.support import (
+    PATIENT,
+    FaultTestCase,
+    Load,
+    bare,
+    exchange,
+    reactor,
+    together,
+    within,
+)
+from tests.network.processes import AllInOne, Daemon
+from tests.servers import missing
+
+SOON = 4.0
+
+
+class ShutdownTests(FaultTestCase):
+    """`Daemon.stop` fails if the daemon ends other than by a clean stop."""
+
+    async def ends_soon(self, daemon: Daemon) -> None:
+        """SIGTERM, and it is gone."""
+        begun = reactor.seconds()
+        await daemon.stop()
+        self.assertLess(reactor.seconds() - begun, SOON, daemon.plugin)
+        daemon.check()
+
+    async def test_each_daemon_is_stopped_under_load_and_started_again(self) -> None:
+        """Clients notice a pause at most, and send nothing twice that was acked."""
+        cluster = await self.cluster()
+        senders = [cluster.client(uid, timing=PATIENT) for uid in range(1001, 1007)]
+        await self.connected(*senders)
+        load = Load(senders, 2000)
+        load.start()
+        for daemon in (*cluster.im, *cluster.imr, *cluster.ims):
+            await load.more(100)
+            await self.ends_soon(daemon)
+            if daemon in cluster.im:
+                load.interrupted()
+            await daemon.start()
+        await load.more(100)
+        await load.stop()
+        load.judge(await self.everything(cluster.port(), 2000, cluster.token(2000)))
+
+    test_each_daemon_is_stopped_under_load_and_started_again.skip = missing(  # type: ignore[attr-defined]
+        "redis-server"
+    )
+
+    async def test_all_in_one_is_stopped_under_load_and_started_again(self) -> None:
+        """The same in one process."""
+        server = AllInOne()
+        await self.running(server)
+        senders = [await server.client(uid, timing=PATIENT) for uid in (1001, 1002)]
+        await self.connected(*senders)
+        load = Load(senders, 2000, window=40)
+        load.start()
+        for _ in range(3):
+            await load.more(200)
+            await self.ends_soon(server.daemon)
+            load.interrupted()
+            await server.daemon.start()
+        await load.more(100)
+        await load.stop()
+        load.judge(await self.everything(server.port, 2000, await server.token(2000)))
+
+    async def test_stopped_while_others_stand_still(self) -> None:
+        """A daemon does not wait for ever for one that does not answer, nor for a client."""
+        cluster = await self.cluster()
+        alice, bob = await self.connected(cluster.client(1001), cluster.client(1002))
+        silent = await bare(cluster.port())
+        self.addCleanup(silent.hang_up)
+        silent.transport.pauseProducing()
+        cluster.im[0].pause()
+        await self.ends_soon(cluster.imr[0])
+        await cluster.imr[0].start()
+        cluster.im[0].resume()
+        await exchange(alice, bob)
+        cluster.imr[0].pause()
+        cluster.ims[0].pause()
+        await self.ends_soon(cluster.im[0])
+        cluster.imr[0].resume()
+        cluster.ims[0].resume()
+        await together([cluster.im[0].start(), within(20, exchange(alice, bob), "all is well")])
+
+    test_stopped_while_others_stand_still.skip = missing("redis-server")  # type: ignore[attr-defined]

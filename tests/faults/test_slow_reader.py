@@ -1,0 +1,107 @@
+"""A client that does not read what is sent to it: it costs others nothing, and loses nothing."""
+
+from gobelieve.client import ClientCore
+from gobelieve.wire import client
+from tests.faults.support import (
+    DEADLINE,
+    PATIENT,
+    PONG_DUE,
+    Bare,
+    FaultTestCase,
+    bare,
+    exchange,
+    memory,
+    summary,
+    together,
+    within,
+)
+from tests.network.processes import Cluster
+from tests.servers import missing
+
+MESSAGES = 4000
+SIZE = 8000
+"""Bytes a message: in all far more than the kernel keeps for a connection."""
+MEMORY_BOUND = 16 << 20
+"""How much a gateway may grow meanwhile: half of what it would have to keep."""
+WRITE_TIMEOUT = 2
+SLOW = 2000
+
+
+class SlowReaderTests(FaultTestCase):
+    """Alice writes thousands of messages to somebody who does not read."""
+
+    skip = missing("redis-server")
+
+    async def slow_reader(self, cluster: Cluster, token: str) -> Bare:
+        """Logged in and in step; then it reads no more."""
+        core = ClientCore(SLOW, timing=PATIENT)
+        slow = await bare(cluster.port(), core, small=True)
+        self.addCleanup(slow.hang_up)
+        core.log_in(token, device_id="slow")
+        core.sync()
+        slow.write(core.data_to_send())
+        await slow.until(lambda: bool(slow.synced), "the first sync")
+        slow.transport.pauseProducing()
+        return slow
+
+    async def write_to_slow(self, cluster: Cluster) -> list[bytes]:
+        """What was sent, all of it acked."""
+        (alice,) = await self.connected(cluster.client(1001, timing=PATIENT))
+        contents = [b"%d " % number + bytes(SIZE) for number in range(MESSAGES)]
+        for start in range(0, MESSAGES, 100):
+            await together(alice.send(SLOW, content) for content in contents[start : start + 100])
+        return contents
+
+    async def closed_stuck(self, cluster: Cluster) -> None:
+        """Wait until the status page tells of it."""
+        while not (await summary(cluster.http_port()))["counts"].get("closed_stuck"):
+            pass
+
+    async def test_syncs_that_pile_up_behind_a_page_that_is_not_read(self) -> None:
+        """Each gets its end when the client reads, also with the largest key there is."""
+        cluster = await self.cluster()
+        token = cluster.token(SLOW)
+        (alice,) = await self.connected(cluster.client(1001, timing=PATIENT))
+        contents = [b"%d " % number + bytes(SIZE) for number in range(1000)]
+        await together(alice.send(SLOW, content) for content in contents)
+        slow = await bare(cluster.port(), small=True)
+        self.addCleanup(slow.hang_up)
+        self.assertEqual(await slow.log_in(token), 0)
+        keys = [1, *[2**63 - 1] * 8, 1, 2**63 - 1]
+        slow.write(b"".join(client.Sync(sync_key=key).frame(n) for n, key in enumerate(keys)))
+        slow.transport.pauseProducing()
+        await exchange(alice, *await self.connected(cluster.client(1002)))
+        slow.transport.resumeProducing()
+        ends = client.SyncEnd.number
+        await slow.until(lambda: [f.cmd for f in slow.frames].count(ends) == len(keys), "all ends")
+        await slow.alive()
+
+    async def test_thousands_of_messages_for_a_client_that_does_not_read(self) -> None:
+        """Bounded memory, others as fast as ever; when it reads again it gets all, in order."""
+        cluster = await self.cluster()
+        slow = await self.slow_reader(cluster, cluster.token(SLOW))
+        bob, carol = cluster.client(1002, timing=PATIENT), cluster.client(1003, timing=PATIENT)
+        traffic = await self.traffic(bob, carol)
+        before = memory(cluster.im[0])
+        contents = await self.write_to_slow(cluster)
+        grown = memory(cluster.im[0]) - before
+        await traffic.more(10)
+        self.assertLess(traffic.slowest, PONG_DUE)
+        self.assertLess(grown, MEMORY_BOUND)
+        slow.transport.resumeProducing()
+        await slow.until(lambda: len(slow.messages) >= MESSAGES, "all that was sent")
+        self.assertTrue([message.content for message in slow.messages] == contents)
+        await traffic.more()
+        await traffic.stop()
+
+    async def test_a_client_that_does_not_read_is_closed_in_the_end(self) -> None:
+        """After `write_timeout`; what it missed is there when it comes again."""
+        cluster = await self.cluster(im={"write_timeout": WRITE_TIMEOUT})
+        token = cluster.token(SLOW)
+        slow = await self.slow_reader(cluster, token)
+        contents = await self.write_to_slow(cluster)
+        await within(DEADLINE, self.closed_stuck(cluster), "a client that is stuck is closed")
+        slow.transport.resumeProducing()
+        await slow.closed()
+        received = await self.everything(cluster.port(), SLOW, token)
+        self.assertTrue(received == contents)
