@@ -8,20 +8,16 @@ BIN := $(VENV)/bin
 # In CI the versions are pinned; elsewhere the floors of setup.cfg hold.
 CONSTRAINTS := $(if $(CI),-c constraints.txt,)
 DATA ?= var
+TESTS ?= tests
 
-.PHONY: run test check bench clean
+.PHONY: run test check clean
 
 run: $(VENV)/.installed
 	$(BIN)/twistd -n --pidfile= gobelieve --data $(DATA) $(ARGS)
 
-# Unit tests run side by side; network tests start daemons of their own and run one after another.
+# Side by side: the tests start daemons and servers of their own, on ports of their own.
 test: $(VENV)/.tested
-	$(BIN)/python -m twisted.trial -j2 $(UNIT)
-	$(BIN)/python -m twisted.trial $(NETWORK)
-
-UNIT := tests.wire tests.storage tests.routing tests.gateway tests.protocols tests.services \
-	tests.client tests.cli tests.test_config tests.test_names tests.test_floors tests.test_plugins
-NETWORK := tests.backends tests.network tests.faults
+	$(BIN)/python -m twisted.trial -j2 $(TESTS)
 
 check: $(VENV)/.tested
 	$(BIN)/ruff check .
