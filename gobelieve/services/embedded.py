@@ -5,6 +5,8 @@ router listen too, so that further gateways can join.
 """
 
 import os
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -128,9 +130,18 @@ class Greeting(Service):
         if config.http_listen_address:
             self._log.info("status:            http://{at}/summary", at=config.http_listen_address)
         self._log.info(
-            "a token to log in: gobelieve token create --app 7 --uid 1001 --data {data}",
+            "a token to log in: {gobelieve} token create --app 7 --uid 1001 --data {data}",
+            gobelieve=_command(),
             data=self._data,
         )
+
+
+def _command() -> str:
+    """How to call the ``gobelieve`` of this installation from here."""
+    beside = os.path.join(os.path.dirname(sys.executable), "gobelieve")
+    if shutil.which("gobelieve") or not os.path.exists(beside):
+        return "gobelieve"
+    return os.path.relpath(beside)
 
 
 def makeService(options: Options, reactor: Any = None) -> OrderedService:

@@ -58,7 +58,7 @@ class ReadmeTests(TestCase):
             f"TCP clients:       127.0.0.1:{server.port}",
             f"WebSocket clients: ws://127.0.0.1:{server.websocket_port}/ws",
             f"status:            http://127.0.0.1:{server.http_port}/summary",
-            "a token to log in: gobelieve token create --app 7 --uid 1001 --data ",
+            "gobelieve token create --app 7 --uid 1001 --data ",
         ):
             self.assertIn(line, server.daemon.log)
 
