@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from gobelieve.errors import WireError
 from gobelieve.interfaces import Cancellable, Time, Turn
 from gobelieve.metrics import Tally
-from gobelieve.names import User, shard
+from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.protocols.kept_notifies import AGAIN, KeptNotifies
@@ -29,6 +29,8 @@ INNER_VERSION = 1
 """The version of the frames we wrap: the layout in which messages are stored."""
 OUTER_VERSION = 1
 PUSHES_KEPT = 10_000
+UNREAD = 4 << 20
+"""So many bytes may wait for a router that is slow to read; beyond that, less is sent."""
 RECEIVERS_A_PUSH = 4000
 """More receivers than this are split over several PUSHes."""
 
@@ -55,6 +57,14 @@ class RouteConnection(FramedProtocol):
         super().__init__(link.turn)
         self._link = link
         self._seq = 0
+        self._unread = 0
+
+    def takes(self, length: int) -> bool:
+        """Whether to send a publication of this length, or to keep it until the router reads."""
+        if not self.congested:
+            return True
+        self._unread += length
+        return self._unread <= UNREAD
 
     def next_seq(self) -> int:
         """Frames are counted from 1 on each connection."""
@@ -70,6 +80,7 @@ class RouteConnection(FramedProtocol):
             self._link.received(frame)
 
     def drained(self) -> None:
+        self._unread = 0
         self._link.drained()
 
     def closed(self, reason: Failure) -> None:
@@ -120,12 +131,12 @@ class RouteLink(Factory):
     ) -> None:
         """See `gobelieve.interfaces.Routing`."""
         connection = self._connection
-        if connection is None or connection.congested:
+        length = len(body)
+        if connection is None or not connection.takes(length):
             self._kept.keep(user, cmd, body, msgid)
             return
         if self._again is not None:
             self._kept.told(user, cmd, body, msgid)
-        length = len(body)
         head = _PUBLISH.pack(
             _PUBLISH_HEAD + length,
             connection.next_seq(),
@@ -150,8 +161,10 @@ class RouteLink(Factory):
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """See `gobelieve.interfaces.Routing`."""
         connection = self._connection
-        if len(receivers) == 1 and connection is not None and not connection.congested:
-            length = len(body)
+        length = len(body)
+        if connection is not None and not connection.takes(length):
+            connection = None
+        if len(receivers) == 1 and connection is not None:
             head = _PUSH_ONE.pack(
                 _PUSH_ONE_HEAD + length,
                 connection.next_seq(),
@@ -176,7 +189,7 @@ class RouteLink(Factory):
         for start in range(0, len(receivers), RECEIVERS_A_PUSH):
             some = tuple(receivers[start : start + RECEIVERS_A_PUSH])
             wide = route.WidePush(appid=appid, receivers=some, inner=inner).encode()
-            if connection is not None and not connection.congested:
+            if connection is not None:
                 self._send(connection, route.PUSH, wide)
             elif len(self._pushes) < PUSHES_KEPT:
                 self._pushes.append((route.PUSH, wide))
@@ -244,56 +257,3 @@ class RouteLink(Factory):
                 # The frame came through the router from another gateway: not the link's fault.
                 self._tally.add("publications_malformed")
                 self.log.warn("a publication makes no sense: {why}", why=why)
-
-
-class RoutePool:
-    """`Routing` over all routers: a user belongs to the one at ``|uid| mod n``."""
-
-    def __init__(self, addresses: Sequence[str], turn: Turn, time: Time, tally: Tally) -> None:
-        self.links = [
-            RouteLink(
-                address,
-                turn,
-                time,
-                tally,
-                lambda index=index: self._held_by(index),  # type: ignore[misc]
-                lambda *publication: self._published(*publication),
-            )
-            for index, address in enumerate(addresses)
-        ]
-        self._held: Held = lambda: ()
-        self._published: Published = lambda *publication: None
-
-    def attach(self, held: Held, published: Published) -> None:
-        """Who is here, and who is told what comes; before the first connection."""
-        self._held = held
-        self._published = published
-
-    def _held_by(self, index: int) -> Iterable[tuple[User, bool]]:
-        count = len(self.links)
-        return ((user, on) for user, on in self._held() if shard(user.uid, count) == index)
-
-    def _link(self, user: User) -> RouteLink:
-        return self.links[shard(user.uid, len(self.links))]
-
-    def subscribe(self, user: User, online: bool) -> None:
-        """See `gobelieve.interfaces.Routing`."""
-        self._link(user).subscribe(user, online)
-
-    def unsubscribe(self, user: User) -> None:
-        """See `gobelieve.interfaces.Routing`."""
-        self._link(user).unsubscribe(user)
-
-    def publish(
-        self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
-    ) -> None:
-        """See `gobelieve.interfaces.Routing`."""
-        self._link(user).publish(user, cmd, body, flag, msgid, prev)
-
-    def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
-        """See `gobelieve.interfaces.Routing`."""
-        by_link: dict[int, list[int]] = {}
-        for uid in receivers:
-            by_link.setdefault(shard(uid, len(self.links)), []).append(uid)
-        for index, some in by_link.items():
-            self.links[index].push(appid, some, cmd, body)

@@ -16,7 +16,7 @@ from gobelieve.backends.redis import (
 )
 from gobelieve.config import ImConfig, parse_address
 from gobelieve.metrics import Tally
-from gobelieve.protocols.route_link import RoutePool
+from gobelieve.protocols.route_pool import RoutePool
 from gobelieve.protocols.storage_link import StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn

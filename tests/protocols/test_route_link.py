@@ -8,7 +8,8 @@ from gobelieve.errors import BodyError
 from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.protocols import kept_notifies, route_link
-from gobelieve.protocols.route_link import RouteConnection, RoutePool
+from gobelieve.protocols.route_link import RouteConnection
+from gobelieve.protocols.route_pool import RoutePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import Frame, FrameReader, client, encode_frame, route
 from gobelieve.wire.frames import LINK_BODY_LIMIT, PUSH
@@ -216,14 +217,33 @@ class RouteLinkTests(SynchronousTestCase):
         """Notifies are kept until it does; subscriptions are said at once."""
         pool = self.pool()
         wire = Wire(pool)
+        self.patch(route_link, "UNREAD", 0)
         wire.connection.pauseProducing()
         pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        pool.push(7, (2,), 4, BODY)
         pool.subscribe(ALICE, True)
         self.clock.advance(0)
         self.assertEqual([f.cmd for f in wire.told()], [route.SUBSCRIBE])
         wire.connection.resumeProducing()
         self.clock.advance(0)
-        self.assertEqual([f.cmd for f in wire.told()], [route.PUBLISH])
+        self.assertEqual([f.cmd for f in wire.told()], [route.PUBLISH, route.PUSH])
+
+    def test_a_burst_for_a_router_that_is_busy_for_a_moment_is_sent_whole(self) -> None:
+        """Only beyond some megabytes are messages reduced to notifies."""
+        pool = self.pool()
+        wire = Wire(pool)
+        wire.connection.pauseProducing()
+        self.patch(route_link, "UNREAD", 3 * len(BODY))
+        for key in (500, 600, 700, 800, 900):
+            pool.publish(BOB, 4, BODY, PUSH, key, key - 100)
+        self.clock.advance(0)
+        sent = [route.Publication.read(f.body, 1).msgid for f in wire.told()]
+        self.assertEqual(sent, [500, 600, 700])
+        wire.connection.resumeProducing()
+        self.clock.advance(0)
+        (notify,) = wire.told()
+        inner = route.Publication.read(notify.body, 1).inner
+        self.assertEqual(inner[12:], (900).to_bytes(8, "big"))
 
     def test_a_lost_router_is_no_error(self) -> None:
         """What is said meanwhile is kept or dropped, never raised."""
