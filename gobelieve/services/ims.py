@@ -47,11 +47,9 @@ class StorageService(Service):
 
     def startService(self) -> None:
         super().startService()
-        try:
-            self.storage.open()
-        except StorageError as why:
-            # The one way to end twistd with a line in the log instead of a traceback.
-            raise SystemExit(f"storage cannot be opened: {why}") from None
+        # An error ends the daemon with exit code 1. It must be an Exception: for a SystemExit the
+        # parent of a twistd that daemonizes waits for ever.
+        self.storage.open()
 
     def stopService(self) -> Deferred[None]:
         super().stopService()

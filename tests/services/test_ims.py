@@ -10,6 +10,7 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from gobelieve.errors import StorageError
 from gobelieve.names import User
 from gobelieve.services.ims import Options, StorageService, makeService
 from gobelieve.services.ordered import OrderedService
@@ -136,12 +137,11 @@ class ServiceTests(SynchronousTestCase):
         self.stop(service)
 
     def test_directory_in_use(self) -> None:
-        """A directory that cannot be used ends the start with one line."""
+        """A directory that cannot be used ends the start with an error that names it."""
         _, first = self.make()
         running = StorageService(first)
         running.startService()
         _, second = self.make()
-        error = self.assertRaises(SystemExit, StorageService(second).startService)
-        text = f"storage cannot be opened: {self.root} is in use by another daemon"
-        self.assertEqual(error.code, text)
+        error = self.assertRaises(StorageError, StorageService(second).startService)
+        self.assertEqual(str(error), f"{self.root} is in use by another daemon")
         self.stop(running)
