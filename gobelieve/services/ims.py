@@ -9,7 +9,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.config import ImsConfig, StorageConfig, parse_address
-from gobelieve.errors import StorageError
 from gobelieve.interfaces import Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.storage_listener import StorageFactory
