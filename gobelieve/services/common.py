@@ -39,10 +39,16 @@ class DaemonOptions(usage.Options):
             Logger("gobelieve.config").warn("{line}", line=line)
 
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted. Twisted's 50 are too few when all clients come back at
+once: who does not fit tries again after a second, then after two."""
+
+
 def listening(address: Address, factory: IProtocolFactory) -> IService:
     """A service that listens on TCP; a port that is taken fails the start of the daemon."""
     host = quoteStringArgument(address.host or "0.0.0.0")
-    return strports.service(f"tcp:{address.port}:interface={host}", factory)
+    description = f"tcp:{address.port}:interface={host}:backlog={BACKLOG}"
+    return strports.service(description, factory)
 
 
 class Coroutines:
