@@ -34,6 +34,7 @@ from gobelieve.services.gateway import Backends, add_listeners, compose
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.ordered import OrderedService
+from gobelieve.services.starting import cannot_start
 from gobelieve.storage.commit import Result
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import USERS, SaveItem
@@ -99,7 +100,7 @@ class DataFolder(Service):
         try:
             os.makedirs(self._path, exist_ok=True)
         except OSError as why:
-            raise SystemExit(f"{self._path} cannot be made: {why.strerror}") from None
+            cannot_start(f"{self._path} cannot be made: {why.strerror}")
         super().startService()
 
 
@@ -110,7 +111,7 @@ class Database(SqliteService):
         try:
             super().startService()
         except BackendError as why:
-            raise SystemExit(f"the database cannot be opened: {why}") from None
+            cannot_start(f"the database cannot be opened: {why}")
 
 
 class Greeting(Service):

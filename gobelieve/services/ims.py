@@ -9,12 +9,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.config import ImsConfig, StorageConfig, parse_address
+from gobelieve.errors import StorageError
 from gobelieve.interfaces import Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.common import DaemonOptions, listening
 from gobelieve.services.ordered import OrderedService
+from gobelieve.services.starting import cannot_start
 from gobelieve.storage.commit import InThread
 from gobelieve.storage.storage import Storage
 
@@ -46,9 +48,10 @@ class StorageService(Service):
 
     def startService(self) -> None:
         super().startService()
-        # An error ends the daemon with exit code 1. It must be an Exception: for a SystemExit the
-        # parent of a twistd that daemonizes waits for ever.
-        self.storage.open()
+        try:
+            self.storage.open()
+        except StorageError as why:
+            cannot_start(f"storage cannot be opened: {why}")
 
     def stopService(self) -> Deferred[None]:
         super().stopService()

@@ -1,5 +1,6 @@
 """The gateway daemon, and the one that is all in one, as they are put together."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
 from gobelieve.services import embedded, im
 from gobelieve.services.common import DaemonOptions
+from gobelieve.services.starting import StartError
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import USERS, SaveItem, StoredMessage
 
@@ -91,11 +93,14 @@ class CompositionTests(SynchronousTestCase):
 class StartTests(SynchronousTestCase):
     """A data folder that cannot be used ends the start with one line, not a traceback."""
 
+    def setUp(self) -> None:
+        self.patch(sys, "excepthook", sys.excepthook)
+
     def test_a_folder_that_cannot_be_made(self) -> None:
         """Something else has its name."""
         path = Path(self.mktemp())
         path.touch()
-        with self.assertRaises(SystemExit) as caught:
+        with self.assertRaises(StartError) as caught:
             embedded.DataFolder(str(path / "data")).startService()
         self.assertIn("cannot be made: Not a directory", str(caught.exception))
 
@@ -103,7 +108,7 @@ class StartTests(SynchronousTestCase):
         """A folder stands where the file belongs."""
         path = Path(self.mktemp())
         path.mkdir()
-        with self.assertRaises(SystemExit) as caught:
+        with self.assertRaises(StartError) as caught:
             embedded.Database(path, MemoryReactorClock()).startService()
         self.assertIn("the database cannot be opened", str(caught.exception))
 

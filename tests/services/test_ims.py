@@ -1,6 +1,7 @@
 """The storage daemon: composed, started and stopped, on a directory of its own."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.errors import StorageError
 from gobelieve.names import User
 from gobelieve.services.ims import Options, StorageService, makeService
 from gobelieve.services.ordered import OrderedService
+from gobelieve.services.starting import StartError
 from gobelieve.storage.storage import Storage
 from tests.storage.support import APPID, bodies, to_users
 
@@ -142,6 +143,8 @@ class ServiceTests(SynchronousTestCase):
         running = StorageService(first)
         running.startService()
         _, second = self.make()
-        error = self.assertRaises(StorageError, StorageService(second).startService)
-        self.assertEqual(str(error), f"{self.root} is in use by another daemon")
+        self.patch(sys, "excepthook", sys.excepthook)
+        error = self.assertRaises(StartError, StorageService(second).startService)
+        said = f"storage cannot be opened: {self.root} is in use by another daemon"
+        self.assertEqual(str(error), said)
         self.stop(running)
