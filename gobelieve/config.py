@@ -167,7 +167,7 @@ class StorageConfig:
 class ImsConfig(StorageConfig):
     """Storage's."""
 
-    storage_root: str = "/tmp/im"
+    storage_root: str = "storage"
     log: LogConfig = LogConfig()
 
 
