@@ -1,18 +1,14 @@
-"""What the daemons have in common: options, listening, running coroutines."""
+"""What the daemons have in common: options, and running coroutines."""
 
 from collections.abc import Coroutine
 from typing import Any
 
-from twisted.application import strports
-from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import quoteStringArgument
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from gobelieve.config import Address, load, without_effect
+from gobelieve.config import load, without_effect
 from gobelieve.errors import ConfigError
 
 
@@ -37,18 +33,6 @@ class DaemonOptions(usage.Options):
             raise usage.UsageError(str(why)) from None
         for line in without_effect(self.config):
             Logger("gobelieve.config").warn("{line}", line=line)
-
-
-BACKLOG = 1024
-"""Connections that may wait to be accepted. Twisted's 50 are too few when all clients come back at
-once: who does not fit tries again after a second, then after two."""
-
-
-def listening(address: Address, factory: IProtocolFactory) -> IService:
-    """A service that listens on TCP; a port that is taken fails the start of the daemon."""
-    host = quoteStringArgument(address.host or "0.0.0.0")
-    description = f"tcp:{address.port}:interface={host}:backlog={BACKLOG}"
-    return strports.service(description, factory)
 
 
 class Coroutines:

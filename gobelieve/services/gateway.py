@@ -33,7 +33,8 @@ from gobelieve.metrics import Tally
 from gobelieve.protocols.client_listener import ClientFactory, Reception
 from gobelieve.protocols.status_pages import status_site
 from gobelieve.protocols.websocket import WebSocketFactory
-from gobelieve.services.common import Coroutines, listening
+from gobelieve.services.common import Coroutines
+from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 
 
@@ -130,13 +131,13 @@ def add_listeners(
     parent.add("watch", watch)
     parent.add("sessions", Farewell(gateway))
     factory = ClientFactory(turn, gateway.reception)
-    parent.add("tcp", listening(Address(config.host, config.port), factory))
+    parent.add("tcp", Listening(Address(config.host, config.port), factory))
     if config.ws_address:
         address = parse_address(config.ws_address, "ws_address")
-        parent.add("websocket", listening(address, WebSocketFactory(gateway.reception, reactor)))
+        parent.add("websocket", Listening(address, WebSocketFactory(gateway.reception, reactor)))
     if config.http_listen_address:
         address = parse_address(config.http_listen_address, "http_listen_address")
-        parent.add("http", listening(address, status_site(lambda: summary(gateway))))
+        parent.add("http", Listening(address, status_site(lambda: summary(gateway))))
 
 
 def summary(gateway: Gateway) -> dict[str, object]:

@@ -15,7 +15,8 @@ from gobelieve.protocols.route_listener import RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
-from gobelieve.services.common import Coroutines, DaemonOptions, listening
+from gobelieve.services.common import Coroutines, DaemonOptions
+from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 
 
@@ -75,7 +76,7 @@ def add_router(
     router = Router(writer, tally=tally, log=log, push_system=config.is_push_system)
     factory = RouteFactory(router, turn, tally, config.link_backlog)
     parent.add("route", RouteService(factory, reactor))
-    parent.add("tcp", listening(parse_address(config.listen), factory))
+    parent.add("tcp", Listening(parse_address(config.listen), factory))
     return router
 
 

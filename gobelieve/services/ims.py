@@ -14,7 +14,8 @@ from gobelieve.interfaces import Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.services.common import DaemonOptions, listening
+from gobelieve.services.common import DaemonOptions
+from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import cannot_start
 from gobelieve.storage.commit import InThread
@@ -90,7 +91,7 @@ def add_storage(
     parent.add("storage", StorageService(storage))
     rpc = OrderedService()
     rpc.add("askers", AskersService(factory, reactor))
-    rpc.add("tcp", listening(parse_address(config.rpc_listen), factory))
+    rpc.add("tcp", Listening(parse_address(config.rpc_listen), factory))
     parent.add("rpc", rpc)
     return storage
 
