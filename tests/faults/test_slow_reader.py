@@ -44,11 +44,11 @@ class SlowReaderTests(FaultTestCase):
         slow.transport.pauseProducing()
         return slow
 
-    async def write_to_slow(self, cluster: Cluster) -> list[bytes]:
+    async def write_to_slow(self, cluster: Cluster, count: int) -> list[bytes]:
         """What was sent, all of it acked."""
         (alice,) = await self.connected(cluster.client(1001, timing=PATIENT))
-        contents = [b"%d " % number + bytes(SIZE) for number in range(MESSAGES)]
-        for start in range(0, MESSAGES, 100):
+        contents = [b"%d " % number + bytes(SIZE) for number in range(count)]
+        for start in range(0, count, 100):
             await together(alice.send(SLOW, content) for content in contents[start : start + 100])
         return contents
 
@@ -83,7 +83,7 @@ class SlowReaderTests(FaultTestCase):
         bob, carol = cluster.client(1002, timing=PATIENT), cluster.client(1003, timing=PATIENT)
         traffic = await self.traffic(bob, carol)
         before = memory(cluster.im[0])
-        contents = await self.write_to_slow(cluster)
+        contents = await self.write_to_slow(cluster, MESSAGES)
         grown = memory(cluster.im[0]) - before
         await traffic.more(10)
         self.assertLess(traffic.slowest, PONG_DUE)
@@ -99,7 +99,7 @@ class SlowReaderTests(FaultTestCase):
         cluster = await self.cluster(im={"write_timeout": WRITE_TIMEOUT})
         token = cluster.token(SLOW)
         slow = await self.slow_reader(cluster, token)
-        contents = await self.write_to_slow(cluster)
+        contents = await self.write_to_slow(cluster, MESSAGES // 2)
         await within(DEADLINE, self.closed_stuck(cluster), "a client that is stuck is closed")
         slow.transport.resumeProducing()
         await slow.closed()

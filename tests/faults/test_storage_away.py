@@ -17,7 +17,7 @@ from tests.faults.support import (
 from tests.network.processes import Cluster
 from tests.servers import missing, shared_redis
 
-STORAGE_TIMEOUT = 0.5
+STORAGE_TIMEOUT = 1.0
 KEY = 12345
 
 
@@ -87,6 +87,8 @@ class StorageAwayTests(FaultTestCase):
         self.assertEqual(statuses, [AckStatus.STORAGE_AWAY] * 20)
         await self.check_refusals(old, new)
         cluster.ims[0].resume()
+        while await self.status_of(alice):
+            pass
         traffic = Traffic(alice, bob)
         await traffic.more()
         await traffic.stop()
