@@ -7,6 +7,7 @@ Secrets are left out when a configuration is shown.
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,11 @@ def one_of(*choices: str) -> Any:
 def positive(default: Any) -> Any:
     """A number above 0."""
     return field(default=default, metadata={"positive": True})
+
+
+def port_number(default: int) -> Any:
+    """The number of a TCP port; 0 lets the system choose."""
+    return field(default=default, metadata={"port": True})
 
 
 def address(default: str) -> Any:
@@ -84,7 +90,7 @@ class ClientsConfig:
     """How the gateway deals with clients, whatever stands behind it."""
 
     host: str = "0.0.0.0"
-    port: int = 23000
+    port: int = port_number(23000)
     ws_address: str = address("")
     http_listen_address: str = address("")
     direct_push: bool = True
@@ -269,8 +275,10 @@ def _check(declared: dataclasses.Field[Any], value: Any, name: str) -> None:
         raise ConfigError(f"{name} is not available in this version")
     if "choices" in metadata and value not in metadata["choices"]:
         raise ConfigError(f"{name} is one of {', '.join(metadata['choices'])}, not {value!r}")
-    if "positive" in metadata and not value > 0:
-        raise ConfigError(f"{name} is above 0, not {value!r}")
+    if "positive" in metadata and not 0 < value < math.inf:
+        raise ConfigError(f"{name} is above 0 and finite, not {value!r}")
+    if "port" in metadata and not 0 <= value <= 65535:
+        raise ConfigError(f"{name} is the number of a port, not {value!r}")
     if "address" in metadata and (value or declared.default):
         parse_address(value, name)
     if "addresses" in metadata:

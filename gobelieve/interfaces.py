@@ -130,8 +130,8 @@ class SyncKeys(Protocol):
 class UnreadCounts(Protocol):
     """The badge that the user's app shows."""
 
-    async def set(self, user: User, count: int) -> None:
-        """Keep the number."""
+    async def set(self, counts: Mapping[User, int]) -> None:
+        """Keep these numbers."""
 
 
 class PushQueues(Protocol):
@@ -220,6 +220,9 @@ class Connection(Protocol):
 
     congested: bool
     """Whether the client is slow to read what was sent."""
+
+    def unsent(self) -> int:
+        """How many bytes of what was sent the client has not taken, as far as that is known."""
 
     def send(self, frame: bytes) -> None:
         """Send one whole frame at the end of this turn; without effect once it is closed."""

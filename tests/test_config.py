@@ -22,6 +22,7 @@ from gobelieve.config import (
     load,
     one_of,
     parse_address,
+    port_number,
     positive,
     secret,
     unavailable,
@@ -61,6 +62,7 @@ class Sample:
     redis: Inner = Inner()
     policy: str = one_of("commit", "never")
     seconds: float = positive(2.0)
+    listening: int = port_number(4444)
     listen: str = address("127.0.0.1:1")
     status: str = address("")
     links: tuple[str, ...] = addresses("127.0.0.1:2")
@@ -170,8 +172,13 @@ class LoadTests(SynchronousTestCase):
     def test_values_that_cannot_be(self) -> None:
         """Are refused when the daemon starts, not when they are first used."""
         self.assertEqual(self.refused("policy = 'x'"), "policy is one of commit, never, not 'x'")
-        self.assertEqual(self.refused("seconds = 0"), "seconds is above 0, not 0.0")
-        self.assertEqual(self.refused("seconds = nan"), "seconds is above 0, not nan")
+        self.assertEqual(self.refused("seconds = 0"), "seconds is above 0 and finite, not 0.0")
+        for number in ("nan", "inf", "-inf"):
+            said = f"seconds is above 0 and finite, not {number}"
+            self.assertEqual(self.refused(f"seconds = {number}"), said)
+        for number in ("-1", "65536"):
+            said = f"listening is the number of a port, not {number}"
+            self.assertEqual(self.refused(f"listening = {number}"), said)
         self.assertEqual(self.refused("listen = 'x'"), "listen: 'x' is not host:port")
         self.assertEqual(self.refused("listen = ''"), "listen: '' is not host:port")
         self.assertEqual(self.refused("status = 'x'"), "status: 'x' is not host:port")

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 KEYS_AT_ONCE = 1000
-"""Sync keys a script: Redis serves nobody else meanwhile, for some milliseconds."""
+"""Users a script: Redis serves nobody else meanwhile, for some milliseconds."""
 
 # Whole decimal numbers as strings, since Lua's doubles are exact to 2^53 only.
 _NUMBERS = """
@@ -109,6 +109,11 @@ end
 return 1
 """
 )
+
+_UNREAD = """
+for i, user in ipairs(KEYS) do redis.call('HSET', user, 'unread', ARGV[i]) end
+return 1
+"""
 
 _APPEND = """
 local item = #KEYS
@@ -232,9 +237,12 @@ class RedisUnreadCounts:
     def __init__(self, redis: RedisService) -> None:
         self._redis = redis
 
-    async def set(self, user: User, count: int) -> None:
-        """The push workers count on from here."""
-        await self._redis.call("HSET", user_key(user), "unread", count)
+    async def set(self, counts: Mapping[User, int]) -> None:
+        """The push workers count on from here. A thousand users a round trip."""
+        wanted = [(user_key(user), count) for user, count in counts.items()]
+        for start in range(0, len(wanted), KEYS_AT_ONCE):
+            users, values = zip(*wanted[start : start + KEYS_AT_ONCE], strict=True)
+            await self._redis.script(_UNREAD, users, values)
 
 
 class RedisPushQueues:

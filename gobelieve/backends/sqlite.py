@@ -249,13 +249,14 @@ class SqliteUnreadCounts:
     def __init__(self, sqlite: SqliteService) -> None:
         self._sqlite = sqlite
 
-    async def set(self, user: User, count: int) -> None:
-        """Kept with the user."""
+    async def set(self, counts: Mapping[User, int]) -> None:
+        """Kept with the users; all or none."""
+        rows = [(*user, count) for user, count in counts.items()]
         await self._sqlite.run(
-            lambda db: db.execute(
+            lambda db: db.executemany(
                 "INSERT INTO user (appid, uid, unread) VALUES (?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET unread = excluded.unread",
-                (*user, count),
+                rows,
             )
         )
 

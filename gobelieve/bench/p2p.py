@@ -20,6 +20,7 @@ from gobelieve.backends.redis_service import RedisService
 from gobelieve.backends.sqlite import FILE_NAME, SqliteService, SqliteTokenAdmin
 from gobelieve.bench.daemons import Running
 from gobelieve.config import RedisConfig, parse_address
+from gobelieve.errors import LoginRefusedError
 from gobelieve.interfaces import Turn
 from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
@@ -59,7 +60,11 @@ class BenchClient(FramedProtocol):
     def frames_received(self, frames: list[Frame]) -> None:
         for frame in frames:
             if frame.cmd == client.AuthStatus.number:
-                self.logged_in.callback(None)
+                status = client.AuthStatus.decode(frame.body).status
+                if status:
+                    self.logged_in.errback(LoginRefusedError(status))
+                else:
+                    self.logged_in.callback(None)
             else:
                 self.received(frame)
 
@@ -116,6 +121,7 @@ class Receiver(BenchClient):
         self._pending = 0
         self._syncing = False
         self._seen: set[int] = set()
+        self._highest = 0
         self._metadata: tuple[int, int, int] = (-1, 0, 0)
 
     def received(self, frame: Frame) -> None:
@@ -146,8 +152,9 @@ class Receiver(BenchClient):
         if number in self._seen:
             self.doubled += 1
             return
-        if number < len(self._seen):
+        if number < self._highest:
             self.disordered += 1
+        self._highest = max(number, self._highest)
         self._seen.add(number)
         self.got += 1
 

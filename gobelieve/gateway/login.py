@@ -6,7 +6,8 @@ from gobelieve.errors import BackendError
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
-from gobelieve.interfaces import DeviceNumbers, Identity, Tasks, Tokens, UnreadCounts
+from gobelieve.gateway.write_behind import WriteBehind
+from gobelieve.interfaces import DeviceNumbers, Identity, Tasks, Tokens
 from gobelieve.metrics import Tally
 from gobelieve.names import MOBILE, Platform
 from gobelieve.wire import client
@@ -29,7 +30,7 @@ class Login:
         self,
         tokens: Tokens,
         devices: DeviceNumbers,
-        unread: UnreadCounts,
+        unread: WriteBehind,
         sessions: Sessions,
         tasks: Tasks,
         tally: Tally,
@@ -103,19 +104,12 @@ class Login:
         session.rules = self._rules()
         session.send(client.AuthStatus.number, client.AuthStatus(status=ACCEPTED).encode())
         self._sessions.add(session)
-        self._tasks.start(self._count_unread(session, 0))
+        self._unread.put(session.user, 0)
 
     @receives(client.UnreadCount)
     def unread_count(self, session: Session, frame: Frame) -> None:
         """Keep the count for the push workers. Not answered, as in both eras."""
-        count = client.UnreadCount.decode(frame.body).count
-        self._tasks.start(self._count_unread(session, count))
-
-    async def _count_unread(self, session: Session, count: int) -> None:
-        try:
-            await self._unread.set(session.user, count)
-        except BackendError:
-            self._tally.add("unread_counts_dropped")
+        self._unread.put(session.user, client.UnreadCount.decode(frame.body).count)
 
     @receives(client.Ping, before_login=True)
     def ping(self, session: Session, frame: Frame) -> None:

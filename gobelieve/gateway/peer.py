@@ -11,6 +11,7 @@ from gobelieve.errors import BodyError
 from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Session
+from gobelieve.gateway.underway import Underway
 from gobelieve.interfaces import Entries, MessageSaver, Routing, Time
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
@@ -20,7 +21,7 @@ from gobelieve.wire.frames import TEXT, Frame
 _SENDER_RECEIVER = Struct(">qq")
 
 
-class _Underway(NamedTuple):
+class _Message(NamedTuple):
     """A message that storage has been asked to keep."""
 
     session: Session
@@ -34,11 +35,18 @@ class Peer:
     """The rules for messages from a user to a user."""
 
     def __init__(
-        self, saver: MessageSaver, delivery: Delivery, routing: Routing, time: Time, tally: Tally
+        self,
+        saver: MessageSaver,
+        delivery: Delivery,
+        routing: Routing,
+        underway: Underway,
+        time: Time,
+        tally: Tally,
     ) -> None:
         self._saver = saver
         self._delivery = delivery
         self._routing = routing
+        self._underway = underway
         self._time = time
         self._tally = tally
 
@@ -53,11 +61,17 @@ class Peer:
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
             return
         to = User(user.appid, receiver)
-        message = _Underway(session, frame.seq, to, body, frame.flag & TEXT)
+        message = _Message(session, frame.seq, to, body, frame.flag & TEXT)
         queues = (to, user) if receiver != sender else (user,)
+        self._underway.begun(session)
         self._saver.save(client.IM.number, body, session.device, queues, self._stored, message)
 
-    def _stored(self, message: _Underway, status: int, entries: Entries) -> None:
+    def _stored(self, message: _Message, status: int, entries: Entries) -> None:
+        self._underway.ended(message.session)
+        self._tell(message, status, entries)
+        self._underway.settled()
+
+    def _tell(self, message: _Message, status: int, entries: Entries) -> None:
         session, seq, receiver, body, flag = message
         key, prev = entries[0]
         if key:
@@ -73,7 +87,8 @@ class Peer:
             self._tally.add("messages_not_stored")
         else:
             self._tally.add("messages")
-            if prev and self._delivery.direct_push:
+            # Not during a sync, for the same reason as in `Session.deliver`.
+            if prev and self._delivery.direct_push and session.syncs is None:
                 session.metadata(key, prev)
         session.ack(seq, status)
 
@@ -84,8 +99,8 @@ class Peer:
 
     @receives(client.Inputing)
     def inputing(self, session: Session, frame: Frame) -> None:
-        """The same for "is typing"."""
-        self._live(session, frame)
+        """The same for "is typing"; what a client adds to it is dropped."""
+        self._live(session, frame._replace(body=frame.body[: _SENDER_RECEIVER.size]))
 
     def _live(self, session: Session, frame: Frame) -> None:
         body = frame.body

@@ -2,7 +2,7 @@
 
 ::
 
-    class Keepalive:
+    class Login:
         @receives(client.Ping, before_login=True)
         def ping(self, session: Session, frame: Frame) -> None: ...
 """

@@ -33,7 +33,8 @@ NOBODY = User(0, 0)
 
 
 class Session:
-    """A connected client. Its identity is set by `log_in`; before, `user` is `NOBODY`."""
+    """A connected client. Its identity is set by the rule for AUTH_TOKEN; before, `user` is
+    `NOBODY`. What rooms will need (`platform`, `forbidden`) is kept from the login on."""
 
     __slots__ = (
         "_held",
@@ -46,6 +47,7 @@ class Session:
         "online",
         "platform",
         "rules",
+        "saving",
         "seen",
         "syncs",
         "tally",
@@ -67,6 +69,8 @@ class Session:
         self.online = True
         self.forbidden = False
         self.wrong_tokens = 0
+        self.saving = 0
+        """How many of its messages storage has not answered yet; see `underway`."""
         self.closed = False
         self.syncs: list[int] | None = None
         """The keys of the SYNCs that wait behind the one under way; None when none is."""
@@ -78,7 +82,9 @@ class Session:
 
     def received(self, frames: Sequence[Frame]) -> None:
         """Handle frames, in order."""
-        if self._hold_back(frames):
+        held = self._held
+        if held is not None:
+            held.extend(frames)
             return
         done = 0
         try:
@@ -87,16 +93,13 @@ class Session:
                 rule = self.rules[frame.cmd]
                 if rule is not None:
                     rule(self, frame)
-                    if self.closed or self._hold_back(frames[done:]):
+                    if self.closed:
+                        return
+                    if self._held is not None:
+                        self._held.extend(frames[done:])
                         return
         except WireError as why:
             self.connection.cut(why)
-
-    def _hold_back(self, frames: Sequence[Frame]) -> bool:
-        if self._held is None:
-            return False
-        self._held.extend(frames)
-        return True
 
     def hold(self) -> None:
         """Handle nothing more until `release`."""
@@ -108,8 +111,7 @@ class Session:
         held, self._held = self._held, None
         if held and not self.closed:
             self.received(held)
-        if self._held is None:
-            self.connection.resume()
+        self.connection.resume()
 
     # --- what the client is told
 

@@ -4,8 +4,13 @@ A session is stamped with the watch's tick whenever its client is heard of; that
 8 ns, and a sweep of 100,000 sessions 2 ms.
 """
 
+from collections.abc import Callable
+
 from gobelieve.gateway.session import NOBODY, Session
 from gobelieve.metrics import Tally
+
+PROGRESS = 16 << 10
+"""A client that reads at least so many bytes within the write timeout is slow, but not stuck."""
 
 
 class Watch:
@@ -20,7 +25,8 @@ class Watch:
         self._login = login
         self._write = write
         self._opened: dict[Session, int] = {}
-        self._stuck: dict[Session, int] = {}
+        self._stuck: dict[Session, tuple[int, int]] = {}
+        self._when_empty: list[Callable[[], None]] = []
         self.tick = 0
 
     def __len__(self) -> int:
@@ -35,15 +41,32 @@ class Watch:
         """A client is gone."""
         self._opened.pop(session, None)
         self._stuck.pop(session, None)
+        self._check_empty()
+
+    def pause_all(self) -> None:
+        """The gateway is about to stop: clients are not listened to any more."""
+        for session in list(self._opened):
+            session.connection.pause()
 
     def close_all(self) -> None:
-        """The gateway stops: end all connections."""
+        """The gateway stops: send what waits, then end all connections."""
         for session in list(self._opened):
             session.connection.close()
 
+    def when_empty(self, call: Callable[[], None]) -> None:
+        """Call once there are no connections."""
+        self._when_empty.append(call)
+        self._check_empty()
+
+    def _check_empty(self) -> None:
+        if not self._opened and self._when_empty:
+            waiting, self._when_empty = self._when_empty, []
+            for call in waiting:
+                call()
+
     def congested(self, session: Session) -> None:
-        """A client does not read what was sent to it."""
-        self._stuck[session] = self.tick
+        """A client does not read what was sent to it, or not as fast."""
+        self._stuck[session] = (self.tick, session.connection.unsent())
 
     def drained(self, session: Session) -> None:
         """It reads again."""
@@ -53,10 +76,15 @@ class Watch:
         """One second has passed."""
         self.tick += 1
         now = self.tick
-        for session, since in list(self._stuck.items()):
-            if now - since > self._write:
+        for session, (since, left) in list(self._stuck.items()):
+            unsent = session.connection.unsent()
+            if unsent <= left - PROGRESS:
+                self._stuck[session] = (now, unsent)
+            elif now - since > self._write:
                 self._tally.add("closed_stuck")
                 session.connection.abort()
+            elif unsent > left:
+                self._stuck[session] = (since, unsent)
         for session, opened in list(self._opened.items()):
             if session.user is NOBODY and now - opened > self._login:
                 self._end(session, now - opened - self._login, "closed_without_login")

@@ -3,7 +3,6 @@
 from collections.abc import Set
 from typing import Any
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -12,7 +11,7 @@ from zope.interface import implementer
 
 from gobelieve.errors import WireError
 from gobelieve.interfaces import Turn
-from gobelieve.protocols.writing import TurnWriter
+from gobelieve.protocols.writing import TurnWriter, unsent
 from gobelieve.wire.frames import Frame, FrameReader
 
 
@@ -63,6 +62,10 @@ class FramedProtocol(Protocol):
         if self._writer is not None and not self._closing:
             self._writer.write(data)
 
+    def unsent(self) -> int:
+        """How many bytes the peer has not taken, as far as that is known."""
+        return unsent(self.transport)
+
     def cut(self, why: WireError) -> None:
         """End the connection because what came makes no sense."""
         self.log.warn("{link} {peer} is cut off: {why}", link=self, peer=self.peer, why=why)
@@ -70,6 +73,8 @@ class FramedProtocol(Protocol):
 
     def close(self) -> None:
         """Send what waits, then end the connection. What still comes is not looked at."""
+        if self._closing:
+            return
         self._closing = True
         if self._writer is not None and self.transport is not None:
             self._writer.flush()
@@ -119,7 +124,7 @@ class FramedProtocol(Protocol):
         try:
             if frames:
                 self.frames_received(frames)
-            if self._reader.error is not None:
+            if self._reader.error is not None and not self._closing:
                 raise self._reader.error
         except WireError as why:
             self.cut(why)
@@ -148,8 +153,3 @@ class FramedProtocol(Protocol):
 
     def __str__(self) -> str:
         return type(self).__name__
-
-
-def was_clean(reason: Failure) -> bool:
-    """Whether the other end closed in good order."""
-    return reason.check(ConnectionDone) is not None

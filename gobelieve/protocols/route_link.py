@@ -28,7 +28,8 @@ from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_fr
 INNER_VERSION = 1
 """The version of the frames we wrap: the layout in which messages are stored."""
 OUTER_VERSION = 1
-PUSHES_KEPT = 10_000
+PUSHES_KEPT = 32 << 20
+"""Bytes of phone pushes that are kept for an absent router."""
 UNREAD = 4 << 20
 """So many bytes may wait for a router that is slow to read; beyond that, less is sent."""
 RECEIVERS_A_PUSH = 4000
@@ -106,6 +107,7 @@ class RouteLink(Factory):
         self._kept = KeptNotifies(tally)
         self._again: Cancellable | None = None
         self._pushes: deque[tuple[int, bytes]] = deque()
+        self._pushes_length = 0
 
     def buildProtocol(self, addr: IAddress | None) -> RouteConnection:
         return RouteConnection(self)
@@ -191,7 +193,8 @@ class RouteLink(Factory):
             wide = route.WidePush(appid=appid, receivers=some, inner=inner).encode()
             if connection is not None:
                 self._send(connection, route.PUSH, wide)
-            elif len(self._pushes) < PUSHES_KEPT:
+            elif self._pushes_length + len(wide) <= PUSHES_KEPT:
+                self._pushes_length += len(wide)
                 self._pushes.append((route.PUSH, wide))
             else:
                 self._tally.add("pushes_dropped")
@@ -220,6 +223,7 @@ class RouteLink(Factory):
         """Send what was kept."""
         self._notify(self._kept.take())
         pushes, self._pushes = self._pushes, deque()
+        self._pushes_length = 0
         for cmd, body in pushes:
             if self._connection is not None:
                 self._send(self._connection, cmd, body)

@@ -26,7 +26,7 @@ from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
 from gobelieve.wire.message import Sender, decode, sent_by
 
 SAVE_BYTES = 1 << 20
-"""A SAVE of so many bytes is sent without waiting for the end of the turn."""
+"""A SAVE of so many bytes is complete, and the turn's next save begins another."""
 SWEEP = 0.5
 """Seconds between two looks for asks that are overdue."""
 
@@ -69,7 +69,7 @@ class StorageConnection(FramedProtocol):
             self._link.answered(frame)
 
     def closed(self, reason: Failure) -> None:
-        self._link.disconnected(self, reason)
+        self._link.disconnected(reason)
 
 
 class StorageLink(Factory):
@@ -125,8 +125,11 @@ class StorageLink(Factory):
         return answer
 
     def _ask(self, cmd: int, body: bytes, waiting: list[Saving] | Deferred[Message]) -> None:
-        if self._connection is None or len(body) > RPC_BODY_LIMIT:
+        if self._connection is None:
             self._fail(waiting, AckStatus.STORAGE_AWAY, "is not connected")
+            return
+        if len(body) > RPC_BODY_LIMIT:
+            self._fail(waiting, AckStatus.TOO_LARGE, "takes no ask so long")
             return
         self._tag = tag = self._tag % 0x7FFFFFFF + 1
         self._asked[tag] = _Asked(self._time.seconds() + self._timeout, waiting)
@@ -162,7 +165,7 @@ class StorageLink(Factory):
         self._heard = self._time.seconds()
         self.log.info("storage {address} is connected", address=self.address)
 
-    def disconnected(self, connection: StorageConnection, reason: Failure) -> None:
+    def disconnected(self, reason: Failure) -> None:
         """What is under way will not be answered."""
         self._connection = None
         self.log.warn(

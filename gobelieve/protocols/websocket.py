@@ -17,6 +17,7 @@ from zope.interface import implementer
 from gobelieve.errors import WireError
 from gobelieve.gateway.session import Session
 from gobelieve.protocols.client_listener import CLIENT_COMMANDS, Reception
+from gobelieve.protocols.writing import unsent
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER_SIZE, FrameReader
 
 PATH = "/ws"
@@ -40,6 +41,10 @@ class WebSocketConnection(WebSocketServerProtocol):
 
     # --- for the session
 
+    def unsent(self) -> int:
+        """See `gobelieve.interfaces.Connection`."""
+        return unsent(self.transport)
+
     def send(self, frame: bytes) -> None:
         """Send one frame as one message; without effect once it is closing."""
         if self.state == self.STATE_OPEN:
@@ -48,13 +53,13 @@ class WebSocketConnection(WebSocketServerProtocol):
     def pause(self) -> None:
         """See `gobelieve.interfaces.Connection`."""
         self._pauses += 1
-        if self._pauses == 1:
+        if self._pauses == 1 and self.session is not None:
             self.transport.pauseProducing()
 
     def resume(self) -> None:
         """See `gobelieve.interfaces.Connection`."""
         self._pauses -= 1
-        if self._pauses == 0:
+        if self._pauses == 0 and self.session is not None:
             self.transport.resumeProducing()
 
     def cut(self, why: WireError) -> None:
@@ -87,7 +92,7 @@ class WebSocketConnection(WebSocketServerProtocol):
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         session = self.session
-        if session is None:
+        if session is None or self.state != self.STATE_OPEN:
             return
         if not isBinary:
             self._refuse(NOT_ACCEPTABLE, "a text message")

@@ -7,6 +7,10 @@ does not take at once goes the transport's ordinary way, and so does everything 
 are not plain sockets, such as TLS.
 """
 
+import sys
+from fcntl import ioctl
+from termios import TIOCOUTQ
+
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Connection
 
@@ -30,6 +34,21 @@ def write_now(transport: ITransport, data: bytes) -> None:
         if isinstance(taken, int) and taken > 0:
             data = data[taken:]
     transport.write(data)
+
+
+def unsent(transport: object) -> int:
+    """How many of the bytes written to a socket the other end has not acknowledged.
+
+    They wait in the transport or in the kernel. 0 where that cannot be known.
+    """
+    if not isinstance(transport, Connection) or not transport.connected:
+        return 0
+    waiting = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    try:
+        queued = ioctl(transport.fileno(), TIOCOUTQ, bytes(4))
+    except OSError:
+        return waiting
+    return waiting + int.from_bytes(queued, sys.byteorder)
 
 
 class TurnWriter:

@@ -1,11 +1,13 @@
 """The gateway's rules, put together. What they talk to is given: see ``im`` and ``embedded``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.application.internet import TimerService
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from gobelieve.config import Address, ClientsConfig, parse_address
 from gobelieve.gateway.delivery import Delivery
@@ -16,7 +18,9 @@ from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.sync import Sync
 from gobelieve.gateway.sync_keys import KeptKeys
+from gobelieve.gateway.underway import Underway
 from gobelieve.gateway.watch import Watch
+from gobelieve.gateway.write_behind import WriteBehind
 from gobelieve.interfaces import (
     Connection,
     DeviceNumbers,
@@ -37,6 +41,9 @@ from gobelieve.services.common import Coroutines
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 
+PATIENCE = 5.0
+"""Seconds that a gateway which stops waits for storage, and then for its clients."""
+
 
 @dataclass(frozen=True)
 class Backends:
@@ -56,6 +63,8 @@ class Gateway:
     sessions: Sessions
     delivery: Delivery
     keys: KeptKeys
+    unread: WriteBehind
+    underway: Underway
     watch: Watch
     tasks: Coroutines
     tally: Tally
@@ -74,7 +83,10 @@ def compose(
     tasks = Coroutines()
     sessions = Sessions(routing)
     delivery = Delivery(sessions, routing, tally, config.direct_push)
-    keys = KeptKeys(backends.sync_keys, time, tasks, tally, config.sync_key_interval)
+    interval = config.sync_key_interval
+    keys = KeptKeys(backends.sync_keys, time, tasks, tally, interval)
+    unread = WriteBehind(backends.unread.set, "unread_counts", time, tasks, tally, interval)
+    underway = Underway()
 
     def after_login() -> Rules:
         return tables.after_login
@@ -83,39 +95,76 @@ def compose(
         Login(
             backends.tokens,
             backends.devices,
-            backends.unread,
+            unread,
             sessions,
             tasks,
             tally,
             after_login,
         ),
-        Peer(saver, delivery, routing, time, tally),
+        Peer(saver, delivery, routing, underway, time, tally),
         Sync(reader, keys, tasks, tally, config.sync_self),
     )
     watch = Watch(
         tally,
-        idle=round(config.idle_timeout),
-        login=round(config.auth_timeout),
-        write=round(config.write_timeout),
+        idle=max(1, round(config.idle_timeout)),
+        login=max(1, round(config.auth_timeout)),
+        write=max(1, round(config.write_timeout)),
     )
 
     def new_session(connection: Connection, tick: int) -> Session:
         return Session(connection, tables.before_login, tally, tick)
 
     reception = Reception(new_session, sessions, watch)
-    return Gateway(reception, sessions, delivery, keys, watch, tasks, tally)
+    return Gateway(reception, sessions, delivery, keys, unread, underway, watch, tasks, tally)
 
 
 class Farewell(Service):
-    """When the daemon stops: sessions are closed, and what they left behind is written."""
+    """When the daemon stops: what clients have sent is finished, told and acked; then their
+    connections end, and what they left behind is written."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, time: Time) -> None:
         self._gateway = gateway
+        self._time = time
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
-        self._gateway.watch.close_all()
-        return Deferred.fromCoroutine(self._gateway.keys.flush())
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        gateway = self._gateway
+        gateway.watch.pause_all()
+        await self._patiently(gateway.underway.when_none)
+        gateway.watch.close_all()
+        await self._patiently(gateway.watch.when_empty)
+        await gateway.keys.flush()
+        await gateway.unread.flush()
+        gateway.tasks.cancel()
+
+    async def _patiently(self, when: Callable[[Callable[[], None]], None]) -> None:
+        """Wait for something, but not for ever: a storage or a client may stand still."""
+        waited: Deferred[None] = Deferred()
+
+        def enough() -> None:
+            if not waited.called:
+                waited.callback(None)
+
+        late = self._time.callLater(PATIENCE, enough)
+        when(enough)
+        await waited
+        if late.active():
+            late.cancel()
+
+
+def sweeping(watch: Watch) -> Callable[[], None]:
+    """The watch's sweep, which an error of ours must not end for good."""
+
+    def sweep() -> None:
+        try:
+            watch.sweep()
+        except Exception:
+            Logger("gobelieve.gateway").failure("a sweep failed")
+
+    return sweep
 
 
 def add_listeners(
@@ -126,10 +175,10 @@ def add_listeners(
     turn: Turn,
 ) -> None:
     """Add the services through which clients come; they end before what they need."""
-    watch = TimerService(1, gateway.watch.sweep)
+    watch = TimerService(1, sweeping(gateway.watch))
     watch.clock = reactor
     parent.add("watch", watch)
-    parent.add("sessions", Farewell(gateway))
+    parent.add("sessions", Farewell(gateway, reactor))
     factory = ClientFactory(turn, gateway.reception)
     parent.add("tcp", Listening(Address(config.host, config.port), factory))
     if config.ws_address:

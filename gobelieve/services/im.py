@@ -3,7 +3,7 @@
 from random import random
 from typing import Any
 
-from twisted.application.internet import ClientService, backoffPolicy
+from twisted.application.internet import ClientService
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory
 
@@ -16,6 +16,7 @@ from gobelieve.backends.redis import (
 )
 from gobelieve.config import ImConfig, parse_address
 from gobelieve.metrics import Tally
+from gobelieve.protocols.attempts import Attempts
 from gobelieve.protocols.route_pool import RoutePool
 from gobelieve.protocols.storage_link import StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
@@ -50,7 +51,7 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
         for address in config.storage_rpc_addrs
     ]
     for link in storage_links:
-        storage.add(link.address, connecting(reactor, link.address, link))
+        storage.add(link.address, connecting(reactor, "storage", link.address, link))
 
     routing = RoutePool(config.route_addrs, turn, reactor, tally)
     backends = Backends(
@@ -66,15 +67,15 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
     service.add("route", route)
     routing.attach(gateway.sessions.everyone, gateway.delivery.published)
     for route_link in routing.links:
-        route.add(route_link.address, connecting(reactor, route_link.address, route_link))
+        route.add(route_link.address, connecting(reactor, "router", route_link.address, route_link))
 
     add_listeners(service, gateway, config, reactor, turn)
     return service
 
 
-def connecting(reactor: Any, address: str, link: Factory) -> ClientService:
-    """Keeps a link connected: tries again after 0.1 s, then longer, up to 3 s, with jitter."""
+def connecting(reactor: Any, what: str, address: str, link: Factory) -> ClientService:
+    """Keeps a link connected."""
     host, port = parse_address(address)
     endpoint = HostnameEndpoint(reactor, host or "127.0.0.1", port, timeout=3)
-    retry = backoffPolicy(initialDelay=0.1, maxDelay=3.0, factor=1.5, jitter=lambda: 0.1 * random())
-    return ClientService(endpoint, link, retryPolicy=retry, clock=reactor)
+    attempts = Attempts(endpoint, f"{what} {address}", reactor, random)
+    return ClientService(attempts, link, retryPolicy=attempts.delay, clock=reactor)

@@ -6,7 +6,7 @@ is an ``int`` that travels as a signed 64-bit integer. Neighbouring integers bec
 `Inner16`, `Many`) is read by itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from struct import Struct, error
 from typing import Annotated, Any, Protocol, get_args
 
@@ -155,6 +155,3 @@ class Layout:
         """The body; `BodyError` when a value does not fit its field."""
         present = [v for v, absent in zip(values, self._defaults, strict=True) if absent is None]
         return b"".join(step.write(present[place]) for step, place in self._steps)
-
-
-Decoder = Callable[[bytes], list[Any]]

@@ -214,14 +214,21 @@ class UnreadCountsContract(Contract):
     async def test_the_last_count_is_what_push_workers_see(self) -> None:
         self.assertIn(await self.backend.unread_of(ANN), (None, 0))
         for count in (5, 0, 3):
-            await self.backend.unread.set(ANN, count)
+            await self.backend.unread.set({ANN: count})
             self.assertEqual(await self.backend.unread_of(ANN), count)
         self.assertIn(await self.backend.unread_of(BOB), (None, 0))
+
+    async def test_many_users_are_written_at_once(self) -> None:
+        users = [User(7, uid) for uid in range(2500)]
+        await self.backend.unread.set({user: user.uid % 10 for user in users})
+        await self.backend.unread.set({})
+        for user in (users[0], users[1003], users[-1]):
+            self.assertEqual(await self.backend.unread_of(user), user.uid % 10)
 
     async def test_it_leaves_the_user_s_other_data_alone(self) -> None:
         await self.backend.admin.create(ANN, "t-ann", "Ann")
         await self.backend.sync_keys.advance({ANN: 12})
-        await self.backend.unread.set(ANN, 2)
+        await self.backend.unread.set({ANN: 2})
         await self.backend.sync_keys.advance({ANN: 13})
         self.assertEqual(await self.backend.sync_keys.load(ANN), 13)
         self.assertEqual(await self.name_of("t-ann"), "Ann")

@@ -205,7 +205,7 @@ class SqliteFileTests(TestCase):
     async def test_a_number_sqlite_cannot_hold_is_a_backend_error(self) -> None:
         service = self.started(self.mktemp())
         with self.assertRaises(BackendError):
-            await SqliteUnreadCounts(service).set(User(7, 1 << 70), 1)
+            await SqliteUnreadCounts(service).set({User(7, 1 << 70): 1})
 
     async def test_a_token_that_is_no_text_is_a_backend_error(self) -> None:
         with self.assertRaises(BackendError):

@@ -106,9 +106,9 @@ class MemoryUnreadCounts:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    async def set(self, user: User, count: int) -> None:
+    async def set(self, counts: Mapping[User, int]) -> None:
         self._memory.use()
-        self._memory.unread[user] = count
+        self._memory.unread.update(counts)
 
 
 class MemoryPushQueues:

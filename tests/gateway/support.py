@@ -15,7 +15,9 @@ from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.sync import Sync
 from gobelieve.gateway.sync_keys import KeptKeys
+from gobelieve.gateway.underway import Underway
 from gobelieve.gateway.watch import Watch
+from gobelieve.gateway.write_behind import WriteBehind
 from gobelieve.interfaces import Entries, Identity, Page
 from gobelieve.metrics import Tally
 from gobelieve.names import User
@@ -48,6 +50,7 @@ class FakeConnection:
     def __init__(self) -> None:
         self.congested = False
         self.paused = 0
+        self.left = 0
         self.ended: str | None = None
         self.cut_for: WireError | None = None
         self._reader = FrameReader(CLIENT_BODY_LIMIT + 100)
@@ -58,6 +61,9 @@ class FakeConnection:
             got = self._reader.feed(frame)
             assert len(got) == 1, "one whole frame a send"
             self.frames += got
+
+    def unsent(self) -> int:
+        return self.left
 
     def pause(self) -> None:
         self.paused += 1
@@ -200,6 +206,11 @@ class TestGateway:
         self.sessions = Sessions(self.routing)
         self.delivery = Delivery(self.sessions, self.routing, self.tally, direct_push)
         self.keys = KeptKeys(MemorySyncKeys(self.memory), self.clock, self.tasks, self.tally)
+        write = MemoryUnreadCounts(self.memory).set
+        self.unread = WriteBehind(
+            write, "unread_counts", self.clock, self.tasks, self.tally, interval=1.0
+        )
+        self.underway = Underway()
         self.watch = Watch(self.tally, idle=360, login=10, write=30)
 
         def after_login() -> Rules:
@@ -208,7 +219,7 @@ class TestGateway:
         self.login = Login(
             self.tokens,
             MemoryDeviceNumbers(self.memory),
-            MemoryUnreadCounts(self.memory),
+            self.unread,
             self.sessions,
             self.tasks,
             self.tally,
@@ -216,7 +227,7 @@ class TestGateway:
         )
         self.tables = gather(
             self.login,
-            Peer(self.storage, self.delivery, self.routing, self.clock, self.tally),
+            Peer(self.storage, self.delivery, self.routing, self.underway, self.clock, self.tally),
             Sync(self.storage, self.keys, self.tasks, self.tally, sync_self),
         )
 

@@ -9,6 +9,10 @@ from gobelieve.wire import Frame, client
 from tests.gateway.support import APP, TestGateway
 
 
+async def _noted(writes: list[object], counts: object) -> None:
+    writes.append(counts)
+
+
 class LoginTests(SynchronousTestCase):
     """AUTH_TOKEN."""
 
@@ -25,6 +29,7 @@ class LoginTests(SynchronousTestCase):
         )
         self.assertEqual(self.gateway.routing.take(), [("subscribe", User(APP, 1001), True)])
         self.assertEqual(list(self.gateway.sessions.of(User(APP, 1001))), [alice.session])
+        self.gateway.clock.advance(1)
         self.assertEqual(self.gateway.memory.unread, {User(APP, 1001): 0})
 
     def test_an_unknown_token_is_refused_and_may_be_corrected(self) -> None:
@@ -174,18 +179,52 @@ class LoginTests(SynchronousTestCase):
     def test_the_unread_count_is_kept_and_not_answered(self) -> None:
         """Push workers read it."""
         alice = self.gateway.client(1)
-        alice.say(client.UnreadCount(count=4))
+        for count in (9, 4):
+            alice.say(client.UnreadCount(count=count))
+        self.assertEqual(self.gateway.memory.unread, {})
+        self.gateway.clock.advance(1)
         self.assertEqual(self.gateway.memory.unread[User(APP, 1)], 4)
         self.assertEqual(alice.messages(), [])
 
-    def test_an_unread_count_is_dropped_while_the_store_is_away(self) -> None:
-        """Counted, and no error."""
+    def test_an_unread_count_waits_while_the_store_is_away(self) -> None:
+        """The newest is written when it is back."""
         alice = self.gateway.client(1)
         self.gateway.memory.away = True
         alice.say(client.UnreadCount(count=4), client.Ping())
         self.assertEqual(alice.messages(), [client.Pong()])
-        self.assertEqual(self.gateway.tally["unread_counts_dropped"], 1)
+        self.gateway.clock.advance(1)
+        self.gateway.memory.away = False
+        self.gateway.clock.advance(1)
+        self.assertEqual(self.gateway.memory.unread, {User(APP, 1): 4})
+        self.assertEqual(self.gateway.tally["unread_counts_writes_failed"], 1)
         self.assertEqual(self.gateway.tasks.failures, [])
+
+    def test_a_flood_of_unread_counts_is_one_write(self) -> None:
+        """A single client cannot keep the store busy."""
+        alice = self.gateway.client(1)
+        writes: list[object] = []
+        self.patch(self.gateway.unread, "_write", lambda counts: _noted(writes, counts))
+        alice.say(*[client.UnreadCount(count=n) for n in range(1000)])
+        self.gateway.clock.advance(1)
+        self.assertEqual(writes, [{User(APP, 1): 999}])
+
+    def test_a_token_corrected_in_the_same_breath_leaves_the_client_read_from(self) -> None:
+        """Two logins sent back to back, each of which takes its time."""
+        answers: list[Deferred[Identity | None]] = [Deferred(), Deferred()]
+        waiting = list(answers)
+
+        async def find(token: str) -> Identity | None:
+            return await waiting.pop(0)
+
+        self.patch(self.gateway.tokens, "find", find)
+        alice = self.gateway.connect()
+        auth = client.AuthToken(platform=2, token=b"t", device_id=b"")
+        alice.say(auth, auth, client.Ping())
+        answers[0].callback(None)
+        answers[1].callback(Identity(User(APP, 1), False, False))
+        told = [message.label for message in alice.messages()]
+        self.assertEqual(told, ["AUTH_STATUS", "AUTH_STATUS", "PONG"])
+        self.assertEqual(alice.connection.paused, 0)
 
     def test_a_body_that_is_too_short_cuts_the_client_off(self) -> None:
         """In the login as anywhere."""

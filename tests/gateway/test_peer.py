@@ -1,7 +1,10 @@
 """Messages from a user to a user."""
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from gobelieve.gateway.underway import SAVES_AT_ONCE
+from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import Frame, client
 from gobelieve.wire.frames import PUSH, SELF, SUPER_GROUP, TEXT
@@ -219,6 +222,49 @@ class FailureTests(SynchronousTestCase):
         )
 
 
+class UnderwayTests(SynchronousTestCase):
+    """Messages that storage has not answered yet."""
+
+    def setUp(self) -> None:
+        self.gateway = TestGateway()
+        self.alice = self.gateway.client(1)
+
+    def test_a_client_that_sends_without_end_is_not_read_from_until_answers_come(self) -> None:
+        """It holds up its own messages and nobody else's."""
+        self.alice.say(*[im(1, 2)] * (SAVES_AT_ONCE - 1))
+        self.assertEqual(self.alice.connection.paused, 0)
+        self.alice.say(im(1, 2), im(1, 2))
+        self.assertEqual(self.alice.connection.paused, 1)
+        first, second, *_ = self.gateway.storage.saves
+        first.answer(0, [(500, 400), (500, 300)])
+        self.assertEqual(self.alice.connection.paused, 1)
+        second.answer(AckStatus.STORAGE_AWAY, [(0, 0), (0, 0)])
+        self.assertEqual(self.alice.connection.paused, 0)
+
+    def test_the_end_of_the_last_one_is_told_behind_its_ack(self) -> None:
+        """A gateway that stops waits for it."""
+        told: list[list[str]] = []
+        self.alice.say(im(1, 2), im(1, 2))
+        self.gateway.underway.when_none(
+            lambda: told.append([message.label for message in self.alice.messages()])
+        )
+        self.assertEqual(len(self.gateway.underway), 2)
+        for save in self.gateway.storage.saves:
+            self.assertEqual(told, [])
+            save.answer(0, [(500, 400), (500, 300)])
+        self.assertEqual(told, [["METADATA", "ACK", "METADATA", "ACK"]])
+        self.gateway.underway.when_none(lambda: told.append([]))
+        self.assertEqual(told[-1], [])
+
+    def test_during_a_sync_the_ack_comes_without_metadata(self) -> None:
+        """It would move the client's key, and SYNC_END would move it back."""
+        page: Deferred[Page] = Deferred()
+        self.gateway.storage.pages[User(APP, 1)] = page
+        seq = self.alice.say(im(1, 2), client.Sync(sync_key=300)) - 1
+        self.gateway.storage.saves[0].answer(0, [(500, 400), (500, 300)])
+        self.assertEqual(self.alice.messages(), [client.Ack(seq=seq)])
+
+
 class NotifyOnlyTests(SynchronousTestCase):
     """`direct_push = false`: as the seed does."""
 
@@ -258,6 +304,11 @@ class LiveTests(SynchronousTestCase):
         rt = client.RT(sender=1, receiver=2, content=b"live")
         typing = client.Inputing(sender=1, receiver=2)
         self.alice.say(rt, typing)
+        self.alice.session.received([Frame(10, 1, 0, 9, typing.encode() + b"more")])
+        self.assertEqual(self.gateway.routing.told.pop()[3], typing.encode())
+        self.assertEqual(self.bob.messages()[-1:], [typing])
+        self.alice.say(rt, typing)
+        self.gateway.routing.told[:2] = []
         self.assertEqual(self.bob.messages(), [rt, typing])
         self.assertEqual(self.alice.messages(), [])
         self.assertEqual(self.gateway.storage.saves, [])

@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BodyError
 from gobelieve.gateway.rules import gather, receives
 from gobelieve.gateway.session import Session
+from gobelieve.gateway.watch import PROGRESS
 from gobelieve.names import User
 from gobelieve.wire import Frame, client, encode_frame
 from gobelieve.wire.frames import PUSH
@@ -190,6 +191,31 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(stuck.connection.ended, "aborted")
         self.assertIsNone(slow.connection.ended)
 
+    def test_a_client_that_reads_slowly_but_steadily_is_left_alone(self) -> None:
+        """However long it takes: 16 KiB within the write timeout are enough."""
+        slow = self.gateway.client(1)
+        slow.connection.left = 4 << 20
+        self.gateway.watch.congested(slow.session)
+        for _ in range(10):
+            self.pass_seconds(30)
+            self.assertIsNone(slow.connection.ended)
+            slow.session.seen = self.gateway.watch.tick
+            slow.connection.left -= PROGRESS
+
+    def test_a_client_that_reads_less_than_that_is_stuck(self) -> None:
+        """What is written to it meanwhile is not held against it, nor for it."""
+        slow = self.gateway.client(1)
+        slow.connection.left = 1 << 20
+        self.gateway.watch.congested(slow.session)
+        self.pass_seconds(10)
+        slow.connection.left += 100_000
+        self.pass_seconds(10)
+        slow.connection.left -= PROGRESS - 1
+        self.pass_seconds(10)
+        self.assertIsNone(slow.connection.ended)
+        self.pass_seconds(1)
+        self.assertEqual(slow.connection.ended, "aborted")
+
     def test_closed_connections_are_forgotten(self) -> None:
         """Nothing is kept of them."""
         alice = self.gateway.client(1)
@@ -198,6 +224,26 @@ class WatchTests(SynchronousTestCase):
         self.pass_seconds(500)
         self.assertIsNone(alice.connection.ended)
         self.assertEqual(len(self.gateway.watch), 0)
+
+
+class EndTests(SynchronousTestCase):
+    """The gateway stops."""
+
+    def test_connections_are_told_of_when_they_are_all_gone(self) -> None:
+        """At once if there are none."""
+        gateway = TestGateway()
+        told: list[str] = []
+        gateway.watch.when_empty(lambda: told.append("none"))
+        alice, bob = gateway.client(1), gateway.connect()
+        gateway.watch.pause_all()
+        self.assertEqual((alice.connection.paused, bob.connection.paused), (1, 1))
+        gateway.watch.close_all()
+        self.assertEqual((alice.connection.ended, bob.connection.ended), ("closed", "closed"))
+        gateway.watch.when_empty(lambda: told.append("all gone"))
+        alice.hang_up()
+        self.assertEqual(told, ["none"])
+        bob.hang_up()
+        self.assertEqual(told, ["none", "all gone"])
 
 
 class TableTests(SynchronousTestCase):

@@ -1,6 +1,6 @@
 """A connection of frames."""
 
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel
@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.protocols.framed import FramedProtocol, was_clean
+from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import encode_frame
 from gobelieve.wire.frames import Frame
@@ -27,6 +27,9 @@ class Sample(FramedProtocol):
 
     def opened(self) -> None:
         self.seen.append("opened")
+
+    def stalled(self) -> None:
+        self.seen.append("stalled")
 
     def frames_received(self, frames: list[Frame]) -> None:
         for frame in frames:
@@ -132,10 +135,11 @@ class FramedProtocolTests(SynchronousTestCase):
         self.assertTrue(self.transport.streaming)
         self.assertFalse(self.link.congested)
         self.link.pauseProducing()
+        self.link.pauseProducing()  # transports say so with every write beyond their bound
         self.assertTrue(self.link.congested)
         self.link.resumeProducing()
         self.assertFalse(self.link.congested)
-        self.assertEqual(self.link.seen, ["opened", "drained"])
+        self.assertEqual(self.link.seen, ["opened", "stalled", "drained"])
 
     def test_the_end(self) -> None:
         """Is told, with its reason, and nothing is written to what is gone."""
@@ -145,5 +149,3 @@ class FramedProtocolTests(SynchronousTestCase):
         self.link.send(b"later")
         self.clock.advance(0)
         self.assertEqual(self.link.seen, ["opened", "closed"])
-        self.assertTrue(was_clean(Failure(ConnectionDone())))
-        self.assertFalse(was_clean(Failure(ConnectionLost())))

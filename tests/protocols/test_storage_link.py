@@ -168,7 +168,7 @@ class StorageLinkTests(SynchronousTestCase):
         wire.saved(ask.seq, (0, 100, (0,)))
         self.assertEqual(self.done, [("a", 0, [(100, 0)])])
 
-    def test_a_very_long_turn_sends_before_its_end(self) -> None:
+    def test_a_very_long_turn_is_several_asks(self) -> None:
         """No ask outgrows the frame."""
         pool, (link,) = self.links(1)
         wire = Wire(link)

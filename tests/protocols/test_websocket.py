@@ -1,8 +1,11 @@
 """A browser's connection, from the bytes of the handshake on."""
 
 from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -43,6 +46,17 @@ def masked(payload: bytes, opcode: int = BINARY) -> bytes:
     return head + MASK + bytes(b ^ MASK[i % 4] for i, b in enumerate(payload))
 
 
+class Timer:
+    """In the place of autobahn's own, which sets its timers on the reactor of the process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def call_later(self, delay: float, call: Callable[..., None], *arguments: object) -> Any:
+        """Call later, on the clock of the test."""
+        return self._clock.callLater(delay, call, *arguments)
+
+
 class Transport(StringTransport):
     """As forgiving as a socket's: autobahn takes a producer back that was never there."""
 
@@ -61,6 +75,7 @@ class WebSocketTests(SynchronousTestCase):
 
         reception = Reception(new_session, gateway.sessions, gateway.watch)
         factory = WebSocketFactory(reception, gateway.clock)
+        factory._batched_timer = Timer(gateway.clock)
         protocol: object = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5))
         assert isinstance(protocol, WebSocketConnection)
         self.protocol = protocol
@@ -139,6 +154,16 @@ class WebSocketTests(SynchronousTestCase):
             self.open()
             self.say(masked(payload))
             self.assertEqual(self.closed_with(), 4007)
+
+    def test_what_comes_behind_the_close_is_not_looked_at(self) -> None:
+        """Neither in the same read nor later: it would be stored and never acked."""
+        self.open()
+        token = self.gateway.grant(1).encode()
+        im = client.IM(sender=1, receiver=2, msgid=0, content=b"x").frame(2, 1)
+        auth = client.AuthToken(platform=3, token=token, device_id=b"x").frame(1, 1)
+        self.say(masked(auth) + masked(b"text", TEXT) + masked(im))
+        self.say(masked(im))
+        self.assertEqual(self.gateway.storage.saves, [])
 
     def test_a_message_longer_than_any_frame_ends_the_connection(self) -> None:
         """Code 1009: too big; nothing of it is kept."""

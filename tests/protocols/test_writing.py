@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.protocols.writing import TurnWriter, write_now
+from gobelieve.protocols.writing import TurnWriter, unsent, write_now
 
 
 class QuietReactor:
@@ -77,6 +77,18 @@ class WriteNowTests(SynchronousTestCase):
     def write(self, data: bytes) -> None:
         """The function under test."""
         write_now(self.connection, data)
+
+    def test_what_the_other_end_has_not_taken_is_counted(self) -> None:
+        """With the kernel or still with the transport; and nothing of what is no socket."""
+        self.assertEqual(unsent(self.connection), 0)
+        self.write(bytes(1000))
+        self.assertGreaterEqual(unsent(self.connection), 1000)
+        self.write(bytes(4 << 20))
+        before = unsent(self.connection)
+        self.assertGreaterEqual(before, 4 << 20)
+        self.read_all()
+        self.assertLess(unsent(self.connection), before - 1000)
+        self.assertEqual(unsent(StringTransport()), 0)
 
     def test_at_once(self) -> None:
         """The bytes are with the kernel when it returns, and no writer is registered."""

@@ -1,0 +1,71 @@
+"""What clients report all the time, written all together: the newest value of each user.
+
+Clients report a sync key for every message they get, and an unread count whenever they like. One
+write for each would let a single client keep the store busy. So the values are collected, and
+every `interval` seconds what has changed is written in one go. What is lost when the gateway is
+killed is at most that much.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from gobelieve.errors import BackendError
+from gobelieve.interfaces import Tasks, Time
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+
+BACKLOG = 200_000
+"""So many users' values wait at the most while the store is away; the rest is dropped, counted."""
+
+Write = Callable[[Mapping[User, int]], Awaitable[None]]
+
+
+class WriteBehind:
+    """One number a user. `what` is its name in the counters."""
+
+    def __init__(
+        self, write: Write, what: str, time: Time, tasks: Tasks, tally: Tally, interval: float
+    ) -> None:
+        self._write = write
+        self._what = what
+        self._time = time
+        self._tasks = tasks
+        self._tally = tally
+        self._interval = interval
+        self._waiting: dict[User, int] = {}
+        self._scheduled = False
+
+    def get(self, user: User) -> int | None:
+        """What waits to be written for a user."""
+        return self._waiting.get(user)
+
+    def forget(self, user: User) -> None:
+        """Do not write what waits for a user."""
+        self._waiting.pop(user, None)
+
+    def put(self, user: User, value: int) -> None:
+        """Write this, in the place of what waits."""
+        waiting = self._waiting
+        if user not in waiting and len(waiting) >= BACKLOG:
+            self._tally.add(f"{self._what}_dropped")
+            return
+        waiting[user] = value
+        if not self._scheduled:
+            self._scheduled = True
+            self._time.callLater(self._interval, self._due)
+
+    def _due(self) -> None:
+        self._scheduled = False
+        self._tasks.start(self.flush())
+
+    async def flush(self) -> None:
+        """Write what waits; if that fails, it waits for the next time."""
+        values, self._waiting = self._waiting, {}
+        if not values:
+            return
+        try:
+            await self._write(values)
+        except BackendError:
+            self._tally.add(f"{self._what}_writes_failed")
+            for user, value in values.items():
+                if user not in self._waiting:
+                    self.put(user, value)

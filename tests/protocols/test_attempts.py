@@ -1,0 +1,74 @@
+"""Attempts to connect."""
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from gobelieve.protocols.attempts import Attempts
+from tests.protocols.logs import Events
+
+
+@implementer(IStreamClientEndpoint)
+class Endpoint:
+    """Connects, or does not."""
+
+    refuses: Exception | None = None
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return fail(self.refuses) if self.refuses else succeed(Protocol())
+
+
+class AttemptsTests(SynchronousTestCase):
+    """How often, and what is said."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.endpoint = Endpoint()
+        self.attempts = Attempts(self.endpoint, "storage here", self.clock, lambda: 0.0)
+
+    def connect(self) -> Deferred[IProtocol]:
+        """One attempt."""
+        return self.attempts.connect(Factory())
+
+    def test_delays_grow_up_to_three_seconds(self) -> None:
+        """From a tenth of a second on, with up to a tenth of chance."""
+        delays = [round(self.attempts.delay(n), 3) for n in range(12)]
+        self.assertEqual(delays[:4], [0.1, 0.15, 0.225, 0.338])
+        self.assertEqual(delays[-1], 3.0)
+        late = Attempts(self.endpoint, "storage here", self.clock, lambda: 1.0)
+        self.assertAlmostEqual(late.delay(0), 0.11)
+
+    def test_a_peer_that_hangs_up_at_once_is_called_on_less_and_less(self) -> None:
+        """Only a connection that lasted starts the delays anew."""
+        for _ in range(20):
+            self.successResultOf(self.connect())
+            self.clock.advance(1)
+            last = self.attempts.delay(0)
+        self.assertEqual(last, 3.0)
+        self.successResultOf(self.connect())
+        self.clock.advance(5)
+        self.assertEqual(self.attempts.delay(0), 0.1)
+
+    def test_a_reason_is_told_once(self) -> None:
+        """Until it changes, or a connection was made in between."""
+        events = Events()
+        self.patch(Attempts, "log", events.log())
+        for refuses in (
+            ConnectionRefusedError("no"),
+            ConnectionRefusedError("no"),
+            ConnectionRefusedError("still no"),
+            None,
+            ConnectionRefusedError("still no"),
+        ):
+            self.endpoint.refuses = refuses
+            if refuses is None:
+                self.successResultOf(self.connect())
+            else:
+                self.failureResultOf(self.connect(), ConnectionRefusedError)
+        said = [text.rpartition(": ")[2] for text in events.texts()]
+        self.assertEqual(len(said), 3)
+        self.assertTrue(all(text.startswith("storage here cannot be") for text in events.texts()))

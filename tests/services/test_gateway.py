@@ -1,0 +1,100 @@
+"""The end of a gateway, and its watch."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.config import ClientsConfig
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+from gobelieve.services import gateway as module
+from gobelieve.services.gateway import Backends, Farewell, Gateway, compose, sweeping
+from gobelieve.wire import FrameReader, client
+from tests.fakes.backends import (
+    Memory,
+    MemoryDeviceNumbers,
+    MemorySyncKeys,
+    MemoryTokens,
+    MemoryUnreadCounts,
+)
+from tests.gateway.support import FakeConnection, FakeRouting, FakeStorage
+
+
+class FarewellTests(SynchronousTestCase):
+    """SIGTERM: what clients have sent is finished before they are sent away."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.memory = Memory(tokens={"t": User(7, 1)})
+        self.storage = FakeStorage()
+        backends = Backends(
+            MemoryTokens(self.memory),
+            MemoryDeviceNumbers(self.memory),
+            MemorySyncKeys(self.memory),
+            MemoryUnreadCounts(self.memory),
+        )
+        self.gateway: Gateway = compose(
+            ClientsConfig(),
+            self.clock,
+            backends,
+            self.storage,
+            self.storage,
+            FakeRouting(),
+            Tally(),
+        )
+        self.connection = FakeConnection()
+        self.session = self.gateway.reception.opened(self.connection)
+        self.say(client.AuthToken(platform=2, token=b"t", device_id=b""))
+        self.connection.messages()
+
+    def say(self, message: Any) -> None:
+        """The client sends."""
+        (frame,) = _frames(message)
+        self.session.received([frame])
+
+    def stop(self) -> Deferred[None]:
+        """Begin the end."""
+        return Farewell(self.gateway, self.clock).stopService()
+
+    def test_the_last_message_is_acked_before_the_connection_ends(self) -> None:
+        """And what clients reported is written."""
+        self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"last"))
+        self.say(client.SyncKey(sync_key=77))
+        self.say(client.UnreadCount(count=5))
+        stopping = self.stop()
+        self.assertEqual(self.connection.paused, 1)
+        self.assertIsNone(self.connection.ended)
+        self.storage.saves[0].answer(0, [(500, 0), (500, 0)])
+        self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])
+        self.assertEqual(self.connection.ended, "closed")
+        self.assertNoResult(stopping)
+        self.gateway.reception.closed(self.session)
+        self.successResultOf(stopping)
+        self.assertEqual(self.memory.sync_keys, {User(7, 1): 77})
+        self.assertEqual(self.memory.unread, {User(7, 1): 5})
+
+    def test_a_storage_and_a_client_that_stand_still_are_not_waited_for(self) -> None:
+        """Some seconds each."""
+        self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"last"))
+        stopping = self.stop()
+        self.clock.advance(module.PATIENCE)
+        self.assertEqual(self.connection.ended, "closed")
+        self.assertNoResult(stopping)
+        self.clock.advance(module.PATIENCE)
+        self.successResultOf(stopping)
+
+    def test_a_sweep_that_fails_does_not_end_the_watch(self) -> None:
+        """The error is logged, and the next second comes."""
+
+        def fails() -> None:
+            raise ValueError("a bug")
+
+        self.patch(self.gateway.watch, "sweep", fails)
+        sweeping(self.gateway.watch)()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+def _frames(message: Any) -> list[Any]:
+    return FrameReader(1000).feed(message.frame(1, 1))
