@@ -27,7 +27,7 @@ class ShutdownTests(FaultTestCase):
         daemon.check()
 
     async def test_each_daemon_is_stopped_under_load_and_started_again(self) -> None:
-        """Clients notice a pause at most, and send nothing twice that was acked."""
+        """Clients notice a pause at most; nothing is stored twice, as what is stored is acked."""
         cluster = await self.cluster()
         senders = [cluster.client(uid, timing=PATIENT) for uid in range(1001, 1007)]
         await self.connected(*senders)
@@ -36,8 +36,6 @@ class ShutdownTests(FaultTestCase):
         for daemon in (*cluster.im, *cluster.imr, *cluster.ims):
             await load.more(100)
             await self.ends_soon(daemon)
-            if daemon in cluster.im:
-                load.interrupted()
             await daemon.start()
         await load.more(100)
         await load.stop()
@@ -58,7 +56,6 @@ class ShutdownTests(FaultTestCase):
         for _ in range(3):
             await load.more(200)
             await self.ends_soon(server.daemon)
-            load.interrupted()
             await server.daemon.start()
         await load.more(100)
         await load.stop()
