@@ -111,6 +111,8 @@ class SqliteService(Service):
             cp_min=1,
             cp_max=1,
             cp_reactor=self._reactor,
+            # Whatever this SQLite was built with: a call that returned is on disk.
+            cp_openfun=lambda connection: connection.execute("PRAGMA synchronous = FULL"),
         )
 
     def _prepare(self) -> None:

@@ -53,7 +53,7 @@ class Client:
 
     `address` is ``host:port`` or an endpoint. `inbox_limit` is how many messages may wait for
     `receive` before no more are fetched; they stay with the server. Messages that this device
-    wrote itself are left out unless `own_messages`.
+    wrote itself are left out unless `own_messages`; then each comes by sync.
     """
 
     log = Logger()
@@ -87,7 +87,12 @@ class Client:
         self._inbox_limit = inbox_limit
         self._key_store = key_store or MemoryKeyStore()
         self.core = ClientCore(
-            uid, version=version, keys=self._key_store.load(), report_keys=False, timing=timing
+            uid,
+            version=version,
+            keys=self._key_store.load(),
+            report_keys=False,
+            skip_own=not own_messages,
+            timing=timing,
         )
         self._connection = Connection(
             reactor,
@@ -115,18 +120,26 @@ class Client:
         await self._connection.open()
 
     async def close(self) -> None:
-        """Keep the keys, end the connection, wait until it is gone."""
-        if self._end is None:
-            self._inbox.done()
-            self._keep_keys()
-            await self._connection.close(ClientClosedError("the client was closed"))
+        """Keep the keys, end the connection, wait until it is gone.
+
+        What `receive` gave is done with.
+        """
+        self._inbox.done()
+        await self._close()
 
     async def __aenter__(self) -> Self:
         await self.connect()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._inbox.done()
+        # Else the message that was given last is not done with, and will come again.
+        await self._close()
+
+    async def _close(self) -> None:
+        self._keep_keys()
+        await self._connection.close(ClientClosedError("the client was closed"))
 
     @property
     def key(self) -> int:

@@ -38,7 +38,8 @@ class ClientCore(Requests):
     """One user on one device.
 
     `keys` are the sync keys to begin with: 0 for the user's queue, the group id for a super
-    group's. With `report_keys` every step is reported to the server at once; without, the owner
+    group's. With `skip_own` a message that was sent here is not fetched again once it is acked.
+    With `report_keys` every step is reported to the server at once; without, the owner
     calls `report_key` when the messages are safe.
     """
 
@@ -49,11 +50,13 @@ class ClientCore(Requests):
         version: int = 2,
         keys: Mapping[int, int] | None = None,
         report_keys: bool = True,
+        skip_own: bool = True,
         timing: Timing = Timing(),  # noqa: B008 a tuple
     ) -> None:
         self.uid = uid
         self.version = version
         self._report_keys = report_keys
+        self._skip_own = skip_own
         self._patience = Patience(timing)
         self._queues = {group: Progress(key) for group, key in {0: 0, **(keys or {})}.items()}
         self._seq = 0
@@ -217,8 +220,11 @@ class ClientCore(Requests):
         group_id = self._group_of.pop(ack.seq, 0)
         queue = group_id if frame.flag & SUPER_GROUP else 0
         # Our own message: if nothing is between it and what we have, we have it too.
-        if metadata is not None and not ack.status and self._step(queue, metadata):
-            self._moved(queue)
+        if metadata is not None and not ack.status:
+            if not self._skip_own:
+                self._notify(queue, metadata.sync_key)
+            elif self._step(queue, metadata):
+                self._moved(queue)
         self._events.append(Acked(ack.seq, ack.status))
 
     def _sync_began(self, frame: Frame, _: client.Metadata | None) -> None:

@@ -528,6 +528,36 @@ class CloseTests(ClientTestCase):
         self.successResultOf(start(self.client.close()))
         self.successResultOf(start(self.client.close()))
 
+    def test_an_error_over_a_message(self) -> None:
+        """Within ``async with``: the message is not done with, and comes again."""
+        wire = self.log_in()
+        wire.say(wire.server.push(im("a"), 110, 100))
+        wire.say(wire.server.push(im("b"), 120, 110))
+
+        async def work() -> None:
+            try:
+                await self.client.receive()
+                await self.client.receive()
+                raise ValueError("over b")
+            except ValueError as why:
+                await self.client.__aexit__(type(why), why, None)
+
+        working = start(work())
+        wire.hear()
+        self.successResultOf(working)
+        self.assertEqual(self.keys.keys, {0: 110})
+
+    def test_after_it_has_ended_by_itself(self) -> None:
+        """What was taken since is kept all the same."""
+        wire = self.log_in()
+        wire.say(wire.server.push(im("a"), 110, 100))
+        start(self.client.receive())
+        self.client.ended(LoginRefusedError(1))
+        closing = start(self.client.close())
+        wire.hear()
+        self.successResultOf(closing)
+        self.assertEqual(self.keys.keys, {0: 110})
+
     def test_while_it_is_away(self) -> None:
         """Ends the trying."""
         self.log_in().end(ConnectionLost())

@@ -233,6 +233,14 @@ class PushTests(CoreTestCase):
         self.server.frame(client.Pong())  # numbered and lost
         self.assertEqual(self.hear(metadata + self.server.frame(im("a"), PUSH)), [])
 
+    def test_an_own_message_that_is_wanted(self) -> None:
+        """Is not stepped over, but fetched like any other."""
+        core, server = ClientCore(1, keys={0: 100}, skip_own=False), ServerEnd()
+        seq = core.send_im(2, "hi")
+        core.data_to_send()
+        self.assertEqual(core.receive_data(server.ack(seq, 110, 100)), [Acked(seq, 0)])
+        self.assertEqual(server.read(core.data_to_send()), [client.Sync(sync_key=100)])
+
     def test_an_own_message(self) -> None:
         """The ack's metadata steps over it, if nothing is between."""
         seq = self.core.send_im(2, "hi")
