@@ -266,6 +266,11 @@ class Daemon:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def sample(name: str) -> list[str]:
+    """The sample configuration, which every daemon of a test starts from."""
+    return ["--config", str(ROOT / "etc" / f"{name}.toml")]
+
+
 def settings(values: dict[str, Any]) -> list[str]:
     """``--set`` for each; a dot in a key is a table."""
     return [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
@@ -329,13 +334,13 @@ class Cluster(Daemons):
         port = free_port()
         daemon = Daemon("gobelieve-ims", listens=[port])
         own = {"rpc_listen": f"127.0.0.1:{port}", "storage_root": daemon.folder / "storage"}
-        daemon.arguments = settings({**own, **values})
+        daemon.arguments = [*sample("ims"), *settings({**own, **values})]
         return daemon
 
     def _imr(self, values: dict[str, Any]) -> Daemon:
         port = free_port()
         own = {"listen": f"127.0.0.1:{port}", "redis.address": self.redis.address}
-        return Daemon("gobelieve-imr", settings({**own, **values}), [port])
+        return Daemon("gobelieve-imr", [*sample("imr"), *settings({**own, **values})], [port])
 
     def _im(self, values: dict[str, Any]) -> Daemon:
         tcp, websocket, http = free_port(), free_port(), free_port()
@@ -348,7 +353,8 @@ class Cluster(Daemons):
             "route_addrs": [f"127.0.0.1:{one.listens[0]}" for one in self.imr],
             "redis.address": self.redis.address,
         }
-        return Daemon("gobelieve-im", settings({**own, **values}), [tcp, websocket, http])
+        arguments = [*sample("im"), *settings({**own, **values})]
+        return Daemon("gobelieve-im", arguments, [tcp, websocket, http])
 
     def port(self, gateway: int = 0) -> int:
         """Where its TCP clients connect."""
@@ -388,7 +394,8 @@ class AllInOne(Daemons):
             "ims.rpc_listen": f"127.0.0.1:{rpc}",
         }
         self.data = daemon.folder / "data"
-        daemon.arguments = ["--data", str(self.data), *settings({**own, **(values or {})})]
+        changed = settings({**own, **(values or {})})
+        daemon.arguments = ["--data", str(self.data), *sample("gobelieve"), *changed]
         self.daemon = daemon
         self.daemons = [daemon]
 
