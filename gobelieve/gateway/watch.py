@@ -80,6 +80,7 @@ class Watch:
             unsent = session.connection.unsent()
             if unsent <= left - PROGRESS:
                 self._stuck[session] = (now, unsent)
+                session.seen = now  # nothing is read from it meanwhile, so this is its sign of life
             elif now - since > self._write:
                 self._tally.add("closed_stuck")
                 session.connection.abort()
