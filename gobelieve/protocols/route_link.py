@@ -44,6 +44,8 @@ _SUBSCRIBE = Struct(">iiBBBBqqb")
 
 Published = Callable[[User, bytes, int, int], None]
 """Called with (receiver, inner frame, msgid, previous msgid); may raise `WireError`."""
+Missed = Callable[[Iterable[User]], None]
+"""Told of the users whose publications may have got lost while the router was away."""
 Held = Callable[[], Iterable[tuple[User, bool]]]
 """Gives every user of this gateway, and whether online."""
 
@@ -95,7 +97,14 @@ class RouteLink(Factory):
     noisy = False
 
     def __init__(
-        self, address: str, turn: Turn, time: Time, tally: Tally, held: Held, published: Published
+        self,
+        address: str,
+        turn: Turn,
+        time: Time,
+        tally: Tally,
+        held: Held,
+        published: Published,
+        missed: Missed,
     ) -> None:
         self.address = address
         self.turn = turn
@@ -103,6 +112,7 @@ class RouteLink(Factory):
         self._tally = tally
         self._held = held
         self._published = published
+        self._missed = missed
         self._connection: RouteConnection | None = None
         self._kept = KeptNotifies(tally)
         self._again: Cancellable | None = None
@@ -207,14 +217,14 @@ class RouteLink(Factory):
     def connected(self, connection: RouteConnection) -> None:
         """Tell the router who is here, and what was kept."""
         self._connection = connection
-        count = 0
-        for user, online in self._held():
+        here = list(self._held())
+        for user, online in here:
             self.subscribe(user, online)
-            count += 1
+        self._missed([user for user, _ in here])
         self.log.info(
             "router {address} is connected; {count} users subscribed",
             address=self.address,
-            count=count,
+            count=len(here),
         )
         self._again = self._time.callLater(AGAIN[0], self._tell_again, 1)
         self.drained()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from gobelieve.interfaces import Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.names import User, shard
-from gobelieve.protocols.route_link import Held, Published, RouteLink
+from gobelieve.protocols.route_link import Held, Missed, Published, RouteLink
 
 
 class RoutePool:
@@ -20,16 +20,19 @@ class RoutePool:
                 tally,
                 lambda index=index: self._held_by(index),  # type: ignore[misc]
                 lambda *publication: self._published(*publication),
+                lambda users: self._missed(users),
             )
             for index, address in enumerate(addresses)
         ]
         self._held: Held = lambda: ()
         self._published: Published = lambda *publication: None
+        self._missed: Missed = lambda users: None
 
-    def attach(self, held: Held, published: Published) -> None:
-        """Who is here, and who is told what comes; before the first connection."""
+    def attach(self, held: Held, published: Published, missed: Missed) -> None:
+        """Who is here, who is told what comes and what did not; before the first connection."""
         self._held = held
         self._published = published
+        self._missed = missed
 
     def _held_by(self, index: int) -> Iterable[tuple[User, bool]]:
         count = len(self.links)

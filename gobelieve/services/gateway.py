@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gobelieve.config import Address, ClientsConfig, parse_address
+from gobelieve.gateway.catch_up import CatchUp
 from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.peer import Peer
@@ -62,6 +63,7 @@ class Gateway:
     reception: Reception
     sessions: Sessions
     delivery: Delivery
+    catch_up: CatchUp
     keys: KeptKeys
     unread: WriteBehind
     underway: Underway
@@ -83,6 +85,7 @@ def compose(
     tasks = Coroutines()
     sessions = Sessions(routing)
     delivery = Delivery(sessions, routing, tally, config.direct_push)
+    catch_up = CatchUp(sessions, reader, time, tasks, tally)
     interval = config.sync_key_interval
     keys = KeptKeys(backends.sync_keys, time, tasks, tally, interval)
     unread = WriteBehind(backends.unread.set, "unread_counts", time, tasks, tally, interval)
@@ -115,7 +118,9 @@ def compose(
         return Session(connection, tables.before_login, tally, tick)
 
     reception = Reception(new_session, sessions, watch)
-    return Gateway(reception, sessions, delivery, keys, unread, underway, watch, tasks, tally)
+    return Gateway(
+        reception, sessions, delivery, catch_up, keys, unread, underway, watch, tasks, tally
+    )
 
 
 class Farewell(Service):

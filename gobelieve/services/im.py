@@ -65,7 +65,7 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
 
     route = OrderedService()
     service.add("route", route)
-    routing.attach(gateway.sessions.everyone, gateway.delivery.published)
+    routing.attach(gateway.sessions.everyone, gateway.delivery.published, gateway.catch_up.begin)
     for route_link in routing.links:
         route.add(route_link.address, connecting(reactor, "router", route_link.address, route_link))
 

@@ -9,7 +9,8 @@ from tests.faults.support import (
     pong_in_time,
     within,
 )
-from tests.network.processes import Cluster
+from tests.network.processes import Cluster, settings
+from tests.network.tap import Tap
 from tests.servers import missing, shared_redis
 
 
@@ -72,3 +73,18 @@ class RouterAwayTests(FaultTestCase):
         cluster.imr[0].resume()
         await self.comes_to_carol(contents)
         await exchange(self.carol, self.alice)
+
+    async def test_only_the_receivers_gateway_loses_the_router(self) -> None:
+        """Nobody keeps what is published meanwhile; it comes all the same when the link is back."""
+        cluster = Cluster(shared_redis(), gateways=2)
+        tap = Tap()
+        port = await tap.start(cluster.imr[0].listens[0])
+        self.addCleanup(tap.stop)
+        cluster.im[1].arguments += settings({"route_addrs": [f"127.0.0.1:{port}"]})
+        await self.running(cluster)
+        await self.three_clients(cluster)
+        await exchange(self.alice, self.carol)
+        tap.cut()
+        contents = await self.write_to_carol(5)
+        tap.mend()
+        await self.comes_to_carol(contents)

@@ -23,6 +23,7 @@ class Tap:
         self._ends: set[_End] = set()
         self._port: Any = None
         self.target = 0
+        self.is_cut = False
 
     async def start(self, target: int) -> int:
         """Lead to this port; the port to connect to."""
@@ -41,6 +42,16 @@ class Tap:
         stopping = self._port.stopListening()
         if stopping is not None:
             await stopping
+
+    def cut(self) -> None:
+        """The link is down: what is connected ends, and what connects ends at once."""
+        self.is_cut = True
+        for end in list(self._ends):
+            end.transport.abortConnection()
+
+    def mend(self) -> None:
+        """It is up again."""
+        self.is_cut = False
 
     def forget(self) -> None:
         """Write down from here."""
@@ -92,6 +103,8 @@ class _End(Protocol):
 
     def connectionMade(self) -> None:
         self._tap._ends.add(self)
+        if self._tap.is_cut:
+            self.transport.abortConnection()
         self.transport.setTcpNoDelay(True)
 
     def join(self, other: "_End") -> None:

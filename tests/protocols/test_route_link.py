@@ -54,7 +54,8 @@ class RouteLinkTests(SynchronousTestCase):
                 raise BodyError("nonsense")
             self.published.append((user, inner, msgid, prev))
 
-        pool.attach(lambda: self.held.items(), published)
+        self.missed: list[User] = []
+        pool.attach(lambda: self.held.items(), published, self.missed.extend)
         return pool
 
     def test_subscriptions_carry_the_online_flag(self) -> None:
@@ -84,6 +85,7 @@ class RouteLinkTests(SynchronousTestCase):
             [route.Subscribe.decode(f.body) for f in wire.told()],
             [route.Subscribe(appid=7, uid=1, online=1), route.Subscribe(appid=7, uid=2, online=0)],
         )
+        self.assertEqual(self.missed, [ALICE, BOB], "nobody knows what was published before")
 
     def test_a_publication_carries_the_previous_id_and_the_stored_layout(self) -> None:
         """Version 1 of the link."""

@@ -296,7 +296,13 @@ class WholeLinkTests(ListenerCase):
         """A gateway that holds nobody yet, what it is told, and its wire."""
         told: list[tuple[User, bytes, int, int]] = []
         link = GatewayLink(
-            "router", self.turn, self.clock, Tally(), lambda: (), lambda *p: told.append(p)
+            "router",
+            self.turn,
+            self.clock,
+            Tally(),
+            held=lambda: (),
+            published=lambda *p: told.append(p),
+            missed=lambda users: None,
         )
         self.patch(link, "log", self.events.log())
 

@@ -1,0 +1,67 @@
+"""Catching up after a router was away."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import StorageError
+from gobelieve.gateway.catch_up import AT_ONCE, BEYOND_ALL, INTERVAL, RETRY, CatchUp
+from gobelieve.interfaces import Page
+from gobelieve.names import AckStatus, User
+from gobelieve.wire import client
+from tests.gateway.support import APP, TestGateway
+
+
+class CatchUpTests(SynchronousTestCase):
+    """Users who may have missed a publication."""
+
+    def setUp(self) -> None:
+        self.gateway = gateway = TestGateway()
+        self.catch_up = CatchUp(
+            gateway.sessions, gateway.storage, gateway.clock, gateway.tasks, gateway.tally
+        )
+
+    def put(self, uid: int, newest: int) -> User:
+        """The newest id of a user in storage."""
+        user = User(APP, uid)
+        self.gateway.storage.pages[user] = Page(newest, newest, False, ())
+        return user
+
+    def test_each_session_is_notified_of_the_newest_id(self) -> None:
+        """Of users with messages; whoever left meanwhile is not asked for."""
+        alice, phone, bob = (self.gateway.client(uid) for uid in (1, 1, 2))
+        users = [self.put(1, 500), self.put(2, 0), self.put(3, 700)]
+        self.catch_up.begin(users)
+        self.catch_up.begin(users)
+        self.assertEqual(alice.messages(), [])
+        self.gateway.clock.advance(INTERVAL)
+        self.assertEqual(alice.messages(), [client.SyncNotify(sync_key=500)])
+        self.assertEqual(phone.messages(), [client.SyncNotify(sync_key=500)])
+        self.assertEqual(bob.messages(), [])
+        asked = [(User(APP, 1), BEYOND_ALL), (User(APP, 2), BEYOND_ALL)]
+        self.assertEqual(self.gateway.storage.fetched, asked)
+
+    def test_many_users_are_asked_for_some_at_a_time(self) -> None:
+        """So that storage has time for others."""
+        users = [self.put(uid, 500) for uid in range(1, 2 * AT_ONCE + 2)]
+        for user in users:
+            self.gateway.client(user.uid)
+        self.catch_up.begin(users)
+        asked = []
+        for _ in range(4):
+            self.gateway.clock.advance(INTERVAL)
+            asked.append(len(self.gateway.storage.fetched))
+        self.assertEqual(asked, [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1, 2 * AT_ONCE + 1])
+
+    def test_a_storage_that_is_away_is_asked_again(self) -> None:
+        """A second later, until it answers."""
+        alice = self.gateway.client(1)
+        user = self.put(1, 500)
+        page = self.gateway.storage.pages[user]
+        self.gateway.storage.pages[user] = StorageError(AckStatus.STORAGE_AWAY, "away")
+        self.catch_up.begin([user])
+        self.gateway.clock.advance(INTERVAL)
+        self.gateway.clock.advance(RETRY)
+        self.assertEqual(len(self.gateway.storage.fetched), 2)
+        self.gateway.storage.pages[user] = page
+        self.gateway.clock.advance(RETRY)
+        self.assertEqual(alice.messages(), [client.SyncNotify(sync_key=500)])
+        self.assertEqual(self.gateway.tasks.failures, [])
