@@ -7,6 +7,7 @@ from tests.faults.support import (
     Traffic,
     exchange,
     pong_in_time,
+    summary,
     within,
 )
 from tests.network.processes import Cluster, settings
@@ -88,3 +89,6 @@ class RouterAwayTests(FaultTestCase):
         contents = await self.write_to_carol(5)
         tap.mend()
         await self.comes_to_carol(contents)
+        # Not because the other gateway, which has just started, tells its notifies again.
+        counts = (await summary(cluster.http_port(1)))["counts"]
+        self.assertGreaterEqual(counts.get("caught_up", 0), 1)
