@@ -33,6 +33,11 @@ DESCRIPTORS = 128
 """How many blocks are open for reading at most."""
 
 
+def block_number(name: str) -> int | None:
+    """The number of the block that has this file name; None if no block has it."""
+    return int(name.partition("_")[2]) if _BLOCK.fullmatch(name) else None
+
+
 class Blocks:
     """The files ``message_N`` of one directory. One process has a directory at a time."""
 
@@ -93,8 +98,8 @@ class Blocks:
     def _list(self) -> list[int]:
         numbers, strays = [], []
         for name in os.listdir(self.root):
-            if _BLOCK.fullmatch(name):
-                numbers.append(int(name.partition("_")[2]))
+            if (number := block_number(name)) is not None:
+                numbers.append(number)
             elif name != LOCK and name not in OLD_INDEXES and not name.startswith(TORN):
                 strays.append(name)
         if strays:
