@@ -29,7 +29,8 @@ A PAGE ends with a row of messages, oldest first, each::
     uint32  length
     body
 
-**Storage clients** speak 200 to 208 and always get 204 with seq 0. **Replication** is 220 to 223.
+**Storage clients** speak 200 to 212 and always get 204 with seq 0; the content of theirs is told in
+`gobelieve.wire.message_list`. **Replication** is 220 to 223.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -95,7 +96,7 @@ class Result(Message):
 
 @message(205, "LOAD_LATEST", senders=ASKER)
 class LoadLatest(Message):
-    """The newest messages of a user."""
+    """The newest messages of a user; a limit below 1 counts as 1."""
 
     appid: I64
     uid: I64
@@ -130,6 +131,25 @@ class LoadHistory(Message):
     appid: I64
     uid: I64
     msgid: I64
+
+
+@message(211, "GET_OFFLINE_COUNT", senders=ASKER)
+class GetOfflineCount(Message):
+    """Declared by upstream, and never answered there."""
+
+    appid: I64
+    uid: I64
+    device_id: I64
+
+
+@message(212, "GET_GROUP_OFFLINE_COUNT", senders=ASKER)
+class GetGroupOfflineCount(Message):
+    """Declared by upstream, and never answered there."""
+
+    appid: I64
+    gid: I64
+    uid: I64
+    device_id: I64
 
 
 @message(220, "STORAGE_SYNC_BEGIN", senders=Sender.SLAVE)

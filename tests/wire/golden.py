@@ -121,6 +121,15 @@ GOLDEN: list[tuple[str, Message]] = [
         "00000018 00000000 d0 00 00 00 0000000000000007 0000000000000002 0000000000001092",
         storage.LoadHistory(appid=7, uid=2, msgid=4242),
     ),
+    (
+        "00000018 00000000 d3 00 00 00 0000000000000007 0000000000000002 0000000000000003",
+        storage.GetOfflineCount(appid=7, uid=2, device_id=3),
+    ),
+    (
+        "00000020 00000000 d4 00 00 00 0000000000000007 0000000000000c27 0000000000000002"
+        "0000000000000003",
+        storage.GetGroupOfflineCount(appid=7, gid=3111, uid=2, device_id=3),
+    ),
     # --- replication, version 0
     (
         "00000008 00000000 dc 00 00 00 0000000008000000",

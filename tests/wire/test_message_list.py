@@ -1,0 +1,128 @@
+"""Frames to be stored, and lists of stored ones."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import BodyError
+from gobelieve.wire.client import IM
+from gobelieve.wire.frames import encode_frame
+from gobelieve.wire.message_list import (
+    COUNT_LIMIT,
+    EMPTY_LIST,
+    ENTRY_BODY_LIMIT,
+    LIST_LIMIT,
+    MessageList,
+    read_inner,
+    unpack_list,
+)
+from gobelieve.wire.storage import Result, StoredMessage
+
+HELLO = IM(sender=1, receiver=2, timestamp=9, msgid=5, content=b"hi")
+ID = st.integers(-(1 << 63), (1 << 63) - 1)
+OPAQUE = st.integers(0, 255).filter(lambda cmd: cmd not in (4, 8))
+STORED = st.lists(
+    st.builds(StoredMessage, msgid=ID, device=ID, cmd=OPAQUE, body=st.binary(max_size=40)),
+    max_size=5,
+)
+
+
+def collected(*messages: StoredMessage) -> MessageList:
+    """A list of these."""
+    found = MessageList()
+    found.add(messages)
+    return found
+
+
+class InnerTests(SynchronousTestCase):
+    """The frame in a request to store it."""
+
+    def test_versions(self) -> None:
+        """Whatever version a message was written in, its body is stored in today's layout."""
+        for version in (1, 2, 3, 255):
+            self.assertEqual(read_inner(HELLO.frame(7, version)), (4, HELLO.encode()))
+        for cmd in (4, 8):
+            old = encode_frame(cmd, bytes(15) + b"\1" + bytes(4) + b"hi", version=0)
+            self.assertEqual(read_inner(old), (cmd, bytes(15) + b"\1" + bytes(8) + b"hi"))
+
+    def test_opaque(self) -> None:
+        """Any other body is taken as it is, in every version."""
+        for cmd in (0, 7, 21, 24, 25, 64, 255):
+            for version in (0, 1, 2):
+                self.assertEqual(read_inner(encode_frame(cmd, b"x", version=version)), (cmd, b"x"))
+
+    def test_no_frame(self) -> None:
+        """Cut short at any byte, with a wrong or negative length, too long: `BodyError`."""
+        frame = HELLO.frame()
+        for bad in (
+            *(frame[:length] for length in range(len(frame))),
+            frame + b"x",
+            b"\xff" * 4 + frame[4:],
+            encode_frame(4, bytes(23), version=1),
+            encode_frame(8, bytes(19), version=0),
+        ):
+            with self.assertRaises(BodyError, msg=bad.hex()):
+                read_inner(bad)
+
+
+class ListTests(SynchronousTestCase):
+    """What a list is, and what fits."""
+
+    def test_bytes(self) -> None:
+        """The layout that the module's head describes."""
+        found = collected(StoredMessage(32, 33, 4, HELLO.encode()), StoredMessage(99, 0, 7, b"{}"))
+        first = (
+            "0036 0000000000000020 0000000000000021 0000001a 00000000 04010000"
+            "0000000000000001 0000000000000002 00000009 00000005 6869"
+        )
+        second = "001e 0000000000000063 0000000000000000 00000002 00000000 07010000 7b7d"
+        self.assertEqual(found.pack().hex(), bytes.fromhex("0002" + first + second).hex())
+        reverse = found.pack(reverse=True)
+        self.assertEqual(reverse.hex(), bytes.fromhex("0002" + second + first).hex())
+        self.assertEqual(MessageList().pack(), EMPTY_LIST)
+
+    @settings(max_examples=100, deadline=None)
+    @given(STORED)
+    def test_both_ways(self, messages: list[StoredMessage]) -> None:
+        """In order, or the other way round."""
+        found = collected(*messages)
+        self.assertEqual(list(unpack_list(found.pack())), messages)
+        self.assertEqual(list(unpack_list(found.pack(reverse=True))), messages[::-1])
+        self.assertFalse(found.full)
+
+    def test_cut_short(self) -> None:
+        """At any byte: `BodyError`; so is an entry that ends within itself."""
+        row = collected(StoredMessage(1, 2, 7, b"{}"), StoredMessage(3, 4, 7, b"")).pack()
+        for length in range(len(row)):
+            with self.assertRaises(BodyError, msg=str(length)):
+                list(unpack_list(row[:length]))
+        for size in (b"\x00\x00", b"\xff\xff", b"\x00\x1b"):
+            with self.assertRaises(BodyError):
+                list(unpack_list(row[:2] + size + row[4:]))
+
+    def test_longest_list(self) -> None:
+        """With it a RESULT is just below 1 MiB; one byte more does not fit."""
+        full = StoredMessage(1, 0, 7, bytes(ENTRY_BODY_LIMIT))
+        count, rest = divmod(LIST_LIMIT - 2, ENTRY_BODY_LIMIT + 30)
+        found = collected(*[full] * count)
+        found.add([StoredMessage(2, 0, 7, bytes(rest - 30))])
+        self.assertEqual(len(Result(status=0, content=found.pack()).encode()), (1 << 20) - 1)
+        self.assertFalse(found.full)
+        found = collected(*[full] * count)
+        found.add([StoredMessage(2, 0, 7, bytes(rest - 29))])
+        self.assertTrue(found.full)
+        self.assertEqual(len(list(unpack_list(found.pack()))), count)
+
+    def test_most_messages(self) -> None:
+        """The count is never beyond 32,767."""
+        found = collected(*[StoredMessage(n, 0, 7, b"") for n in range(COUNT_LIMIT + 5)])
+        self.assertTrue(found.full)
+        self.assertEqual(len(list(unpack_list(found.pack()))), COUNT_LIMIT)
+
+    def test_too_long_for_an_entry(self) -> None:
+        """Such a message is left out, and its id is known; what follows is in the list."""
+        long = StoredMessage(2, 0, 7, bytes(ENTRY_BODY_LIMIT + 1))
+        fits = StoredMessage(3, 0, 7, bytes(ENTRY_BODY_LIMIT))
+        found = collected(long, fits)
+        self.assertEqual(list(unpack_list(found.pack())), [fits])
+        self.assertEqual((found.left_out, found.full), ([2], False))
