@@ -5,6 +5,10 @@ for where one does. It must not invent anything either: a message may contain by
 records, written by a user. So of a record whose head stands, the end is found by its checksum; and
 if the last record of a file has a good head and reaches beyond the file, then it is a write that
 was torn, and nothing inside it counts.
+
+A user can also write a body of which a part has the checksum of the whole: CRC-32 is no secret. So
+of several ends that the checksum allows the last one counts, and none within the length that the
+head names, unless sound records lie one behind the other from there to behind that length.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,10 +62,8 @@ def scan(read: Read, start: int, end: int) -> Iterator[tuple[int, Entry] | Gap]:
                 break
             body = data[i + HEAD_SIZE : tail]
             if checked and crc32(body) != checksum:
-                if not _may_begin(data, tail + 4):
-                    break
-                yield Gap(base + i, base + tail + 4)
-            elif cmd in QUEUE_KINDS:
+                break
+            if cmd in QUEUE_KINDS:
                 entry = entry_of(cmd, flag, body)
                 yield (base + i, entry) if entry else Gap(base + i, base + tail + 4)
             i = tail + 4
@@ -84,12 +86,17 @@ def _gap(read: Read, at: int, end: int) -> Gap:
         return Gap(at, end, torn=True)
     magic, length, checksum, _, _, _, checked = HEAD.unpack_from(data)
     possible = 0 <= length <= BODY_LIMIT
-    size = HEAD_SIZE + length + len(MAGIC)
-    found = _end_by_checksum(data, checksum) if checked else 0
-    if found:
-        return Gap(at, at + found)
-    if possible and data[size - 4 : size] == MAGIC:
-        # The length is right, as the magic is where it says, even if the first one is damaged.
+    size = OVERHEAD + length
+    ends = _ends_by_checksum(data, checksum) if checked else []
+    if ends and size not in ends and (ends[-1] > size or not possible):
+        return Gap(at, at + ends[-1])
+    # The length is right if the magic is where it says, even if the first one is damaged.
+    closed = possible and data[size - 4 : size] == MAGIC
+    if closed and _may_begin(data, size):
+        return Gap(at, at + size)
+    if ends and (magic != MAGIC or _goes_on(read, at + ends[-1], min(at + size, end))):
+        return Gap(at, at + ends[-1])
+    if closed:
         return Gap(at, at + size)
     # With a checksum a wrong length would have shown, so what is within the length is this record.
     known = magic == MAGIC and checked and possible
@@ -99,17 +106,32 @@ def _gap(read: Read, at: int, end: int) -> Gap:
     return Gap(at, found, torn=found == end)
 
 
-def _end_by_checksum(data: bytes, checksum: int) -> int:
-    """Where the record at the beginning ends if its length is wrong and all else is right."""
+def _ends_by_checksum(data: bytes, checksum: int) -> list[int]:
+    """Where the record at the beginning may end if its length is wrong and all else is right."""
+    ends = []
     crc, done = 0, HEAD_SIZE
     magic = data.find(MAGIC, HEAD_SIZE)
     while magic >= 0:
         crc = crc32(data[done:magic], crc)
         done = magic
         if crc == checksum and _may_begin(data, magic + 4):
-            return magic + 4
+            ends.append(magic + 4)
         magic = data.find(MAGIC, magic + 1)
-    return 0
+    return ends
+
+
+def _goes_on(read: Read, at: int, beyond: int) -> bool:
+    """Whether records lie one behind the other from a place to behind another, or to the end.
+
+    They all have a checksum: without one a record could enclose anything.
+    """
+    data, i, stop = read(beyond - at + LONGEST, at), 0, beyond - at
+    while i <= stop and i < len(data):
+        length = whole_length(data, i)
+        if not length or not data[i + 15] or not is_sound(data, i, length):
+            return False
+        i += length
+    return True
 
 
 def _search(read: Read, at: int, end: int) -> int:

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from gobelieve.interfaces import Page
 from gobelieve.storage.files import Files
@@ -202,6 +203,14 @@ def pages(fetch: Callable[[int], Page], after: int = 0) -> Iterator[Page]:
 def bodies(page: Page) -> list[bytes]:
     """What the messages of a page say."""
     return [message.body for message in page.messages]
+
+
+def with_checksum_of(start: bytes, body: bytes) -> bytes:
+    """A body and four bytes more, which has the CRC-32 of something else."""
+    wanted = crc32(start) ^ 0xFFFFFFFF
+    for _ in range(32):
+        wanted = (wanted << 1) ^ (0x1DB710641 if wanted >> 31 else 0)
+    return body + (wanted ^ crc32(body) ^ 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def copy(source: Path, target: Path) -> str:

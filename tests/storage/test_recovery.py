@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
 from gobelieve.names import User
-from gobelieve.storage.records import FILE_HEADER, FIRST, MAGIC, pack_entry, pack_message
+from gobelieve.storage.records import FILE_HEADER, FIRST, HEAD, MAGIC, pack_entry, pack_message
 from gobelieve.storage.scan import CHUNK
 from gobelieve.storage.store import Store
 from gobelieve.wire.storage import USERS
@@ -20,9 +20,27 @@ from tests.storage.support import (
     save,
     to_group,
     to_users,
+    with_checksum_of,
 )
 
-ALICE, BOB = User(APPID, 101), User(APPID, 102)
+ALICE, BOB, EVE = User(APPID, 101), User(APPID, 102), User(APPID, 9)
+FORGED = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+
+
+def forging_body() -> bytes:
+    """A message whose first bytes have the checksum of all of it; what follows looks like records.
+
+    Should they ever be believed, EVE reads the first message of all.
+    """
+    return with_checksum_of(b"start", b"start" + MAGIC + FORGED * 3 + MAGIC * 20)
+
+
+def forged_ends(body: bytes) -> list[int]:
+    """The lengths of its beginning that end where a forged record does."""
+    ends = [len(b"start" + MAGIC)]
+    for _ in range(3):
+        ends += [ends[-1] + len(FORGED) - 84, ends[-1] + len(FORGED)]
+    return ends
 
 
 class RecoveryCase(SynchronousTestCase):
@@ -127,6 +145,22 @@ class TornTailTests(RecoveryCase):
         store = self.reopen()
         self.assertEqual(self.read(store), [b"one"])
         self.assertEqual(store.reader.count_new(BOB, 0), 1)
+
+    def test_forged_end_inside_a_torn_message(self) -> None:
+        """A part of a torn message that has the checksum of the whole does not end it."""
+        body = forging_body()
+        _, offsets = self.write(b"one", body)
+        whole = self.block().read_bytes()
+        begin = offsets[1] + 16
+        # Not where a forged record ends: that a torn write ends there too cannot be told apart.
+        ends = [begin + length for length in forged_ends(body)]
+        for length in (n for n in range(begin, begin + len(body) + 4) if n not in ends):
+            self.block().write_bytes(whole[:length])
+            store = self.reopen()
+            self.assertEqual(self.read(store), [b"one"], length)
+            self.assertEqual(self.read(store, EVE), [], length)
+            self.assertEqual(self.block().stat().st_size, offsets[1])
+            store.close()
 
     def test_many_chunks(self) -> None:
         """A block that is longer than what is read at a time is read through without a gap."""
@@ -252,6 +286,38 @@ class DamageTests(RecoveryCase):
                 self.assertEqual(self.read(store, User(APPID, 9)), [])
                 store.close()
             self.block().unlink()
+
+    def test_forged_end_inside_a_damaged_message(self) -> None:
+        """The same whatever is damaged: its magics, its length, what it says or what follows."""
+        body = forging_body()
+        _, offsets = self.write(b"one", body, b"three")
+        whole = self.block().read_bytes()
+        at, end = offsets[1], offsets[1] + 16 + len(body)
+        lengths = [*range(0, len(body), 3), len(body) + 104, 30000, 32768, -1]
+        damages = [(at + 4, length.to_bytes(4, "big", signed=True)) for length in lengths]
+        damages += [(place, b"\xff") for place in (at, at + 1, end - 5, end, end + 3)]
+        damages += [(end - 20, bytes(30)), (end - 20, bytes(24 + 84))]
+        for place, data in damages:
+            self.block().write_bytes(whole)
+            self.damage(place, data)
+            store = self.reopen()
+            self.assertEqual(self.read(store), [b"one", b"three"], (place - at, data))
+            self.assertEqual(self.read(store, EVE), [], (place - at, data))
+            store.close()
+
+    def test_forged_records_that_reach_beyond(self) -> None:
+        """A forged record without a checksum does not bridge the end of the message it is in."""
+        _, offsets = self.write(b"one", b"", b"three")
+        entry = self.block().read_bytes()[offsets[1] + 20 : offsets[1] + 104]
+        # Its body is what is left of this one, the magic behind it, and the entry that follows.
+        bridge = HEAD.pack(MAGIC, 4 + 4 + len(entry) - 4, 0, 4, 1, 0, 0)
+        body = with_checksum_of(b"start", b"start" + MAGIC + FORGED + bridge)
+        self.block().unlink()
+        _, offsets = self.write(b"one", body, b"three")
+        self.damage(offsets[1] + 16 + len(body), b"\xff")
+        store = self.reopen()
+        self.assertEqual(self.read(store), [b"one", b"three"])
+        self.assertEqual(self.read(store, EVE), [])
 
     def test_records_inside_a_message_with_zeros(self) -> None:
         """The same where a sector of zeros covers the message's end and what follows."""
