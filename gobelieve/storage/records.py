@@ -148,12 +148,22 @@ def whole_length(data: bytes, at: int) -> int:
     return length + OVERHEAD if data[end : end + 4] == MAGIC else 0
 
 
+def has_checksum(cmd: int, version: int, checksum: int, checked: int) -> bool:
+    """Whether the checksum of a record means something.
+
+    Byte 15 says so, but damage may have taken that. Older daemons had a seq in the checksum's
+    place: always 0 in queue records, and since 2018 in messages too. Version 2 is younger.
+    """
+    if checked:
+        return True
+    return checksum != 0 and (version == _MESSAGE_VERSION or cmd in (USER_ENTRY, GROUP_ENTRY))
+
+
 def is_sound(data: bytes, at: int, length: int) -> bool:
     """Whether the body of a whole record has the checksum it should have."""
-    if not data[at + 15]:
-        return True
+    _, _, checksum, cmd, version, _, checked = HEAD.unpack_from(data, at)
     body = data[at + HEAD_SIZE : at + length - 4]
-    return crc32(body) == int.from_bytes(data[at + 8 : at + 12], "big")
+    return crc32(body) == checksum or not has_checksum(cmd, version, checksum, checked)
 
 
 def read_record(data: bytes) -> Record | None:

@@ -25,6 +25,7 @@ from gobelieve.storage.records import (
     QUEUE_KINDS,
     Entry,
     entry_of,
+    has_checksum,
     is_sound,
     whole_length,
 )
@@ -56,12 +57,12 @@ def scan(read: Read, start: int, end: int) -> Iterator[tuple[int, Entry] | Gap]:
         # Only at the end of the block may a record be looked at that the chunk may not have whole.
         i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
         while i < stop:
-            magic, length, checksum, cmd, _, flag, checked = unpack(data, i)
+            magic, length, checksum, cmd, version, flag, checked = unpack(data, i)
             tail = i + HEAD_SIZE + length
             if magic != MAGIC or not 0 <= length <= BODY_LIMIT or data[tail : tail + 4] != MAGIC:
                 break
             body = data[i + HEAD_SIZE : tail]
-            if checked and crc32(body) != checksum:
+            if crc32(body) != checksum and has_checksum(cmd, version, checksum, checked):
                 break
             if cmd in QUEUE_KINDS:
                 entry = entry_of(cmd, flag, body)
@@ -84,7 +85,8 @@ def _gap(read: Read, at: int, end: int) -> Gap:
     data = read(LONGEST + HEAD_SIZE, at)
     if len(data) < HEAD_SIZE:
         return Gap(at, end, torn=True)
-    magic, length, checksum, _, _, _, checked = HEAD.unpack_from(data)
+    magic, length, checksum, cmd, version, _, mark = HEAD.unpack_from(data)
+    checked = has_checksum(cmd, version, checksum, mark)
     possible = 0 <= length <= BODY_LIMIT
     size = OVERHEAD + length
     ends = _ends_by_checksum(data, checksum) if checked else []

@@ -127,9 +127,18 @@ class DamageTests(SynchronousTestCase):
         """Upstream's records have no checksum; whatever is in its place, they are read."""
         old = bytearray(MESSAGE)
         old[15] = 0
-        for seq in (bytes(4), b"\x00\x00\x00\x05"):
-            old[8:12] = seq
-            self.assertEqual(read_record(bytes(old)), Record(4, 2, 0, BODY))
+        for version, seq in ((2, 0), (1, 0), (1, 5), (0, 5)):
+            old[8:14] = pack(">iBB", seq, 4, version)
+            self.assertEqual(read_record(bytes(old)), Record(4, version, 0, BODY))
+
+    def test_lost_mark(self) -> None:
+        """A checksum counts even if damage took the byte that says there is one."""
+        for record in (MESSAGE, ENTRY, pack_entry(SUPER_GROUPS, 7, 500, 32, 11, 3, 20, 0, 10, 0)):
+            damaged = bytearray(record)
+            damaged[15] = 0
+            self.assertIsNotNone(read_record(bytes(damaged)), "all else is whole")
+            damaged[14:-4] = bytes(len(damaged) - 18)
+            self.assertIsNone(read_record(bytes(damaged)), "a sector of zeros")
 
     def test_too_long(self) -> None:
         """A body over 32767 bytes is none that a record can have."""

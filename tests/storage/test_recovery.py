@@ -296,7 +296,7 @@ class DamageTests(RecoveryCase):
         lengths = [*range(0, len(body), 3), len(body) + 104, 30000, 32768, -1]
         damages = [(at + 4, length.to_bytes(4, "big", signed=True)) for length in lengths]
         damages += [(place, b"\xff") for place in (at, at + 1, end - 5, end, end + 3)]
-        damages += [(end - 20, bytes(30)), (end - 20, bytes(24 + 84))]
+        damages += [(end - 20, bytes(30)), (end - 20, bytes(24 + 84)), (at + 14, bytes(512))]
         for place, data in damages:
             self.block().write_bytes(whole)
             self.damage(place, data)
@@ -318,6 +318,14 @@ class DamageTests(RecoveryCase):
         store = self.reopen()
         self.assertEqual(self.read(store), [b"one", b"three"])
         self.assertEqual(self.read(store, EVE), [])
+
+    def test_lost_mark(self) -> None:
+        """A sector of zeros over the byte that says there is a checksum does not hide itself."""
+        _, offsets = self.write(b"one", bytes(range(256)) * 4, b"three")
+        self.damage(offsets[1] + 14, bytes(512))
+        store = self.reopen()
+        self.assertEqual(self.read(store), [b"one", b"three"])
+        self.assertIn("1044 bytes stepped over", self.log.of("error")[0])
 
     def test_records_inside_a_message_with_zeros(self) -> None:
         """The same where a sector of zeros covers the message's end and what follows."""
