@@ -128,8 +128,8 @@ class Blocks:
             self._files.write_all(aside, torn, 0)
             self._files.fsync(aside)
         finally:
-            self._files.close(aside)
-        self._sync_folder()
+            self._files.let_go(aside)
+        self._files.sync_folder(self.root)
         self._files.truncate(fd, offset)
         self._begin_at((self._number, offset))
         return path
@@ -137,11 +137,11 @@ class Blocks:
     def close(self) -> None:
         """Let go of everything; what was not written is lost."""
         for fd in (*self._writers.values(), *self._readers.values()):
-            self._files.close(fd)
+            self._files.let_go(fd)
         self._writers.clear()
         self._readers.clear()
         if self._lock >= 0:
-            self._files.close(self._lock)
+            self._files.let_go(self._lock)
             self._lock = -1
 
     # --- writing
@@ -210,7 +210,7 @@ class Blocks:
             newest = self.numbers[-1]
             self._files.unlink(self.path(newest))
             self.numbers.pop()
-            self._files.close(self._writers.pop(newest))
+            self._files.let_go(self._writers.pop(newest))
         self._files.truncate(self._writers[number], offset)
         self._owed = None
 
@@ -227,7 +227,7 @@ class Blocks:
                 for fd in descriptors:
                     self._files.fdatasync(fd)
                 if folder:
-                    self._sync_folder()
+                    self._files.sync_folder(self.root)
             except OSError:
                 self._folder_changed |= folder
                 raise
@@ -241,20 +241,13 @@ class Blocks:
             try:
                 self._files.fdatasync(fd)
             finally:
-                self._files.close(fd)
-        self._sync_folder()
+                self._files.let_go(fd)
+        self._files.sync_folder(self.root)
 
     def synced(self, position: Position) -> None:
         """All before a position is durable: blocks that were full by then are done with."""
         for number in [n for n in self._writers if n < position[0]]:
-            self._files.close(self._writers.pop(number))
-
-    def _sync_folder(self) -> None:
-        fd = self._files.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._files.fsync(fd)
-        finally:
-            self._files.close(fd)
+            self._files.let_go(self._writers.pop(number))
 
     # --- reading
 
@@ -285,7 +278,7 @@ class Blocks:
         self._readers[number] = fd
         if len(self._readers) > self._descriptors:
             _, oldest = self._readers.popitem(last=False)
-            self._files.close(oldest)
+            self._files.let_go(oldest)
         return fd
 
     def length(self, number: int) -> int:

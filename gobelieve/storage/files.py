@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus
@@ -35,6 +36,19 @@ class Files:
                 return
             data = data[taken:]
             offset += taken
+
+    def let_go(self, fd: int) -> None:
+        """Close a descriptor that has nothing unsynced left: what closing says is no news."""
+        with suppress(OSError):
+            self.close(fd)
+
+    def sync_folder(self, path: str) -> None:
+        """Make durable which files a directory has."""
+        fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.fsync(fd)
+        finally:
+            self.let_go(fd)
 
     def lock(self, path: str) -> int:
         """Take the lock that a file stands for; BlockingIOError if somebody else has it."""

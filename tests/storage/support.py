@@ -103,6 +103,8 @@ class BadDisk(Files):
         """Syncing fails."""
         self.stuck = False
         """Cutting files fails."""
+        self.sour = False
+        """Closing fails."""
         self.unreadable = False
         self.opened: set[int] = set()
         self.synced: list[int] = []
@@ -123,6 +125,8 @@ class BadDisk(Files):
     def _close(self, fd: int) -> None:
         self.opened.discard(fd)
         os.close(fd)
+        if self.sour:
+            raise OSError(errno.EIO, "Input/output error")
 
     def _pwrite(self, fd: int, data: bytes, offset: int) -> int:
         if self.room is None:

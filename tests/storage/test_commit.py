@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import AckStatus, User
 from gobelieve.storage.commit import GroupCommit, Policy, Result
-from gobelieve.storage.records import FIRST
+from gobelieve.storage.records import BLOCK_SIZE, FIRST
+from gobelieve.storage.store import Store
 from tests.storage.support import (
     APPID,
     BadDisk,
@@ -26,12 +27,13 @@ class CommitCase(SynchronousTestCase):
     """A store with its group commit; turns and syncs happen when the test says so."""
 
     policy = Policy.COMMIT
+    block_size = BLOCK_SIZE
 
     def setUp(self) -> None:
         self.disk = BadDisk()
         self.log = Lines()
         self.root = self.mktemp()
-        self.store = open_store(self.root, files=self.disk, log=self.log)
+        self.store = self.open()
         self.addCleanup(lambda: self.store.close())
         self.turn, self.thread, self.clock = FakeTurn(), FakeThread(), Clock()
         self.commits = GroupCommit(
@@ -44,6 +46,9 @@ class CommitCase(SynchronousTestCase):
             interval=1.0,
         )
         self.told: list[tuple[Any, list[Result]]] = []
+
+    def open(self) -> Store:
+        return open_store(self.root, files=self.disk, log=self.log, block_size=self.block_size)
 
     def save(self, *messages: bytes, argument: Any = None) -> None:
         items = [to_users(102, body=message) for message in messages]
@@ -193,6 +198,27 @@ class CommitTests(CommitCase):
         self.assertRaises(RuntimeError, self.thread.run)
         self.assertEqual(self.statuses()[b"three"], [0])
         self.assertEqual(closed, ["closed"])
+
+
+class SmallBlocksTests(CommitCase):
+    """Saves that begin new blocks."""
+
+    block_size = 300
+
+    def test_failed_close(self) -> None:
+        """A full block that closes with an error is on disk: its saves are answered as such."""
+        self.disk.sour = True
+        for message in (b"one", b"two" * 30, b"three"):
+            self.save(message)
+            self.turn.end()
+        while self.thread.waiting:
+            self.thread.run()
+        self.assertEqual(list(self.statuses().values()), [[0], [0], [0]])
+        closed: list[str] = []
+        self.commits.close(lambda: closed.append("closed"))
+        self.turn.end()
+        self.store.close()
+        self.assertEqual((closed, self.disk.opened), (["closed"], set()))
 
 
 class CloseTests(CommitCase):
