@@ -1,0 +1,239 @@
+"""Storage's side of the dialogue with its older clients (3333), which speak 200 to 212.
+
+1. Every request gets one RESULT (204), with seq 0 and version 0, in the order of the requests: it
+   is by this order that a client knows which is which.
+2. SAVE_AND_ENQUEUE and its twin for super groups are answered when they are on disk. Saves that
+   follow one another share a write; any other request waits until those before it are answered,
+   and so sees them.
+3. A list that would be too long is cut. LOAD_LATEST gives the newest part. LOAD_HISTORY gives the
+   oldest, newest message first: asked again from the first id in it, it gives what follows.
+4. What failed is answered with an `AckStatus`, what is not done on this port with `NOT_DONE`, both
+   without content. What makes no sense ends the connection.
+
+Upstream is silent where we say `NOT_DONE`. Nobody is told of what is stored here: that is up to
+the client. The requests are declared in `gobelieve.wire.storage`, frames and lists of them in
+`gobelieve.wire.message_list`.
+"""
+
+from collections import deque
+
+from twisted.internet.interfaces import IAddress
+
+from gobelieve.errors import BodyError, StorageError, WireError
+from gobelieve.interfaces import Time, Turn
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+from gobelieve.protocols.storage_listener import (
+    FLUSH,
+    Result,
+    Storage,
+    StorageFactory,
+    StorageListener,
+)
+from gobelieve.wire import storage as wire
+from gobelieve.wire.client import GroupIM
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame
+from gobelieve.wire.message import Message
+from gobelieve.wire.message_list import EMPTY_LIST, MessageList, read_inner
+
+NOT_DONE = -1
+"""The status of a RESULT: this is not done on this port."""
+MOST_SAVES = 256
+"""How many saves of one connection may be under way; more wait, and then we stop listening."""
+
+_SAVES: dict[int, tuple[type[wire.SaveAndEnqueue | wire.SaveAndEnqueueGroup], int]] = {
+    wire.SaveAndEnqueue.number: (wire.SaveAndEnqueue, wire.USERS),
+    wire.SaveAndEnqueueGroup.number: (wire.SaveAndEnqueueGroup, wire.SUPER_GROUPS),
+}
+_ALWAYS: dict[int, tuple[type[Message], int, bytes]] = {
+    # Where a client has read to lies with the gateways; these have not done anything since 2017.
+    wire.Dequeue.number: (wire.Dequeue, 0, b""),
+    wire.DequeueGroup.number: (wire.DequeueGroup, 0, b""),
+    wire.LoadOffline.number: (wire.LoadOffline, 0, EMPTY_LIST),
+    wire.LoadGroupOffline.number: (wire.LoadGroupOffline, 0, EMPTY_LIST),
+    wire.GetOfflineCount.number: (wire.GetOfflineCount, NOT_DONE, b""),
+    wire.GetGroupOfflineCount.number: (wire.GetGroupOfflineCount, NOT_DONE, b""),
+}
+
+
+class _Answer:
+    """The place of one answer in the order; None until it is there."""
+
+    __slots__ = ("frame",)
+
+    def __init__(self) -> None:
+        self.frame: bytes | None = None
+
+
+class StorageClient(StorageListener):
+    """One client's connection."""
+
+    limit = CLIENT_BODY_LIMIT
+    # A command that is not known is answered, if it has no body.
+    allowed = frozenset(range(256))
+
+    def __init__(self, turn: Turn, factory: "StorageClientFactory") -> None:
+        super().__init__(turn, factory)
+        self._time = factory.time
+        self._answers: deque[_Answer] = deque()
+        self._working = False
+        self._reading = False
+        self._held = False
+
+    def finish(self) -> None:
+        """Take no more requests, answer those that are under way, then end the connection."""
+        self._finishing = True
+        self.pause()
+        self._waiting.clear()
+        if not self._answers:
+            self.close()
+
+    # --- requests, in order
+
+    def _work(self) -> None:
+        if self._working:
+            # An answer that was there at once: the loop below goes on by itself.
+            return
+        self._working = True
+        try:
+            while self._waiting and not self._closing and self._may_begin(self._waiting[0]):
+                self._begin(self._waiting.popleft())
+        finally:
+            self._working = False
+        # What waits is never more than one read brought.
+        if bool(self._waiting) != self._held:
+            self._held = not self._held
+            if self._held:
+                self.pause()
+            else:
+                self.resume()
+
+    def _may_begin(self, frame: Frame) -> bool:
+        if self.congested:
+            return False
+        if frame.cmd in _SAVES:
+            return len(self._answers) < MOST_SAVES and not self._reading
+        return not self._answers
+
+    def _begin(self, frame: Frame) -> None:
+        if frame.cmd in _SAVES:
+            self._save(frame)
+        elif frame.cmd == wire.LoadLatest.number:
+            self._load_latest(frame)
+        elif frame.cmd == wire.LoadHistory.number:
+            self._load_history(frame)
+        elif frame.cmd in _ALWAYS:
+            kind, status, content = _ALWAYS[frame.cmd]
+            kind.decode(frame.body)
+            self._told(self._expect(), status, content)
+        elif frame.body:
+            raise BodyError(f"command {frame.cmd} is not known here")
+        else:
+            self._refuse(self._expect(), f"command {frame.cmd} is not known here")
+
+    def _save(self, frame: Frame) -> None:
+        kind, queues = _SAVES[frame.cmd]
+        ask = kind.decode(frame.body)
+        cmd, body = read_inner(ask.inner)
+        answer = self._expect()
+        if queues == wire.SUPER_GROUPS and cmd != GroupIM.number:
+            self._refuse(answer, f"a super group's queue has no messages of command {cmd}")
+            return
+        self._factory.tally.add("saves")
+        item = wire.SaveItem(ask.device_id, cmd, queues, (ask.appid, ask.receiver), body)
+        self._storage.save([item], self._stored, answer)
+
+    def _stored(self, answer: _Answer, results: list[Result]) -> None:
+        status, msgid, _ = results[0]
+        self._told(answer, status, b"" if status else msgid.to_bytes(8, "big"))
+
+    def _load_latest(self, frame: Frame) -> None:
+        ask = wire.LoadLatest.decode(frame.body)
+        answer, found = self._expect(), MessageList()
+        try:
+            page = self._storage.fetch_latest(User(ask.appid, ask.uid), ask.limit)
+        except StorageError as why:
+            self._failed(answer, why)
+            return
+        found.add(reversed(page.messages))
+        self._listed(answer, found, found.pack())
+
+    def _load_history(self, frame: Frame) -> None:
+        ask = wire.LoadHistory.decode(frame.body)
+        self._reading = True
+        self._read_on(self._expect(), User(ask.appid, ask.uid), ask.msgid, MessageList())
+
+    def _read_on(self, answer: _Answer, user: User, after: int, found: MessageList) -> None:
+        """Add a page; the next one in the next turn, so that others are not held up."""
+        if self._closing or self._writer is None:
+            return
+        try:
+            page = self._storage.fetch(user, after)
+        except StorageError as why:
+            self._reading = False
+            self._failed(answer, why)
+            return
+        found.add(page.messages)
+        if page.more and not found.full:
+            self._time.callLater(0, self._read_on, answer, user, page.last, found)
+        else:
+            self._reading = False
+            self._listed(answer, found, found.pack(reverse=True))
+
+    # --- answers, in the same order
+
+    def _expect(self) -> _Answer:
+        answer = _Answer()
+        self._answers.append(answer)
+        return answer
+
+    def _listed(self, answer: _Answer, found: MessageList, content: bytes) -> None:
+        if found.left_out:
+            self._factory.tally.add("left_out", len(found.left_out))
+            self.log.warn(
+                "{peer} was not given the messages {ids}: they are too long for a list",
+                peer=self.peer,
+                ids=found.left_out,
+            )
+        self._told(answer, 0, content)
+
+    def _refuse(self, answer: _Answer, why: str) -> None:
+        self._factory.tally.add("refused")
+        self.log.warn("a request of {peer} is refused: {why}", peer=self.peer, why=why)
+        self._told(answer, NOT_DONE)
+
+    def _failed(self, answer: _Answer, why: StorageError) -> None:
+        self._factory.tally.add("failed")
+        self.log.warn("a request of {peer} failed: {why}", peer=self.peer, why=why)
+        self._told(answer, why.status)
+
+    def _told(self, answer: _Answer, status: int, content: bytes = b"") -> None:
+        """Send an answer when those before it are sent, and go on with what waits."""
+        answer.frame = wire.Result(status=status, content=content).frame(version=0)
+        # A save may fail before an earlier one is on disk.
+        while self._answers and self._answers[0].frame is not None:
+            frame = self._answers.popleft().frame
+            assert frame is not None
+            self.send(frame)
+            self._unflushed += len(frame)
+            if self._unflushed > FLUSH and self._writer is not None:
+                self._unflushed = 0
+                self._writer.flush()
+        if self._finishing and not self._answers:
+            self.close()
+            return
+        try:
+            self._work()
+        except WireError as why:
+            self.cut(why)
+
+
+class StorageClientFactory(StorageFactory):
+    """The connections of all clients."""
+
+    def __init__(self, storage: Storage, turn: Turn, time: Time, tally: Tally) -> None:
+        super().__init__(storage, turn, tally)
+        self.time = time
+
+    def buildProtocol(self, addr: IAddress | None) -> StorageClient:
+        return StorageClient(self._turn, self)
