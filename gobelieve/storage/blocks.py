@@ -16,7 +16,7 @@ from collections.abc import Callable
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import Log
 from gobelieve.names import AckStatus
-from gobelieve.storage.files import Files, failure_of
+from gobelieve.storage.files import Files, failure_of, is_full
 from gobelieve.storage.records import BLOCK_SIZE, FILE_HEADER, FIRST
 
 Position = tuple[int, int]
@@ -73,7 +73,7 @@ class Blocks:
 
     def open(self) -> None:
         """Take the directory, make it and its first block if need be. OSError, StorageError."""
-        os.makedirs(self.root, exist_ok=True)
+        self._files.make_folder(self.root)
         try:
             self._lock = self._files.lock(os.path.join(self.root, LOCK))
         except BlockingIOError:
@@ -88,9 +88,7 @@ class Blocks:
         self._writers[number] = fd = self._open_for_writing(number, os.O_CREAT if fresh else 0)
         length = self._files.size(fd)
         if length < FIRST:
-            self._files.truncate(fd, 0)
-            self._files.write_all(fd, FILE_HEADER, 0)
-            self._folder_changed = True
+            self._write_header(fd)
             length = FIRST
         self.numbers = self.numbers or [number]
         self._begin_at((number, length))
@@ -114,8 +112,15 @@ class Blocks:
     def _open_for_writing(self, number: int, how: int) -> int:
         return self._files.open(self.path(number), os.O_RDWR | os.O_CLOEXEC | how, 0o644)
 
+    def _write_header(self, fd: int) -> None:
+        self._files.truncate(fd, 0)
+        self._files.write_all(fd, FILE_HEADER, 0)
+
     def set_aside(self, offset: int) -> str:
-        """Move what the newest block has from an offset on to a file of its own; its name."""
+        """Cut the newest block off at an offset; the file where what was there is kept.
+
+        With no space left it is not kept, and "" is what comes back: reading has to go on.
+        """
         fd = self._writers[self._number]
         torn = self._files.pread(fd, self._files.size(fd) - offset, offset)
         name = f"{TORN}{self._number}_{offset}"
@@ -123,13 +128,15 @@ class Blocks:
         while os.path.exists(path):
             copies += 1
             path = os.path.join(self.root, f"{name}.{copies}")
-        aside = self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            self._files.write_all(aside, torn, 0)
-            self._files.fsync(aside)
-        finally:
-            self._files.let_go(aside)
-        self._files.sync_folder(self.root)
+            self._files.keep(path, torn)
+        except OSError as why:
+            if not is_full(why):
+                raise
+            path = ""
+        if offset == FIRST:
+            # What tore the first record may have torn the header before it.
+            self._write_header(fd)
         self._files.truncate(fd, offset)
         self._begin_at((self._number, offset))
         return path
@@ -271,7 +278,7 @@ class Blocks:
         except FileNotFoundError:
             return b""
         except OSError as why:
-            raise failure_of(why) from why
+            raise failure_of(why, self.path(number)) from why
 
     def _open_reader(self, number: int) -> int:
         fd = self._files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)

@@ -42,6 +42,31 @@ class Files:
         with suppress(OSError):
             self.close(fd)
 
+    def make_folder(self, path: str) -> None:
+        """Make a directory with its parents, durably, unless it is there."""
+        made, above = [], os.path.abspath(path)
+        while not os.path.exists(above):
+            above = os.path.dirname(above)
+            made.append(above)
+        os.makedirs(path, exist_ok=True)
+        for above in made:
+            self.sync_folder(above)
+
+    def keep(self, path: str, data: bytes) -> None:
+        """Write a new file durably; it is gone again if that fails."""
+        fd = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                self.write_all(fd, data, 0)
+                self.fsync(fd)
+            finally:
+                self.let_go(fd)
+            self.sync_folder(os.path.dirname(path))
+        except OSError:
+            with suppress(OSError):
+                self.unlink(path)
+            raise
+
     def sync_folder(self, path: str) -> None:
         """Make durable which files a directory has."""
         fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -61,8 +86,13 @@ class Files:
         return fd
 
 
-def failure_of(why: OSError) -> StorageError:
+def is_full(why: OSError) -> bool:
+    """Whether a system call failed for want of space."""
+    return why.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def failure_of(why: OSError, where: str = "") -> StorageError:
     """What a failed system call means to somebody who wanted to save or to read."""
-    full = why.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    status = AckStatus.STORAGE_FULL if full else AckStatus.STORAGE_FAILED
-    return StorageError(status, why.strerror or str(why))
+    status = AckStatus.STORAGE_FULL if is_full(why) else AckStatus.STORAGE_FAILED
+    reason = why.strerror or str(why)
+    return StorageError(status, f"{where}: {reason}" if where else reason)

@@ -1,8 +1,8 @@
 """What happens at the start: all blocks are read once, and the heads of all queues rebuilt.
 
 The newest block may end in a write that was torn when the machine went down. Nobody was told that
-it is stored, so it is cut off, but kept in a file of its own. Damage anywhere else is stepped over
-and reported; nothing is cut there.
+it is stored, so it is cut off, but kept in a file of its own if there is space for one. Damage
+anywhere else is stepped over and reported; nothing is cut there.
 """
 
 from gobelieve.interfaces import Log
@@ -60,6 +60,11 @@ def _rebuild_block(blocks: Blocks, number: int, index: Index, bridges: Bridges, 
         count = found.end - found.start
         log.error(what, path=blocks.path(number), offset=found.start, count=count)
     if torn is not None:
+        path, count = blocks.path(number), torn.end - torn.start
         aside = blocks.set_aside(torn.start)
-        what = "{path}: a torn write of {count} bytes was cut off and kept in {aside}"
-        log.warn(what, path=blocks.path(number), count=torn.end - torn.start, aside=aside)
+        if aside:
+            what = "{path}: a torn write of {count} bytes was cut off and kept in {aside}"
+            log.warn(what, path=path, count=count, aside=aside)
+        else:
+            what = "{path}: a torn write of {count} bytes was cut off, there is no space to keep it"
+            log.error(what, path=path, count=count)

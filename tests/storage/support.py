@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 from zlib import crc32
 
 from gobelieve.interfaces import Page
@@ -107,8 +107,10 @@ class BadDisk(Files):
         """Closing fails."""
         self.unreadable = False
         self.opened: set[int] = set()
+        self._paths: dict[int, str] = {}
         self.synced: list[int] = []
-        self.folders_synced = 0
+        self.folders: list[str] = []
+        """The directories that were synced."""
         self.open = self._open
         self.close = self._close
         self.pwrite = self._pwrite
@@ -120,6 +122,7 @@ class BadDisk(Files):
     def _open(self, path: str, flags: int, mode: int = 0o777) -> int:
         fd = os.open(path, flags, mode)
         self.opened.add(fd)
+        self._paths[fd] = path
         return fd
 
     def _close(self, fd: int) -> None:
@@ -148,7 +151,12 @@ class BadDisk(Files):
         self.synced.append(fd)
 
     def _fsync(self, fd: int) -> None:
-        self.folders_synced += stat.S_ISDIR(os.fstat(fd).st_mode)
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            self.folders.append(self._paths[fd])
+
+    def fails(self, *args: object) -> Never:
+        """Instead of a call that is to fail."""
+        raise OSError(errno.EIO, "Input/output error")
 
     def _truncate(self, fd: int, length: int) -> None:
         if self.stuck:

@@ -13,6 +13,7 @@ from gobelieve.storage.store import Store
 from gobelieve.wire.storage import USERS
 from tests.storage.support import (
     APPID,
+    BadDisk,
     Lines,
     bodies,
     ids,
@@ -118,6 +119,51 @@ class TornTailTests(RecoveryCase):
                 f"and kept in {self.root}/torn_0_{offsets[1]}"
             ],
         )
+
+    def test_full_disk(self) -> None:
+        """With no space to keep it a torn write is cut off all the same: the daemon starts."""
+        _, offsets = self.write(b"one", b"two")
+        for room in (0, 3):
+            os.truncate(self.block(), offsets[1] + 5)
+            disk = BadDisk()
+            disk.room = room
+            log = Lines()
+            store = open_store(str(self.root), files=disk, log=log)
+            self.assertEqual(self.read(store), [b"one"])
+            store.close()
+            self.assertEqual(
+                log.of("warn", "error"),
+                [
+                    f"{self.block()}: a torn write of 5 bytes was cut off, "
+                    "there is no space to keep it"
+                ],
+            )
+            self.assertEqual(sorted(os.listdir(self.root)), ["lock", "message_0"])
+            self.assertEqual(disk.opened, set())
+
+    def test_disk_that_keeps_nothing(self) -> None:
+        """If keeping it fails otherwise nothing is cut off, and no half of a copy is left."""
+        _, offsets = self.write(b"one", b"two")
+        os.truncate(self.block(), offsets[1] + 5)
+        for call in ("pwrite", "fsync"):
+            disk = BadDisk()
+            setattr(disk, call, disk.fails)
+            error = self.assertRaises(StorageError, open_store, str(self.root), files=disk)
+            self.assertEqual(str(error), f"{self.root}: Input/output error")
+            self.assertEqual(sorted(os.listdir(self.root)), ["lock", "message_0"])
+            self.assertEqual(self.block().stat().st_size, offsets[1] + 5)
+            self.assertEqual(disk.opened, set())
+
+    def test_header_that_was_torn_too(self) -> None:
+        """A newest block of zeros gets its header again, and is no news at the next start."""
+        self.write(b"one")
+        self.block(1).write_bytes(bytes(4096))
+        self.reopen().close()
+        self.assertEqual(self.block(1).read_bytes(), FILE_HEADER)
+        store = self.reopen()
+        self.assertEqual(self.log.of("warn", "error"), [])
+        save(store, to_users(102, body=b"two"))
+        self.assertEqual(self.read(store), [b"one", b"two"])
 
     def test_twice_at_one_place(self) -> None:
         """A second torn write at the same place does not replace the first one's file."""
@@ -449,6 +495,17 @@ class FolderTests(RecoveryCase):
         self.assertEqual(self.block().read_bytes(), FILE_HEADER)
         self.assertEqual(self.block().stat().st_mode & 0o777, 0o644)
 
+    def test_made_durably(self) -> None:
+        """Its parents are synced where one was made, and so is the directory itself."""
+        disk = BadDisk()
+        open_store(str(self.root / "deep" / "er"), files=disk).close()
+        made = self.root.absolute()
+        folders = [str(p) for p in (made / "deep", made, made.parent, self.root / "deep" / "er")]
+        self.assertEqual(disk.folders, folders)
+        disk.folders.clear()
+        open_store(str(self.root / "deep" / "er"), files=disk).close()
+        self.assertEqual(disk.folders, folders[-1:])
+
     def test_second_daemon(self) -> None:
         """A directory that is in use is refused, and is free when the first one is closed."""
         store = open_store(str(self.root))
@@ -463,6 +520,14 @@ class FolderTests(RecoveryCase):
         self.root.write_text("a file")
         error = self.assertRaises(StorageError, open_store, str(self.root / "under"))
         self.assertIn(str(self.root / "under"), str(error))
+
+    def test_unreadable(self) -> None:
+        """A block that cannot be read is an error that names it."""
+        self.write(b"one")
+        disk = BadDisk()
+        disk.unreadable = True
+        error = self.assertRaises(StorageError, open_store, str(self.root), files=disk)
+        self.assertEqual(str(error), f"{self.block()}: Input/output error")
 
     def test_strays(self) -> None:
         """Files that are not ours are ignored with a warning, upstream's indexes without."""

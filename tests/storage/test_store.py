@@ -218,9 +218,9 @@ class RollOverTests(StoreCase):
         """The sync after a block was begun covers the directory, and again if it failed."""
         self.reopen(block_size=500)
         for count, folders in ((1, 0), (9, 1), (1, 0)):
-            self.disk.folders_synced = 0
+            self.disk.folders.clear()
             save(self.store, *[to_users(102)] * count)
-            self.assertEqual(self.disk.folders_synced, folders)
+            self.assertEqual(len(self.disk.folders), folders)
         for _ in range(9):
             self.store.append(to_users(102))
         self.store.flush()
@@ -228,18 +228,18 @@ class RollOverTests(StoreCase):
         self.disk.broken = True
         self.assertRaises(OSError, self.store.begin_sync())
         self.disk.broken = False
-        self.disk.folders_synced = 0
+        self.disk.folders.clear()
         self.store.begin_sync()()
-        self.assertEqual(self.disk.folders_synced, 1)
+        self.assertEqual(len(self.disk.folders), 1)
 
     def test_start_syncs(self) -> None:
         """What a killed daemon left unsynced is synced before anybody is shown it."""
         self.reopen(block_size=500)
         save(self.store, *[to_users(102)] * 20)
         self.disk.synced.clear()
-        self.disk.folders_synced = 0
+        self.disk.folders.clear()
         self.reopen(block_size=500)
-        self.assertEqual((len(self.disk.synced), self.disk.folders_synced), (2, 1))
+        self.assertEqual((len(self.disk.synced), len(self.disk.folders)), (2, 1))
 
     def test_descriptors(self) -> None:
         """However many blocks are read, few are open; closing leaves none."""
