@@ -40,6 +40,8 @@ NOT_DONE = -1
 """The status of a RESULT: this is not done on this port."""
 MOST_SAVES = 256
 """How many saves of one connection may be under way; more wait, and then we stop listening."""
+NAMED = 10
+"""How many of the messages that were left out of a list are named in the log."""
 
 _SAVES: dict[int, tuple[type[wire.SaveAndEnqueue | wire.SaveAndEnqueueGroup], int]] = {
     wire.SaveAndEnqueue.number: (wire.SaveAndEnqueue, wire.USERS),
@@ -191,9 +193,10 @@ class StorageClient(StorageListener):
         if found.left_out:
             self._factory.tally.add("left_out", len(found.left_out))
             self.log.warn(
-                "{peer} was not given the messages {ids}: they are too long for a list",
+                "{peer} was not given {count} messages that are too long for a list: {ids}",
                 peer=self.peer,
-                ids=found.left_out,
+                count=len(found.left_out),
+                ids=found.left_out[:NAMED],
             )
         self._told(answer, 0, content)
 
