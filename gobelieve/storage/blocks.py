@@ -124,12 +124,8 @@ class Blocks:
         fd = self._writers[self._number]
         torn = self._files.pread(fd, self._files.size(fd) - offset, offset)
         name = f"{TORN}{self._number}_{offset}"
-        path, copies = os.path.join(self.root, name), 0
-        while os.path.exists(path):
-            copies += 1
-            path = os.path.join(self.root, f"{name}.{copies}")
         try:
-            self._files.keep(path, torn)
+            path = self._files.keep(os.path.join(self.root, name), torn)
         except OSError as why:
             if not is_full(why):
                 raise
@@ -143,6 +139,8 @@ class Blocks:
 
     def close(self) -> None:
         """Let go of everything; what was not written is lost."""
+        if self._owed is not None:
+            self.cut(self._owed)
         for fd in (*self._writers.values(), *self._readers.values()):
             self._files.let_go(fd)
         self._writers.clear()
@@ -198,35 +196,43 @@ class Blocks:
             self._files.write_all(self._writers[number], data, offset)
 
     def cut(self, position: Position) -> None:
-        """Forget what was appended behind a position, and take it out of the files.
+        """Forget what was appended behind a position, and take it out of the files, durably.
 
-        Should that fail, it is tried again before the next write.
+        Should that fail, it is tried again before the next write, and at the end.
         """
         self._begin_at(position)
-        self._owed = position
+        news, self._owed = self._owed is None, position
         try:
             self._cut_files(position)
         except OSError as why:
-            self._log.error(
-                "{path} cannot be cut back: {why}", path=self.path(position[0]), why=why
-            )
+            if news:
+                what = "{path} cannot be cut back: {why}"
+                self._log.error(what, path=self.path(position[0]), why=why.strerror)
 
     def _cut_files(self, position: Position) -> None:
         number, offset = position
         while self.numbers[-1] > number:
             newest = self.numbers[-1]
+            self._folder_changed = True
             self._files.unlink(self.path(newest))
             self.numbers.pop()
             self._files.let_go(self._writers.pop(newest))
-        self._files.truncate(self._writers[number], offset)
+        fd = self._writers[number]
+        self._files.truncate(fd, offset)
+        # Synced before other records take the same ids: else a power cut could leave a mixture.
+        self._files.fdatasync(fd)
+        if self._folder_changed:
+            self._files.sync_folder(self.root)
         self._owed = None
 
     def sync_work(self) -> Callable[[], None]:
         """What makes all that is written by now durable. It blocks; OSError if it failed.
 
-        The descriptors it uses stay open until `synced`.
+        The descriptors it uses stay open until `synced`: those of blocks that are yet to be cut
+        off are not among them.
         """
-        descriptors = list(self._writers.values())
+        last = self._number if self._owed is None else self._owed[0]
+        descriptors = [fd for number, fd in self._writers.items() if number <= last]
         folder, self._folder_changed = self._folder_changed, False
 
         def work() -> None:

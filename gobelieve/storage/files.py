@@ -52,8 +52,15 @@ class Files:
         for above in made:
             self.sync_folder(above)
 
-    def keep(self, path: str, data: bytes) -> None:
-        """Write a new file durably; it is gone again if that fails."""
+    def keep(self, name: str, data: bytes) -> str:
+        """Write a new file durably, with a number behind its name if need be; where it is.
+
+        It is gone again if that fails.
+        """
+        path, copies = name, 0
+        while os.path.exists(path):
+            copies += 1
+            path = f"{name}.{copies}"
         fd = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             try:
@@ -66,6 +73,7 @@ class Files:
             with suppress(OSError):
                 self.unlink(path)
             raise
+        return path
 
     def sync_folder(self, path: str) -> None:
         """Make durable which files a directory has."""

@@ -148,6 +148,8 @@ class BadDisk(Files):
     def _fdatasync(self, fd: int) -> None:
         if self.broken:
             raise OSError(errno.EIO, "Input/output error")
+        if fd not in self.opened:
+            raise OSError(errno.EBADF, "Bad file descriptor")
         self.synced.append(fd)
 
     def _fsync(self, fd: int) -> None:

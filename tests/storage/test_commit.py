@@ -220,6 +220,28 @@ class SmallBlocksTests(CommitCase):
         self.store.close()
         self.assertEqual((closed, self.disk.opened), (["closed"], set()))
 
+    def test_file_that_is_cut_off_during_a_sync(self) -> None:
+        """A file that could not be removed at once, and is removed later, costs no good save."""
+        self.save(b"one")
+        self.turn.end()
+        self.save(b"two")
+        self.turn.end()
+        real = self.disk.unlink
+        self.disk.room, self.disk.unlink = 100, self.disk.fails
+        self.save(b"lost", b"lost", b"lost")
+        self.turn.end()
+        self.thread.run()
+        self.disk.room, self.disk.unlink = None, real
+        self.save(b"three")
+        self.turn.end()
+        while self.thread.waiting:
+            self.thread.run()
+        full = [AckStatus.STORAGE_FULL] * 3
+        self.assertEqual(self.statuses(), {b"one": [0], b"two": [0], b"lost": full, b"three": [0]})
+        self.store.close()
+        self.store = self.open()
+        self.assertEqual(self.read(), [b"one", b"two", b"three"])
+
 
 class CloseTests(CommitCase):
     """The end."""

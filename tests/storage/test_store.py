@@ -1,6 +1,9 @@
 """Saving: what is written, what it gives back, and what is left when the disk fails."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -328,6 +331,43 @@ class FailureTests(StoreCase):
         self.reopen()
         self.assertEqual(self.read(), [b"before", b"after"])
         self.assertEqual(self.log.of("warn"), [])
+
+    def test_cut_back_at_the_end(self) -> None:
+        """If cutting did not work, it is done at a clean end: what failed is not there later."""
+        save(self.store, to_users(102, body=b"before"))
+        self.disk.broken = self.disk.stuck = True
+        self.store.append(to_users(102, body=b"failed"))
+        self.store.flush()
+        self.store.take_back()
+        self.store.append(to_users(102, body=b"failed too"))
+        self.flush_fails()
+        self.disk.broken = self.disk.stuck = False
+        self.reopen()
+        self.assertEqual(self.read(), [b"before"])
+        self.assertEqual(
+            self.log.of("warn", "error"), [f"{self.file()} cannot be cut back: Input/output error"]
+        )
+
+    def test_cut_back_is_synced(self) -> None:
+        """What failed is off the disk before its ids are given again, and so are its files."""
+        self.reopen(block_size=500)
+        save(self.store, to_users(102, body=b"before"))
+        for _ in range(10):
+            self.store.append(to_users(102, body=b"failed"))
+        self.store.flush()
+        self.assertTrue(self.file(2).exists())
+        steps: list[str] = []
+        for name in ("unlink", "truncate", "fdatasync", "fsync", "pwrite"):
+            setattr(self.disk, name, partial(self.noted, steps, name, getattr(self.disk, name)))
+        self.store.take_back()
+        save(self.store, to_users(102, body=b"after"))
+        cut = ["unlink", "unlink", "truncate", "fdatasync", "fsync"]
+        self.assertEqual(steps[:6], [*cut, "pwrite"])
+        self.assertEqual(self.read(), [b"before", b"after"])
+
+    def noted(self, steps: list[str], name: str, call: Callable[..., Any], *args: Any) -> Any:
+        steps.append(name)
+        return call(*args)
 
     def test_failed_sync(self) -> None:
         """What a failed sync should have covered, and all since, was never there."""
