@@ -27,7 +27,8 @@ OLD_INDEXES = frozenset(
 )
 """Upstream's index files: not needed, and no reason for a warning."""
 LOCK = "lock"
-_BLOCK = re.compile("message_(0|[1-9][0-9]*)")
+# Ten digits at most: more may not fit in an id, and are rather somebody's copy with a date.
+_BLOCK = re.compile("message_(0|[1-9][0-9]{0,9})")
 TORN = "torn_"
 DESCRIPTORS = 128
 """How many blocks are open for reading at most."""
@@ -89,9 +90,8 @@ class Blocks:
         length = self._files.size(fd)
         if length < FIRST:
             self._write_header(fd)
-            length = FIRST
         self.numbers = self.numbers or [number]
-        self._begin_at((number, length))
+        self._begin_at((number, max(length, FIRST)))
 
     def _list(self) -> list[int]:
         numbers, strays = [], []

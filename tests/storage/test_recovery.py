@@ -540,6 +540,20 @@ class FolderTests(RecoveryCase):
             [f"{self.root}: not ours, ignored: message_, message_0.bak, message_01, notes"],
         )
 
+    def test_number_too_high(self) -> None:
+        """A file with a number that no id can have is not taken for the newest block."""
+        self.write(b"one")
+        # A copy with a date, and the first number that does not fit in an id.
+        names = ["message_20240101120000", f"message_{1 << 36}"]
+        for name in names:
+            (self.root / name).write_bytes(b"")
+        store = self.reopen()
+        self.assertEqual(
+            self.log.of("warn", "error"), [f"{self.root}: not ours, ignored: {', '.join(names)}"]
+        )
+        save(store, to_users(102, body=b"two"))
+        self.assertEqual(self.read(store), [b"one", b"two"])
+
     def test_foreign_header(self) -> None:
         """A block whose header is damaged is read all the same, with a warning."""
         self.write(b"one")
