@@ -72,12 +72,15 @@ class Reader:
         At most `limit` entries are looked at (at least 1), and at most `room` bytes of messages
         collected (at least one message).
         """
-        return self._page(USERS, user, after, limit, room, None)
+        return self._page(USERS, user, after, limit, room, 0)
 
     def fetch_group(
         self, group: User, after: int, joined: int, limit: int, room: int = PAGE_BYTES
     ) -> Page:
-        """The same of a super group; a GROUP_IM from before `joined` (seconds) is left out."""
+        """The same of a super group; a GROUP_IM from before `joined` (seconds) is left out.
+
+        0: nothing is.
+        """
         return self._page(SUPER_GROUPS, group, after, limit, room, joined)
 
     def fetch_latest(self, user: User, limit: int, room: int = PAGE_BYTES) -> Page:
@@ -126,9 +129,7 @@ class Reader:
 
     # --- pages
 
-    def _page(
-        self, kind: int, owner: User, after: int, limit: int, room: int, joined: int | None
-    ) -> Page:
+    def _page(self, kind: int, owner: User, after: int, limit: int, room: int, joined: int) -> Page:
         head = self._heads(kind, *owner)
         if head is None:
             return EMPTY
@@ -143,7 +144,7 @@ class Reader:
             record = self._message(msgid)
             if record is not None and record.cmd in DELIVERED:
                 body = delivered_body(record)
-                if joined is None or not _was_before(record, joined):
+                if joined <= 0 or not _was_before(record, joined):
                     room -= len(body) + 32
                     if room < 0 and messages:
                         break

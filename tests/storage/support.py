@@ -169,7 +169,7 @@ class BadDisk(Files):
 def im(sender: int, receiver: int, content: str, when: int = 1_700_000_000) -> bytes:
     """The body of an IM."""
     head = [n.to_bytes(8, "big", signed=True) for n in (sender, receiver)]
-    return b"".join(head) + when.to_bytes(4, "big") + bytes(4) + content.encode()
+    return b"".join(head) + when.to_bytes(4, "big", signed=True) + bytes(4) + content.encode()
 
 
 def to_users(*uids: int, body: bytes = b"hello", cmd: int = 4, device: int = 11) -> SaveItem:

@@ -143,6 +143,14 @@ class PageTests(PageCase):
             self.assertEqual([body[24:] for body in found], [b"6", b"7", b"8", b"9", b""])
         self.assertEqual(len(self.reader.fetch_group(group, 0, 0, 100).messages), 11)
 
+    def test_joined_nobody_knows_when(self) -> None:
+        """Without a time of joining nothing is left out, whatever a message says of its own."""
+        times = (-5, 0, 5)
+        fill(self.store, [to_group(500, im(1, 500, "", when=when)) for when in times])
+        group = User(APPID, 500)
+        for joined, count in ((0, 3), (-1, 3), (5, 1)):
+            self.assertEqual(len(self.reader.fetch_group(group, 0, joined, 9).messages), count)
+
     def test_content(self) -> None:
         """Device, kind and body come back as they were saved, whatever their length."""
         sizes = [0, 1, 491, 492, 493, 5000, 32767]
