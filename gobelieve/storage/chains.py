@@ -1,0 +1,139 @@
+"""Whether the entries of each queue fit: each one points to those before it, and to a message.
+
+Entries are shown in the order of their ids. What is known of each queue is its last entry. Where
+an entry does not fit, the next one is compared with what that one says, so that one fault is told
+once.
+
+Pointers into blocks that are not there are no fault of the entry: an operator may remove old ones.
+"""
+
+from struct import Struct
+
+from gobelieve.storage.folder import Folder
+from gobelieve.storage.index import LAST_BATCH, LAST_ID, LAST_MSGID, LAST_PEER, LAST_SEQ, Index
+from gobelieve.storage.records import (
+    BATCH,
+    ENTRY_SIZE,
+    GROUP_ENTRY,
+    LONGEST,
+    QUEUE_KINDS,
+    USER_ENTRY,
+    Entry,
+    entry_of,
+    read_entry,
+    read_record,
+)
+from gobelieve.wire.frames import GROUP
+from gobelieve.wire.storage import SUPER_GROUPS, USERS
+
+NO_MESSAGES = QUEUE_KINDS | {253, 255}
+"""Records that are no message: the entries, and the obsolete acks."""
+UNKNOWN = -1
+"""In place of a seq and a batch link: the queue's last entry has a layout without."""
+_ENTRY = Struct(">8q")
+
+
+def owner_name(kind: int, appid: int, owner: int) -> str:
+    """A queue's owner, as findings name it."""
+    return f"{'user' if kind == USERS else 'group'} {appid}:{owner}"
+
+
+class Chains:
+    """The last entries of all queues of a directory."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._index = Index()
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def enter(self, id_: int, cmd: int, flag: int, body: bytes, message: int) -> str:
+        """What is wrong with an entry, "" if nothing is; `message` is the last message's id."""
+        if cmd in (USER_ENTRY, GROUP_ENTRY):
+            appid, owner, msgid, _, seq, prev, peer, batch = _ENTRY.unpack(body)
+            kind = USERS if cmd == USER_ENTRY else SUPER_GROUPS
+            place, values = self._index.place(kind, appid, owner), self._index.values
+            if (
+                msgid == message > values[place + LAST_MSGID]
+                and prev == values[place + LAST_ID]
+                and seq == values[place + LAST_SEQ] + 1
+                and peer == values[place + LAST_PEER]
+                and batch == values[place + LAST_BATCH]
+            ):
+                values[place + LAST_MSGID] = msgid
+                values[place + LAST_ID] = id_
+                values[place + LAST_SEQ] = seq
+                if kind == USERS and not flag & GROUP:
+                    values[place + LAST_PEER] = id_
+                if seq % BATCH == 0:
+                    values[place + LAST_BATCH] = id_
+                return ""
+        entry = entry_of(cmd, flag, body)
+        # `walk` shows no queue record that is none.
+        assert entry is not None
+        wrong = self._compare(id_, cmd, entry)
+        if entry.msgid != message:
+            wrong += self._message(id_, entry)
+        self._take(id_, entry)
+        owner_ = owner_name(entry.kind, entry.appid, entry.owner)
+        return f"entry of {owner_}: {'; '.join(wrong)}" if wrong else ""
+
+    def _take(self, id_: int, entry: Entry) -> None:
+        place, values = self._index.place(entry.kind, entry.appid, entry.owner), self._index.values
+        values[place + LAST_MSGID] = entry.msgid
+        values[place + LAST_ID] = id_
+        if entry.kind == USERS:
+            values[place + LAST_PEER] = id_ if entry.peer else entry.prev_peer
+        if not entry.seq:
+            values[place + LAST_SEQ] = values[place + LAST_BATCH] = UNKNOWN
+        else:
+            values[place + LAST_SEQ] = entry.seq
+            values[place + LAST_BATCH] = entry.prev_batch if entry.seq % BATCH else id_
+
+    def _compare(self, id_: int, cmd: int, entry: Entry) -> list[str]:
+        """What of its links does not fit the queue's last entry."""
+        head = self._index.head(self._index.place(entry.kind, entry.appid, entry.owner))
+        last, wrong = head[LAST_ID], []
+        if entry.prev != last:
+            if self._folder.is_missing(entry.prev):
+                return []
+            wrong.append(self._prev(id_, entry, last))
+        if 0 < entry.msgid <= head[LAST_MSGID]:
+            wrong.append(f"message {entry.msgid} is not after {head[LAST_MSGID]}")
+        # In the oldest layout prev is all there is.
+        links = (cmd != 254, "prev_peer", entry.prev_peer, head[LAST_PEER])
+        batch = (entry.seq and head[LAST_BATCH] != UNKNOWN, "prev_batch", entry.prev_batch)
+        seq = (entry.seq and head[LAST_SEQ] != UNKNOWN, "seq", entry.seq, head[LAST_SEQ] + 1)
+        for there, name, found, expected in (links, (*batch, head[LAST_BATCH]), seq):
+            if there and found != expected:
+                wrong.append(f"{name} is {found}, not {expected}")
+        return wrong
+
+    def _prev(self, id_: int, entry: Entry, last: int) -> str:
+        prev = entry.prev
+        before = f"the entry before is {last}" if last else "it is the first"
+        if not prev:
+            return f"prev is 0, but {before}"
+        if not 0 < prev < id_:
+            return f"prev {prev} cannot be"
+        other = read_entry(self._folder.read(prev, ENTRY_SIZE))
+        if other is None:
+            return f"prev {prev} is no queue record, {before}"
+        if (other.kind, other.appid, other.owner) != (entry.kind, entry.appid, entry.owner):
+            return f"prev {prev} is of {owner_name(other.kind, other.appid, other.owner)}, {before}"
+        return f"prev is {prev}, but {before}"
+
+    def _message(self, id_: int, entry: Entry) -> list[str]:
+        """What is wrong with the message that an entry is of."""
+        msgid = entry.msgid
+        if not 0 < msgid < id_:
+            return [f"message {msgid} cannot be"]
+        if self._folder.is_missing(msgid):
+            return []
+        record = read_record(self._folder.read(msgid, LONGEST))
+        if record is None:
+            return [f"message {msgid} is missing or damaged"]
+        if record.cmd in NO_MESSAGES:
+            return [f"message {msgid} is no message but a record {record.cmd}"]
+        return []
