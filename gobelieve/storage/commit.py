@@ -29,6 +29,8 @@ Done = Callable[[Any, list[Result]], None]
 InThread = Callable[[Callable[[], None], Callable[[BaseException | None], None]], None]
 """``in_thread(work, done)`` runs `work` where it may block; `done` is called in the event loop,
 later, with what it raised or None."""
+BEHIND = 2
+"""After so many new blocks there is a sync, whatever the policy: until then they stay open."""
 _Waiting = list[tuple[Done, Any, list[Result]]]
 
 
@@ -40,7 +42,14 @@ class Policy(Enum):
     INTERVAL = "interval"
     """Once it is written; it is synced within `interval` seconds, as upstream does it."""
     NEVER = "never"
-    """Once it is written; the kernel syncs when it likes."""
+    """Once it is written; the kernel syncs when it likes, and we every `BEHIND` blocks."""
+
+
+class _Trouble(Enum):
+    """What does not work at present."""
+
+    WRITE = "write"
+    SYNC = "sync"
 
 
 class GroupCommit:
@@ -71,7 +80,7 @@ class GroupCommit:
         self._sync_runs = False
         self._unsynced = False
         self._timer: Cancellable | None = None
-        self._failing = False
+        self._troubles: set[_Trouble] = set()
         self._failed_meanwhile = False
         self._closing: list[Callable[[], None]] | None = None
 
@@ -112,7 +121,7 @@ class GroupCommit:
         try:
             self._store.flush()
         except StorageError as why:
-            self._report(why)
+            self._report(_Trouble.WRITE, why)
             _fail(waiting, why.status)
             return
         self._unsynced = True
@@ -121,9 +130,11 @@ class GroupCommit:
             if not self._sync_runs:
                 self._sync()
             return
-        self._recovered()
+        self._over(_Trouble.WRITE)
         self._store.show_written()
         self._arm()
+        if self._store.blocks_behind >= BEHIND and not self._sync_runs:
+            self._sync()
         _answer(waiting)
 
     # --- sync
@@ -152,8 +163,10 @@ class GroupCommit:
                 self._sync_failed(failure, waiting)
                 return
             self._store.synced()
-            if not self._failed_meanwhile:
-                self._recovered()
+            if self._policy is not Policy.COMMIT:
+                self._over(_Trouble.SYNC)
+            elif not self._failed_meanwhile:
+                self._over(_Trouble.WRITE, _Trouble.SYNC)
             # The disk works while we answer.
             if self._written:
                 self._sync()
@@ -166,7 +179,7 @@ class GroupCommit:
         reason = str(failure)
         if isinstance(failure, OSError):
             status, reason = failure_of(failure).status, failure.strerror or reason
-        self._report(StorageError(status, reason))
+        self._report(_Trouble.SYNC, StorageError(status, reason))
         if self._policy is not Policy.COMMIT:
             # It was answered, and can be read: what the kernel still has is not thrown away.
             return
@@ -194,16 +207,17 @@ class GroupCommit:
             for done in waiting:
                 done()
 
-    def _report(self, why: StorageError) -> None:
+    def _report(self, what: _Trouble, why: StorageError) -> None:
         self._failed_meanwhile = True
-        if not self._failing:
-            self._failing = True
+        if not self._troubles:
             self._log.error("messages cannot be stored: {why}", why=str(why))
+        self._troubles.add(what)
 
-    def _recovered(self) -> None:
-        if self._failing:
-            self._failing = False
-            self._log.info("messages are stored again")
+    def _over(self, *what: _Trouble) -> None:
+        if self._troubles:
+            self._troubles.difference_update(what)
+            if not self._troubles:
+                self._log.info("messages are stored again")
 
 
 def _answer(waiting: _Waiting) -> None:

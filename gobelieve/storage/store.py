@@ -83,6 +83,7 @@ class Store:
             self.blocks.close()
             raise
         self._appended = _Step(self.blocks.end)
+        self._sync_end = self.blocks.end
         what = "{root}: {queues} queues in {blocks} blocks"
         count = len(self.blocks.numbers)
         self._log.info(what, root=self.blocks.root, queues=len(self.index), blocks=count)
@@ -149,6 +150,11 @@ class Store:
     def unwritten(self) -> bool:
         """Whether there is something to flush."""
         return self.blocks.end != self._appended.start
+
+    @property
+    def blocks_behind(self) -> int:
+        """How many blocks were begun since a sync was, or the directory opened."""
+        return self._appended.start[0] - self._sync_end[0]
 
     def flush(self) -> None:
         """Write what was appended. StorageError: it could not be, and was never there."""

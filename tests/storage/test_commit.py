@@ -357,6 +357,40 @@ class IntervalTests(CommitCase):
         self.assertEqual(closed, ["closed"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_disk_that_only_fails_to_sync(self) -> None:
+        """It is told once, and that it works again when a sync has worked."""
+        self.disk.broken = True
+        for message in (b"one", b"two", b"three"):
+            self.save(message)
+            self.turn.end()
+            self.clock.advance(1)
+            self.thread.run()
+        self.assertEqual(len(self.log.of("error")), 1)
+        self.assertNotIn("messages are stored again", self.log.of("info"))
+        self.disk.broken = False
+        self.save(b"four")
+        self.turn.end()
+        self.assertNotIn("messages are stored again", self.log.of("info"))
+        self.clock.advance(1)
+        self.thread.run()
+        self.assertEqual(self.log.of("info")[-1], "messages are stored again")
+
+    def test_disk_full(self) -> None:
+        """A full disk is over with the next write; a sync of what was before does not end it."""
+        self.save(b"one")
+        self.turn.end()
+        self.disk.room = 30
+        self.save(b"two")
+        self.turn.end()
+        self.clock.advance(1)
+        self.thread.run()
+        self.assertNotIn("messages are stored again", self.log.of("info"))
+        self.disk.room = None
+        self.save(b"three")
+        self.turn.end()
+        self.assertEqual(self.log.of("info")[-1], "messages are stored again")
+        self.assertEqual(self.read(), [b"one", b"three"])
+
 
 class NeverTests(CommitCase):
     """Answers after the write, no sync but at the end."""
@@ -373,3 +407,25 @@ class NeverTests(CommitCase):
         self.commits.close(lambda: None)
         self.turn.end()
         self.thread.run()
+
+
+class NeverSmallBlocksTests(CommitCase):
+    """The same where new blocks are begun."""
+
+    policy = Policy.NEVER
+    block_size = 300
+
+    def test_descriptors(self) -> None:
+        """However many blocks are filled, few are open; a sync that fails is tried again."""
+        for number in range(200):
+            self.disk.broken = number % 50 < 10
+            self.save(b"%03d" % number + bytes(100))
+            self.turn.end()
+            while self.thread.waiting:
+                self.thread.run()
+            self.assertLess(len(self.disk.opened), 20)
+        self.assertLessEqual(len(self.disk.opened), 5)
+        self.assertEqual(len(self.log.of("error")), 4)
+        self.assertEqual(self.log.of("info").count("messages are stored again"), 4)
+        self.assertEqual({status for (status,) in self.statuses().values()}, {0})
+        self.assertEqual(len(self.read()), 200)
