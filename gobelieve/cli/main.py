@@ -2,7 +2,8 @@
 
 A subcommand is a module with ``add(subparsers)``, which declares its arguments and sets ``work``:
 a coroutine function of (arguments, reactor), which prints its answer and raises a
-`GobelieveError` if it cannot do what was asked.
+`GobelieveError` if it cannot do what was asked. One that only works on files sets ``blocking``
+instead: a function of the arguments, for which no reactor runs.
 
 Exit codes: 0 done; 1 not done, with one line on stderr that says why; 2 wrong usage.
 """
@@ -16,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from gobelieve import __version__
-from gobelieve.cli import token
+from gobelieve.cli import storage, token
 from gobelieve.errors import GobelieveError
 
 DONE, FAILED = 0, 1
@@ -29,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"gobelieve {__version__}")
     subparsers = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (token,):
+    for module in (token, storage):
         module.add(subparsers)
     return whole
 
@@ -37,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. The reactor runs once: one call a process."""
     parsed = parser().parse_args(arguments)
+    if "blocking" in parsed:
+        return run_blocking(parsed)
     codes: list[int] = []
 
     def begin(reactor: Any) -> Deferred[None]:
@@ -51,16 +54,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def run(parsed: argparse.Namespace, reactor: Any) -> int:
     """Do the work of a parsed command line; the exit code."""
+    if "blocking" in parsed:
+        return run_blocking(parsed)
     try:
         await parsed.work(parsed, reactor)
         sys.stdout.flush()
-    except GobelieveError as why:
-        return _failed(str(why))
-    except OSError as why:
-        return _failed(f"{why.filename}: {why.strerror}" if why.filename else str(why))
+    except (GobelieveError, OSError) as why:
+        return _failed(why)
     return DONE
 
 
-def _failed(why: str) -> int:
+def run_blocking(parsed: argparse.Namespace) -> int:
+    """The same for a command without a reactor."""
+    try:
+        parsed.blocking(parsed)
+        sys.stdout.flush()
+    except (GobelieveError, OSError) as why:
+        return _failed(why)
+    except KeyboardInterrupt:
+        return _failed("interrupted")
+    return DONE
+
+
+def _failed(why: Exception | str) -> int:
+    if isinstance(why, OSError) and why.filename:
+        why = f"{why.filename}: {why.strerror}"
     print(f"gobelieve: {why}", file=sys.stderr)
     return FAILED

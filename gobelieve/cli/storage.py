@@ -1,0 +1,103 @@
+"""``gobelieve storage``: look after a directory of storage without a daemon.
+
+This module has the command line, and what looks at one directory; `storage_dump` shows what is in
+it, `storage_copies` makes others of it.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from gobelieve.cli import storage_copies, storage_dump
+from gobelieve.cli.progress import ProgressLine
+from gobelieve.errors import GobelieveError
+from gobelieve.storage.folder import Folder
+from gobelieve.storage.repair import Repair
+from gobelieve.storage.verify import Finding, Verification
+
+
+def add(subparsers: Any) -> None:
+    """Declare ``storage`` and what comes after it."""
+    about = "check, show, repair, import and back up the files of storage"
+    group = subparsers.add_parser("storage", help=about, description=about.capitalize() + ".")
+    actions = group.add_subparsers(title="actions", required=True, metavar="ACTION")
+
+    action = actions.add_parser("verify", help="look at every record and every queue")
+    action.add_argument("directory", metavar="DIR")
+    action.set_defaults(blocking=verify)
+
+    storage_dump.add(actions)
+
+    about = "cut off what was torn, and say what else is damaged"
+    action = actions.add_parser("repair", help=about, description=about.capitalize() + ".")
+    action.add_argument("directory", metavar="DIR")
+    action.add_argument("--yes", action="store_true", help="do it; without, only say what")
+    action.set_defaults(blocking=repair)
+
+    storage_copies.add(actions)
+
+
+def verify(parsed: argparse.Namespace) -> None:
+    """Print a line for each finding and a summary; `GobelieveError` if there were findings."""
+    with Folder(parsed.directory) as folder:
+        found = look_through(folder, "verify")
+        summarize(folder, found)
+    if found.found:
+        raise GobelieveError(f"{parsed.directory}: {_findings(found.found)}")
+
+
+def look_through(folder: Folder, what: str) -> Verification:
+    """Verify a directory, and print the findings."""
+    line = ProgressLine(what, folder.total)
+    verification = Verification(folder, line)
+    try:
+        show(verification.findings(), line)
+    finally:
+        line.clear()
+    return verification
+
+
+def show(findings: Iterable[Finding], line: ProgressLine) -> None:
+    """Print findings, and nothing into the middle of a line."""
+    for finding in findings:
+        line.clear()
+        print(finding)
+
+
+def summarize(folder: Folder, found: Verification) -> None:
+    """Print what a directory has, a line each."""
+    print(f"blocks: {len(folder.numbers)}")
+    print(f"bytes: {folder.total}")
+    print(f"records: {sum(found.kinds)}")
+    for cmd, count in enumerate(found.kinds):
+        if count:
+            print(f"  {storage_dump.kind_name(cmd)} ({cmd}): {count}")
+    print(f"messages: {found.messages}")
+    print(f"queues: {found.queues}")
+    print(f"findings: {found.found}")
+    if folder.in_use:
+        what = f"; {found.in_flux} bytes at the end are not whole yet" if found.in_flux else ""
+        print(f"in use: what was written after the start was not looked at{what}")
+
+
+def repair(parsed: argparse.Namespace) -> None:
+    """Print what is done, or would be; `GobelieveError` if damage stays."""
+    with Repair(parsed.directory, parsed.yes) as work:
+        found = look_through(work.folder, "repair")
+        for torn in found.torn:
+            path, where = work.folder.path(torn.number), "an own file"
+            if parsed.yes:
+                where = work.cut(torn)
+            did = "were" if parsed.yes else "would be"
+            print(f"{path}: {torn.length} bytes from {torn.offset} on {did} moved to {where}")
+    if found.torn and not parsed.yes:
+        print("nothing was changed; --yes does it", file=sys.stderr)
+    stays = found.found - len(found.torn)
+    if stays:
+        what = "which readers step over, stays: nothing there can move, as ids are places"
+        raise GobelieveError(f"{parsed.directory}: {_findings(stays)}, {what}")
+
+
+def _findings(count: int) -> str:
+    return "1 finding" if count == 1 else f"{count} findings"

@@ -1,0 +1,113 @@
+"""``gobelieve storage import | backup | restore``: directories made of others.
+
+`import` and `restore` make a directory under a name of its own and give it the right one at the
+end: what was cut short is never taken for the whole.
+"""
+
+import argparse
+import os
+from typing import Any
+
+from gobelieve.cli.progress import ProgressLine
+from gobelieve.errors import GobelieveError
+from gobelieve.storage.blocks import LOCK, block_number
+from gobelieve.storage.copies import Held, bring_up_to_date, copy_all, refusal
+from gobelieve.storage.folder import Folder
+from gobelieve.storage.verify import Verification
+
+PARTIAL = ".partial"
+"""Behind the name of a directory that is being made."""
+
+
+def add(actions: Any) -> None:
+    """Declare the commands."""
+    for name, first, second, work, about in (
+        ("import", "SRC", "DIR", make, "make a directory of one of upstream's, of any year"),
+        ("backup", "DIR", "DEST", backup, "copy a directory, or what is new in it, in use or not"),
+        ("restore", "DEST", "DIR", make, "make a directory of a backup"),
+    ):
+        action = actions.add_parser(name, help=about, description=about.capitalize() + ".")
+        action.add_argument("source", metavar=first)
+        action.add_argument("target", metavar=second)
+        action.set_defaults(blocking=work)
+
+
+def backup(parsed: argparse.Namespace) -> None:
+    """Print from where to where it went."""
+    with Folder(parsed.source) as source:
+        _other(parsed.source, parsed.target)
+        line = ProgressLine("backup", source.total)
+        target = Held(parsed.target)
+        try:
+            begin, end = bring_up_to_date(source, target, line)
+        finally:
+            target.close()
+            line.clear()
+    if begin == end:
+        print(f"{parsed.target}: nothing new, up to {_place(end)}")
+    else:
+        print(f"{parsed.target}: from {_place(begin)} to {_place(end)}")
+
+
+def make(parsed: argparse.Namespace) -> None:
+    """Print what was copied; `GobelieveError` if the copy has damage, as its source has."""
+    root = os.path.abspath(parsed.target)
+    with Folder(parsed.source) as source:
+        if source.in_use:
+            raise refusal(f"{parsed.source} is in use: stop its daemon, or use `storage backup`")
+        _other(parsed.source, root)
+        target = _begin(root)
+        try:
+            line = ProgressLine("copy", source.total)
+            copy_all(source, target, line)
+            line.clear()
+            found = _look_through(target, root)
+            for torn in found.torn:
+                target.cut(torn.number, torn.offset)
+            target.rename(root)
+        finally:
+            target.close()
+    print(f"{parsed.target}: {found.messages} messages in {found.queues} queues")
+    damage = found.found - len(found.torn)
+    if damage:
+        raise GobelieveError(f"{parsed.target} is there, but with {damage} findings, as the source")
+
+
+def _look_through(target: Held, root: str) -> Verification:
+    """Verify what was copied; findings are told under the name that it will have."""
+    with Folder(target.root, mine=True) as folder:
+        line = ProgressLine("verify", folder.total)
+        verification = Verification(folder, line)
+        try:
+            for path, offset, what in verification.findings():
+                line.clear()
+                print(f"{os.path.join(root, os.path.basename(path))}:{offset}: {what}")
+        finally:
+            line.clear()
+    return verification
+
+
+def _begin(root: str) -> Held:
+    """The directory under its first name, empty."""
+    if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
+        raise refusal(f"{root} is not empty")
+    if os.path.ismount(root):
+        raise refusal(f"{root} is a mount point: name a directory in it")
+    partial = Held(root + PARTIAL)
+    # What a copy that was cut short has left; nothing else is removed.
+    names = set(os.listdir(partial.root)) - {LOCK}
+    if strays := [name for name in names if block_number(name) is None]:
+        partial.close()
+        raise refusal(f"{partial.root} has {strays[0]}, which is not ours: remove it")
+    for name in names:
+        os.unlink(os.path.join(partial.root, name))
+    return partial
+
+
+def _other(source: str, target: str) -> None:
+    if os.path.exists(target) and os.path.samefile(source, target):
+        raise refusal(f"{target} is the same directory")
+
+
+def _place(position: tuple[int, int]) -> str:
+    return f"message_{position[0]}:{position[1]}"

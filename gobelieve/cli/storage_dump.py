@@ -1,0 +1,168 @@
+"""``gobelieve storage dump``: what is in the files, a line each, for people or as JSON."""
+
+import argparse
+import json
+import os
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from gobelieve.errors import WireError
+from gobelieve.storage.contents import Bad, Item, queue, records
+from gobelieve.storage.folder import Folder
+from gobelieve.storage.records import QUEUE_KINDS, Record, delivered_body
+from gobelieve.wire.client import Customer, CustomerSupport, CustomerV2
+from gobelieve.wire.message import MESSAGES, Message
+from gobelieve.wire.storage import SUPER_GROUPS, USERS
+
+_KINDS = {
+    **dict.fromkeys((254, 250, 249, 248), "USER_ENTRY"),
+    **dict.fromkeys((252, 247), "GROUP_ENTRY"),
+    **dict.fromkeys((255, 253), "OLD_ACK"),
+}
+LARGEST = (1 << 63) - 1
+_PARTIES = {
+    Customer.number: ("customer_id", "seller_id"),
+    CustomerSupport.number: ("seller_id", "customer_id"),
+}
+"""Who wrote and to whom, where it is not `sender` and `receiver`."""
+Fields = dict[str, Any]
+
+
+def add(actions: Any) -> None:
+    """Declare the command."""
+    about = "show the records, or the messages of one queue"
+    action = actions.add_parser("dump", help=about, description=about.capitalize() + ".")
+    action.add_argument("directory", metavar="DIR")
+    whose = action.add_mutually_exclusive_group()
+    whose.add_argument("--queue", metavar="APPID:UID", type=_owner, help="only this user's queue")
+    whose.add_argument("--group", metavar="APPID:GID", type=_owner, help="only this super group's")
+    action.add_argument("--after", metavar="ID", type=_number, default=0, help="only behind an id")
+    action.add_argument("--limit", metavar="N", type=_number, help="no more than so many")
+    action.add_argument("--json", action="store_true", help="a JSON object a line")
+    action.add_argument(
+        "--headers", action="store_true", help="not what messages say, but how long they are"
+    )
+    action.set_defaults(blocking=dump)
+
+
+def dump(parsed: argparse.Namespace) -> None:
+    """Print a line for each record or message."""
+    with Folder(parsed.directory) as folder:
+        write = _json if parsed.json else _line
+        try:
+            for item in islice(_items(folder, parsed), parsed.limit):
+                print(write(_fields(item, parsed.headers)))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read has seen enough. What python flushes at its end must go somewhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def kind_name(cmd: int) -> str:
+    """What a record of this cmd is called."""
+    if cmd in _KINDS:
+        return _KINDS[cmd]
+    # 64 is CUSTOMER_V2 in storage: its twin is live only.
+    return MESSAGES[cmd].label if cmd in MESSAGES else "UNKNOWN"
+
+
+def _items(folder: Folder, parsed: argparse.Namespace) -> Iterator[Item | Bad]:
+    owner = parsed.queue or parsed.group
+    if owner is None:
+        return records(folder, parsed.after)
+    appid, id_ = owner
+    return queue(folder, USERS if parsed.queue else SUPER_GROUPS, appid, id_, parsed.after)
+
+
+def _fields(item: Item | Bad, headers: bool) -> Fields:
+    """What is told of an item, in the order of telling."""
+    if isinstance(item, Bad):
+        return {"id": item.id, "damage": item.what, "length": item.length}
+    record, entry = item.record, item.entry
+    if entry is not None and record is not None and record.cmd in QUEUE_KINDS:
+        fields: Fields = {"id": item.id, "cmd": record.cmd, "name": kind_name(record.cmd)}
+        owner = "user" if entry.kind == USERS else "group"
+        fields |= {"appid": entry.appid, owner: entry.owner, "seq": entry.seq}
+        fields |= {"message": entry.msgid, "device": entry.device, "prev": entry.prev}
+        fields |= {"prev_peer": entry.prev_peer, "prev_batch": entry.prev_batch}
+        return fields
+    if entry is None:
+        fields = {"id": item.id}
+    else:
+        fields = {"id": entry.msgid, "entry": item.id, "seq": entry.seq, "device": entry.device}
+    if record is None:
+        return {**fields, "damage": "the message is missing or damaged"}
+    fields |= {"cmd": record.cmd, "name": kind_name(record.cmd)}
+    return {**fields, **(_head(record) if headers else _said(record))}
+
+
+def _head(record: Record) -> Fields:
+    return {"version": record.version, "flag": record.flag, "length": len(record.body)}
+
+
+def _said(record: Record) -> Fields:
+    """Who wrote to whom, when, and what."""
+    message, content = _decode(record), record.body
+    fields: Fields = {}
+    if message is not None:
+        names = {name: getattr(message, name) for name in message.names}
+        content = names.pop("content", record.body)
+        if names.get("timestamp"):
+            fields["time"] = names["timestamp"]
+        parties = _PARTIES.get(record.cmd, ("sender", "receiver"))
+        for key, name in zip(("sender", "receiver"), parties, strict=True):
+            if name in names:
+                fields[key] = names[name]
+    try:
+        return {**fields, "content": content.decode()}
+    except UnicodeDecodeError:
+        return {**fields, "content_base64": b64encode(content).decode()}
+
+
+def _decode(record: Record) -> Message | None:
+    """The message; None for what has no layout that is known, or does not keep to it."""
+    cls = CustomerV2 if record.cmd == CustomerV2.number else MESSAGES.get(record.cmd)
+    if cls is None or "content" not in cls.names:
+        return None
+    try:
+        return cls.decode(delivered_body(record))
+    except WireError:
+        return None
+
+
+def _json(fields: Fields) -> str:
+    return json.dumps(fields)
+
+
+def _line(fields: Fields) -> str:
+    """As JSON without the ballast; a text is quoted, and has nothing in it that moves a cursor."""
+    words = []
+    for key, value in fields.items():
+        if key == "time":
+            value = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        elif key == "content":
+            value = repr(value)
+        words.append(str(value) if key in ("id", "name") else f"{key} {value}")
+    text = " ".join(words)
+    coding = sys.stdout.encoding or "utf-8"
+    return text.encode(coding, "backslashreplace").decode(coding)
+
+
+def _owner(text: str) -> tuple[int, int]:
+    appid, colon, owner = text.partition(":")
+    try:
+        if colon:
+            return int(appid), int(owner)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not of the form APPID:ID")
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return int(text)

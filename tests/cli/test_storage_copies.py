@@ -1,0 +1,164 @@
+"""``gobelieve storage import``, ``backup`` and ``restore``: byte for byte, or not at all."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from gobelieve.storage.records import pack_message
+from tests.cli.directories import CASES, ROOT, VECTORS, StorageCommand, shell
+from tests.storage.support import copy, im, open_store, save, to_users
+
+KILLED = """
+import os, sys
+from gobelieve.cli.main import main
+from gobelieve.storage import copies
+from gobelieve.storage.files import Files
+
+class Killed(Files):
+    left = int(sys.argv[1])
+    def write_all(self, fd, data, offset):
+        if not self.left:
+            os.kill(os.getpid(), 9)
+        self.left -= 1
+        super().write_all(fd, data, offset)
+
+copies.CHUNK, copies.Files = 1003, Killed
+main(sys.argv[2:])
+"""
+
+
+class CopyTests(StorageCommand):
+    """``import``, ``backup``, ``restore``."""
+
+    def test_importing_what_upstream_wrote(self) -> None:
+        """The same blocks, so the same ids; its index files are not needed."""
+        for case in CASES:
+            target = self.mktemp()
+            code, out, err = self.storage("import", str(VECTORS / case), target)
+            self.assertEqual((code, out, err), (0, f"{target}: 25 messages in 5 queues\n", ""))
+            self.assertEqual(self.files(target), self.blocks(VECTORS / case))
+            open_store(target).close()
+
+    def test_importing_a_torn_end(self) -> None:
+        """It is left out, and said to be torn."""
+        source, target = copy(VECTORS / "seed", Path(self.mktemp())), self.mktemp()
+        sound = self.blocks(source)
+        with open(Path(source, "message_0"), "ab") as file:
+            file.write(b"IMIM\0\0")
+        code, out, err = self.storage("import", source, target)
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("/message_0:2881: torn end, 6 bytes", out)
+        self.assertEqual(self.files(target), sound)
+
+    def test_importing_damage(self) -> None:
+        """The copy is whole, and the operator is told."""
+        target = self.mktemp()
+        with open(self.block, "r+b") as file:
+            file.seek(60)
+            file.write(b"?")
+        code, out, err = self.storage("import", self.root, target)
+        self.assertEqual(code, 1)
+        self.assertIn(f"{os.path.abspath(target)}/message_0:32: the checksum", out)
+        self.assertIn("but with", err)
+        self.assertEqual(self.files(target), self.blocks(self.root))
+
+    def test_a_target_that_is_not_empty(self) -> None:
+        """Is refused and left alone; an empty one is taken."""
+        target = Path(self.mktemp())
+        target.mkdir()
+        (target / "note").write_text("mine")
+        for action in ("import", "restore"):
+            code, out, err = self.storage(action, self.root, str(target))
+            self.assertEqual((code, out), (1, ""))
+            self.assertEqual(err, f"gobelieve: {target.absolute()} is not empty\n")
+        self.assertEqual(self.files(target), {"note": b"mine"})
+        (target / "note").unlink()
+        self.assertEqual((self.storage("import", self.root, str(target)))[0], 0)
+        self.assertEqual(self.files(target), self.blocks(self.root))
+
+    def test_an_import_that_was_cut_short(self) -> None:
+        """Has no directory under the name that was asked for, and is made again."""
+        target = Path(self.mktemp())
+        partial = Path(f"{target.absolute()}.partial")
+        partial.mkdir()
+        (partial / "message_0").write_bytes(b"IMIM")
+        (partial / "message_9").write_bytes(b"IMIM")
+        self.assertEqual((self.storage("import", self.root, str(target)))[0], 0)
+        self.assertEqual(self.files(target), self.blocks(self.root))
+        self.assertFalse(partial.exists())
+
+    def test_somebody_elses_directory_in_the_way(self) -> None:
+        """Nothing of it is removed."""
+        target = Path(self.mktemp())
+        partial = Path(f"{target.absolute()}.partial")
+        partial.mkdir()
+        (partial / "note").write_text("mine")
+        code, _, err = self.storage("import", self.root, str(target))
+        self.assertEqual(code, 1)
+        self.assertIn("has note, which is not ours", err)
+        self.assertTrue((partial / "note").exists())
+        self.assertFalse(target.exists())
+
+    def test_a_source_in_use(self) -> None:
+        """Is not imported; it can be backed up."""
+        self.hold()
+        target = self.mktemp()
+        code, out, err = self.storage("import", self.root, target)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("is in use: stop its daemon, or use `storage backup`", err)
+        self.assertFalse(os.path.exists(target))
+        self.assertEqual((self.storage("backup", self.root, target))[0], 0)
+
+    def test_there_and_back(self) -> None:
+        """A backup, another, nothing new, and the way back: equal byte for byte."""
+        backup, restored = self.mktemp(), self.mktemp()
+        said = self.storage("backup", self.root, backup)
+        first = f"message_0:{self.end}"
+        self.assertEqual(said, (0, f"{backup}: from message_0:0 to {first}\n", ""))
+        said = self.storage("backup", self.root, backup)
+        self.assertEqual(said, (0, f"{backup}: nothing new, up to {first}\n", ""))
+        store = open_store(self.root)
+        self.addCleanup(store.close)
+        save(store, to_users(101, 102))
+        end = f"message_0:{store.blocks.end[1]}"
+        said = self.storage("backup", self.root, backup)
+        self.assertEqual(said, (0, f"{backup}: from {first} to {end}\n", ""))
+        self.assertEqual(self.blocks(backup), self.blocks(self.root))
+        said = self.storage("restore", backup, restored)
+        self.assertEqual(said, (0, f"{restored}: 3 messages in 3 queues\n", ""))
+        self.assertEqual(self.files(restored), self.blocks(self.root))
+
+    def test_a_backup_of_another_directory(self) -> None:
+        """One clear line."""
+        backup = copy(VECTORS / "master", Path(self.mktemp()))
+        code, out, err = self.storage("backup", self.root, backup)
+        self.assertEqual((code, out), (1, ""))
+        self.assertRegex(err, r"\Agobelieve: \S+/message_0 is not from the same directory: .*\n\Z")
+
+    def test_onto_itself(self) -> None:
+        """Is refused."""
+        for action in ("backup", "import"):
+            code, _, err = self.storage(action, self.root, f"{self.root}/.")
+            self.assertEqual(code, 1)
+            self.assertIn("is the same directory", err)
+
+    def test_killed_in_the_middle(self) -> None:
+        """A backup that is killed after any write is completed by the next one."""
+        for _ in range(40):
+            self.add(pack_message(4, im(1, 2, "x" * 1000)))
+        backup = self.mktemp()
+        for writes in (1, 0, 3, 7, 2):
+            done = subprocess.run(
+                [sys.executable, "-c", KILLED, str(writes), "storage", "backup", self.root, backup],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                timeout=30,
+            )
+            self.assertEqual(done.returncode, -9)
+            there = Path(backup, "message_0")
+            if there.exists():
+                self.assertTrue(self.block.read_bytes().startswith(there.read_bytes()))
+        done_ = shell("storage", "backup", self.root, backup)
+        self.assertEqual((done_.returncode, done_.stderr), (0, ""))
+        self.assertRegex(done_.stdout, r"from message_0:13[0-9]{3} to")
+        self.assertEqual(self.blocks(backup), self.blocks(self.root))
