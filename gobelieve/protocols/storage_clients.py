@@ -20,13 +20,11 @@ from collections import deque
 from twisted.internet.interfaces import IAddress
 
 from gobelieve.errors import BodyError, StorageError, WireError
-from gobelieve.interfaces import Time, Turn
-from gobelieve.metrics import Tally
+from gobelieve.interfaces import Turn
 from gobelieve.names import User
 from gobelieve.protocols.storage_listener import (
     FLUSH,
     Result,
-    Storage,
     StorageFactory,
     StorageListener,
 )
@@ -233,10 +231,6 @@ class StorageClient(StorageListener):
 
 class StorageClientFactory(StorageFactory):
     """The connections of all clients."""
-
-    def __init__(self, storage: Storage, turn: Turn, time: Time, tally: Tally) -> None:
-        super().__init__(storage, turn, tally)
-        self.time = time
 
     def buildProtocol(self, addr: IAddress | None) -> StorageClient:
         return StorageClient(self._turn, self)

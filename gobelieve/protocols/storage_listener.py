@@ -1,8 +1,12 @@
 """Storage's side of its RPC.
 
-The dialogue is told in `gobelieve.wire.storage`. Asks are answered in any order: reads at once,
-saves when they are on disk. To an asker that does not read its answers we stop listening, until it
-does: so it costs a bounded amount of memory, and nobody else anything.
+The dialogue is told in `gobelieve.wire.storage`. Asks are answered in any order: saves are handed
+over at once and answered when they are on disk; reads are answered in the order they came, all
+askers in turn, and what does not fit in a turn of the event loop waits for the next. So a burst of
+reads holds up neither saves nor other askers.
+
+To an asker that does not read its answers, or has too many reads waiting, we stop listening until
+that is over: so it costs a bounded amount of memory, and nobody else anything.
 """
 
 from collections import deque
@@ -20,6 +24,7 @@ from gobelieve.interfaces import Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.protocols.round_robin import RoundRobin
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
 from gobelieve.wire.message import Message
 from gobelieve.wire.storage import (
@@ -44,6 +49,8 @@ from gobelieve.wire.storage import (
 Result = tuple[int, int, tuple[int, ...]]
 FLUSH = 256 << 10
 """After so many bytes of answers in one turn they are written, which shows if they are read."""
+MOST_READS = 10_000
+"""How many reads of an asker may wait; we listen again when half of them are answered."""
 GOODBYE = 10.0
 """Seconds that an asker has, when storage stops, to take the answers to its last saves."""
 
@@ -77,6 +84,9 @@ class StorageListener(FramedProtocol):
         self._factory = factory
         self._storage = factory.storage
         self._waiting: deque[Frame] = deque()
+        self._reads: deque[Frame] = deque()
+        self._in_line = False
+        self._full = False
         self._unflushed = 0
         self._saving = 0
         self._finishing = False
@@ -87,7 +97,7 @@ class StorageListener(FramedProtocol):
 
     def closed(self, reason: Failure) -> None:
         self._factory.left(self)
-        self._waiting.clear()
+        self._forget()
         self.log.info("asker {peer} left", peer=self.peer)
 
     def frames_received(self, frames: list[Frame]) -> None:
@@ -109,18 +119,51 @@ class StorageListener(FramedProtocol):
         """Take no more asks, answer the saves that are under way, then end the connection."""
         self._finishing = True
         self.pause()
-        self._waiting.clear()
+        self._forget()
         if not self._saving:
             self.close()
 
+    def work(self) -> bool:
+        """Answer one read; whether there are more, as long as the answers are read."""
+        self._in_line = False
+        if self._reads and not self.congested:
+            try:
+                self._answer(self._reads.popleft())
+            except WireError as why:
+                self._forget()
+                self.cut(why)
+            except Exception:
+                # A bug. The asker is told as Twisted does it: its connection is gone.
+                self._forget()
+                self.log.failure("an ask of {peer} failed", peer=self.peer)
+                self.abort()
+        if self._full and len(self._reads) <= MOST_READS // 2:
+            self._full = False
+            self.resume()
+        self._in_line = bool(self._reads) and not self.congested
+        return self._in_line
+
     def _work(self) -> None:
-        """Answer what waits, as long as the answers are read."""
-        while self._waiting and not self.congested:
-            frame = self._waiting.popleft()
-            if frame.cmd == Save.number:
-                self._save(frame)
-            else:
-                self._answer(frame)
+        """Hand over the saves that came, and have the reads answered in their turn."""
+        try:
+            while self._waiting:
+                frame = self._waiting.popleft()
+                if frame.cmd == Save.number:
+                    self._save(frame)
+                else:
+                    self._reads.append(frame)
+        finally:
+            # Also before a bad save, which ends the connection.
+            if self._reads and not self._in_line and not self.congested:
+                self._in_line = True
+                self._factory.reads.join(self)
+        if len(self._reads) > MOST_READS and not self._full:
+            self._full = True
+            self.pause()
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._reads.clear()
 
     def _save(self, frame: Frame) -> None:
         items = unpack_saves(frame.body)
@@ -198,9 +241,11 @@ class StorageFactory(Factory):
 
     noisy = False
 
-    def __init__(self, storage: Storage, turn: Turn, tally: Tally) -> None:
+    def __init__(self, storage: Storage, turn: Turn, time: Time, tally: Tally) -> None:
         self.storage = storage
+        self.time = time
         self.tally = tally
+        self.reads = RoundRobin(turn, time)
         self.connections: set[StorageListener] = set()
         self._turn = turn
         self._empty: Deferred[None] | None = None

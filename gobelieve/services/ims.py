@@ -87,7 +87,7 @@ def add_storage(
         fsync_interval=config.fsync_interval,
         limit=config.limit,
     )
-    factory = StorageFactory(storage, turn, Tally())
+    factory = StorageFactory(storage, turn, reactor, Tally())
     parent.add("storage", StorageService(storage))
     rpc = OrderedService()
     rpc.add("askers", AskersService(factory, reactor))

@@ -16,7 +16,12 @@ from gobelieve.interfaces import Page as Messages
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.storage_link import Saving, StorageLink, page_of
-from gobelieve.protocols.storage_listener import FLUSH, StorageFactory, StorageListener
+from gobelieve.protocols.storage_listener import (
+    FLUSH,
+    MOST_READS,
+    StorageFactory,
+    StorageListener,
+)
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, FrameReader, encode_frame
@@ -88,7 +93,7 @@ class ListenerCase(SynchronousTestCase):
         self.clock = Clock()
         self.storage = FakeStorage()
         self.tally = Tally()
-        self.factory = StorageFactory(self.storage, ReactorTurn(self.clock), self.tally)
+        self.factory = StorageFactory(self.storage, ReactorTurn(self.clock), self.clock, self.tally)
         self.events = Events()
         self.listener, self.transport = self.connect()
 
@@ -272,6 +277,134 @@ class SlowAskerTests(ListenerCase):
         self.assertEqual(len(self.transport.value()), written)
 
 
+class Turns(Clock):
+    """A clock on which one turn of the event loop can end."""
+
+    def turn(self) -> None:
+        """Make the calls that are due, and not those that they ask for."""
+        for call in list(self.calls):
+            if call.active() and call.getTime() <= self.seconds():
+                due = partial(call.func, *call.args, **call.kw)
+                call.cancel()
+                due()
+
+
+class ManyReadsTests(ListenerCase):
+    """Askers that ask for much at once: a read takes 4 ms, a turn has 10 ms for them."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = self.turns = Turns()
+        self.factory = StorageFactory(self.storage, ReactorTurn(self.clock), self.clock, self.tally)
+        self.listener, self.transport = self.connect()
+        real = self.storage.count_new
+
+        def count_new(user: User, after: int) -> int:
+            self.turns.rightNow += 0.004
+            return real(user, after)
+
+        self.storage.count_new = count_new  # type: ignore[method-assign]
+
+    def reads(self, uid: int, count: int) -> list[bytes]:
+        return [CountNew(appid=7, uid=uid, after=0).frame(seq=n) for n in range(count)]
+
+    def seqs(self, transport: StringTransport) -> list[int]:
+        data = transport.value()
+        transport.clear()
+        return [frame.seq for frame in FrameReader(RPC_BODY_LIMIT).feed(data)]
+
+    def test_a_few_a_turn(self) -> None:
+        """They are answered a few a turn, all of them, in the order they came."""
+        self.receive(*self.reads(1, 50))
+        self.assertEqual(len(self.storage.asked), 3, "what there was time for")
+        seqs = []
+        for _ in range(20):
+            asked = len(self.storage.asked)
+            self.turns.turn()
+            self.assertLessEqual(len(self.storage.asked), asked + 3)
+            seqs += self.seqs(self.transport)
+        self.assertEqual(seqs, list(range(50)))
+        self.assertEqual(self.clock.getDelayedCalls(), [], "nothing goes on for nobody")
+
+    def test_saves_do_not_wait(self) -> None:
+        """A save is handed over at once, whoever has reads waiting."""
+        save = Save(items=pack_save(1, 4, USERS, (7, 102), b"")).frame(seq=99)
+        self.receive(*self.reads(1, 50), save)
+        other, _ = self.connect()
+        other.dataReceived(save)
+        self.receive(save)
+        self.assertEqual((len(self.storage.saves), len(self.storage.asked)), (3, 3))
+
+    def test_askers_take_turns(self) -> None:
+        """Who asks for little does not wait for who asks for much."""
+        self.receive(*self.reads(1, 50))
+        other, transport = self.connect()
+        other.dataReceived(b"".join(self.reads(2, 2)))
+        self.assertEqual(len(self.storage.asked), 3, "this turn's time is up")
+        for _ in range(3):
+            self.turns.turn()
+        self.assertEqual(self.seqs(transport), [0, 1])
+
+    def test_one_budget_for_all(self) -> None:
+        """The time of a turn is that of all askers together, also if each asks for little."""
+        for uid in range(10):
+            asker, _ = self.connect()
+            asker.dataReceived(self.reads(uid, 1)[0])
+        self.assertEqual(len(self.storage.asked), 3)
+        for _ in range(5):
+            self.turns.turn()
+        self.assertEqual([asked[1].uid for asked in self.storage.asked], list(range(10)))
+
+    def test_bounded(self) -> None:
+        """With too many reads waiting we listen no more, until half of them are answered."""
+        self.receive(*self.reads(1, MOST_READS))
+        self.assertEqual(self.transport.producerState, "producing")
+        self.receive(*self.reads(1, 10))
+        self.assertEqual(self.transport.producerState, "paused")
+        while len(self.storage.asked) < MOST_READS // 2 + 10:
+            self.assertEqual(self.transport.producerState, "paused")
+            self.turns.turn()
+        self.assertEqual(self.transport.producerState, "producing")
+
+    def test_bad_read_among_those_that_wait(self) -> None:
+        """It ends its own connection when its turn comes, and no other's."""
+        self.receive(*self.reads(1, 5), encode_frame(Fetch.number, b""), *self.reads(1, 5))
+        other, transport = self.connect()
+        other.dataReceived(b"".join(self.reads(2, 9)))
+        for _ in range(9):
+            self.turns.turn()
+        self.assertEqual(self.seqs(self.transport), list(range(5)))
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.seqs(transport), list(range(9)))
+
+    def test_gone(self) -> None:
+        """What an asker that is gone has asked for is not looked up."""
+        self.receive(*self.reads(1, 50))
+        self.listener.connectionLost(connectionDone)
+        self.turns.turn()
+        self.turns.turn()
+        self.assertEqual(len(self.storage.asked), 3)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_bug_in_a_read(self) -> None:
+        """A read that raises costs its asker the connection, and the others nothing."""
+        self.receive(*self.reads(1, 9))
+        other, transport = self.connect()
+        other.dataReceived(b"".join(self.reads(2, 2)))
+        without_bug, self.storage.count_new = self.storage.count_new, self.bug  # type: ignore[method-assign]
+        self.listener.work()
+        self.storage.count_new = without_bug  # type: ignore[method-assign]
+        for _ in range(3):
+            self.turns.turn()
+        self.assertEqual(self.seqs(transport), [0, 1])
+        self.assertTrue(self.transport.disconnected)
+        self.assertEqual(len(self.storage.asked), 3 + 2)
+        self.assertIn("failed", self.events.texts()[-1])
+
+    def bug(self, user: User, after: int) -> int:
+        raise RuntimeError("a bug")
+
+
 class FinishTests(ListenerCase):
     """Storage stops."""
 
@@ -299,7 +432,7 @@ class PairTests(SynchronousTestCase):
             self.mktemp(), in_thread=self.in_thread, turn=turn, time=self.clock, log=self.log.log()
         )
         self.storage.open()
-        self.factory = StorageFactory(self.storage, turn, Tally())
+        self.factory = StorageFactory(self.storage, turn, self.clock, Tally())
         self.link = StorageLink("here", turn, self.clock)
         self.told: list[tuple[Any, int, Sequence[tuple[int, int]]]] = []
         client, server = self.link.buildProtocol(None), self.factory.buildProtocol(None)
