@@ -32,9 +32,7 @@ class Held:
         self.root = root
         self.size = size
         self.files = files or Files()
-        if not os.path.isdir(root):
-            os.makedirs(root)
-            self._sync(os.path.dirname(os.path.abspath(root)))
+        self.files.make_folder(root)
         try:
             self._lock = self.files.lock(os.path.join(root, LOCK))
         except BlockingIOError:
@@ -85,42 +83,25 @@ class Held:
 
     def set_aside(self, number: int, offset: int) -> str:
         """Cut a block at an offset, and keep what is behind it in a file; its path."""
-        path = os.path.join(self.root, f"{TORN}{number}_{offset}")
-        copies = 0
-        while os.path.exists(f"{path}.{copies}" if copies else path):
-            copies += 1
-        path = f"{path}.{copies}" if copies else path
-        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        source = self.files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
-        aside = self.files.open(path, how, 0o644)
+        fd = self.files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            for at in range(offset, self.files.size(source), CHUNK):
-                self.files.write_all(aside, self.files.pread(source, CHUNK, at), at - offset)
-            self.files.fsync(aside)
+            torn = self.files.pread(fd, self.files.size(fd) - offset, offset)
         finally:
-            self.files.close(aside)
-            self.files.close(source)
-        self.sync()
+            self.files.let_go(fd)
+        path = self.files.keep(os.path.join(self.root, f"{TORN}{number}_{offset}"), torn)
         self.cut(number, offset)
         return path
 
     def sync(self) -> None:
         """Make durable which files there are."""
-        self._sync(self.root)
+        self.files.sync_folder(self.root)
 
     def rename(self, root: str) -> None:
         """Give the directory its final name, durably; one that is there must be empty."""
         os.unlink(os.path.join(self.root, LOCK))
         os.rename(self.root, root)
         self.root = root
-        self._sync(os.path.dirname(os.path.abspath(root)))
-
-    def _sync(self, root: str) -> None:
-        fd = self.files.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self.files.fsync(fd)
-        finally:
-            self.files.close(fd)
+        self.files.sync_folder(os.path.dirname(os.path.abspath(root)))
 
 
 def copy_all(source: Folder, target: Held, progress: Progress) -> None:

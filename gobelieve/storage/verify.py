@@ -64,8 +64,11 @@ class Verification:
         """All findings, in the order of the files."""
         expected = self._folder.numbers[0]
         for number in self._folder.numbers:
-            for missing in range(expected, number):
-                yield self._finding(missing, 0, "the block is missing")
+            if expected < number:
+                there = (
+                    "the block is" if expected == number - 1 else f"blocks up to {number - 1} are"
+                )
+                yield self._finding(expected, 0, f"{there} missing")
             expected = number + 1
             yield from self._frame(number)
             yield from self._records(number)

@@ -16,6 +16,25 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "storage"
 ROOT = Path(__file__).parents[2]
 CASES = ("seed", "master", "master_noindex")
 
+# The command, that is killed instead of writing for the n-th time.
+KILLED = """
+import os, sys
+from gobelieve.cli.main import main
+from gobelieve.storage import copies
+from gobelieve.storage.files import Files
+
+class Killed(Files):
+    left = int(sys.argv[1])
+    def write_all(self, fd, data, offset):
+        if not self.left:
+            os.kill(os.getpid(), 9)
+        self.left -= 1
+        super().write_all(fd, data, offset)
+
+copies.CHUNK, copies.Files = 1003, Killed
+main(sys.argv[2:])
+"""
+
 
 class StorageCommand(SynchronousTestCase):
     """Has a directory of ours, not in use."""

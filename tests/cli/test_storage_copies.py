@@ -6,26 +6,8 @@ import sys
 from pathlib import Path
 
 from gobelieve.storage.records import pack_message
-from tests.cli.directories import CASES, ROOT, VECTORS, StorageCommand, shell
+from tests.cli.directories import CASES, KILLED, ROOT, VECTORS, StorageCommand, shell
 from tests.storage.support import copy, im, open_store, save, to_users
-
-KILLED = """
-import os, sys
-from gobelieve.cli.main import main
-from gobelieve.storage import copies
-from gobelieve.storage.files import Files
-
-class Killed(Files):
-    left = int(sys.argv[1])
-    def write_all(self, fd, data, offset):
-        if not self.left:
-            os.kill(os.getpid(), 9)
-        self.left -= 1
-        super().write_all(fd, data, offset)
-
-copies.CHUNK, copies.Files = 1003, Killed
-main(sys.argv[2:])
-"""
 
 
 class CopyTests(StorageCommand):

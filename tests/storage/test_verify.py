@@ -1,8 +1,9 @@
 """Verification: whatever is wrong is named with its file and offset, and nothing else is."""
 
 import os
-from collections.abc import Callable
+import re
 from pathlib import Path
+from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -11,7 +12,7 @@ from gobelieve.storage.folder import Folder
 from gobelieve.storage.records import FILE_HEADER, pack_entry, pack_message, pack_record
 from gobelieve.storage.verify import Verification
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
-from tests.storage.support import APPID, im, open_store, save, to_group, to_users
+from tests.storage.support import APPID, Lines, im, open_store, save, to_group, to_users
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "storage"
 SMALL = 4096
@@ -294,6 +295,11 @@ class FileTests(VerifyCase):
         (self.root / "message_1").unlink()
         self.finds("message_1:0: the block is missing")
 
+    def test_many_missing_blocks(self) -> None:
+        """Are one finding: a copy that is named with a date leaves a large hole."""
+        (self.root / "message_20260131").write_bytes(FILE_HEADER)
+        self.finds("message_1:0: blocks up to 20260130 are missing")
+
     def test_a_file_that_is_too_long(self) -> None:
         """Of what is behind the limit nothing is read."""
         self.add(pack_message(4, bytes(SMALL - 32 - 20)))
@@ -325,122 +331,55 @@ class FileTests(VerifyCase):
         self.assertRaises(FileNotFoundError, Folder, str(self.root / "nowhere"))
 
 
-class ChainTests(VerifyCase):
-    """Entries that do not fit."""
+class RandomDamageTests(VerifyCase):
+    """Whatever happens to the bytes."""
 
-    def wrong(self, what: str, make: Callable[[], int], owner: str = "user 7:101") -> None:
-        """See that an entry has this finding and nothing else has, not even what follows."""
-        at = make()
-        found, _ = self.verify()
-        self.assertEqual(found, [f"message_0:{at}: entry of {owner}: {what}"])
+    size = SMALL
 
-    def test_prev(self) -> None:
-        """All the ways in which it can be wrong."""
-        for prev, what in (
-            (0, "prev is 0, but the entry before is {last}"),
-            ("first", "prev is {first}, but the entry before is {last}"),
-            ("other", "prev {other} is of user 7:102, the entry before is {last}"),
-            ("message", "prev {message} is no queue record, the entry before is {last}"),
-            (33, "prev 33 is no queue record, the entry before is {last}"),
-            (1 << 40, "prev 1099511627776 cannot be"),
-            (-5, "prev -5 cannot be"),
-        ):
+    def test_it(self) -> None:
+        """Verification finds what the daemon finds at its start, and then what stays after that."""
+        self.damaged = self.torn = 0
+        for seed in range(60):
+            random = Random(seed)
             self.block.write_bytes(FILE_HEADER)
-            ids = {"first": self.pair(1, 0), "other": self.pair(1, 0, owner=102)}
-            last = ids["last"] = self.pair(2, ids["first"])
-            ids["message"] = message = self.message()
-            prev = ids[prev] if isinstance(prev, str) else prev
-            at = self.entry(message, 3, prev, last)
-            self.pair(4, at)
-            self.finds(f"message_0:{at}: entry of user 7:101: {what.format(**ids)}")
+            store = open_store(str(self.root), block_size=SMALL)
+            for _ in range(20):
+                content = im(1, 2, "IMIM" * random.randrange(20))
+                save(store, to_users(101, 102, body=content), to_group(500, content))
+            store.close()
+            blocks = sorted(self.root.glob("message_*"))
+            for _ in range(random.randrange(1, 4)):
+                block = random.choice(blocks)
+                data = bytearray(block.read_bytes())
+                at = random.randrange(32, len(data))
+                if random.random() < 0.3 and block == max(blocks, key=lambda b: int(b.name[8:])):
+                    del data[at:]
+                else:
+                    data[at] ^= 1 << random.randrange(8)
+                block.write_bytes(data)
+            self.agrees(seed)
+            for path in self.root.iterdir():
+                path.unlink()
+        self.assertGreater(self.damaged, 40)
+        self.assertGreater(self.torn, 5)
 
-    def test_the_first_entry_of_a_queue(self) -> None:
-        """Points to nothing."""
-        other = self.pair(1, 0, owner=102)
-        what = f"prev {other} is of user 7:102, it is the first; prev_peer is {other}, not 0"
-        self.wrong(what, lambda: self.pair(1, other))
-
-    def test_prev_peer(self) -> None:
-        """The last entry that is not of an ordinary group's message."""
-        first = self.pair(1, 0)
-        second = self.pair(2, first, flag=4)
-        what = f"prev_peer is {second}, not {first}"
-        self.wrong(what, lambda: self.pair(3, second, peer=second))
-
-    def test_prev_peer_of_a_group(self) -> None:
-        """Is always 0."""
-        first = self.pair(1, 0, owner=500, kind=SUPER_GROUPS)
-        what = f"prev_peer is {first}, not 0"
-        self.wrong(what, lambda: self.pair(2, first, owner=500, kind=SUPER_GROUPS), "group 7:500")
-
-    def test_prev_batch(self) -> None:
-        """The last entry whose seq is a multiple of 1000."""
-        records, prev, batch = [FILE_HEADER], 0, 0
-        at = 32
-        for seq in range(1, 1002):
-            message = pack_message(4, im(102, 101, "hello"))
-            entry_at = at + len(message)
-            records += [
-                message,
-                pack_entry(USERS, APPID, 101, at, 11, seq, prev, prev, batch, 0),
-            ]
-            prev = entry_at
-            batch = entry_at if seq == 1000 else batch
-            at = entry_at + len(records[-1])
-        self.block.write_bytes(b"".join(records))
-        self.finds()
-        what = f"prev_batch is 0, not {batch}"
-        self.wrong(what, lambda: self.pair(1002, prev))
-
-    def test_seq(self) -> None:
-        """Goes up by one."""
-        first = self.pair(1, 0)
-        second = self.pair(3, first)
-        self.pair(4, second)
-        self.finds(f"message_0:{second}: entry of user 7:101: seq is 3, not 2")
-
-    def test_the_first_seq(self) -> None:
-        """Is 1."""
-        at = self.pair(5, 0)
-        self.finds(f"message_0:{at}: entry of user 7:101: seq is 5, not 1")
-
-    def test_a_message_twice(self) -> None:
-        """In one queue."""
-        message = self.message()
-        first = self.entry(message, 1, 0)
-        what = f"message {message} is not after {message}"
-        self.wrong(what, lambda: self.entry(message, 2, first))
-
-    def test_a_message_that_is_not_there(self) -> None:
-        """Behind the entry, before the first record, within another record, in no block at all."""
-        for msgid, what in (
-            (1 << 40, "message 1099511627776 cannot be"),
-            (-7, "message -7 cannot be"),
-            (5, "message 5 is missing or damaged"),
-            (60, "message 60 is missing or damaged"),
-        ):
-            self.block.write_bytes(FILE_HEADER)
-            self.message("a" * 100)
-            self.wrong(what, lambda msgid=msgid: self.entry(msgid, 1, 0))  # type: ignore[misc]
-
-    def test_a_message_that_is_an_entry(self) -> None:
-        """Or an obsolete ack."""
-        other = self.pair(1, 0, owner=102)
-        what = f"message {other} is no message but a record 248"
-        self.wrong(what, lambda: self.entry(other, 1, 0))
-
-    def test_several_faults_are_one_line(self) -> None:
-        """In one entry."""
-        first = self.pair(1, 0)
-        what = f"prev is 0, but the entry before is {first}; prev_peer is 0, not {first}"
-        self.wrong(f"{what}; seq is 1, not 2", lambda: self.pair(1, 0))
-
-    def test_a_chain_that_an_older_daemon_began_anew(self) -> None:
-        """Entries of its own kind only, as if there were none before."""
-        old = self.add(pack_record(254, 0, 0, row(APPID, 101, self.message(), 11, 0)))
-        at = self.pair(1, 0)
-        what = f"prev is 0, but the entry before is {old}; prev_peer is 0, not {old}"
-        self.finds(f"message_0:{at}: entry of user 7:101: {what}")
+    def agrees(self, seed: int) -> None:
+        """See that the daemon reports the same places."""
+        lines, verification = self.verify()
+        log = Lines()
+        open_store(str(self.root), block_size=SMALL, log=log).close()
+        said = "\n".join(log.of("warn", "error"))
+        damage = {f"{number}:{at}" for number, at in re.findall(r"_(\d+): damage at (\d+)", said)}
+        torn = {f"{number}:{at}" for number, at in re.findall(r"torn_(\d+)_(\d+)", said)}
+        self.damaged += len(damage)
+        self.torn += len(torn)
+        places = {line.split(": ")[0].removeprefix("message_") for line in lines}
+        self.assertEqual((damage | torn) - places, set(), f"seed {seed}: {lines}\n{said}")
+        newest = max(int(path.name[8:]) for path in self.root.glob("message_*"))
+        found = {f"{number}:{at}" for number, at, _ in verification.torn if number == newest}
+        self.assertEqual(found, torn, f"seed {seed}")
+        again, _ = self.verify()
+        self.assertEqual(len(again), len(lines) - len(torn), f"seed {seed}")
 
 
 class InUseTests(VerifyCase):
