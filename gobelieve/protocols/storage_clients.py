@@ -4,7 +4,7 @@
    is by this order that a client knows which is which.
 2. SAVE_AND_ENQUEUE and its twin for super groups are answered when they are on disk. Saves that
    follow one another share a write; any other request waits until those before it are answered,
-   and so sees them.
+   and so sees them. Lists are read in turn with those of other clients, page by page.
 3. A list that would be too long is cut. LOAD_LATEST gives the newest part. LOAD_HISTORY gives the
    oldest, newest message first: asked again from the first id in it, it gives what follows.
 4. What failed is answered with an `AckStatus`, what is not done on this port with `NOT_DONE`, both
@@ -25,6 +25,7 @@ from gobelieve.names import User
 from gobelieve.protocols.storage_listener import (
     FLUSH,
     Result,
+    Storage,
     StorageFactory,
     StorageListener,
 )
@@ -45,6 +46,7 @@ _SAVES: dict[int, tuple[type[wire.SaveAndEnqueue | wire.SaveAndEnqueueGroup], in
     wire.SaveAndEnqueue.number: (wire.SaveAndEnqueue, wire.USERS),
     wire.SaveAndEnqueueGroup.number: (wire.SaveAndEnqueueGroup, wire.SUPER_GROUPS),
 }
+_READS = frozenset({wire.LoadLatest.number, wire.LoadHistory.number})
 _ALWAYS: dict[int, tuple[type[Message], int, bytes]] = {
     # Where a client has read to lies with the gateways; these have not done anything since 2017.
     wire.Dequeue.number: (wire.Dequeue, 0, b""),
@@ -65,6 +67,36 @@ class _Answer:
         self.frame: bytes | None = None
 
 
+class _Reading:
+    """A list in the making: of the messages after an id, or of the latest ones."""
+
+    __slots__ = ("_after", "_limit", "_user", "answer", "found")
+
+    def __init__(
+        self, answer: _Answer, user: User, *, after: int | None = None, limit: int = 0
+    ) -> None:
+        self.answer = answer
+        self.found = MessageList()
+        self._user = user
+        self._after = after
+        self._limit = limit
+
+    def take_page(self, storage: Storage) -> bool:
+        """Add a page; whether more belong to the list. StorageError."""
+        if self._after is None:
+            page = storage.fetch_latest(self._user, self._limit)
+            self.found.add(reversed(page.messages))
+            return False
+        page = storage.fetch(self._user, self._after)
+        self.found.add(page.messages)
+        self._after = page.last
+        return page.more and not self.found.full
+
+    def content(self) -> bytes:
+        """The list, newest message first."""
+        return self.found.pack(reverse=self._after is not None)
+
+
 class StorageClient(StorageListener):
     """One client's connection."""
 
@@ -74,17 +106,16 @@ class StorageClient(StorageListener):
 
     def __init__(self, turn: Turn, factory: "StorageClientFactory") -> None:
         super().__init__(turn, factory)
-        self._time = factory.time
         self._answers: deque[_Answer] = deque()
         self._working = False
-        self._reading = False
+        self._reading: _Reading | None = None
         self._held = False
 
     def finish(self) -> None:
         """Take no more requests, answer those that are under way, then end the connection."""
         self._finishing = True
         self.pause()
-        self._waiting.clear()
+        self._forget()
         if not self._answers:
             self.close()
 
@@ -112,16 +143,14 @@ class StorageClient(StorageListener):
         if self.congested:
             return False
         if frame.cmd in _SAVES:
-            return len(self._answers) < MOST_SAVES and not self._reading
+            return len(self._answers) < MOST_SAVES and self._reading is None
         return not self._answers
 
     def _begin(self, frame: Frame) -> None:
         if frame.cmd in _SAVES:
             self._save(frame)
-        elif frame.cmd == wire.LoadLatest.number:
-            self._load_latest(frame)
-        elif frame.cmd == wire.LoadHistory.number:
-            self._load_history(frame)
+        elif frame.cmd in _READS:
+            self._read(frame)
         elif frame.cmd in _ALWAYS:
             kind, status, content = _ALWAYS[frame.cmd]
             kind.decode(frame.body)
@@ -147,38 +176,38 @@ class StorageClient(StorageListener):
         status, msgid, _ = results[0]
         self._told(answer, status, b"" if status else msgid.to_bytes(8, "big"))
 
-    def _load_latest(self, frame: Frame) -> None:
-        ask = wire.LoadLatest.decode(frame.body)
-        answer, found = self._expect(), MessageList()
-        try:
-            page = self._storage.fetch_latest(User(ask.appid, ask.uid), ask.limit)
-        except StorageError as why:
-            self._failed(answer, why)
-            return
-        found.add(reversed(page.messages))
-        self._listed(answer, found, found.pack())
-
-    def _load_history(self, frame: Frame) -> None:
-        ask = wire.LoadHistory.decode(frame.body)
-        self._reading = True
-        self._read_on(self._expect(), User(ask.appid, ask.uid), ask.msgid, MessageList())
-
-    def _read_on(self, answer: _Answer, user: User, after: int, found: MessageList) -> None:
-        """Add a page; the next one in the next turn, so that others are not held up."""
-        if self._closing or self._writer is None:
-            return
-        try:
-            page = self._storage.fetch(user, after)
-        except StorageError as why:
-            self._reading = False
-            self._failed(answer, why)
-            return
-        found.add(page.messages)
-        if page.more and not found.full:
-            self._time.callLater(0, self._read_on, answer, user, page.last, found)
+    def _read(self, frame: Frame) -> None:
+        answer = self._expect()
+        if frame.cmd == wire.LoadLatest.number:
+            latest = wire.LoadLatest.decode(frame.body)
+            user = User(latest.appid, latest.uid)
+            self._reading = _Reading(answer, user, limit=latest.limit)
         else:
-            self._reading = False
-            self._listed(answer, found, found.pack(reverse=True))
+            history = wire.LoadHistory.decode(frame.body)
+            user = User(history.appid, history.uid)
+            self._reading = _Reading(answer, user, after=history.msgid)
+        self._factory.reads.join(self)
+
+    def work(self) -> bool:
+        """Take a page for the list that is asked for; whether there are more."""
+        reading = self._reading
+        if reading is None or self._writer is None:
+            return False
+        try:
+            if reading.take_page(self._storage):
+                return True
+        except StorageError as why:
+            self._reading = None
+            self._failed(reading.answer, why)
+        except Exception:
+            # A bug. It may be met in another connection's turn, and must not end that one.
+            self._reading = None
+            self.log.failure("a request of {peer} failed", peer=self.peer)
+            self.abort()
+        else:
+            self._reading = None
+            self._listed(reading)
+        return False
 
     # --- answers, in the same order
 
@@ -187,16 +216,17 @@ class StorageClient(StorageListener):
         self._answers.append(answer)
         return answer
 
-    def _listed(self, answer: _Answer, found: MessageList, content: bytes) -> None:
-        if found.left_out:
-            self._factory.tally.add("left_out", len(found.left_out))
+    def _listed(self, reading: _Reading) -> None:
+        left_out = reading.found.left_out
+        if left_out:
+            self._factory.tally.add("left_out", len(left_out))
             self.log.warn(
                 "{peer} was not given {count} messages that are too long for a list: {ids}",
                 peer=self.peer,
-                count=len(found.left_out),
-                ids=found.left_out[:NAMED],
+                count=len(left_out),
+                ids=left_out[:NAMED],
             )
-        self._told(answer, 0, content)
+        self._told(reading.answer, 0, reading.content())
 
     def _refuse(self, answer: _Answer, why: str) -> None:
         self._factory.tally.add("refused")

@@ -15,6 +15,7 @@ from gobelieve.errors import StorageError
 from gobelieve.interfaces import Page as Messages
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
+from gobelieve.protocols.round_robin import BUDGET
 from gobelieve.protocols.storage_clients import (
     MOST_SAVES,
     NOT_DONE,
@@ -90,15 +91,18 @@ def ids(answer: Result) -> list[int]:
 
 
 class PagedStorage(FakeStorage):
-    """Has messages, and gives a few of them a page."""
+    """Has messages, and gives a few of them a page; a page takes `seconds`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__()
+        self.clock = clock
+        self.seconds = 0.0
         self.messages: list[StoredMessage] = []
         self.per_page = 3
 
     def fetch(self, user: User, after: int, limit: int = 0) -> Messages:
         self._read("fetch", user, after, limit)
+        self.clock.rightNow += self.seconds
         found = [message for message in self.messages if message.msgid > after]
         newest = self.messages[-1].msgid if self.messages else 0
         page = found[: self.per_page]
@@ -111,7 +115,7 @@ class ClientCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.storage = PagedStorage()
+        self.storage = PagedStorage(self.clock)
         self.tally = Tally()
         turn = ReactorTurn(self.clock)
         self.factory = StorageClientFactory(self.storage, turn, self.clock, self.tally)
@@ -274,6 +278,7 @@ class ListTests(ClientCase):
     def test_history(self) -> None:
         """All after an id, of as many pages as storage makes of it, newest first."""
         self.storage.messages = numbered(1, 15)
+        self.storage.seconds = BUDGET
         self.receive(HISTORY.frame())
         self.assertEqual(len(self.storage.asked), 1, "a turn for each page: others are not held up")
         (answer,) = self.answers()
@@ -324,6 +329,7 @@ class ListTests(ClientCase):
     def test_failed_in_the_middle(self) -> None:
         """A later page that cannot be read: neither half a list nor silence."""
         self.storage.messages = numbered(1, 20)
+        self.storage.seconds = BUDGET
         self.receive(HISTORY.frame())
         self.storage.error = StorageError(AckStatus.STORAGE_FAILED, "Input/output error")
         wanted = [Result(status=AckStatus.STORAGE_FAILED, content=b"")]
@@ -367,6 +373,7 @@ class OrderTests(ClientCase):
     def test_a_history_holds_up_only_its_own_connection(self) -> None:
         """What follows it waits for all its pages; other clients do not."""
         self.storage.messages = numbered(6, 10)
+        self.storage.seconds = BUDGET
         self.receive(HISTORY.frame(), saving())
         other, transport = self.connect()
         pages: list[int] = []
@@ -377,7 +384,35 @@ class OrderTests(ClientCase):
         self.assertEqual(self.storage.saves, [])
         self.assertEqual([len(ids(answer)) for answer in self.answers()], [10])
         self.assertEqual(len(self.storage.saves), 1)
-        self.assertEqual((pages, len(self.storage.asked)), ([2], 4))
+        self.assertEqual((pages, len(self.storage.asked)), ([1], 4))
+
+    def test_a_burst_of_reads(self) -> None:
+        """Reads of several clients are made in turn, and not all in one turn of the loop."""
+        self.storage.messages = numbered(6, 3)
+        self.storage.seconds = BUDGET
+        other, transport = self.connect()
+        reads: list[int] = []
+        transport.write = lambda data: reads.append(  # type: ignore[method-assign]
+            len(self.storage.asked)
+        )
+        self.receive(*[HISTORY.frame()] * 9)
+        other.dataReceived(HISTORY.frame())
+        self.assertEqual(len(self.storage.asked), 1)
+        self.assertEqual(len(self.answers()), 9)
+        self.assertLess(reads[0], 5)
+
+    def test_a_bug_of_ours(self) -> None:
+        """Ends that connection, with a traceback in the log, and no other."""
+        self.storage.messages = numbered(6, 3)
+        self.storage.seconds = BUDGET
+        other, transport = self.connect()
+        other.dataReceived(HISTORY.frame())
+        self.storage.page = None  # type: ignore[assignment]
+        self.receive(LATEST.frame())
+        self.assertEqual(self.answers(), [])
+        self.assertTrue(self.transport.disconnected)
+        self.assertFalse(transport.disconnected)
+        self.assertEqual(sum("log_failure" in event for event in self.events), 1)
 
     def test_a_refusal_among_saves(self) -> None:
         """Has its place in the order too."""
@@ -522,6 +557,7 @@ class SlowClientTests(ClientCase):
 
     def test_gone(self) -> None:
         """When it goes, what waits is dropped; saves and pages that come later answer nobody."""
+        self.storage.seconds = BUDGET
         self.receive(saving(), LATEST.frame())
         other, transport = self.connect()
         other.dataReceived(HISTORY.frame())
@@ -540,6 +576,7 @@ class FinishTests(ClientCase):
     def test_what_is_under_way_is_answered(self) -> None:
         """A connection ends when its saves or its list are answered; later requests are not."""
         self.storage.messages = numbered(6, 12)
+        self.storage.seconds = BUDGET
         self.receive(saving(), LATEST.frame())
         idle, idle_transport = self.connect()
         lister, lister_transport = self.connect()
