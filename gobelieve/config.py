@@ -159,7 +159,7 @@ class StorageConfig:
     fsync: str = one_of("commit", "interval", "never")
     fsync_interval: float = positive(1.0)
     limit: int = positive(3000)
-    listen: str = unavailable("")
+    listen: str = address("")
     sync_listen: str = unavailable("")
     master_address: str = unavailable("")
     http_listen_address: str = unavailable("")

@@ -1,4 +1,4 @@
-"""``twistd gobelieve-ims``: message storage and its RPC."""
+"""``twistd gobelieve-ims``: message storage, its RPC, and the port of its older clients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +12,7 @@ from gobelieve.config import ImsConfig, StorageConfig, parse_address
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import Time
 from gobelieve.metrics import Tally
+from gobelieve.protocols.storage_clients import StorageClientFactory
 from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.common import DaemonOptions
@@ -76,7 +77,7 @@ class AskersService(Service):
 def add_storage(
     parent: OrderedService, root: str, config: StorageConfig, turn: ReactorTurn, reactor: Any
 ) -> Storage:
-    """Add ``storage`` in the folder `root`, and ``rpc``; nothing is opened yet."""
+    """Add ``storage`` in the folder `root`, ``rpc``, ``clients``; nothing is opened yet."""
     storage = Storage(
         root,
         in_thread=threads(reactor),
@@ -87,13 +88,20 @@ def add_storage(
         fsync_interval=config.fsync_interval,
         limit=config.limit,
     )
-    factory = StorageFactory(storage, turn, reactor, Tally())
     parent.add("storage", StorageService(storage))
-    rpc = OrderedService()
-    rpc.add("askers", AskersService(factory, reactor))
-    rpc.add("tcp", Listening(parse_address(config.rpc_listen), factory))
-    parent.add("rpc", rpc)
+    askers = StorageFactory(storage, turn, reactor, Tally())
+    parent.add("rpc", _port(config.rpc_listen, askers, reactor))
+    if config.listen:
+        clients = StorageClientFactory(storage, turn, reactor, Tally())
+        parent.add("clients", _port(config.listen, clients, reactor))
     return storage
+
+
+def _port(address: str, factory: StorageFactory, reactor: Any) -> OrderedService:
+    port = OrderedService()
+    port.add("askers", AskersService(factory, reactor))
+    port.add("tcp", Listening(parse_address(address), factory))
+    return port
 
 
 def makeService(options: Options, reactor: Any = None) -> OrderedService:

@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import User
-from gobelieve.services.ims import Options, StorageService, makeService
+from gobelieve.protocols.storage_clients import StorageClientFactory
+from gobelieve.services.ims import AskersService, Options, StorageService, makeService
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import StartError
 from gobelieve.storage.storage import Storage
@@ -74,8 +75,9 @@ class OptionsTests(SynchronousTestCase):
 
     def test_address(self) -> None:
         """An address that is none is an error that names the key."""
-        error = self.assertRaises(usage.UsageError, options, "--set", "rpc_listen=nowhere")
-        self.assertIn("rpc_listen", str(error))
+        for key in ("rpc_listen", "listen"):
+            error = self.assertRaises(usage.UsageError, options, "--set", f"{key}=nowhere")
+            self.assertIn(f"{key}: 'nowhere' is not host:port", str(error))
 
 
 class ServiceTests(SynchronousTestCase):
@@ -103,6 +105,17 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual([child.name for child in service], ["storage", "rpc"])
         self.assertFalse(os.path.exists(self.root))
         self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_clients(self) -> None:
+        """The older clients have a port where `listen` says; it is off by default."""
+        words = ("--set", f"storage_root={self.root}", "--set", "listen=127.0.0.1:3333")
+        service = makeService(options(*words), self.reactor)
+        self.assertEqual([child.name for child in service], ["storage", "rpc", "clients"])
+        clients = service.getServiceNamed("clients")
+        assert isinstance(clients, OrderedService)
+        askers = clients.getServiceNamed("askers")
+        assert isinstance(askers, AskersService)
+        self.assertIsInstance(askers.factory, StorageClientFactory)
 
     def test_life(self) -> None:
         """What is saved is there after a stop and a start; what is under way is finished first."""
