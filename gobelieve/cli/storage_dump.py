@@ -6,6 +6,7 @@ import os
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -154,11 +155,10 @@ def _line(fields: Fields) -> str:
 
 def _owner(text: str) -> tuple[int, int]:
     appid, colon, owner = text.partition(":")
-    try:
-        if colon:
-            return int(appid), int(owner)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        found = int(appid), int(owner)
+        if colon and all(-LARGEST <= number <= LARGEST for number in found):
+            return found
     raise argparse.ArgumentTypeError(f"{text!r} is not of the form APPID:ID")
 
 

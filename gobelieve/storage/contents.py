@@ -59,13 +59,15 @@ def records(folder: Folder, after: int) -> Iterator[Item | Bad]:
 def queue(folder: Folder, kind: int, appid: int, owner: int, after: int) -> Iterator[Item]:
     """The messages of one queue after a message's id, oldest first, whatever its links say."""
     wanted = (kind, appid, owner)
+    # All layouts have it somewhere: a quick look at most entries of others.
+    packed = owner.to_bytes(8, "big", signed=True)
     for number in folder.numbers:
         base, end = number * folder.size, folder.end(number)
         # An entry lies behind its message.
         if base + end <= after:
             continue
         for found in walk(folder.reader(number), FIRST, end):
-            if isinstance(found, Damage) or found[1] not in QUEUE_KINDS:
+            if isinstance(found, Damage) or found[1] not in QUEUE_KINDS or packed not in found[4]:
                 continue
             entry = entry_of(found[1], found[3], found[4])
             if entry is None or entry[:3] != wanted or entry.msgid <= after:

@@ -171,7 +171,13 @@ class DumpTests(StorageCommand):
 
     def test_wrong_usage(self) -> None:
         """Is refused before anything is read."""
-        for bad in (["--queue", "7"], ["--queue", "a:b"], ["--after", "-1"], ["--limit", "x"]):
+        for bad in (
+            ["--queue", "7"],
+            ["--queue", "a:b"],
+            ["--group", f"7:{1 << 63}"],
+            ["--after", "-1"],
+            ["--limit", "x"],
+        ):
             done = shell("storage", "dump", self.root, *bad)
             self.assertEqual(done.returncode, 2)
 
