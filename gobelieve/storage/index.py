@@ -6,11 +6,15 @@ be walked by every garbage collection (132 bytes a queue against 290, by measure
 """
 
 from array import array
+from struct import Struct
 
 from gobelieve.storage.records import BATCH, Entry
 
 LAST_MSGID, LAST_ID, LAST_PEER, LAST_BATCH, LAST_SEQ = range(5)
 WIDTH = 5
+Head = tuple[int, int, int, int, int]
+HEAD = Struct("5q")
+"""A head in `Index.values`, 8 bytes an integer."""
 _EMPTY = array("q", [0] * WIDTH)
 
 
@@ -45,13 +49,14 @@ class Index:
     def __len__(self) -> int:
         return len(self.values) // WIDTH
 
-    def head(self, place: int) -> "array[int]":
-        """A copy of a head."""
-        return self.values[place : place + WIDTH]
+    def head(self, place: int) -> Head:
+        """A head as it is now."""
+        head: Head = HEAD.unpack_from(self.values, place * 8)
+        return head
 
-    def restore(self, place: int, head: "array[int]") -> None:
-        """Put a copy back."""
-        self.values[place : place + WIDTH] = head
+    def put(self, place: int, head: Head) -> None:
+        """Change a head."""
+        HEAD.pack_into(self.values, place * 8, *head)
 
     def apply(self, id_: int, entry: Entry) -> int:
         """Enter a queue record that was read from a file; the queue's last one before it.

@@ -7,7 +7,6 @@ takes a walk over about n + 1000 entries. (Entries of upstream's first years hav
 What is damaged is stepped over. A block that an operator has removed ends its queues.
 """
 
-from array import array
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from typing import NamedTuple
 from gobelieve.interfaces import Log, Page
 from gobelieve.names import User
 from gobelieve.storage.blocks import Blocks
-from gobelieve.storage.index import LAST_BATCH, LAST_ID, LAST_MSGID
+from gobelieve.storage.index import LAST_BATCH, LAST_ID, LAST_MSGID, Head
 from gobelieve.storage.records import (
     ENTRY_SIZE,
     GROUP_IM,
@@ -41,7 +40,7 @@ USUAL = 512
 """Messages up to this long, with all around them, take one read."""
 REMEMBERED = 1000
 
-Heads = Callable[[int, int, int], "array[int] | None"]
+Heads = Callable[[int, int, int], Head | None]
 EMPTY = Page(0, 0, False, ())
 
 
@@ -152,7 +151,7 @@ class Reader:
             last = msgid
         return Page(last, newest, last < newest, messages)
 
-    def _places_after(self, head: "array[int]", after: int, limit: int) -> list[_Place]:
+    def _places_after(self, head: Head, after: int, limit: int) -> list[_Place]:
         """The oldest entries after an id, oldest first: at most `limit`."""
         starts = [head[LAST_ID]]
         id_ = head[LAST_BATCH]

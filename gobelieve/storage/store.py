@@ -6,7 +6,6 @@ before is kept. The same heads are what a reader is shown meanwhile, so that nob
 message that a power cut could still take away.
 """
 
-from array import array
 from collections.abc import Callable
 
 from gobelieve.errors import StorageError
@@ -14,14 +13,7 @@ from gobelieve.interfaces import Log
 from gobelieve.names import AckStatus
 from gobelieve.storage.blocks import Blocks, Position
 from gobelieve.storage.files import Files, failure_of
-from gobelieve.storage.index import (
-    LAST_BATCH,
-    LAST_ID,
-    LAST_MSGID,
-    LAST_PEER,
-    LAST_SEQ,
-    Index,
-)
+from gobelieve.storage.index import HEAD, LAST_ID, Head, Index
 from gobelieve.storage.reading import Reader
 from gobelieve.storage.records import (
     BATCH,
@@ -36,7 +28,7 @@ from gobelieve.storage.recovery import rebuild
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import USERS, SaveItem
 
-Heads = dict[int, "array[int]"]
+Heads = dict[int, Head]
 
 
 class _Step:
@@ -123,27 +115,21 @@ class Store:
         return msgid, tuple([prevs[queue] for queue in named])
 
     def _enter(self, kind: int, appid: int, owner: int, msgid: int, device: int, cmd: int) -> int:
-        place = self.index.place(kind, appid, owner)
-        values = self.index.values
-        head = values[place : place + 5]
+        values, place = self.index.values, self.index.place(kind, appid, owner)
+        head: Head = HEAD.unpack_from(values, place * 8)
         prev, last, peer, batch, seq = head
         seq += 1
         grouped = GROUP if kind == USERS and cmd == GROUP_IM else 0
-        if kind != USERS:
-            peer = 0
+        before = peer if kind == USERS else 0
         id_ = self.blocks.append(
-            pack_entry(kind, appid, owner, msgid, device, seq, last, peer, batch, grouped)
+            pack_entry(kind, appid, owner, msgid, device, seq, last, before, batch, grouped)
         )
-        heads = self._appended.heads
-        if place not in heads:
-            heads[place] = head
-        values[place + LAST_MSGID] = msgid
-        values[place + LAST_ID] = id_
-        values[place + LAST_SEQ] = seq
+        self._appended.heads.setdefault(place, head)
         if not grouped:
-            values[place + LAST_PEER] = id_
+            peer = id_
         if seq % BATCH == 0:
-            values[place + LAST_BATCH] = id_
+            batch = id_
+        HEAD.pack_into(values, place * 8, msgid, id_, peer, batch, seq)
         return prev
 
     @property
@@ -196,13 +182,13 @@ class Store:
     def _undo(self, steps: list[_Step]) -> None:
         for step in reversed(steps):
             for place, head in step.heads.items():
-                self.index.restore(place, head)
+                self.index.put(place, head)
         self.blocks.cut(steps[0].start)
         self._appended = _Step(self.blocks.end)
 
     # --- for readers
 
-    def head(self, kind: int, appid: int, owner: int) -> "array[int] | None":
+    def head(self, kind: int, appid: int, owner: int) -> Head | None:
         """The end of a queue as readers may see it; None if it is empty."""
         place = self.index.find(kind, appid, owner)
         if place < 0:
