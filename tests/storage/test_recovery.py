@@ -10,6 +10,7 @@ from gobelieve.names import User
 from gobelieve.storage.records import FILE_HEADER, FIRST, HEAD, MAGIC, pack_entry, pack_message
 from gobelieve.storage.scan import CHUNK
 from gobelieve.storage.store import Store
+from gobelieve.storage.walk import Damage, walk
 from gobelieve.wire.storage import USERS
 from tests.storage.support import (
     APPID,
@@ -372,6 +373,12 @@ class DamageTests(RecoveryCase):
         store = self.reopen()
         self.assertEqual(self.read(store), [b"one", b"three"])
         self.assertIn("1044 bytes stepped over", self.log.of("error")[0])
+        # Whoever verifies the directory sees the same.
+        data = self.block().read_bytes()
+        found = list(walk(lambda count, at: data[at : at + count], FIRST, len(data)))
+        wrong = [record for record in found if isinstance(record, Damage)]
+        self.assertEqual([damage.gap.start for damage in wrong], [offsets[1]])
+        self.assertIn("the checksum is", wrong[0].what)
 
     def test_records_inside_a_message_with_zeros(self) -> None:
         """The same where a sector of zeros covers the message's end and what follows."""
