@@ -3,7 +3,8 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
+from types import TracebackType
+from typing import Self, TextIO
 
 PATIENCE = 1.0
 """Nothing is shown of what is done within so many seconds."""
@@ -11,7 +12,10 @@ INTERVAL = 0.2
 
 
 class ProgressLine:
-    """One line on stderr that is written over again and again; nothing if that is no terminal."""
+    """One line on stderr that is written over again and again; nothing if that is no terminal.
+
+    As a context manager it takes the line away at the end.
+    """
 
     def __init__(
         self,
@@ -26,6 +30,17 @@ class ProgressLine:
         self._clock = clock
         self._next = clock() + PATIENCE if self._stream.isatty() else float("inf")
         self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.clear()
 
     def __call__(self, done: int) -> None:
         """So many of the total are done."""

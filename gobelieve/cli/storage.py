@@ -6,7 +6,6 @@ it, `storage_copies` makes others of it.
 
 import argparse
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 from gobelieve.cli import storage_copies, storage_dump
@@ -14,7 +13,7 @@ from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
 from gobelieve.storage.folder import Folder
 from gobelieve.storage.repair import Repair
-from gobelieve.storage.verify import Finding, Verification
+from gobelieve.storage.verify import Verification
 
 
 def add(subparsers: Any) -> None:
@@ -49,20 +48,12 @@ def verify(parsed: argparse.Namespace) -> None:
 
 def look_through(folder: Folder, what: str) -> Verification:
     """Verify a directory, and print the findings."""
-    line = ProgressLine(what, folder.total)
-    verification = Verification(folder, line)
-    try:
-        show(verification.findings(), line)
-    finally:
-        line.clear()
+    with ProgressLine(what, folder.total) as line:
+        verification = Verification(folder, line)
+        for finding in verification.findings():
+            line.clear()
+            print(finding)
     return verification
-
-
-def show(findings: Iterable[Finding], line: ProgressLine) -> None:
-    """Print findings, and nothing into the middle of a line."""
-    for finding in findings:
-        line.clear()
-        print(finding)
 
 
 def summarize(folder: Folder, found: Verification) -> None:

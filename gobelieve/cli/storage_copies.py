@@ -6,6 +6,7 @@ end: what was cut short is never taken for the whole.
 
 import argparse
 import os
+from contextlib import closing
 from typing import Any
 
 from gobelieve.cli.progress import ProgressLine
@@ -36,13 +37,8 @@ def backup(parsed: argparse.Namespace) -> None:
     """Print from where to where it went."""
     with Folder(parsed.source) as source:
         _other(parsed.source, parsed.target)
-        line = ProgressLine("backup", source.total)
-        target = Held(parsed.target)
-        try:
+        with closing(Held(parsed.target)) as target, ProgressLine("backup", source.total) as line:
             begin, end = bring_up_to_date(source, target, line)
-        finally:
-            target.close()
-            line.clear()
     if begin == end:
         print(f"{parsed.target}: nothing new, up to {_place(end)}")
     else:
@@ -56,17 +52,13 @@ def make(parsed: argparse.Namespace) -> None:
         if source.in_use:
             raise refusal(f"{parsed.source} is in use: stop its daemon, or use `storage backup`")
         _other(parsed.source, root)
-        target = _begin(root)
-        try:
-            line = ProgressLine("copy", source.total)
-            copy_all(source, target, line)
-            line.clear()
+        with closing(_begin(root)) as target:
+            with ProgressLine("copy", source.total) as line:
+                copy_all(source, target, line)
             found = _look_through(target, root)
             for torn in found.torn:
                 target.cut(torn.number, torn.offset)
             target.rename(root)
-        finally:
-            target.close()
     print(f"{parsed.target}: {found.messages} messages in {found.queues} queues")
     damage = found.found - len(found.torn)
     if damage:
@@ -75,15 +67,11 @@ def make(parsed: argparse.Namespace) -> None:
 
 def _look_through(target: Held, root: str) -> Verification:
     """Verify what was copied; findings are told under the name that it will have."""
-    with Folder(target.root, mine=True) as folder:
-        line = ProgressLine("verify", folder.total)
+    with Folder(target.root, mine=True) as folder, ProgressLine("verify", folder.total) as line:
         verification = Verification(folder, line)
-        try:
-            for path, offset, what in verification.findings():
-                line.clear()
-                print(f"{os.path.join(root, os.path.basename(path))}:{offset}: {what}")
-        finally:
+        for path, offset, what in verification.findings():
             line.clear()
+            print(f"{os.path.join(root, os.path.basename(path))}:{offset}: {what}")
     return verification
 
 

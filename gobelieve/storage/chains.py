@@ -10,7 +10,7 @@ Pointers into blocks that are not there are no fault of the entry: an operator m
 from struct import Struct
 
 from gobelieve.storage.folder import Folder
-from gobelieve.storage.index import LAST_BATCH, LAST_ID, LAST_MSGID, LAST_PEER, LAST_SEQ, Index
+from gobelieve.storage.index import HEAD, Index
 from gobelieve.storage.records import (
     BATCH,
     ENTRY_SIZE,
@@ -54,20 +54,19 @@ class Chains:
             appid, owner, msgid, _, seq, prev, peer, batch = _ENTRY.unpack(body)
             kind = USERS if cmd == USER_ENTRY else SUPER_GROUPS
             place, values = self._index.place(kind, appid, owner), self._index.values
+            last_msgid, last, last_peer, last_batch, last_seq = HEAD.unpack_from(values, 8 * place)
             if (
-                msgid == message > values[place + LAST_MSGID]
-                and prev == values[place + LAST_ID]
-                and seq == values[place + LAST_SEQ] + 1
-                and peer == values[place + LAST_PEER]
-                and batch == values[place + LAST_BATCH]
+                msgid == message > last_msgid
+                and prev == last
+                and seq == last_seq + 1
+                and peer == last_peer
+                and batch == last_batch
             ):
-                values[place + LAST_MSGID] = msgid
-                values[place + LAST_ID] = id_
-                values[place + LAST_SEQ] = seq
                 if kind == USERS and not flag & GROUP:
-                    values[place + LAST_PEER] = id_
+                    peer = id_
                 if seq % BATCH == 0:
-                    values[place + LAST_BATCH] = id_
+                    batch = id_
+                HEAD.pack_into(values, 8 * place, msgid, id_, peer, batch, seq)
                 return ""
         entry = entry_of(cmd, flag, body)
         # `walk` shows no queue record that is none.
@@ -80,32 +79,31 @@ class Chains:
         return f"entry of {owner_}: {'; '.join(wrong)}" if wrong else ""
 
     def _take(self, id_: int, entry: Entry) -> None:
-        place, values = self._index.place(entry.kind, entry.appid, entry.owner), self._index.values
-        values[place + LAST_MSGID] = entry.msgid
-        values[place + LAST_ID] = id_
+        place = self._index.place(entry.kind, entry.appid, entry.owner)
+        peer, batch, seq = 0, UNKNOWN, UNKNOWN
         if entry.kind == USERS:
-            values[place + LAST_PEER] = id_ if entry.peer else entry.prev_peer
-        if not entry.seq:
-            values[place + LAST_SEQ] = values[place + LAST_BATCH] = UNKNOWN
-        else:
-            values[place + LAST_SEQ] = entry.seq
-            values[place + LAST_BATCH] = entry.prev_batch if entry.seq % BATCH else id_
+            peer = id_ if entry.peer else entry.prev_peer
+        if entry.seq:
+            batch, seq = entry.prev_batch if entry.seq % BATCH else id_, entry.seq
+        self._index.put(place, (entry.msgid, id_, peer, batch, seq))
 
     def _compare(self, id_: int, cmd: int, entry: Entry) -> list[str]:
         """What of its links does not fit the queue's last entry."""
-        head = self._index.head(self._index.place(entry.kind, entry.appid, entry.owner))
-        last, wrong = head[LAST_ID], []
+        place = self._index.place(entry.kind, entry.appid, entry.owner)
+        last_msgid, last, last_peer, last_batch, last_seq = self._index.head(place)
+        wrong: list[str] = []
         if entry.prev != last:
             if self._folder.is_missing(entry.prev):
                 return []
             wrong.append(self._prev(id_, entry, last))
-        if 0 < entry.msgid <= head[LAST_MSGID]:
-            wrong.append(f"message {entry.msgid} is not after {head[LAST_MSGID]}")
-        # In the oldest layout prev is all there is.
-        links = (cmd != 254, "prev_peer", entry.prev_peer, head[LAST_PEER])
-        batch = (entry.seq and head[LAST_BATCH] != UNKNOWN, "prev_batch", entry.prev_batch)
-        seq = (entry.seq and head[LAST_SEQ] != UNKNOWN, "seq", entry.seq, head[LAST_SEQ] + 1)
-        for there, name, found, expected in (links, (*batch, head[LAST_BATCH]), seq):
+        if 0 < entry.msgid <= last_msgid:
+            wrong.append(f"message {entry.msgid} is not after {last_msgid}")
+        # In the oldest layout prev is all there is, and only the newest has a seq.
+        for there, name, found, expected in (
+            (cmd != 254, "prev_peer", entry.prev_peer, last_peer),
+            (entry.seq and last_batch != UNKNOWN, "prev_batch", entry.prev_batch, last_batch),
+            (entry.seq and last_seq != UNKNOWN, "seq", entry.seq, last_seq + 1),
+        ):
             if there and found != expected:
                 wrong.append(f"{name} is {found}, not {expected}")
         return wrong
