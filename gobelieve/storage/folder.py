@@ -112,7 +112,7 @@ def is_in_use(root: str) -> bool:
     """Whether a daemon of ours has the directory. (Upstream's leave no sign.)"""
     try:
         fd = os.open(os.path.join(root, LOCK), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)

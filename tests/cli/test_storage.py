@@ -58,6 +58,8 @@ class VerifyTests(StorageCommand):
         for action in ("verify", "dump", "repair"):
             said = self.storage(action, nowhere)
             self.assertEqual(said, (1, "", f"gobelieve: {nowhere}: No such file or directory\n"))
+        said = self.storage("verify", str(self.block))
+        self.assertEqual(said, (1, "", f"gobelieve: {self.block}: Not a directory\n"))
         os.mkdir(nowhere)
         said = self.storage("verify", nowhere)
         self.assertEqual(said, (1, "", f"gobelieve: {nowhere}: there is no message_N in it\n"))
