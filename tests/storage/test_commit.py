@@ -231,16 +231,19 @@ class SmallBlocksTests(CommitCase):
         self.save(b"lost", b"lost", b"lost")
         self.turn.end()
         self.thread.run()
-        self.disk.room, self.disk.unlink = None, real
+        # Now it is removed, but the sync has begun; and the disk is still full.
+        self.disk.room, self.disk.unlink = 0, real
         self.save(b"three")
         self.turn.end()
-        while self.thread.waiting:
-            self.thread.run()
-        full = [AckStatus.STORAGE_FULL] * 3
-        self.assertEqual(self.statuses(), {b"one": [0], b"two": [0], b"lost": full, b"three": [0]})
+        self.thread.run()
+        self.assertEqual(self.statuses()[b"two"], [0])
+        self.disk.room = None
+        self.save(b"four")
+        self.turn.end()
+        self.thread.run()
         self.store.close()
         self.store = self.open()
-        self.assertEqual(self.read(), [b"one", b"two", b"three"])
+        self.assertEqual(self.read(), [b"one", b"two", b"four"])
 
 
 class CloseTests(CommitCase):
