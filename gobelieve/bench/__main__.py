@@ -1,4 +1,8 @@
-"""``python -m gobelieve.bench p2p``: start the daemons, load them, print what it cost."""
+"""``python -m gobelieve.bench MEASUREMENT``: start daemons, load them, print what it cost.
+
+A measurement is a module with ``add_arguments``; with ``start``, a context manager that gives the
+daemons; and with ``run``, a coroutine that measures, prints, and says whether all was sound.
+"""
 
 import argparse
 import sys
@@ -7,31 +11,31 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from gobelieve.bench import p2p
-from gobelieve.bench.daemons import Running, all_in_one, three_daemons
+from gobelieve.bench import p2p, storage
+
+MEASUREMENTS: dict[str, tuple[Any, str]] = {
+    "p2p": (p2p, "messages from user to user"),
+    "storage": (storage, "saves and a long sync"),
+}
 
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m gobelieve.bench", description=__doc__)
-    parser.add_argument("--embedded", action="store_true", help="measure the daemon all in one")
-    parser.add_argument(
-        "--fsync", default="commit", choices=["commit", "interval", "never"], help="of storage"
-    )
-    measurements = parser.add_subparsers(dest="measurement", required=True)
-    p2p.add_arguments(measurements.add_parser("p2p", help="messages from user to user"))
+    parser = argparse.ArgumentParser(prog="python -m gobelieve.bench")
+    choices = parser.add_subparsers(dest="measurement", required=True)
+    for name, (module, what) in MEASUREMENTS.items():
+        module.add_arguments(choices.add_parser(name, help=what))
     options = parser.parse_args()
-
-    start = all_in_one if options.embedded else three_daemons
+    measurement = MEASUREMENTS[options.measurement][0]
     sound: list[bool] = []
 
-    async def measure(reactor: Any, running: Running) -> None:
-        sound.append(await p2p.run(reactor, running, options))
+    async def measure(reactor: Any, running: Any) -> None:
+        sound.append(await measurement.run(reactor, running, options))
 
-    def begin(reactor: Any, running: Running) -> Deferred[None]:
+    def begin(reactor: Any, running: Any) -> Deferred[None]:
         return Deferred.fromCoroutine(measure(reactor, running))
 
-    with start([f"fsync={options.fsync}"]) as running:
+    with measurement.start(options) as running:
         try:
             react(begin, (running,))
         except SystemExit as end:

@@ -70,6 +70,26 @@ def three_daemons(settings: Sequence[str] = ()) -> Iterator[Running]:
 
 
 @contextmanager
+def storages(policies: Sequence[str]) -> Iterator[dict[str, Running]]:
+    """A storage daemon for each policy of syncing; clients are askers here."""
+    with ExitStack() as stack:
+        found: dict[str, Running] = {}
+        for policy in policies:
+            folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
+            rpc = free_port()
+            values = [
+                f"rpc_listen=127.0.0.1:{rpc}",
+                f"storage_root={folder}/messages",
+                f"fsync={policy}",
+            ]
+            arguments = [part for value in values for part in ("--set", value)]
+            command = _twistd("gobelieve-ims", *arguments)
+            pid = stack.enter_context(_process("ims", command, folder, rpc))
+            found[policy] = Running(f"127.0.0.1:{rpc}", None, folder, {"ims": pid})
+        yield found
+
+
+@contextmanager
 def all_in_one(settings: Sequence[str] = ()) -> Iterator[Running]:
     """The daemon that has all roles; `settings` are for its storage."""
     with ExitStack() as stack:

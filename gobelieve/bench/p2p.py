@@ -8,6 +8,7 @@ daemons; a compiled load generator shows more messages a second, but the same co
 import argparse
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,7 +19,7 @@ from twisted.internet.task import deferLater
 from gobelieve.backends.redis import RedisTokenAdmin
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.backends.sqlite import FILE_NAME, SqliteService, SqliteTokenAdmin
-from gobelieve.bench.daemons import Running
+from gobelieve.bench.daemons import Running, all_in_one, three_daemons
 from gobelieve.config import RedisConfig, parse_address
 from gobelieve.errors import LoginRefusedError
 from gobelieve.interfaces import Turn
@@ -169,11 +170,20 @@ class Receiver(BenchClient):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this measurement."""
+    parser.add_argument("--embedded", action="store_true", help="measure the daemon all in one")
+    policies = ["commit", "interval", "never"]
+    parser.add_argument("--fsync", default="commit", choices=policies, help="of storage")
     parser.add_argument("--pairs", type=int, default=50, help="senders, each with a receiver")
     parser.add_argument("--window", type=int, default=64, help="messages without ack a sender")
     parser.add_argument("--size", type=int, default=100, help="bytes of content")
     parser.add_argument("--seconds", type=float, default=5.0, help="measured time")
     parser.add_argument("--warmup", type=float, default=1.0, help="seconds before it")
+
+
+def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
+    """The daemons that the options ask for."""
+    daemons = all_in_one if options.embedded else three_daemons
+    return daemons([f"fsync={options.fsync}"])
 
 
 async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bool:
