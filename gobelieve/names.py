@@ -42,6 +42,7 @@ class AckStatus(IntEnum):
     TOO_LARGE = 101
     STORAGE_FULL = 102
     STORAGE_FAILED = 103
+    READ_ONLY = 104
     FORGED_SENDER = 110
     MUTED = 111
     FORBIDDEN = 112

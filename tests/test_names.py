@@ -28,6 +28,7 @@ class StatusTests(SynchronousTestCase):
                 AckStatus.TOO_LARGE,
                 AckStatus.STORAGE_FULL,
                 AckStatus.STORAGE_FAILED,
+                AckStatus.READ_ONLY,
             ],
         )
 

@@ -30,7 +30,7 @@ A PAGE ends with a row of messages, oldest first, each::
     body
 
 **Storage clients** speak 200 to 212 and always get 204 with seq 0; the content of theirs is told in
-`gobelieve.wire.message_list`. **Replication** is 220 to 223.
+`gobelieve.wire.message_list`. **Replication** is 220 to 226, told in docs/replication.md.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -176,6 +176,44 @@ class StorageSyncMessageBatch(Message):
     last_id: I64
     count: I32
     frames: Rest
+
+
+@message(223, "STORAGE_SYNC_POSITION", senders=Sender.SLAVE)
+class StorageSyncPosition(Message):
+    """A slave has everything before this id on disk. Ours alone, as all from here to 226."""
+
+    cursor: I64
+
+
+@message(224, "STORAGE_SYNC_REFUSED", senders=STORAGE)
+class StorageSyncRefused(Message):
+    """A slave gets nothing, and why, in UTF-8; then the connection ends."""
+
+    reason: Rest
+
+
+@message(225, "STORAGE_SYNC_TAIL", senders=Sender.SLAVE)
+class StorageSyncTail(Message):
+    """The CRC-32 of what a slave has from one id to another, at its end.
+
+    It follows a STORAGE_SYNC_BEGIN with version 1 in its header.
+    """
+
+    first_id: I64
+    end_id: I64
+    checksum: U32
+
+
+@message(226, "STORAGE_SYNC_BYTES", senders=STORAGE)
+class StorageSyncBytes(Message):
+    """Bytes of a block that are no records: its header (at offset 0), or damage, as it is.
+
+    `ended` is where what came before ends: where a slave must be.
+    """
+
+    ended: I64
+    first_id: I64
+    content: Rest
 
 
 @message(230, "SAVE", senders=ASKER)

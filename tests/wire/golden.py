@@ -143,6 +143,16 @@ GOLDEN: list[tuple[str, Message]] = [
         "00000015 00000000 de 00 00 00 0000000000000020 0000000000000040 00000002 7a",
         storage.StorageSyncMessageBatch(first_id=32, last_id=64, count=2, frames=b"z"),
     ),
+    ("00000008 00000000 df 00 00 00 0000000008000000", storage.StorageSyncPosition(cursor=1 << 27)),
+    ("00000001 00000000 e0 00 00 00 7a", storage.StorageSyncRefused(reason=b"z")),
+    (
+        "00000014 00000000 e1 00 00 00 0000000000000020 0000000000000040 deadbeef",
+        storage.StorageSyncTail(first_id=32, end_id=64, checksum=0xDEADBEEF),
+    ),
+    (
+        "00000011 00000000 e2 00 00 00 0000000007fffff0 0000000008000000 7a",
+        storage.StorageSyncBytes(ended=0x7FFFFF0, first_id=1 << 27, content=b"z"),
+    ),
     # --- storage's RPC, version 0
     ("00000001 00000009 e6 00 00 00 7a", storage.Save(items=b"z")),
     ("00000001 00000009 e7 00 00 00 7a", storage.Saved(results=b"z")),
