@@ -27,6 +27,8 @@ OLD_INDEXES = frozenset(
 )
 """Upstream's index files: not needed, and no reason for a warning."""
 LOCK = "lock"
+ROLE = "role"
+"""The file that marks a slave's directory, see `roles`."""
 # Ten digits at most: more may not fit in an id, and are rather somebody's copy with a date.
 _BLOCK = re.compile("message_(0|[1-9][0-9]{0,9})")
 TORN = "torn_"
@@ -98,7 +100,7 @@ class Blocks:
         for name in os.listdir(self.root):
             if (number := block_number(name)) is not None:
                 numbers.append(number)
-            elif name != LOCK and name not in OLD_INDEXES and not name.startswith(TORN):
+            elif name not in (LOCK, ROLE) and name not in OLD_INDEXES and not name.startswith(TORN):
                 strays.append(name)
         if strays:
             shown = ", ".join(sorted(strays)[:10])
@@ -166,13 +168,27 @@ class Blocks:
         self._offset = offset + len(record)
         return self._number * self.size + offset
 
+    def put(self, position: Position, data: bytes) -> None:
+        """Keep bytes of another directory for the next `flush`.
+
+        Their place is the end, or the beginning of a block that is yet to be, header and all.
+        """
+        number, offset = position
+        if number != self._number:
+            self._begin_block(number)
+        self._parts.append(data)
+        self._offset = offset + len(data)
+
     def _roll_over(self) -> None:
+        self._begin_block(self._number + 1)
+        self._parts.append(FILE_HEADER)
+        self._offset = FIRST
+
+    def _begin_block(self, number: int) -> None:
         if self._parts:
             self._runs.append((self._start, self._parts))
-        self._number += 1
-        self._offset = FIRST
-        self._start = (self._number, 0)
-        self._parts = [FILE_HEADER]
+        self._number = number
+        self._start, self._parts = (number, 0), []
 
     def _begin_at(self, position: Position) -> None:
         self._number, self._offset = self._start = position

@@ -20,6 +20,7 @@ from gobelieve.errors import StorageError
 from gobelieve.interfaces import Cancellable, Log, Time, Turn
 from gobelieve.names import AckStatus
 from gobelieve.storage.files import failure_of
+from gobelieve.storage.follower import Piece
 from gobelieve.storage.store import Store
 from gobelieve.wire.storage import SaveItem
 
@@ -96,6 +97,17 @@ class GroupCommit:
                 results.append((0, *append(item)))
             except StorageError as why:
                 results.append((why.status, 0, ()))
+        self._wait(done, argument, results)
+
+    def copy(self, piece: Piece, done: Done, argument: Any) -> None:
+        """Store a piece of a master's files, as `save` stores items; there is one result."""
+        status: int = AckStatus.STORAGE_AWAY
+        if self._closing is None:
+            status = 0
+            self._store.copy(*piece)
+        self._wait(done, argument, [(status, 0, ())])
+
+    def _wait(self, done: Done, argument: Any, results: list[Result]) -> None:
         if not self._appended:
             self._turn.at_end(self._flush)
         self._appended.append((done, argument, results))

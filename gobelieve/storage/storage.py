@@ -6,9 +6,12 @@ The RPC of gobelieve-ims and the daemon that has everything in one process both 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gobelieve.errors import StorageError
 from gobelieve.interfaces import Log, Page, Time, Turn
-from gobelieve.names import User
-from gobelieve.storage.commit import Done, GroupCommit, InThread, Policy
+from gobelieve.names import AckStatus, User
+from gobelieve.storage import roles
+from gobelieve.storage.commit import Done, GroupCommit, InThread, Policy, Result
+from gobelieve.storage.follower import Follower, Piece
 from gobelieve.storage.store import Store
 from gobelieve.wire.storage import SaveItem
 
@@ -31,8 +34,12 @@ class Storage:
         fsync: str = "commit",
         fsync_interval: float = 1.0,
         limit: int = 3000,
+        slave: bool = False,
     ) -> None:
         self.store = Store(root, log)
+        self.follower = Follower(self.store.blocks, log)
+        self._slave = slave
+        self._turn = turn
         self._limit = limit
         self._commits = GroupCommit(
             self.store,
@@ -46,7 +53,16 @@ class Storage:
 
     def open(self) -> None:
         """Read the whole directory. StorageError, in one line, if it cannot be used."""
+        root = self.store.blocks.root
+        if not self._slave:
+            roles.check(root)
         self.store.open()
+        if self._slave:
+            try:
+                roles.mark(root)
+            except StorageError:
+                self.store.close()
+                raise
 
     def close(self, done: Callable[[], None]) -> None:
         """Finish what was begun, let go of the directory, then call `done`."""
@@ -61,8 +77,17 @@ class Storage:
 
         There is a result for each item: 0 or an `AckStatus`, the id, and the previous id of each
         queue. One item's failure is not another's, but those of one turn share a write.
+        A slave's storage answers READ_ONLY.
         """
+        if self._slave:
+            refused: list[Result] = [(AckStatus.READ_ONLY, 0, ())] * len(items)
+            self._turn.at_end(lambda: done(argument, refused))
+            return
         self._commits.save(items, done, argument)
+
+    def copy(self, piece: Piece, done: Done, argument: Any) -> None:
+        """Store a piece of the master's files; `done(argument, [result])` is called once, later."""
+        self._commits.copy(piece, done, argument)
 
     def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         """The oldest messages of a user after an id; `limit` 0: as many as the daemon gives."""

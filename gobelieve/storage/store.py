@@ -6,7 +6,7 @@ before is kept. The same heads are what a reader is shown meanwhile, so that nob
 message that a power cut could still take away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import Log
@@ -21,6 +21,7 @@ from gobelieve.storage.records import (
     BODY_LIMIT,
     GROUP_IM,
     QUEUE_KINDS,
+    Entry,
     pack_entry,
     pack_message,
 )
@@ -59,6 +60,8 @@ class Store:
         self._written: _Step | None = None
         self._syncing: _Step | None = None
         self._sync_end: Position = (0, 0)
+        self.watchers: list[Callable[[], None]] = []
+        """Called when there is more that readers may see; `settled` says how far."""
 
     def open(self) -> None:
         """Take the directory and read it through. StorageError, in one line, if that cannot be."""
@@ -132,6 +135,25 @@ class Store:
         HEAD.pack_into(values, place * 8, msgid, id_, peer, batch, seq)
         return prev
 
+    def copy(self, position: Position, data: bytes, entries: Iterable[tuple[int, Entry]]) -> None:
+        """Append a piece of another directory's files, see `Blocks.put`, with these entries."""
+        index = self.index
+        self.blocks.put(position, data)
+        for id_, entry in entries:
+            place = index.place(entry.kind, entry.appid, entry.owner)
+            self._appended.heads.setdefault(place, index.head(place))
+            before = index.apply(id_, entry)
+            if before and before != entry.prev:
+                self.reader.bridges[id_] = before
+
+    @property
+    def settled(self) -> Position:
+        """Behind the last record that readers may see: nothing before it is taken back."""
+        for step in (self._syncing, self._written):
+            if step is not None:
+                return step.start
+        return self._appended.start
+
     @property
     def unwritten(self) -> bool:
         """Whether there is something to flush."""
@@ -159,6 +181,7 @@ class Store:
     def show_written(self) -> None:
         """Let readers see what is written, durable or not. It can not be taken back any more."""
         self._written = None
+        self._tell()
 
     def begin_sync(self) -> Callable[[], None]:
         """The blocking work that makes durable what is written; one at a time.
@@ -173,6 +196,11 @@ class Store:
         """The sync is done: readers may see what it covered."""
         self._syncing = None
         self.blocks.synced(self._sync_end)
+        self._tell()
+
+    def _tell(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     def take_back(self) -> None:
         """The sync failed: all that is not durable was never there."""
