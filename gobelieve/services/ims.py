@@ -1,4 +1,4 @@
-"""``twistd gobelieve-ims``: message storage, its RPC, and the port of its older clients."""
+"""``twistd gobelieve-ims``: message storage, its RPC, its older clients, its slaves or master."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +15,7 @@ from gobelieve.metrics import Tally
 from gobelieve.protocols.storage_clients import StorageClientFactory
 from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.services import replication
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
@@ -77,7 +78,7 @@ class AskersService(Service):
 def add_storage(
     parent: OrderedService, root: str, config: StorageConfig, turn: ReactorTurn, reactor: Any
 ) -> Storage:
-    """Add ``storage`` in the folder `root`, ``rpc``, ``clients``; nothing is opened yet."""
+    """Add ``storage`` in the folder `root`, and its ports and links; nothing is opened yet."""
     storage = Storage(
         root,
         in_thread=threads(reactor),
@@ -87,6 +88,7 @@ def add_storage(
         fsync=config.fsync,
         fsync_interval=config.fsync_interval,
         limit=config.limit,
+        slave=bool(config.master_address),
     )
     parent.add("storage", StorageService(storage))
     askers = StorageFactory(storage, turn, reactor, Tally())
@@ -94,6 +96,11 @@ def add_storage(
     if config.listen:
         clients = StorageClientFactory(storage, turn, reactor, Tally())
         parent.add("clients", _port(config.listen, clients, reactor))
+    if config.sync_listen:
+        delay = config.sync_delay
+        parent.add("slaves", replication.slaves(config.sync_listen, delay, storage, turn, reactor))
+    if config.master_address:
+        parent.add("master", replication.master(config.master_address, storage, turn, reactor))
     return storage
 
 
