@@ -1,14 +1,14 @@
 """``gobelieve storage``: look after a directory of storage without a daemon.
 
 This module has the command line, and what looks at one directory; `storage_dump` shows what is in
-it, `storage_copies` makes others of it.
+it, `storage_copies` makes others of it, `storage_roles` changes whose it is.
 """
 
 import argparse
 import sys
 from typing import Any
 
-from gobelieve.cli import storage_copies, storage_dump
+from gobelieve.cli import storage_copies, storage_dump, storage_roles
 from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
 from gobelieve.storage.folder import Folder
@@ -35,6 +35,7 @@ def add(subparsers: Any) -> None:
     action.set_defaults(blocking=repair)
 
     storage_copies.add(actions)
+    storage_roles.add(actions)
 
 
 def verify(parsed: argparse.Namespace) -> None:

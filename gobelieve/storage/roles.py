@@ -6,7 +6,6 @@ writes to a slave by mistake, until it is made a master's by `promote`.
 
 import os
 
-from gobelieve.errors import StorageError
 from gobelieve.storage.blocks import ROLE
 from gobelieve.storage.copies import Held, refusal
 from gobelieve.storage.files import Files, failure_of
@@ -40,7 +39,7 @@ def mark(root: str, files: Files | None = None) -> None:
 
 def promote(root: str) -> None:
     """Make a slave's directory a master's. StorageError, OSError."""
-    _must_be_slave(root)
+    must_be_slave(root)
     held = Held(root)
     try:
         os.unlink(os.path.join(root, ROLE))
@@ -54,7 +53,7 @@ def set_aside(root: str) -> str:
 
     StorageError, OSError.
     """
-    _must_be_slave(root)
+    must_be_slave(root)
     held = Held(root)
     try:
         aside = name_aside(root)
@@ -79,8 +78,9 @@ def name_aside(root: str) -> str:
     return f"{base}{number}"
 
 
-def _must_be_slave(root: str) -> None:
+def must_be_slave(root: str) -> None:
+    """StorageError if a directory is none, or no slave's."""
     if not os.path.isdir(root):
-        raise StorageError(refusal("").status, f"{root} is no directory")
+        raise refusal(f"{root} is no directory")
     if not is_slave(root):
         raise refusal(f"{root} is no slave's")

@@ -1,0 +1,55 @@
+"""Replication in storage's daemon: the port for slaves, and the link to a master."""
+
+from random import random
+from typing import Any
+
+from twisted.application.internet import ClientService
+from twisted.application.service import Service
+from twisted.internet.endpoints import HostnameEndpoint
+
+from gobelieve.config import parse_address
+from gobelieve.interfaces import Turn
+from gobelieve.protocols.attempts import Attempts
+from gobelieve.protocols.master_link import MasterLink
+from gobelieve.protocols.replication import SlavesFactory
+from gobelieve.services.listening import Listening
+from gobelieve.services.ordered import OrderedService
+from gobelieve.storage.storage import Storage
+
+REFUSED_DELAY = 30.0
+"""Seconds until a master is asked again that refused us: somebody has to look after it."""
+
+
+class SlavesService(Service):
+    """When it stops, the connections of all slaves end."""
+
+    def __init__(self, factory: SlavesFactory) -> None:
+        self.factory = factory
+
+    def stopService(self) -> None:
+        super().stopService()
+        self.factory.close()
+
+
+def slaves(
+    address: str, delay: float, storage: Storage, turn: Turn, reactor: Any
+) -> OrderedService:
+    """The port for slaves."""
+    factory = SlavesFactory(storage.store, turn, reactor, delay)
+    port = OrderedService()
+    port.add("connections", SlavesService(factory))
+    port.add("tcp", Listening(parse_address(address), factory))
+    return port
+
+
+def master(address: str, storage: Storage, turn: Turn, reactor: Any) -> ClientService:
+    """Keeps the link to the master connected."""
+    host, port = parse_address(address)
+    endpoint = HostnameEndpoint(reactor, host or "127.0.0.1", port, timeout=3)
+    attempts = Attempts(endpoint, f"master {address}", reactor, random)
+    link = MasterLink(storage, address, turn)
+
+    def delay(attempt: int) -> float:
+        return REFUSED_DELAY if link.refused else attempts.delay(attempt)
+
+    return ClientService(attempts, link, retryPolicy=delay, clock=reactor)
