@@ -1,6 +1,6 @@
 """A slave's link to its master.
 
-It says where our files end (220, with version 1) and the checksum of our last bytes (225). What
+It says where our files end (220, with version 2) and the checksum of our last bytes (225). What
 the master sends is stored like any save, a sync for all that came meanwhile, and then the master is
 told how much is on disk (223).
 
@@ -71,9 +71,9 @@ class MasterConnection(FramedProtocol):
             return
         end = self._storage.follower.end
         first, end_id, checksum = tail
-        self.send(StorageSyncBegin(cursor=end).frame(1, 1))
+        self.send(StorageSyncBegin(cursor=end).frame(1))
         told = StorageSyncTail(first_id=first, end_id=end_id, checksum=checksum)
-        self.send(told.frame(2, 1))
+        self.send(told.frame(2))
         self._report()
         what = "master {address} is connected, our end is {end}"
         self.log.info(what, address=self._link.address, end=end)

@@ -1,6 +1,6 @@
 """The master's side of replication (3334).
 
-A slave connects and says where its own files end (220). If the header of that has version 1, the
+A slave connects and says where its own files end (220). If the header of that has version 2, the
 checksum of its last bytes follows (225), which must be ours too; a slave of upstream's sends none,
 and then its end must be where a record begins. Who cannot be served is told why (224; upstream's
 slaves know no such thing) and hung up on.
@@ -50,6 +50,9 @@ from gobelieve.wire.storage import (
 
 ENOUGH = RECORDS * ENTRY_SIZE
 """So many bytes may be a whole batch: they are not held back."""
+
+OURS = 2
+"""The version in the header of a slave's 220 that says its tail."""
 
 
 class Slave:
@@ -125,7 +128,7 @@ class SlaveConnection(FramedProtocol):
                 raise WireError("it asks a second time")
             else:
                 self._begun = StorageSyncBegin.decode(frame.body)
-                self._ours = frame.version > 0
+                self._ours = frame.version >= OURS
                 if not self._ours:
                     self._begin(None)
 

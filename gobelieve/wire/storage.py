@@ -196,7 +196,7 @@ class StorageSyncRefused(Message):
 class StorageSyncTail(Message):
     """The CRC-32 of what a slave has from one id to another, at its end.
 
-    It follows a STORAGE_SYNC_BEGIN with version 1 in its header.
+    It follows a STORAGE_SYNC_BEGIN with version 2 in its header.
     """
 
     first_id: I64

@@ -1,0 +1,513 @@
+"""What a master sends and a slave stores: in the end their files are equal, byte for byte."""
+
+import os
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import StorageError, WireError
+from gobelieve.interfaces import Page
+from gobelieve.names import User
+from gobelieve.storage import feed as feeding
+from gobelieve.storage.feed import (
+    RECORDS,
+    Batch,
+    Border,
+    Bytes,
+    Feed,
+    Tail,
+    check_tail,
+    place_of,
+    tail_of,
+)
+from gobelieve.storage.follower import Follower
+from gobelieve.storage.records import FIRST, pack_message
+from gobelieve.storage.store import Store
+from gobelieve.wire.message import Message
+from gobelieve.wire.storage import (
+    StorageSyncBytes,
+    StorageSyncMessage,
+    StorageSyncMessageBatch,
+)
+from tests.storage.support import APPID, Lines, bodies, open_store, pages, save, to_group, to_users
+
+SIZE = 2048
+CASES = Path(__file__).parents[1] / "vectors" / "storage"
+
+
+def blocks(root: str) -> dict[str, bytes]:
+    """What is in the block files."""
+    return {path.name: path.read_bytes() for path in Path(root).glob("message_*")}
+
+
+def as_sent(piece: Batch | Bytes) -> Message:
+    """What goes over the wire for a piece."""
+    if isinstance(piece, Batch):
+        first, last, count, frames = piece
+        sent: Message = StorageSyncMessageBatch(
+            first_id=first, last_id=last, count=count, frames=frames
+        )
+    else:
+        sent = StorageSyncBytes(ended=piece.ended, first_id=piece.first, content=piece.data)
+    return type(sent).decode(sent.encode())
+
+
+class Slave:
+    """A slave without a network."""
+
+    def __init__(self, root: str, size: int = SIZE) -> None:
+        self.root = root
+        self.size = size
+        self.log = Lines()
+        self.open()
+
+    def open(self) -> None:
+        self.store = open_store(self.root, block_size=self.size, log=self.log)
+        self.follower = Follower(self.store.blocks, self.log)
+
+    def take(self, sent: Message) -> None:
+        """Store what was sent, durably."""
+        self.store.copy(*self.follower.piece(sent))
+        self.store.flush()
+        self.store.begin_sync()()
+        self.store.synced()
+
+    def ask(self, master: Store) -> Feed:
+        """Connect."""
+        place = place_of(master, self.follower.end)
+        check_tail(master, tail_of(self.store))
+        return Feed(master, place)
+
+    def follow(self, master: Store, pieces: int = 1 << 30) -> None:
+        """Connect, and take so many pieces."""
+        feed = self.ask(master)
+        while pieces and (piece := feed.next()) is not None:
+            self.take(as_sent(piece))
+            pieces -= 1
+
+
+class ReplicationCase(SynchronousTestCase):
+    """Has a master with small blocks, and a slave."""
+
+    size = SIZE
+
+    def setUp(self) -> None:
+        self.root, self.slave_root = self.mktemp(), self.mktemp()
+        self.master = open_store(self.root, block_size=self.size)
+        self.addCleanup(lambda: self.master.close())
+        self.slave = Slave(self.slave_root, self.size)
+        self.addCleanup(lambda: self.slave.store.close())
+        self.count = 0
+
+    def save(self, count: int = 1) -> None:
+        """Messages for 101, 102 and a super group."""
+        for _ in range(count):
+            self.count += 1
+            body = b"message %d" % self.count
+            save(self.master, to_users(101, 102, body=body), to_group(500, body))
+
+    def restart_master(self) -> None:
+        self.master.close()
+        self.master = open_store(self.root, block_size=self.size)
+
+    def restart_slave(self) -> None:
+        self.slave.store.close()
+        self.slave.open()
+
+    def assertEqualFiles(self) -> None:
+        self.assertEqual(blocks(self.slave_root), blocks(self.root))
+
+    def assertSameReads(self) -> None:
+        def read(store: Store, uid: int) -> list[Page]:
+            return list(pages(lambda after: store.reader.fetch(User(APPID, uid), after, 7)))
+
+        for uid in (101, 102):
+            self.assertEqual(read(self.slave.store, uid), read(self.master, uid))
+
+    def refused(self, cursor: int) -> str:
+        """Why a cursor is not served."""
+        with self.assertRaises(StorageError) as caught:
+            place_of(self.master, cursor)
+        return str(caught.exception)
+
+
+class FilesTests(ReplicationCase):
+    """Byte for byte."""
+
+    def test_blocks_and_reads_are_equal(self) -> None:
+        """Over several blocks, and the slave answers what the master answers."""
+        self.save(40)
+        self.slave.follow(self.master)
+        self.assertGreater(len(blocks(self.root)), 3)
+        self.assertEqualFiles()
+        self.assertSameReads()
+
+    def test_nothing_that_could_be_taken_back_is_sent(self) -> None:
+        """What is written, but not yet on disk, is sent once it is."""
+        self.save()
+        feed = self.slave.ask(self.master)
+        self.assertIsInstance(feed.next(), Batch)
+        self.master.append(to_users(101))
+        self.assertIsNone(feed.next())
+        self.master.flush()
+        work = self.master.begin_sync()
+        self.assertIsNone(feed.next())
+        work()
+        self.assertIsNone(feed.next())
+        self.master.synced()
+        self.assertIsInstance(feed.next(), Batch)
+
+    def test_the_watchers_are_told(self) -> None:
+        """Whenever there is more that may be sent."""
+        told: list[tuple[int, int]] = []
+        self.master.watchers.append(lambda: told.append(self.master.settled))
+        self.save()
+        self.assertEqual(told[-1], self.master.blocks.end)
+
+    def test_a_batch_is_of_one_block_and_short(self) -> None:
+        """At most a thousand records."""
+        self.master.close()
+        root = self.mktemp()
+        store = open_store(root)
+        self.addCleanup(store.close)
+        for _ in range(RECORDS):
+            store.append(to_users(101))
+        store.flush()
+        store.begin_sync()()
+        store.synced()
+        feed = Feed(store, (0, FIRST))
+        first, second = feed.next(), feed.next()
+        assert isinstance(first, Batch) and isinstance(second, Batch)
+        self.assertEqual((first.records, second.records), (RECORDS, RECORDS))
+        self.assertEqual(first.first, FIRST)
+        self.assertGreater(second.first, first.last)
+        self.assertIsNone(feed.next())
+
+    def test_batches_are_cut_by_bytes(self) -> None:
+        """Records of 32 KB make no batch above a MiB."""
+        root = self.mktemp()
+        store = open_store(root)
+        self.addCleanup(store.close)
+        for _ in range(100):
+            save(store, to_users(101, body=bytes(32767)))
+        slave = Slave(self.mktemp(), store.blocks.size)
+        self.addCleanup(slave.store.close)
+        feed = slave.ask(store)
+        while (piece := feed.next()) is not None:
+            assert isinstance(piece, Batch)
+            self.assertLessEqual(len(piece.frames), feeding.BYTES)
+            slave.take(as_sent(piece))
+        self.assertEqual(blocks(slave.root), blocks(root))
+
+    def test_damage_is_copied_as_it_is(self) -> None:
+        """Also of lengths, heads, and the header of a block; reads are equal after a restart."""
+        self.save(40)
+        self.master.close()
+        chance = random.Random(4)
+        for number in (1, 2, 3):
+            path = Path(self.root, f"message_{number}")
+            data = bytearray(path.read_bytes())
+            for _ in range(4):
+                data[chance.randrange(len(data))] ^= 0xFF
+            path.write_bytes(data)
+        self.master = open_store(self.root, block_size=SIZE)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+        self.restart_slave()
+        self.assertSameReads()
+
+    def test_directories_of_all_years(self) -> None:
+        """Upstream's records go as they are, obsolete kinds and old layouts too."""
+        for case in ("seed", "master_noindex"):
+            root = self.mktemp()
+            os.mkdir(root)
+            for path in (CASES / case).glob("message_*"):
+                Path(root, path.name).write_bytes(path.read_bytes())
+            store = open_store(root)
+            slave = Slave(self.mktemp(), store.blocks.size)
+            slave.follow(store)
+            self.assertEqual(blocks(slave.root), blocks(root))
+            for uid in (101, 102, 103):
+                asked = (User(APPID, uid), 0, 3000)
+                self.assertEqual(slave.store.reader.fetch(*asked), store.reader.fetch(*asked))
+            slave.store.close()
+            store.close()
+
+    def test_a_missing_block_stays_missing(self) -> None:
+        """As the master has it."""
+        self.save(40)
+        self.master.close()
+        os.unlink(Path(self.root, "message_2"))
+        self.master = open_store(self.root, block_size=SIZE)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+
+    def test_a_failed_write_is_asked_for_again(self) -> None:
+        """What is taken back is fetched again, and readers did not see it."""
+        self.save(3)
+        feed = self.slave.ask(self.master)
+        piece = feed.next()
+        assert piece is not None
+        end = self.slave.follower.end
+        self.slave.store.copy(*self.slave.follower.piece(as_sent(piece)))
+        self.slave.store.flush()
+        self.assertEqual(self.slave.store.reader.fetch(User(APPID, 101), 0, 10).messages, ())
+        self.slave.store.begin_sync()
+        self.slave.store.take_back()
+        self.assertEqual(self.slave.follower.end, end)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+        self.assertSameReads()
+
+    def test_a_slave_of_a_slave(self) -> None:
+        """Is fed from the slave's files."""
+        self.save(30)
+        last = Slave(self.mktemp())
+        self.addCleanup(last.store.close)
+        self.slave.follow(self.master, 3)
+        last.follow(self.slave.store)
+        self.slave.follow(self.master)
+        last.follow(self.slave.store)
+        self.assertEqual(blocks(last.root), blocks(self.root))
+
+    def test_a_promoted_slave_goes_on(self) -> None:
+        """Its next entries are linked to those that it copied."""
+        self.save(10)
+        self.slave.follow(self.master)
+        save(self.slave.store, to_users(101, body=b"after"))
+        got = [
+            body
+            for page in pages(
+                lambda after: self.slave.store.reader.fetch(User(APPID, 101), after, 4)
+            )
+            for body in bodies(page)
+        ]
+        self.assertEqual(got, [b"message %d" % n for n in range(1, 11)] + [b"after"])
+
+
+class OlderMasterTests(ReplicationCase):
+    """A master of upstream's says nothing of blocks and damage."""
+
+    def test_single_records(self) -> None:
+        """221, which nobody sends."""
+        self.save(2)
+        feed = Feed(self.master, (0, FIRST))
+        piece = feed.next()
+        assert isinstance(piece, Batch)
+        at, id_ = 0, piece.first
+        while at < len(piece.frames):
+            end = at + 12 + int.from_bytes(piece.frames[at : at + 4], "big")
+            inner = piece.frames[at:end]
+            self.slave.take(StorageSyncMessage(msgid=id_, device_id=3, inner=inner))
+            id_ += end - at + 8
+            at = end
+        self.assertEqualFiles()
+
+    def test_batches_alone(self) -> None:
+        """A full block shows by the record that does not fit in it."""
+        self.save(40)
+        feed = Feed(self.master, (0, FIRST))
+        while (piece := feed.next()) is not None:
+            if isinstance(piece, Batch):
+                self.slave.take(as_sent(piece))
+        self.assertEqualFiles()
+
+    def test_a_block_that_is_not_full_is_a_gap(self) -> None:
+        """A master that lost a batch at a border is not followed over it."""
+        self.save(40)
+        feed = Feed(self.master, (0, FIRST))
+        feed.next()
+        feed.next()
+        piece = feed.next()
+        assert piece is not None
+        with self.assertRaises(WireError):
+            self.slave.take(as_sent(piece))
+
+
+class RefusalTests(ReplicationCase):
+    """Cursors and tails that cannot be served."""
+
+    def test_places_that_are_none(self) -> None:
+        """Below 0, in a header, beyond our end."""
+        self.save()
+        end = self.master.blocks.end[1]
+        for cursor in (-(1 << 63), -1, 0, 31):
+            self.assertIn("no place of a record", self.refused(cursor))
+        for cursor in (end + 1, SIZE - 1, SIZE, (1 << 63) - 1):
+            self.assertRegex(self.refused(cursor), "beyond ours|no place")
+        self.assertEqual(place_of(self.master, end), (0, end))
+
+    def test_removed_blocks(self) -> None:
+        """Below the oldest one; in one that is missing; behind the end of one."""
+        self.save(40)
+        self.master.close()
+        os.unlink(Path(self.root, "message_0"))
+        os.unlink(Path(self.root, "message_2"))
+        self.master = open_store(self.root, block_size=SIZE)
+        self.assertIn("before our oldest block, message_1", self.refused(32))
+        self.assertIn("which we do not have", self.refused(2 * SIZE + 32))
+        length = self.master.blocks.length(1)
+        self.assertIn("behind the end of message_1", self.refused(SIZE + length + 1))
+
+    def test_a_full_block(self) -> None:
+        """Its end has the id at which the next block begins."""
+        first = pack_message(4, b"")
+        self.master.blocks.append(pack_message(4, bytes(SIZE - FIRST - 3 * len(first) - 2)))
+        self.master.blocks.append(first)
+        self.master.blocks.append(pack_message(4, bytes(2)))
+        self.assertEqual(self.master.blocks.end, (0, SIZE))
+        self.master.flush()
+        self.master.begin_sync()()
+        self.master.synced()
+        self.slave.follow(self.master)
+        self.assertEqual(self.slave.follower.end, SIZE)
+        self.save(3)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+
+    def test_another_history(self) -> None:
+        """A slave that took messages itself is refused, even when it is as long as we."""
+        self.save(3)
+        self.slave.follow(self.master)
+        save(self.slave.store, to_users(101, body=b"here"))
+        save(self.master, to_users(101, body=b"else"))
+        with self.assertRaises(StorageError) as caught:
+            self.slave.ask(self.master)
+        self.assertIn("another history", str(caught.exception))
+
+    def test_another_history_in_a_new_block(self) -> None:
+        """A slave whose newest block is empty is compared by the one before."""
+        self.save(40)
+        self.slave.follow(self.master)
+        while self.slave.follower.end % SIZE != FIRST:
+            self.slave = Slave(self.mktemp())
+            self.addCleanup(self.slave.store.close)
+            feed = self.slave.ask(self.master)
+            while not isinstance(piece := feed.next(), Bytes):
+                assert piece is not None
+                self.slave.take(as_sent(piece))
+            self.slave.take(as_sent(piece))
+        first, end, _ = tail_of(self.slave.store)
+        self.assertEqual((first, end // SIZE), (FIRST, 0))
+        self.slave.ask(self.master)
+        with self.assertRaises(StorageError):
+            check_tail(self.master, Tail(first, end, 1))
+
+    def test_tails_that_cannot_be(self) -> None:
+        """Are refused without being read."""
+        self.save()
+        for first, end in ((64, 32), (-1, 5), (0, 1 << 40), (SIZE - 1, SIZE + 1), (-(1 << 63), 0)):
+            with self.assertRaises(StorageError):
+                check_tail(self.master, Tail(first, end, 0))
+
+    def test_an_end_inside_a_record(self) -> None:
+        """Of a slave of upstream's, which says no tail."""
+        self.save(40)
+        number, end = 1, self.master.blocks.length(1)
+        borders = []
+        for offset in range(FIRST, end + 1):
+            border = Border(self.master, (number, offset))
+            try:
+                while not border.found():
+                    pass
+                borders.append(offset)
+            except StorageError as why:
+                self.assertIn("inside a record", str(why))
+        data = Path(self.root, "message_1").read_bytes()
+        wanted, at = [FIRST], FIRST
+        while at < end:
+            at += 20 + int.from_bytes(data[at + 4 : at + 8], "big")
+            wanted.append(at)
+        self.assertEqual(borders, wanted)
+
+    def test_what_a_master_cannot_mean(self) -> None:
+        """Lengths, counts, places that cannot be are errors of the wire; nothing is stored."""
+        frame = pack_message(4, b"hello")[4:-4]
+        bad: list[Message] = [
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=b""),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=0, frames=b""),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=-1, frames=frame),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=2, frames=frame),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=frame[:5]),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=frame[:-1]),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=b"\xff" * 40),
+            StorageSyncMessageBatch(first_id=33, last_id=33, count=1, frames=frame),
+            StorageSyncMessageBatch(first_id=-32, last_id=33, count=1, frames=frame),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=100, frames=frame * 100),
+            StorageSyncMessage(msgid=32, device_id=0, inner=b""),
+            StorageSyncMessage(msgid=-(1 << 63), device_id=0, inner=frame),
+            StorageSyncMessage(msgid=SIZE + 32, device_id=0, inner=frame),
+            StorageSyncBytes(ended=32, first_id=32, content=bytes(SIZE)),
+            StorageSyncBytes(ended=31, first_id=32, content=bytes(1)),
+            StorageSyncBytes(ended=32, first_id=0, content=bytes(32)),
+            StorageSyncBytes(ended=32, first_id=SIZE, content=bytes(31)),
+            StorageSyncBytes(ended=32, first_id=-SIZE, content=bytes(32)),
+            StorageSyncBytes(ended=32, first_id=(1 << 62), content=bytes(32)),
+        ]
+        for sent in bad:
+            with self.assertRaises(WireError, msg=str(sent)):
+                self.slave.follower.piece(sent)
+        self.assertEqual(self.slave.follower.end, FIRST)
+
+    def test_queue_records_that_cannot_be(self) -> None:
+        """Are stored as the master has them, and enter no queue."""
+        frame = pack_message(248, bytes(64))[4:-4]
+        batch = StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=frame)
+        self.slave.take(batch)
+        self.assertEqual(len(self.slave.log.of("error")), 1)
+        self.assertEqual(len(self.slave.store.index), 0)
+
+
+OPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("save"), st.lists(st.integers(0, 700), min_size=1, max_size=12)),
+        st.tuples(st.just("follow"), st.integers(1, 4)),
+        st.tuples(st.just("master restarts"), st.just(0)),
+        st.tuples(st.just("slave restarts"), st.just(0)),
+        st.tuples(st.just("slave loses"), st.integers(1, 900)),
+    ),
+    max_size=25,
+)
+
+
+class RandomTests(SynchronousTestCase):
+    """Whatever happens in between."""
+
+    @settings(deadline=None, max_examples=60)
+    @given(OPS)
+    def test_in_the_end_all_is_equal(self, ops: list[tuple[str, Any]]) -> None:
+        """Saves, pieces, restarts, and slaves that lose what was not yet on their disk."""
+        with tempfile.TemporaryDirectory() as folder:
+            root, slave_root = os.path.join(folder, "master"), os.path.join(folder, "slave")
+            master, slave = open_store(root, block_size=SIZE), Slave(slave_root)
+            count = 0
+            for op, value in [*ops, ("follow", 1 << 30)]:
+                if op == "save":
+                    for length in value:
+                        count += 1
+                        body = b"%d" % count + bytes(length)
+                        save(master, to_users(101 + count % 3, 105, body=body))
+                elif op == "follow":
+                    slave.follow(master, value)
+                elif op == "master restarts":
+                    master.close()
+                    master = open_store(root, block_size=SIZE)
+                elif op == "slave restarts":
+                    slave.store.close()
+                    slave.open()
+                else:
+                    slave.store.close()
+                    path = slave.store.blocks.path(slave.store.blocks.numbers[-1])
+                    os.truncate(path, max(0, os.path.getsize(path) - value))
+                    slave.open()
+            self.assertEqual(blocks(slave_root), blocks(root))
+            for uid in (101, 102, 103, 105):
+                asked = (User(APPID, uid), 0, 3000)
+                self.assertEqual(slave.store.reader.fetch(*asked), master.reader.fetch(*asked))
+            slave.store.close()
+            master.close()
