@@ -63,6 +63,7 @@ class MasterConnection(FramedProtocol):
     def opened(self) -> None:
         probe_soon(self.transport)
         self._link.connection = self
+        self._link.refused = False
         try:
             tail = tail_of(self._storage.store)
         except StorageError as why:
@@ -92,7 +93,6 @@ class MasterConnection(FramedProtocol):
                 self._refused(sent.reason.decode(errors="replace"))
                 return
             piece = self._storage.follower.piece(sent)
-            self._link.refused = False
             self._unsynced += len(piece.data)
             self._storage.copy(piece, self._copied, len(piece.data))
         if self._unsynced > UNSYNCED and not self._full:

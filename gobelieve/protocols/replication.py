@@ -2,8 +2,8 @@
 
 A slave connects and says where its own files end (220). If the header of that has version 2, the
 checksum of its last bytes follows (225), which must be ours too; a slave of upstream's sends none,
-and then its end must be where a record begins. Who cannot be served is told why (224; upstream's
-slaves know no such thing) and hung up on.
+and then its end must be where a record begins. Who cannot be served is told why (224) and hung up
+on; upstream's slaves know no such thing and come back at once, so that is done after a while.
 
 Then the slave is sent our files from there on, records as batches (222), the rest as bytes (226),
 as far as they are settled; and so it goes on for ever. What is new leaves after `delay` seconds, or
@@ -54,6 +54,9 @@ ENOUGH = RECORDS * ENTRY_SIZE
 OURS = 2
 """The version in the header of a slave's 220 that says its tail."""
 
+HANG_UP = 10.0
+"""Seconds until a slave of upstream's is hung up on that cannot be served."""
+
 
 class Slave:
     """What is known of a slave, for whoever wants to show it."""
@@ -69,7 +72,7 @@ class Slave:
         self._mark = 0
         self._marked_at = 0.0
 
-    def settled(self, end: int, now: float) -> None:
+    def note(self, end: int, now: float) -> None:
         """We have everything up to an id, or the slave said how far it is."""
         if self._mark <= self.durable < end:
             self._mark, self._marked_at = end, now
@@ -162,8 +165,17 @@ class SlaveConnection(FramedProtocol):
 
     def _refuse(self, why: StorageError) -> None:
         self.log.error("slave {peer} gets nothing: {why}", peer=self.peer, why=why)
+        self._feed = None
         if self._ours:
             self._say(StorageSyncRefused(reason=str(why).encode()))
+            self.close()
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._factory.time.callLater(HANG_UP, self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._timer = None
         self.close()
 
     # --- what is new
@@ -239,7 +251,7 @@ class SlaveConnection(FramedProtocol):
         self._note()
 
     def _note(self) -> None:
-        self.slave.settled(self._factory.end, self._factory.time.seconds())
+        self.slave.note(self._factory.end, self._factory.time.seconds())
 
 
 def _is_header(piece: Bytes, size: int) -> bool:

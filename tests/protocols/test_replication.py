@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.master_link import UNSYNCED, MasterConnection, MasterLink
-from gobelieve.protocols.replication import ENOUGH, Slave, SlaveConnection, SlavesFactory
+from gobelieve.protocols.replication import ENOUGH, HANG_UP, Slave, SlaveConnection, SlavesFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame
@@ -384,6 +384,8 @@ class RefusalTests(ReplicationCase):
             self.assertTrue(transport.disconnecting)
             answers, transport = self.asks(begin.frame(1, 0))
             self.assertEqual(answers, [])
+            self.assertFalse(transport.disconnecting)
+            self.clock.advance(HANG_UP)
             self.assertTrue(transport.disconnecting)
 
     def test_a_slave_of_upstream(self) -> None:
@@ -398,8 +400,25 @@ class RefusalTests(ReplicationCase):
         self.assertEqual((one.first_id, one.last_id, one.count), (batch.last_id, batch.last_id, 1))
         nothing, transport = self.asks(StorageSyncBegin(cursor=40).frame(1, 0))
         self.assertEqual(nothing, [])
+        self.clock.advance(HANG_UP)
         self.assertTrue(transport.disconnecting)
         self.assertEqual(len(self.texts("is inside a record")), 1)
+
+    def test_damage_for_a_slave_of_upstream(self) -> None:
+        """It gets what is before it, and no hole; later the connection closes."""
+        for body in (b"one", b"two", b"three"):
+            self.master.save(body=body)
+            self.master.settle()
+        self.master.close()
+        path = Path(self.master.root, "message_0")
+        path.write_bytes(path.read_bytes().replace(b"two", b"TWO"))
+        self.master.open()
+        (frame,), transport = self.asks(StorageSyncBegin(cursor=32).frame(1, 0))
+        self.assertEqual(StorageSyncMessageBatch.decode(frame.body).count, 2)
+        self.assertEqual(len(self.texts("there is damage at")), 1)
+        self.master.save()
+        self.master.settle(HANG_UP)
+        self.assertTrue(transport.disconnecting)
 
     def test_what_makes_no_sense(self) -> None:
         """One line each, and the connection is closed."""
@@ -490,7 +509,7 @@ class LagTests(SynchronousTestCase):
         slave = Slave("10.0.0.2:1")
         self.assertEqual(slave.lag_seconds(5.0), 0)
         for now in range(10):
-            slave.settled(100 * (now + 1), float(now))
+            slave.note(100 * (now + 1), float(now))
             self.assertEqual(slave.lag_seconds(now + 0.5), 0.5)
             slave.durable = 100 * (now + 1)
             self.assertEqual(slave.lag_seconds(now + 0.5), 0)

@@ -117,6 +117,17 @@ class ServiceTests(SynchronousTestCase):
         assert isinstance(askers, AskersService)
         self.assertIsInstance(askers.factory, StorageClientFactory)
 
+    def test_replication(self) -> None:
+        """A port for slaves and a link to a master, where they are asked for."""
+        words = ("--set", f"storage_root={self.root}")
+        own = ("--set", "sync_listen=127.0.0.1:3334", "--set", "master_address=10.0.0.1:3334")
+        service = makeService(options(*words, *own), self.reactor)
+        names = [child.name for child in service]
+        self.assertEqual(names, ["storage", "rpc", "slaves", "master"])
+        slaves = service.getServiceNamed("slaves")
+        assert isinstance(slaves, OrderedService)
+        self.assertEqual([child.name for child in slaves], ["connections", "tcp"])
+
     def test_life(self) -> None:
         """What is saved is there after a stop and a start; what is under way is finished first."""
         told: list[Any] = []

@@ -1,0 +1,93 @@
+"""``gobelieve storage promote | resync``: what becomes of a slave's directory."""
+
+import os
+from pathlib import Path
+
+from gobelieve.storage import roles
+from tests.cli.directories import StorageCommand
+from tests.storage.support import open_store
+
+
+class RolesCase(StorageCommand):
+    """Has a directory that is marked as a slave's."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        roles.mark(self.root)
+
+
+class PromoteTests(RolesCase):
+    """A slave's directory becomes a master's."""
+
+    def test_the_mark_is_gone(self) -> None:
+        """And nothing else is changed."""
+        before = self.blocks(self.root)
+        code, out, err = self.storage("promote", self.root)
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("without master_address", out)
+        self.assertFalse(roles.is_slave(self.root))
+        self.assertEqual(self.blocks(self.root), before)
+        roles.check(self.root)
+
+    def test_only_a_slave(self) -> None:
+        """A second time, or what is no directory, is refused with one line."""
+        self.storage("promote", self.root)
+        code, out, err = self.storage("promote", self.root)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn(f"{self.root} is no slave's", err)
+        code, _, err = self.storage("promote", self.root + "-nowhere")
+        self.assertEqual(code, 1)
+        self.assertIn("is no directory", err)
+
+    def test_in_use(self) -> None:
+        """Not while its daemon runs."""
+        self.hold()
+        code, _, err = self.storage("promote", self.root)
+        self.assertEqual(code, 1)
+        self.assertIn("is in use", err)
+        self.assertTrue(roles.is_slave(self.root))
+
+
+class ResyncTests(RolesCase):
+    """A slave that begins anew."""
+
+    def test_only_said(self) -> None:
+        """Without --yes nothing is changed."""
+        before = self.files(self.root)
+        code, out, err = self.storage("resync", self.root)
+        self.assertEqual(code, 0)
+        self.assertIn(f"{self.root}.diverged-1", out)
+        self.assertIn("--yes does it", err)
+        self.assertEqual(self.files(self.root), before)
+
+    def test_set_aside(self) -> None:
+        """The files are in another directory; the slave's is empty, and still a slave's."""
+        before = self.files(self.root)
+        for number in (1, 2):
+            code, out, err = self.storage("resync", "--yes", self.root)
+            self.assertEqual((code, err), (0, ""))
+            self.assertIn(f"{self.root}.diverged-{number}", out)
+            self.assertTrue(roles.is_slave(self.root))
+            self.assertEqual(self.blocks(self.root), {})
+        self.assertEqual(self.files(f"{self.root}.diverged-1"), before)
+        store = open_store(self.root)
+        self.assertEqual(store.blocks.end, (0, 32))
+        store.close()
+
+    def test_a_slash_behind_the_name(self) -> None:
+        """Makes no difference."""
+        code, _, _ = self.storage("resync", "--yes", self.root + os.sep)
+        self.assertEqual(code, 0)
+        self.assertTrue(Path(f"{self.root}.diverged-1", "message_0").exists())
+
+    def test_not_a_master(self) -> None:
+        """A master's directory is not touched; nor one in use."""
+        self.hold()
+        code, _, err = self.storage("resync", "--yes", self.root)
+        self.assertEqual(code, 1)
+        self.assertIn("is in use", err)
+        os.unlink(Path(self.root, "role"))
+        for words in ((), ("--yes",)):
+            code, _, err = self.storage("resync", *words, self.root)
+            self.assertEqual(code, 1)
+            self.assertIn("is no slave's", err)

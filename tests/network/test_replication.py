@@ -1,0 +1,259 @@
+"""Masters and slaves as daemons: killed, cut off, stalled, taking over; equal in the end."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from twisted.internet.utils import getProcessOutputAndValue
+
+from gobelieve.names import AckStatus
+from gobelieve.storage.records import BLOCK_SIZE
+from gobelieve.wire.client import IM
+from gobelieve.wire.storage import (
+    USERS,
+    Fetch,
+    Page,
+    Save,
+    pack_save,
+    unpack_messages,
+    unpack_saved,
+)
+from tests.faults.support import PATIENT, FaultTestCase, Load, bare, until
+from tests.network.processes import (
+    APPID,
+    ROOT,
+    AllInOne,
+    Daemon,
+    DaemonError,
+    Daemons,
+    free_port,
+    sample,
+    settings,
+)
+from tests.network.tap import Tap
+from tests.storage.support import open_store, to_users
+
+ALICE, BOB, CAROL = 1001, 1002, 2000
+
+
+def blocks(root: Path) -> dict[str, bytes]:
+    """What is in the block files."""
+    return {path.name: path.read_bytes() for path in root.glob("message_*")}
+
+
+def lengths(root: Path) -> dict[str, int]:
+    """How long the block files are."""
+    return {path.name: path.stat().st_size for path in root.glob("message_*")}
+
+
+class Slaves(Daemons):
+    """Slaves, each in a folder of its own."""
+
+    def add(self, master: int) -> Daemon:
+        """One more, of the master at a port; its own slaves find it at its second port."""
+        rpc, sync = free_port(), free_port()
+        daemon = Daemon("gobelieve-ims", listens=[rpc, sync])
+        own = {
+            "rpc_listen": f"127.0.0.1:{rpc}",
+            "sync_listen": f"127.0.0.1:{sync}",
+            "master_address": f"127.0.0.1:{master}",
+            "storage_root": daemon.folder / "storage",
+        }
+        daemon.arguments = [*sample("ims"), *settings(own)]
+        self.daemons.append(daemon)
+        return daemon
+
+
+class ReplicationTests(FaultTestCase):
+    """The master is all in one process, with clients that write all the time."""
+
+    async def begin(self) -> None:
+        """The master runs, and is written to."""
+        self.sync_port = free_port()
+        self.server = AllInOne({"ims.sync_listen": f"127.0.0.1:{self.sync_port}"})
+        self.server.daemon.listens.append(self.sync_port)
+        self.slaves = Slaves()
+        self.addCleanup(self.slaves.stop)
+        self.root = self.server.data / "storage"
+
+    async def write(self) -> None:
+        """Start the master, and clients that write."""
+        await self.running(self.server)
+        senders = [await self.server.client(uid, timing=PATIENT) for uid in (ALICE, BOB)]
+        await self.connected(*senders)
+        self.load = Load(senders, CAROL, window=20)
+        self.load.start()
+        await self.load.more(100)
+
+    async def slave(self, master: int | None = None) -> Daemon:
+        """One more slave, that runs and has begun to follow."""
+        daemon = self.slaves.add(master or self.sync_port)
+        await daemon.start()
+        await daemon.said("is connected, our end is 32")
+        return daemon
+
+    def folder(self, daemon: Daemon) -> Path:
+        """Where a slave's blocks are."""
+        return daemon.folder / "storage"
+
+    async def equal(self, *daemons: Daemon) -> None:
+        """Wait until slaves have all that the master has, which is not written to."""
+        wanted = lengths(self.root)
+        for daemon in daemons:
+            folder = self.folder(daemon)
+            await until(lambda f=folder: lengths(f) == wanted, "the slave has everything")  # type: ignore[misc]
+            self.assertEqual(blocks(folder), blocks(self.root))
+            self.assertNotIn("is cut off", daemon.log)
+
+    async def received(self, daemon: Daemon, uid: int = CAROL) -> list[bytes]:
+        """What a slave's storage has for a user."""
+        asker = await bare(daemon.listens[0])
+        after, found = 0, list[bytes]()
+        while True:
+            known = len(asker.frames)
+            asker.write(Fetch(appid=APPID, uid=uid, after=after, limit=0).frame(1))
+            page = Page.decode((await asker.frame(Page.number, known)).body)
+            found += [IM.decode(m.body, 1).content for m in unpack_messages(page.messages)]
+            after = page.last
+            if not page.more:
+                asker.hang_up()
+                return found
+
+    async def save(self, daemon: Daemon, content: bytes) -> int:
+        """The status of a save at a slave's storage."""
+        message = IM(sender=ALICE, receiver=CAROL, timestamp=1, msgid=0, content=content)
+        item = pack_save(1, IM.number, USERS, (APPID, CAROL), message.encode())
+        asker = await bare(daemon.listens[0])
+        answer = await asker.say(Save(items=item).frame(7), 231)
+        asker.hang_up()
+        return unpack_saved(answer.body, 0, 1)[0]
+
+    async def command(self, *arguments: str) -> str:
+        """What ``gobelieve storage`` prints; it must succeed."""
+        words = ["-m", "gobelieve.cli", "storage", *arguments]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        out, err, code = await getProcessOutputAndValue(sys.executable, words, env)
+        self.assertEqual((err, code), (b"", 0), out)
+        printed: str = out.decode()
+        return printed
+
+    async def alone(self, daemon: Daemon) -> None:
+        """Start a daemon that was a slave without its master."""
+        await daemon.stop()
+        (daemon.folder / "twistd.pid").unlink(missing_ok=True)
+        daemon.arguments += settings({"master_address": '""'})
+        await daemon.start()
+
+    async def test_everybody_dies_and_the_slave_takes_over(self) -> None:
+        """All acked messages are at the promoted slave, and its files are the master's."""
+        await self.begin()
+        tap = Tap()
+        await self.write()
+        self.addCleanup(tap.stop)
+        port = await tap.start(self.sync_port)
+        first = await self.slave(port)
+        second = await self.slave(first.listens[1])
+        await self.load.more(50)
+
+        await self.server.daemon.kill()
+        self.load.interrupted()
+        await self.server.daemon.restart(kill=True)
+        await self.load.more(100)
+        tap.cut()
+        await self.load.more(100)
+        await first.restart(kill=True)
+        await self.load.more(50)
+        tap.mend()
+        await self.load.more(50)
+        await second.restart(kill=True)
+        await self.load.more(50)
+        await self.load.stop()
+        await self.equal(first, second)
+        self.load.judge(await self.received(second))
+
+        await self.server.daemon.kill()
+        await first.stop()
+        await self.command("promote", str(self.folder(first)))
+        await self.alone(first)
+        self.load.judge(await self.received(first))
+        self.assertEqual(await self.save(first, b"to the new master"), 0)
+        await until(
+            lambda: lengths(self.folder(first)) == lengths(self.folder(second)),
+            "its slave follows the new master",
+        )
+        self.assertEqual((await self.received(second))[-1], b"to the new master")
+
+    async def test_a_stalled_slave_holds_nobody_up(self) -> None:
+        """It stops for a while; what is saved meanwhile it gets when it goes on."""
+        await self.begin()
+        await self.write()
+        slave = await self.slave()
+        slave.pause()
+        await self.load.more(500)
+        slave.resume()
+        await self.load.more(20)
+        await self.load.stop()
+        await self.equal(slave)
+
+    async def test_over_the_end_of_a_block(self) -> None:
+        """A slave that began as a backup follows into the next block while people write."""
+        await self.begin()
+        store = open_store(str(self.root))
+        body = bytes(32_000)
+        while store.blocks.end[1] < BLOCK_SIZE - 50_000:
+            store.append(to_users(3000, body=body))
+            store.flush()
+        store.close()
+        daemon = self.slaves.add(self.sync_port)
+        await self.command("backup", str(self.root), str(self.folder(daemon)))
+        await self.write()
+        await daemon.start()
+        await self.load.more(500)
+        await self.load.stop()
+        self.assertEqual(set(lengths(self.root)), {"message_0", "message_1"})
+        await self.equal(daemon)
+        self.load.judge(await self.received(daemon))
+
+    async def test_a_slave_is_read_only(self) -> None:
+        """Saves are refused with a status; and it does not start as a master by mistake."""
+        await self.begin()
+        await self.write()
+        await self.load.stop()
+        slave = await self.slave()
+        self.assertEqual(await self.save(slave, b"not here"), AckStatus.READ_ONLY)
+        await self.equal(slave)
+        with self.assertRaises(DaemonError) as caught:
+            await self.alone(slave)
+        self.assertIn("gobelieve storage promote", str(caught.exception))
+
+    async def test_an_old_master_is_refused_until_it_begins_anew(self) -> None:
+        """It has a message that the new one does not have; both say so, and nothing is changed."""
+        await self.begin()
+        await self.write()
+        await self.load.stop()
+        slave = await self.slave()
+        await self.equal(slave)
+        await slave.stop()
+        folder, arguments = self.folder(slave), list(slave.arguments)
+        await self.command("promote", str(folder))
+        await self.alone(slave)
+        self.assertEqual(await self.save(slave, b"nobody else has this"), 0)
+        await slave.stop()
+        before = blocks(folder)
+
+        slave.arguments = arguments
+        (slave.folder / "twistd.pid").unlink(missing_ok=True)
+        await slave.start()
+        await slave.said("gives us nothing, it says of us: its end .* is beyond ours")
+        await self.server.daemon.said("gets nothing: its end .* is beyond ours")
+        self.assertEqual(blocks(folder), before)
+        await slave.stop()
+
+        aside = f"{folder}.diverged-1"
+        self.assertIn(aside, await self.command("resync", "--yes", str(folder)))
+        (slave.folder / "twistd.pid").unlink(missing_ok=True)
+        await slave.start()
+        await self.equal(slave)
+        self.assertEqual(blocks(Path(aside)), before)
+        shutil.rmtree(aside)
