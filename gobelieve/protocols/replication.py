@@ -36,6 +36,7 @@ from gobelieve.storage.feed import (
     refusal,
 )
 from gobelieve.storage.records import ENTRY_SIZE, FILE_HEADER
+from gobelieve.storage.slaves import Slave
 from gobelieve.storage.store import Store
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame
 from gobelieve.wire.message import Message, Sender, sent_by
@@ -56,34 +57,6 @@ OURS = 2
 
 HANG_UP = 10.0
 """Seconds until a slave of upstream's is hung up on that cannot be served."""
-
-
-class Slave:
-    """What is known of a slave, for whoever wants to show it."""
-
-    __slots__ = ("_mark", "_marked_at", "address", "durable", "sent")
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.sent = 0
-        """The id up to which it was sent everything."""
-        self.durable = 0
-        """The id up to which it has everything on disk, as it says; 0 if it never did."""
-        self._mark = 0
-        self._marked_at = 0.0
-
-    def note(self, end: int, now: float) -> None:
-        """We have everything up to an id, or the slave said how far it is."""
-        if self._mark <= self.durable < end:
-            self._mark, self._marked_at = end, now
-
-    def lag_bytes(self, end: int) -> int:
-        """How many bytes it is behind our end."""
-        return max(0, end - self.durable)
-
-    def lag_seconds(self, now: float) -> float:
-        """For how long it has lacked something that we have."""
-        return now - self._marked_at if self._mark > self.durable else 0.0
 
 
 class SlaveConnection(FramedProtocol):
@@ -182,13 +155,19 @@ class SlaveConnection(FramedProtocol):
 
     def moved(self) -> None:
         """There may be more to send."""
-        if self._feed is None or self._in_line or self.congested:
+        if self._feed is None:
             return
         self._note()
+        if self._in_line or self.congested:
+            return
         if self._feed.waiting() >= ENOUGH:
-            self._join()
+            # Behind the answers to those who saved it.
+            self._turn.at_end(self._join_behind)
         elif self._timer is None:
             self._timer = self._factory.time.callLater(self._factory.delay, self._due)
+
+    def _join_behind(self) -> None:
+        self._turn.at_end(self._join)
 
     def _due(self) -> None:
         self._timer = None
@@ -293,5 +272,5 @@ class SlavesFactory(Factory):
             connection.close()
 
     def _moved(self) -> None:
-        for connection in self.connections:
+        for connection in tuple(self.connections):
             connection.moved()

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.master_link import UNSYNCED, MasterConnection, MasterLink
-from gobelieve.protocols.replication import ENOUGH, HANG_UP, Slave, SlaveConnection, SlavesFactory
+from gobelieve.protocols.replication import ENOUGH, HANG_UP, SlaveConnection, SlavesFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame
@@ -499,20 +499,6 @@ class BadMasterTests(ReplicationCase):
         batch = StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=good)
         self.assertTrue(self.gets(batch.frame(), batch.frame()).disconnecting)
         self.assertEqual(self.slave.storage.follower.end, 32 + len(good) + 8)
-
-
-class LagTests(SynchronousTestCase):
-    """How long a slave is behind."""
-
-    def test_a_slave_that_keeps_up(self) -> None:
-        """Is behind by what its last report took, not since the beginning."""
-        slave = Slave("10.0.0.2:1")
-        self.assertEqual(slave.lag_seconds(5.0), 0)
-        for now in range(10):
-            slave.note(100 * (now + 1), float(now))
-            self.assertEqual(slave.lag_seconds(now + 0.5), 0.5)
-            slave.durable = 100 * (now + 1)
-            self.assertEqual(slave.lag_seconds(now + 0.5), 0)
 
 
 class RoleTests(ReplicationCase):
