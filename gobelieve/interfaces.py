@@ -43,6 +43,11 @@ class Turn(Protocol):
         """Make a call once all events of this turn are handled; in the order they were asked."""
 
 
+InThread = Callable[[Callable[[], None], Callable[[BaseException | None], None]], None]
+"""``in_thread(work, done)`` runs `work` where it may block; `done` is called in the event loop,
+later, with what it raised or None."""
+
+
 class Tasks(Protocol):
     """Runs coroutines."""
 

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from gobelieve.config import ImsConfig, StorageConfig, parse_address
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import Time
+from gobelieve.interfaces import InThread, Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.storage_clients import StorageClientFactory
 from gobelieve.protocols.storage_listener import StorageFactory
@@ -20,7 +20,6 @@ from gobelieve.services.common import DaemonOptions
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import cannot_start
-from gobelieve.storage.commit import InThread
 from gobelieve.storage.storage import Storage
 
 

@@ -27,8 +27,11 @@ OLD_INDEXES = frozenset(
 )
 """Upstream's index files: not needed, and no reason for a warning."""
 LOCK = "lock"
+SNAPSHOT, SNAPSHOT_NEW = "heads", "heads.new"
+"""The snapshot of the index, and the next one while it is written (`snapshot_file`)."""
 ROLE = "role"
 """The file that marks a slave's directory, see `roles`."""
+_KNOWN = OLD_INDEXES | {LOCK, ROLE, SNAPSHOT, SNAPSHOT_NEW}
 # Ten digits at most: more may not fit in an id, and are rather somebody's copy with a date.
 _BLOCK = re.compile("message_(0|[1-9][0-9]{0,9})")
 TORN = "torn_"
@@ -100,7 +103,7 @@ class Blocks:
         for name in os.listdir(self.root):
             if (number := block_number(name)) is not None:
                 numbers.append(number)
-            elif name not in (LOCK, ROLE) and name not in OLD_INDEXES and not name.startswith(TORN):
+            elif name not in _KNOWN and not name.startswith(TORN):
                 strays.append(name)
         if strays:
             shown = ", ".join(sorted(strays)[:10])

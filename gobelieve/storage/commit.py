@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import Cancellable, Log, Time, Turn
+from gobelieve.interfaces import Cancellable, InThread, Log, Time, Turn
 from gobelieve.names import AckStatus
 from gobelieve.storage.files import failure_of
 from gobelieve.storage.follower import Piece
@@ -27,9 +27,6 @@ from gobelieve.wire.storage import SaveItem
 Result = tuple[int, int, tuple[int, ...]]
 """Of one item: an `AckStatus`, the id, and for each queue the id before it."""
 Done = Callable[[Any, list[Result]], None]
-InThread = Callable[[Callable[[], None], Callable[[BaseException | None], None]], None]
-"""``in_thread(work, done)`` runs `work` where it may block; `done` is called in the event loop,
-later, with what it raised or None."""
 BEHIND = 2
 """After so many new blocks there is a sync, whatever the policy: until then they stay open."""
 _Waiting = list[tuple[Done, Any, list[Result]]]

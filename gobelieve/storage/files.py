@@ -23,6 +23,7 @@ class Files:
         self.fdatasync: Callable[[int], None] = os.fdatasync
         self.fsync: Callable[[int], None] = os.fsync
         self.unlink: Callable[[str], None] = os.unlink
+        self.rename: Callable[[str, str], None] = os.rename
 
     def size(self, fd: int) -> int:
         """How long an open file is, in bytes."""

@@ -63,6 +63,8 @@ class Reader:
         self._blocks = blocks
         self._heads = heads
         self._log = log
+        self.damaged: Callable[[int], None] = lambda id_: None
+        """Told the id of each entry that is damaged."""
         self._damaged: set[int] = set()
 
     def fetch(self, user: User, after: int, limit: int, room: int = PAGE_BYTES) -> Page:
@@ -186,8 +188,8 @@ class Reader:
 
     def _entry(self, id_: int) -> Entry | None:
         entry = read_entry(self._blocks.read(id_, ENTRY_SIZE))
-        if entry is None:
-            self._report(id_)
+        if entry is None and self._report(id_):
+            self.damaged(id_)
         return entry
 
     def _before(self, id_: int, entry: Entry) -> int:
@@ -206,13 +208,14 @@ class Reader:
             self._report(id_)
         return record
 
-    def _report(self, id_: int) -> None:
-        """Tell of damage once; a block that is not there is no news."""
+    def _report(self, id_: int) -> bool:
+        """Tell of damage once; a block that is not there is no news. Whether it was news."""
         if id_ in self._damaged or not self._blocks.read(id_, HEAD_SIZE):
-            return
+            return False
         if len(self._damaged) < REMEMBERED:
             self._damaged.add(id_)
             self._log.error("the record at id {id} is damaged, stepped over", id=id_)
+        return True
 
 
 def _was_before(record: Record, joined: int) -> bool:

@@ -1,34 +1,81 @@
-"""What happens at the start: all blocks are read once, and the heads of all queues rebuilt.
+"""What happens at the start: blocks are read once, and the heads of all queues rebuilt.
+
+What is before the position of the index's snapshot need not be read.
 
 The newest block may end in a write that was torn when the machine went down. Nobody was told that
 it is stored, so it is cut off, but kept in a file of its own if there is space for one. Damage
 anywhere else is stepped over and reported; nothing is cut there.
 """
 
+import os
+from contextlib import suppress
+
 from gobelieve.interfaces import Log
-from gobelieve.storage.blocks import Blocks
+from gobelieve.storage.blocks import SNAPSHOT, Blocks, Position
 from gobelieve.storage.index import Index
 from gobelieve.storage.records import FILE_HEADER, FIRST
 from gobelieve.storage.scan import Gap, scan
+from gobelieve.storage.snapshot_file import SnapshotError, load
 
 Bridges = dict[int, int]
 """Queue records whose pointer to the one before is wrong, and the one that is really before."""
 
 
-def rebuild(blocks: Blocks, index: Index, log: Log) -> Bridges:
-    """Fill an empty index from the blocks, and cut off what is torn. OSError, StorageError.
+LARGE = 4
+"""With so many blocks to read there is a line in the log for each: it takes a while."""
+BEGINNING: Position = (0, 0)
+
+
+def recover(blocks: Blocks, index: Index, log: Log) -> tuple[Position, Bridges]:
+    """Fill an empty index, and cut off what is torn. OSError, StorageError.
+
+    The position of the snapshot that was used (`BEGINNING` if none was), and the bridges.
+    """
+    why = "there is no snapshot of the index"
+    try:
+        loaded = load(blocks, index)
+    except SnapshotError as refused:
+        loaded, why = None, f"the snapshot of the index is of no use: {refused}"
+        # What is added from now on must not let it fit again.
+        with suppress(OSError):
+            os.unlink(os.path.join(blocks.root, SNAPSHOT))
+    if loaded is not None:
+        return loaded.position, rebuild(blocks, index, log, loaded.position, loaded.bridges)
+    if blocks.end != (0, FIRST):
+        log.info("{root}: {why}; all blocks are read", root=blocks.root, why=why)
+    return BEGINNING, rebuild(blocks, index, log)
+
+
+def rebuild(
+    blocks: Blocks,
+    index: Index,
+    log: Log,
+    start: Position = BEGINNING,
+    known: Bridges | None = None,
+) -> Bridges:
+    """Fill an index from the blocks, and cut off what is torn. OSError, StorageError.
+
+    The index is right up to `start`, where a record begins, and `known` are the bridges up to it.
 
     Whatever breaks a queue's chain (a damaged record, a daemon that had lost its index and began
     a new chain) shows here, as an entry that does not point to the one seen before it. These few
     are given back, so that readers go on over the break.
     """
-    bridges: Bridges = {}
-    for number in list(blocks.numbers):
-        _rebuild_block(blocks, number, index, bridges, log)
+    bridges: Bridges = dict(known or {})
+    numbers = [number for number in blocks.numbers if number >= start[0]]
+    for done, number in enumerate(numbers):
+        if len(numbers) >= LARGE and done:
+            what = "{root}: {done} of {count} blocks are read, {percent} %"
+            percent = 100 * done // len(numbers)
+            log.info(what, root=blocks.root, done=done, count=len(numbers), percent=percent)
+        first = max(FIRST, start[1]) if number == start[0] else FIRST
+        _rebuild_block(blocks, number, first, index, bridges, log)
     return bridges
 
 
-def _rebuild_block(blocks: Blocks, number: int, index: Index, bridges: Bridges, log: Log) -> None:
+def _rebuild_block(
+    blocks: Blocks, number: int, first: int, index: Index, bridges: Bridges, log: Log
+) -> None:
     length = blocks.length(number)
     end = min(length, blocks.size)
     if length > blocks.size:
@@ -42,7 +89,7 @@ def _rebuild_block(blocks: Blocks, number: int, index: Index, bridges: Bridges, 
     def read(count: int, offset: int) -> bytes:
         return blocks.read_block(number, min(count, end - offset), offset)
 
-    for found in scan(read, FIRST, end):
+    for found in scan(read, first, end):
         if not isinstance(found, Gap):
             offset, entry = found
             id_ = base + offset

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import Log, Page, Time, Turn
+from gobelieve.interfaces import InThread, Log, Page, Time, Turn
 from gobelieve.names import AckStatus, User
 from gobelieve.storage import roles
-from gobelieve.storage.commit import Done, GroupCommit, InThread, Policy, Result
+from gobelieve.storage.commit import Done, GroupCommit, Policy, Result
 from gobelieve.storage.follower import Follower, Piece
 from gobelieve.storage.store import Store
 from gobelieve.wire.storage import SaveItem
@@ -36,7 +36,7 @@ class Storage:
         limit: int = 3000,
         slave: bool = False,
     ) -> None:
-        self.store = Store(root, log)
+        self.store = Store(root, log, in_thread=in_thread)
         self.follower = Follower(self.store.blocks, log)
         self._slave = slave
         self._turn = turn
@@ -66,11 +66,7 @@ class Storage:
 
     def close(self, done: Callable[[], None]) -> None:
         """Finish what was begun, let go of the directory, then call `done`."""
-        self._commits.close(lambda: self._release(done))
-
-    def _release(self, done: Callable[[], None]) -> None:
-        self.store.close()
-        done()
+        self._commits.close(lambda: self.store.leave(done))
 
     def save(self, items: Sequence[SaveItem], done: Done, argument: Any) -> None:
         """Store items; `done(argument, results)` is called once, later.

@@ -9,7 +9,7 @@ message that a power cut could still take away.
 from collections.abc import Callable, Iterable
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import Log
+from gobelieve.interfaces import InThread, Log
 from gobelieve.names import AckStatus
 from gobelieve.storage.blocks import Blocks, Position
 from gobelieve.storage.files import Files, failure_of
@@ -25,7 +25,8 @@ from gobelieve.storage.records import (
     pack_entry,
     pack_message,
 )
-from gobelieve.storage.recovery import rebuild
+from gobelieve.storage.recovery import recover
+from gobelieve.storage.snapshot import Snapshots
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import USERS, SaveItem
 
@@ -35,10 +36,12 @@ Heads = dict[int, Head]
 class _Step:
     """Saves that share a fate: from where they lie, and the heads of their queues before them."""
 
-    __slots__ = ("heads", "start")
+    __slots__ = ("heads", "queues", "start")
 
-    def __init__(self, start: Position) -> None:
+    def __init__(self, start: Position, queues: int) -> None:
         self.start = start
+        self.queues = queues
+        """How many queues there were."""
         self.heads: Heads = {}
 
 
@@ -49,17 +52,41 @@ class Store:
     """
 
     def __init__(
-        self, root: str, log: Log, *, block_size: int = BLOCK_SIZE, files: Files | None = None
+        self,
+        root: str,
+        log: Log,
+        *,
+        block_size: int = BLOCK_SIZE,
+        files: Files | None = None,
+        in_thread: InThread | None = None,
+        snapshot_every: int | None = None,
     ) -> None:
+        """`snapshot_every`: so many bytes (default: two blocks); with no thread there is none."""
+        files = files or Files()
         self.blocks = Blocks(root, log, block_size, files)
         self.index = Index()
         self.reader = Reader(self.blocks, self.head, log)
+        self._snapshots = Snapshots(
+            self.blocks,
+            self.index,
+            log,
+            files,
+            in_thread,
+            2 * block_size if snapshot_every is None else snapshot_every,
+            lambda: self._appended.heads,
+            lambda: self.reader.bridges,
+        )
+        self.reader.damaged = self._snapshots.distrust
         self._log = log
         # Appended only; written too; and handed to the sync that is under way.
-        self._appended = _Step((0, 0))
+        self._appended = _Step((0, 0), 0)
         self._written: _Step | None = None
         self._syncing: _Step | None = None
         self._sync_end: Position = (0, 0)
+        # How far all is on disk; None from a failed sync on after which nothing was taken back,
+        # for then nobody knows. And whether a sync began and did not end well.
+        self._durable: Position | None = (0, 0)
+        self._sync_open = False
         self.watchers: list[Callable[[], None]] = []
         """Called when there is more that readers may see; `settled` says how far."""
 
@@ -67,7 +94,7 @@ class Store:
         """Take the directory and read it through. StorageError, in one line, if that cannot be."""
         try:
             self.blocks.open()
-            self.reader.bridges = rebuild(self.blocks, self.index, self._log)
+            position, self.reader.bridges = recover(self.blocks, self.index, self._log)
             # A daemon that was killed may have left what is written, but not yet on disk.
             self.blocks.sync_all()
         except OSError as why:
@@ -77,8 +104,11 @@ class Store:
         except StorageError:
             self.blocks.close()
             raise
-        self._appended = _Step(self.blocks.end)
-        self._sync_end = self.blocks.end
+        self._sync_end = self._durable = end = self.blocks.end
+        self._appended = _Step(end, len(self.index))
+        self._snapshots.started(position)
+        self._snapshots.mark(end, len(self.index))
+        self._snapshots.begin()
         what = "{root}: {queues} queues in {blocks} blocks"
         count = len(self.blocks.numbers)
         self._log.info(what, root=self.blocks.root, queues=len(self.index), blocks=count)
@@ -86,6 +116,19 @@ class Store:
     def close(self) -> None:
         """Let go of the directory. What was not written is lost."""
         self.blocks.close()
+
+    def leave(self, done: Callable[[], None]) -> None:
+        """Let go of the directory when nothing is to be saved any more, with a last snapshot.
+
+        Then call `done`.
+        """
+
+        def left() -> None:
+            self.close()
+            done()
+
+        end = self._durable if self._durable == self.blocks.end else None
+        self._snapshots.close(end, len(self.index), left)
 
     # --- saving
 
@@ -171,12 +214,13 @@ class Store:
         except OSError as why:
             self._undo([self._appended])
             raise failure_of(why) from why
+        self._snapshots.changed(self._appended.heads)
         if self._written is None:
             self._written = self._appended
         else:
             for place, head in self._appended.heads.items():
                 self._written.heads.setdefault(place, head)
-        self._appended = _Step(self.blocks.end)
+        self._appended = _Step(self.blocks.end, len(self.index))
 
     def show_written(self) -> None:
         """Let readers see what is written, durable or not. It can not be taken back any more."""
@@ -190,12 +234,21 @@ class Store:
         """
         self._syncing, self._written = self._written, None
         self._sync_end = self._appended.start
+        if self._sync_open:
+            self._durable = None
+        self._sync_open = True
+        if self._durable is not None:
+            self._snapshots.mark(self._sync_end, self._appended.queues)
         return self.blocks.sync_work()
 
     def synced(self) -> None:
         """The sync is done: readers may see what it covered."""
         self._syncing = None
+        self._sync_open = False
         self.blocks.synced(self._sync_end)
+        if self._durable is not None:
+            self._durable = self._sync_end
+            self._snapshots.begin()
         self._tell()
 
     def _tell(self) -> None:
@@ -204,15 +257,19 @@ class Store:
 
     def take_back(self) -> None:
         """The sync failed: all that is not durable was never there."""
+        self._sync_open = False
+        self._snapshots.forget()
         self._undo([s for s in (self._syncing, self._written, self._appended) if s is not None])
         self._syncing = self._written = None
 
     def _undo(self, steps: list[_Step]) -> None:
+        for step in steps:
+            self._snapshots.changed(step.heads)
         for step in reversed(steps):
             for place, head in step.heads.items():
                 self.index.put(place, head)
         self.blocks.cut(steps[0].start)
-        self._appended = _Step(self.blocks.end)
+        self._appended = _Step(self.blocks.end, len(self.index))
 
     # --- for readers
 
