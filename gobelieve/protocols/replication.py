@@ -10,7 +10,7 @@ as far as they are settled; and so it goes on for ever. What is new leaves after
 once there is enough for a batch. The slave says how much it has on disk (223).
 
 To the master a slave is a cursor. Nothing is kept for it: what it is sent is read when its socket
-takes it, one batch each in turn, 10 ms a turn of the event loop.
+takes it, one batch each in turn, 2 ms a turn of the event loop.
 """
 
 from twisted.internet.interfaces import IAddress
@@ -55,6 +55,8 @@ ENOUGH = RECORDS * ENTRY_SIZE
 OURS = 2
 """The version in the header of a slave's 220 that says its tail."""
 
+BUDGET = 0.002
+"""Seconds of a turn of the event loop that reading for slaves may take: saves go first."""
 HANG_UP = 10.0
 """Seconds until a slave of upstream's is hung up on that cannot be served."""
 
@@ -249,7 +251,7 @@ class SlavesFactory(Factory):
         self.turn = turn
         self.time = time
         self.delay = delay
-        self.feeds = RoundRobin(turn, time)
+        self.feeds = RoundRobin(turn, time, BUDGET)
         self.connections: set[SlaveConnection] = set()
         store.watchers.append(self._moved)
 
