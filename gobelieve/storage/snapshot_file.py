@@ -31,6 +31,7 @@ were, as corrections.
 
 import os
 from array import array
+from itertools import islice
 from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
@@ -49,7 +50,7 @@ _PAIR = Struct("=2q")
 _ROW = 8 + 4 + 8 * WIDTH
 """What a queue takes, in bytes."""
 _CHECKED = 4096
-_STEP, _ROWS = 1 << 16, 1 << 10
+_STEP, _ROWS = 1 << 14, 1 << 8
 """So many integers, or corrections, are copied at a time: the event loop waits for that at most."""
 _SYNC_EVERY = 4 << 20
 """So many bytes wait for the disk at most, since those who save may have to wait for them."""
@@ -125,12 +126,13 @@ class Writer:
 
     def finish(self, corrections: Heads) -> None:
         """Write these, and put the file in the place of the one before."""
-        queues = self._moment.queues
-        rows = [(p // WIDTH, head) for p, head in corrections.items() if p < queues * WIDTH]
-        for start in range(0, len(rows), _ROWS):
-            some = rows[start : start + _ROWS]
-            self._write(b"".join([_CORRECTION.pack(row, *head) for row, head in some]))
-        self._write(_COUNT.pack(len(rows)))
+        limit, pack, count = self._moment.queues * WIDTH, _CORRECTION.pack, 0
+        rest = iter(corrections.items())
+        while some := list(islice(rest, _ROWS)):
+            rows = [pack(place // WIDTH, *head) for place, head in some if place < limit]
+            self._write(b"".join(rows))
+            count += len(rows)
+        self._write(_COUNT.pack(count))
         self._write(_CRC.pack(self._crc))
         self._files.fsync(self._fd)
         self._let_go()
