@@ -16,17 +16,17 @@ import atexit
 import ctypes
 import getpass
 import os
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Event, Thread
+
+from tests.ports import free_port
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 _TRIES = 5
@@ -42,19 +42,6 @@ def missing(*programs: str) -> str | None:
     if not absent or os.environ.get("CI"):
         return None
     return "not installed: " + ", ".join(absent)
-
-
-def free_port() -> int:
-    """A port nobody listens on at the moment.
-
-    Below those that the kernel gives to outgoing connections: one of these could take the port of
-    a server that is down, or connect to itself.
-    """
-    while True:
-        port = secrets.choice(range(15_000, 32_000))
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def _die_with_parent() -> None:

@@ -14,7 +14,8 @@ from twisted.trial.unittest import TestCase
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.config import RedisConfig
 from gobelieve.errors import BackendError
-from tests.servers import RedisServer, free_port, missing
+from tests.ports import free_port
+from tests.servers import RedisServer, missing
 
 TIMEOUT = 0.3
 SLACK = 1.0

@@ -14,7 +14,8 @@ from gobelieve.cli.stores import redis_url
 from gobelieve.config import RedisConfig
 from gobelieve.interfaces import Identity
 from tests.cli import commands
-from tests.servers import free_port, missing, shared_redis
+from tests.ports import free_port
+from tests.servers import missing, shared_redis
 
 
 class DataFolderTests(commands.TokenCommands):

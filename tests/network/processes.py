@@ -23,10 +23,9 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from twisted.python.failure import Failure
 from gobelieve.backends.sqlite import FILE_NAME, SqliteService, SqliteTokenAdmin
 from gobelieve.client import Client
 from gobelieve.names import User
+from tests.ports import free_port
 from tests.servers import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -59,28 +59,6 @@ reactor.callWhenRunning(print, "{RUNNING}")
 sys.argv[0] = "twistd"
 run()
 """
-
-
-def _ports() -> Iterator[int]:
-    # Below the ports that the kernel gives to outgoing connections, so that none of those is in
-    # the way when a daemon starts again; and not the same for two test runs at once.
-    for number in itertools.count(os.getpid() * 61):
-        port = 20000 + number % 12000
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        yield port
-
-
-_free_ports = _ports()
-
-
-def free_port() -> int:
-    """A port that nobody has, and that no other call of this process gives."""
-    return next(_free_ports)
 
 
 class DaemonError(Exception):

@@ -7,8 +7,9 @@ from twisted.trial.unittest import TestCase
 
 from gobelieve.client import Client, LiveReceived
 from gobelieve.wire import client
-from tests.network.processes import AllInOne, Cluster, Daemon, free_port, make_client, settings
+from tests.network.processes import AllInOne, Cluster, Daemon, make_client, settings
 from tests.network.tap import Tap, names
+from tests.ports import free_port
 from tests.servers import missing, shared_redis
 
 

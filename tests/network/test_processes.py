@@ -7,7 +7,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from gobelieve.client import LiveReceived
-from tests.network.processes import AllInOne, Cluster, Daemon, DaemonError, free_port
+from tests.network.processes import AllInOne, Cluster, Daemon, DaemonError
+from tests.ports import free_port
 from tests.servers import missing, shared_redis
 
 

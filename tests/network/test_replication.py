@@ -27,11 +27,11 @@ from tests.network.processes import (
     Daemon,
     DaemonError,
     Daemons,
-    free_port,
     sample,
     settings,
 )
 from tests.network.tap import Tap
+from tests.ports import free_port
 from tests.storage.support import open_store, to_users
 
 ALICE, BOB, CAROL = 1001, 1002, 2000

@@ -25,7 +25,8 @@ from gobelieve.wire.storage import (
     StoredMessage,
     unpack_messages,
 )
-from tests.network.processes import APPID, Daemon, free_port, sample, settings
+from tests.network.processes import APPID, Daemon, sample, settings
+from tests.ports import free_port
 
 ALICE, BOB, GROUP = 1001, 1002, 500
 MANY = 2000
