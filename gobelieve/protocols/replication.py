@@ -218,7 +218,7 @@ class SlaveConnection(FramedProtocol):
         return not self.congested
 
     def _say(self, sent: Message) -> None:
-        self.send(sent.frame())
+        self.send(sent.frame(version=0))
         if self._writer is not None:
             # At once, which shows whether it is taken.
             self._writer.flush()

@@ -395,6 +395,7 @@ class RefusalTests(ReplicationCase):
         whole, _ = self.asks(StorageSyncBegin(cursor=32).frame(1, 0))
         (batch,) = [StorageSyncMessageBatch.decode(frame.body) for frame in whole]
         self.assertEqual((batch.first_id, batch.count), (32, 6))
+        self.assertEqual(whole[0].version, 0)
         last, _ = self.asks(StorageSyncBegin(cursor=batch.last_id).frame(1, 0))
         (one,) = [StorageSyncMessageBatch.decode(frame.body) for frame in last]
         self.assertEqual((one.first_id, one.last_id, one.count), (batch.last_id, batch.last_id, 1))
