@@ -1,5 +1,6 @@
 """What a master sends and a slave stores: in the end their files are equal, byte for byte."""
 
+import contextlib
 import os
 import random
 import tempfile
@@ -8,12 +9,14 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError, WireError
 from gobelieve.interfaces import Page
-from gobelieve.names import User
+from gobelieve.names import AckStatus, User
 from gobelieve.storage import feed as feeding
+from gobelieve.storage.commit import GroupCommit
 from gobelieve.storage.feed import (
     RECORDS,
     Batch,
@@ -22,6 +25,7 @@ from gobelieve.storage.feed import (
     Feed,
     Tail,
     check_tail,
+    id_of,
     place_of,
     tail_of,
 )
@@ -34,7 +38,19 @@ from gobelieve.wire.storage import (
     StorageSyncMessage,
     StorageSyncMessageBatch,
 )
-from tests.storage.support import APPID, Lines, bodies, open_store, pages, save, to_group, to_users
+from tests.storage.support import (
+    APPID,
+    BadDisk,
+    FakeThread,
+    FakeTurn,
+    Lines,
+    bodies,
+    open_store,
+    pages,
+    save,
+    to_group,
+    to_users,
+)
 
 SIZE = 2048
 CASES = Path(__file__).parents[1] / "vectors" / "storage"
@@ -485,6 +501,70 @@ class RefusalTests(ReplicationCase):
         self.assertEqual(len(self.slave.store.index), 0)
 
 
+class CommitTests(ReplicationCase):
+    """A slave's pieces share syncs as saves do, and their failures."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.disk = BadDisk()
+        self.store = open_store(self.mktemp(), block_size=SIZE, files=self.disk)
+        self.addCleanup(self.store.close)
+        self.follower = Follower(self.store.blocks, Lines())
+        self.turn, self.thread = FakeTurn(), FakeThread()
+        self.commits = GroupCommit(
+            self.store, in_thread=self.thread, turn=self.turn, time=Clock(), log=Lines()
+        )
+        self.told: list[tuple[int, int]] = []
+        self.save(12)
+        self.feed = Feed(self.master, (0, FIRST))
+
+    def copy(self) -> None:
+        """Take the next piece; what becomes of it is told later, with our settled end."""
+        piece = self.feed.next()
+        assert piece is not None
+
+        def done(_: None, results: list[tuple[int, int, tuple[int, ...]]]) -> None:
+            ((status, _id, _prevs),) = results
+            self.told.append((status, id_of(self.store, self.store.settled)))
+
+        self.commits.copy(self.follower.piece(as_sent(piece)), done, None)
+
+    def test_one_sync_for_all_of_a_turn(self) -> None:
+        """And all of it is settled when that is told."""
+        for _ in range(3):
+            self.copy()
+        self.turn.end()
+        self.assertEqual(self.told, [])
+        self.thread.run()
+        self.assertEqual(self.told, [(0, self.feed.id)] * 3)
+        self.assertEqual(self.thread.worked, 1)
+
+    def test_a_sync_that_fails(self) -> None:
+        """Takes back all that came since, and says so."""
+        self.copy()
+        self.turn.end()
+        self.thread.run()
+        before = self.follower.end
+        self.copy()
+        self.turn.end()
+        self.copy()
+        self.disk.broken = True
+        self.thread.run()
+        self.turn.end()
+        self.assertEqual(self.told[1:], [(AckStatus.STORAGE_FAILED, before)] * 2)
+        self.assertEqual(self.follower.end, before)
+        self.disk.broken = False
+
+    def test_at_the_end(self) -> None:
+        """What comes while storage closes is not taken."""
+        closed: list[None] = []
+        self.commits.close(lambda: closed.append(None))
+        self.copy()
+        self.turn.end()
+        self.assertEqual(self.told, [(AckStatus.STORAGE_AWAY, FIRST)])
+        self.assertEqual((self.follower.end, closed), (FIRST, [None]))
+
+
 OPS = st.lists(
     st.one_of(
         st.tuples(st.just("save"), st.lists(st.integers(0, 700), min_size=1, max_size=12)),
@@ -533,3 +613,46 @@ class RandomTests(SynchronousTestCase):
                 self.assertEqual(slave.store.reader.fetch(*asked), master.reader.fetch(*asked))
             slave.store.close()
             master.close()
+
+
+_IDS = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-1, 2 * SIZE + 33))
+_FRAMES = st.lists(
+    st.one_of(
+        st.binary(max_size=80),
+        st.integers(0, 2000).map(lambda length: pack_message(4, bytes(length))[4:-4]),
+        st.binary(min_size=64, max_size=64).map(lambda body: pack_message(248, body)[4:-4]),
+        st.binary(max_size=64).map(lambda body: pack_message(250, body)[4:-4]),
+    ),
+    max_size=4,
+)
+
+
+class HostileTests(SynchronousTestCase):
+    """Whatever a master sends."""
+
+    @settings(deadline=None, max_examples=200)
+    @given(_IDS, _IDS, st.integers(-2, 5), _FRAMES)
+    def test_is_a_piece_that_fits_or_an_error_of_the_wire(
+        self, first: int, ended: int, count: int, frames: list[bytes]
+    ) -> None:
+        """And nothing else is raised."""
+        content = b"".join(frames)
+        with tempfile.TemporaryDirectory() as folder:
+            slave = Slave(folder)
+            for sent in (
+                StorageSyncMessageBatch(first_id=first, last_id=ended, count=count, frames=content),
+                StorageSyncMessage(msgid=first, device_id=ended, inner=content),
+                StorageSyncBytes(ended=ended, first_id=first, content=content),
+                StorageSyncMessageBatch(
+                    first_id=slave.follower.end, last_id=0, count=len(frames), frames=content
+                ),
+                StorageSyncBytes(
+                    ended=slave.follower.end, first_id=slave.follower.end, content=content
+                ),
+            ):
+                with contextlib.suppress(WireError):
+                    slave.take(sent)
+                    self.assertLessEqual(slave.store.blocks.end[1], SIZE)
+            slave.store.close()
+            slave.open()
+            slave.store.close()
