@@ -75,6 +75,10 @@ class ListenerTests(TestCase):
 
         url = f"ws://127.0.0.1:{server.websocket_port}{path}"
         factory = BrowserFactory(url, reactor=reactor)
+        # Autobahn's second is short for two processes on a busy machine.
+        factory.setProtocolOptions(
+            openHandshakeTimeout=30, closeHandshakeTimeout=30, serverConnectionDropTimeout=30
+        )
         factory.browser = browser = Browser(uid, await server.token(uid))
         await HostnameEndpoint(reactor, "127.0.0.1", server.websocket_port).connect(factory)
         return browser
