@@ -199,6 +199,11 @@ class MessageReader(Protocol):
 # --- routing, as the gateway sees it --------------------------------------------------------------
 
 
+Published = Callable[[User, bytes, int, int], None]
+"""Called with (receiver, inner frame, msgid, previous msgid) for what other gateways publish; may
+raise `WireError`."""
+
+
 class Routing(Protocol):
     """The other gateways, by way of the routers."""
 

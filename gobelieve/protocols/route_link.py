@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import WireError
-from gobelieve.interfaces import Cancellable, Time, Turn
+from gobelieve.interfaces import Cancellable, Published, Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
@@ -25,9 +25,6 @@ from gobelieve.protocols.kept_notifies import AGAIN, KeptNotifies
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_frame
 
-INNER_VERSION = 1
-"""The version of the frames we wrap: the layout in which messages are stored."""
-OUTER_VERSION = 1
 PUSHES_KEPT = 32 << 20
 """Bytes of phone pushes that are kept for an absent router."""
 UNREAD = 4 << 20
@@ -42,8 +39,6 @@ _PUSH_ONE = Struct(">iiBBBB qHqI iiBBBB")
 _PUSH_ONE_HEAD = _PUSH_ONE.size - HEADER_SIZE
 _SUBSCRIBE = Struct(">iiBBBBqqb")
 
-Published = Callable[[User, bytes, int, int], None]
-"""Called with (receiver, inner frame, msgid, previous msgid); may raise `WireError`."""
 Missed = Callable[[Iterable[User]], None]
 """Told of the users whose publications may have got lost while the router was away."""
 Held = Callable[[], Iterable[tuple[User, bool]]]
@@ -129,7 +124,9 @@ class RouteLink(Factory):
         connection = self._connection
         if connection is not None:
             seq = connection.next_seq()
-            frame = _SUBSCRIBE.pack(17, seq, route.SUBSCRIBE, OUTER_VERSION, 0, 0, *user, online)
+            frame = _SUBSCRIBE.pack(
+                17, seq, route.SUBSCRIBE, route.OUTER_VERSION, 0, 0, *user, online
+            )
             connection.send(frame)
 
     def unsubscribe(self, user: User) -> None:
@@ -153,7 +150,7 @@ class RouteLink(Factory):
             _PUBLISH_HEAD + length,
             connection.next_seq(),
             route.PUBLISH,
-            OUTER_VERSION,
+            route.OUTER_VERSION,
             0,
             0,
             *user,
@@ -164,7 +161,7 @@ class RouteLink(Factory):
             length,
             0,
             cmd,
-            INNER_VERSION,
+            route.INNER_VERSION,
             flag,
             0,
         )
@@ -181,7 +178,7 @@ class RouteLink(Factory):
                 _PUSH_ONE_HEAD + length,
                 connection.next_seq(),
                 route.PUSH,
-                OUTER_VERSION,
+                route.OUTER_VERSION,
                 0,
                 0,
                 appid,
@@ -191,13 +188,13 @@ class RouteLink(Factory):
                 length,
                 0,
                 cmd,
-                INNER_VERSION,
+                route.INNER_VERSION,
                 0,
                 0,
             )
             connection.send(head + body)
             return
-        inner = encode_frame(cmd, body, 0, INNER_VERSION)
+        inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
         for start in range(0, len(receivers), RECEIVERS_A_PUSH):
             some = tuple(receivers[start : start + RECEIVERS_A_PUSH])
             wide = route.WidePush(appid=appid, receivers=some, inner=inner).encode()
@@ -210,7 +207,7 @@ class RouteLink(Factory):
                 self._tally.add("pushes_dropped")
 
     def _send(self, connection: RouteConnection, cmd: int, body: bytes) -> None:
-        connection.send(encode_frame(cmd, body, connection.next_seq(), OUTER_VERSION))
+        connection.send(encode_frame(cmd, body, connection.next_seq(), route.OUTER_VERSION))
 
     # --- told by the connection
 

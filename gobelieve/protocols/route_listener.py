@@ -5,14 +5,13 @@ frames come in and go out, and a gateway that does not read what is sent to it i
 it costs the router a bounded amount of memory and the other gateways nothing.
 """
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from gobelieve.interfaces import Time, Turn
+from gobelieve.interfaces import Turn
 from gobelieve.metrics import Tally
 from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.protocols.goodbye import GoodbyeFactory
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.routing.router import Router
 from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame, encode_frame
@@ -41,7 +40,7 @@ class RouteLink(FramedProtocol):
 
     def opened(self) -> None:
         probe_soon(self.transport)
-        self._factory.links.add(self)
+        self._factory.connections.add(self)
         self._router.opened(self)
         self.log.info("gateway {peer} came", peer=self.peer)
 
@@ -63,6 +62,10 @@ class RouteLink(FramedProtocol):
     def drained(self) -> None:
         self._unread = 0
 
+    def finish(self) -> None:
+        """Nothing is owed but what waits to be written."""
+        self.close()
+
     def closed(self, reason: Failure) -> None:
         self._router.closed(self)
         self._factory.left(self)
@@ -75,41 +78,17 @@ class RouteLink(FramedProtocol):
         self.abort()
 
 
-class RouteFactory(Factory):
+class RouteFactory(GoodbyeFactory["RouteLink"]):
     """Makes the links. `unread_limit`: bytes that may wait for a gateway that does not read."""
 
-    noisy = False
+    goodbye = GOODBYE
 
     def __init__(self, router: Router, turn: Turn, tally: Tally, unread_limit: int) -> None:
+        super().__init__()
         self.router = router
         self.tally = tally
         self.unread_limit = unread_limit
-        self.links: set[RouteLink] = set()
         self._turn = turn
-        self._empty: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> RouteLink:
         return RouteLink(self._turn, self)
-
-    def left(self, link: RouteLink) -> None:
-        """The link is gone."""
-        self.links.discard(link)
-        if not self.links and self._empty is not None:
-            empty, self._empty = self._empty, None
-            empty.callback(None)
-
-    async def close(self, time: Time) -> None:
-        """End all links: what waits is sent, but a gateway that does not read is not waited for."""
-        if self.links:
-            empty: Deferred[None] = Deferred()
-            self._empty = empty
-            late = time.callLater(GOODBYE, self._abort_all)
-            for link in list(self.links):
-                link.close()
-            await empty
-            if late.active():
-                late.cancel()
-
-    def _abort_all(self) -> None:
-        for link in list(self.links):
-            link.abort()

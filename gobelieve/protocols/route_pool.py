@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from gobelieve.interfaces import Time, Turn
+from gobelieve.interfaces import Published, Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.names import User, shard
-from gobelieve.protocols.route_link import Held, Missed, Published, RouteLink
+from gobelieve.protocols.route_link import Held, Missed, RouteLink
 
 
 class RoutePool:

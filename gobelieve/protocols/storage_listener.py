@@ -13,9 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from gobelieve.errors import BodyError, StorageError, WireError
@@ -24,6 +22,7 @@ from gobelieve.interfaces import Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.protocols.goodbye import GoodbyeFactory
 from gobelieve.protocols.round_robin import RoundRobin
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
 from gobelieve.wire.message import Message
@@ -236,45 +235,18 @@ _ASKS: dict[int, Callable[[Storage, bytes], Message]] = {
 }
 
 
-class StorageFactory(Factory):
-    """The connections of all askers."""
+class StorageFactory(GoodbyeFactory["StorageListener"]):
+    """The connections of all askers. At the end the saves that are under way are answered."""
 
-    noisy = False
+    goodbye = GOODBYE
 
     def __init__(self, storage: Storage, turn: Turn, time: Time, tally: Tally) -> None:
+        super().__init__()
         self.storage = storage
         self.time = time
         self.tally = tally
         self.reads = RoundRobin(turn, time)
-        self.connections: set[StorageListener] = set()
         self._turn = turn
-        self._empty: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> StorageListener:
         return StorageListener(self._turn, self)
-
-    def left(self, connection: StorageListener) -> None:
-        """The connection is gone."""
-        self.connections.discard(connection)
-        if not self.connections and self._empty is not None:
-            empty, self._empty = self._empty, None
-            empty.callback(None)
-
-    async def close(self, time: Time) -> None:
-        """Answer the saves that are under way, then end all connections.
-
-        An asker that does not read its answers is not waited for.
-        """
-        if self.connections:
-            empty: Deferred[None] = Deferred()
-            self._empty = empty
-            late = time.callLater(GOODBYE, self._abort_all)
-            for connection in list(self.connections):
-                connection.finish()
-            await empty
-            if late.active():
-                late.cancel()
-
-    def _abort_all(self) -> None:
-        for connection in list(self.connections):
-            connection.abort()

@@ -1,19 +1,13 @@
 """A gateway in the same process as the router."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gobelieve.errors import WireError
-from gobelieve.interfaces import Log, Time
+from gobelieve.interfaces import Log, Published, Time
 from gobelieve.names import User
 from gobelieve.routing.router import Router
 from gobelieve.wire.frames import encode_frame
-from gobelieve.wire.route import PUBLISH, Publication
-
-INNER_VERSION = 1
-"""The version of the frames we wrap: the layout in which messages are stored."""
-
-Published = Callable[[User, bytes, int, int], None]
-"""Called with (receiver, inner frame, msgid, previous msgid); may raise `WireError`."""
+from gobelieve.wire.route import INNER_VERSION, PUBLISH, Publication
 
 
 class LocalLink:

@@ -1,11 +1,6 @@
 """``twistd gobelieve-im``: the gateway, with Redis, storage and routers in other processes."""
 
-from random import random
 from typing import Any
-
-from twisted.application.internet import ClientService
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.protocol import Factory
 
 from gobelieve.backends.redis import (
     RedisDeviceNumbers,
@@ -14,14 +9,14 @@ from gobelieve.backends.redis import (
     RedisTokens,
     RedisUnreadCounts,
 )
-from gobelieve.config import ImConfig, parse_address
+from gobelieve.config import ImConfig
 from gobelieve.metrics import Tally
-from gobelieve.protocols.attempts import Attempts
 from gobelieve.protocols.route_pool import RoutePool
 from gobelieve.protocols.storage_link import StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.common import DaemonOptions
+from gobelieve.services.connections import connecting
 from gobelieve.services.gateway import Backends, add_listeners, compose
 from gobelieve.services.ordered import OrderedService
 
@@ -71,11 +66,3 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
 
     add_listeners(service, gateway, config, reactor, turn)
     return service
-
-
-def connecting(reactor: Any, what: str, address: str, link: Factory) -> ClientService:
-    """Keeps a link connected."""
-    host, port = parse_address(address)
-    endpoint = HostnameEndpoint(reactor, host or "127.0.0.1", port, timeout=3)
-    attempts = Attempts(endpoint, f"{what} {address}", reactor, random)
-    return ClientService(attempts, link, retryPolicy=attempts.delay, clock=reactor)

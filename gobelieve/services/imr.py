@@ -9,13 +9,14 @@ from twisted.logger import Logger
 from gobelieve.backends.redis import RedisPushQueues
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig, parse_address
-from gobelieve.interfaces import PushQueues, Time
+from gobelieve.interfaces import PushQueues
 from gobelieve.metrics import Tally
 from gobelieve.protocols.route_listener import RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.common import Coroutines, DaemonOptions
+from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 
@@ -37,18 +38,6 @@ class PushService(Service):
         written: Deferred[None] = Deferred()
         self.writer.stop(lambda: written.callback(None))
         return written
-
-
-class RouteService(Service):
-    """When it stops, the links to the gateways end."""
-
-    def __init__(self, factory: RouteFactory, time: Time) -> None:
-        self.factory = factory
-        self._time = time
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()
-        return Deferred.fromCoroutine(self.factory.close(self._time))
 
 
 def add_router(
@@ -75,7 +64,7 @@ def add_router(
     log = Logger("gobelieve.routing.router")
     router = Router(writer, tally=tally, log=log, push_system=config.is_push_system)
     factory = RouteFactory(router, turn, tally, config.link_backlog)
-    parent.add("route", RouteService(factory, reactor))
+    parent.add("route", GoodbyeService(factory, reactor))
     parent.add("tcp", Listening(parse_address(config.listen), factory))
     return router
 

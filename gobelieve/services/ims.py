@@ -10,13 +10,14 @@ from twisted.python.failure import Failure
 
 from gobelieve.config import ImsConfig, StorageConfig, parse_address
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import InThread, Time
+from gobelieve.interfaces import InThread
 from gobelieve.metrics import Tally
 from gobelieve.protocols.storage_clients import StorageClientFactory
 from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services import replication
 from gobelieve.services.common import DaemonOptions
+from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import cannot_start
@@ -62,18 +63,6 @@ class StorageService(Service):
         return closed
 
 
-class AskersService(Service):
-    """When it stops, the askers' last saves are answered and their connections ended."""
-
-    def __init__(self, factory: StorageFactory, time: Time) -> None:
-        self.factory = factory
-        self._time = time
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()
-        return Deferred.fromCoroutine(self.factory.close(self._time))
-
-
 def add_storage(
     parent: OrderedService, root: str, config: StorageConfig, turn: ReactorTurn, reactor: Any
 ) -> Storage:
@@ -105,7 +94,7 @@ def add_storage(
 
 def _port(address: str, factory: StorageFactory, reactor: Any) -> OrderedService:
     port = OrderedService()
-    port.add("askers", AskersService(factory, reactor))
+    port.add("askers", GoodbyeService(factory, reactor))
     port.add("tcp", Listening(parse_address(address), factory))
     return port
 

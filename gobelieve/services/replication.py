@@ -1,17 +1,15 @@
 """Replication in storage's daemon: the port for slaves, and the link to a master."""
 
-from random import random
 from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.application.service import Service
-from twisted.internet.endpoints import HostnameEndpoint
 
 from gobelieve.config import parse_address
 from gobelieve.interfaces import Turn
-from gobelieve.protocols.attempts import Attempts
 from gobelieve.protocols.master_link import MasterLink
 from gobelieve.protocols.replication import SlavesFactory
+from gobelieve.services.connections import connecting
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 from gobelieve.storage.storage import Storage
@@ -44,12 +42,7 @@ def slaves(
 
 def master(address: str, storage: Storage, turn: Turn, reactor: Any) -> ClientService:
     """Keeps the link to the master connected."""
-    host, port = parse_address(address)
-    endpoint = HostnameEndpoint(reactor, host or "127.0.0.1", port, timeout=3)
-    attempts = Attempts(endpoint, f"master {address}", reactor, random)
     link = MasterLink(storage, address, turn)
-
-    def delay(attempt: int) -> float:
-        return REFUSED_DELAY if link.refused else attempts.delay(attempt)
-
-    return ClientService(attempts, link, retryPolicy=delay, clock=reactor)
+    return connecting(
+        reactor, "master", address, link, lambda: REFUSED_DELAY if link.refused else None
+    )

@@ -30,6 +30,11 @@ from gobelieve.wire.message import Message, Sender, message
 
 GATEWAY, ROUTER = Sender.GATEWAY, Sender.ROUTER
 
+INNER_VERSION = 1
+"""The version of the frames that our gateways wrap: the layout in which messages are stored."""
+OUTER_VERSION = 1
+"""The version of the link that our own daemons speak."""
+
 SUBSCRIBE = 130
 UNSUBSCRIBE = 131
 PUBLISH = 132

@@ -118,7 +118,7 @@ class LinkTests(ListenerCase):
         """A gateway that leaves takes its users with it."""
         self.bob.connectionLost(Failure(ConnectionDone()))
         self.assertFalse(self.router.table.is_online(BOB))
-        self.assertEqual(self.factory.links, {self.alice})
+        self.assertEqual(self.factory.connections, {self.alice})
         self.alice.dataReceived(PUBLISH)
         self.assertEqual(self.frames(self.bob_transport), [])
 

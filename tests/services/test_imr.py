@@ -23,7 +23,8 @@ from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.common import Coroutines
-from gobelieve.services.imr import Options, PushService, RouteService, makeService
+from gobelieve.services.connections import GoodbyeService
+from gobelieve.services.imr import Options, PushService, makeService
 from gobelieve.services.ordered import OrderedService
 from tests.protocols.logs import Events
 
@@ -138,7 +139,7 @@ class StopTests(SynchronousTestCase):
         """The end of the links."""
         router = Router(None, tally=self.tally, log=Events().log())
         factory = RouteFactory(router, self.turn, self.tally, 1000)
-        service = RouteService(factory, self.clock)
+        service = GoodbyeService(factory, self.clock)
         service.startService()
         link = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         transport = StringTransport()

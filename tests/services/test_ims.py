@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import User
 from gobelieve.protocols.storage_clients import StorageClientFactory
-from gobelieve.services.ims import AskersService, Options, StorageService, makeService
+from gobelieve.services.connections import GoodbyeService
+from gobelieve.services.ims import Options, StorageService, makeService
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import StartError
 from gobelieve.storage.storage import Storage
@@ -114,7 +115,7 @@ class ServiceTests(SynchronousTestCase):
         clients = service.getServiceNamed("clients")
         assert isinstance(clients, OrderedService)
         askers = clients.getServiceNamed("askers")
-        assert isinstance(askers, AskersService)
+        assert isinstance(askers, GoodbyeService)
         self.assertIsInstance(askers.factory, StorageClientFactory)
 
     def test_replication(self) -> None:
