@@ -27,7 +27,7 @@ class Link(Protocol):
     """The highest version of an outer frame that came from it: 0 or 1."""
 
     def forward(self, cmd: int, body: bytes, version: int) -> None:
-        """Send a publication. Returns at once, whatever the gateway does."""
+        """Send a frame. Returns at once, whatever the gateway does."""
 
 
 class Pushes(Protocol):
@@ -73,6 +73,7 @@ class Router:
         self.table: Table[Link] = Table()
         self._pushes = pushes
         self._push_system = push_system
+        self._abilities = 0
         self._tally = tally
         self._log = log
 
@@ -118,6 +119,10 @@ class Router:
     def _unsubscribe_room(self, link: Link, body: bytes, version: int) -> None:
         said = route.UnsubscribeRoom.decode(body, version)
         self.table.unsubscribe_room(link, (said.appid, said.room_id))
+
+    @rule(route.MARK)
+    def _mark(self, link: Link, body: bytes, version: int) -> None:
+        link.forward(route.MARKED, bytes((self._abilities,)), route.OUTER_VERSION)
 
     # --- publications
 

@@ -3,7 +3,11 @@
 The dialogue. A gateway connects and says which users (SUBSCRIBE) and rooms (SUBSCRIBE_ROOM) it
 holds. It hands on what may concern other gateways (PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM), and the
 router passes each to those that hold the receiver, never back to where it came from. PUSH lists
-users to whom a phone push goes if no gateway has them online. Nothing is answered.
+users to whom a phone push goes if no gateway has them online. None of these is answered.
+
+MARK says "everything that I said before this, I have said", and MARKED answers each in order: what
+came before it is in effect. The first MARK of a connection ends the resubscription. Upstream's
+router passes MARK over, as any command without a body that it does not know, and never answers.
 
 A publication wraps the *inner frame* that clients are to get. Its body comes in three layouts:
 
@@ -25,7 +29,7 @@ from typing import NamedTuple, Self
 
 from gobelieve.errors import BodyError
 from gobelieve.wire.frames import HEADER_SIZE
-from gobelieve.wire.layout import I8, I64, Inner16, Inner32, Many
+from gobelieve.wire.layout import I8, I64, U8, Inner16, Inner32, Many
 from gobelieve.wire.message import Message, Sender, message
 
 GATEWAY, ROUTER = Sender.GATEWAY, Sender.ROUTER
@@ -43,6 +47,12 @@ PUBLISH_GROUP = 135
 SUBSCRIBE_ROOM = 136
 UNSUBSCRIBE_ROOM = 137
 PUBLISH_ROOM = 138
+MARK = 139
+MARKED = 140
+
+DECIDES_GROUP_PUSHES = 1
+"""A bit of a router's abilities: it finds the members of a super group who get a push itself, when
+it is asked by a PUBLISH_GROUP of the message without the flag PUSH."""
 
 
 @message(SUBSCRIBE, "SUBSCRIBE", senders=GATEWAY)
@@ -153,6 +163,18 @@ class Delivery(Message):
     prev_msgid: I64
     timestamp: I64
     inner: Inner32
+
+
+@message(MARK, "MARK", senders=GATEWAY)
+class Mark(Message):
+    """Everything that I said before this, I have said."""
+
+
+@message(MARKED, "MARKED", senders=ROUTER)
+class Marked(Message):
+    """What came before the MARK is in effect. `abilities`: see `DECIDES_GROUP_PUSHES`."""
+
+    abilities: U8
 
 
 PUBLICATIONS = frozenset({PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM})

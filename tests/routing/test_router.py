@@ -113,7 +113,7 @@ class DispatchTests(SynchronousTestCase):
             PUBLISH_ROOM: publication(GROUP, version=0),
             route.PUSH: Push(appid=7, receivers=(5, 6), inner=PEER.frame()).encode(),
         }
-        self.assertEqual(whole.keys(), RULES.keys())
+        self.assertEqual(whole.keys(), RULES.keys() - {route.MARK})
         for cmd, body in whole.items():
             for size in range(len(body)):
                 with self.assertRaises(BodyError):
@@ -189,6 +189,32 @@ class SubscriptionTests(SynchronousTestCase):
         other.say(PUBLISH, publication(RT(sender=1, receiver=5, content=b"x"), 5, version=0))
         other.say(PUBLISH_GROUP, publication(SyncGroupNotify(group_id=5, sync_key=9), 5, 0, 0))
         self.assertEqual(self.link.got, [])
+
+
+class MarkTests(SynchronousTestCase):
+    """A gateway asks what is in effect."""
+
+    def setUp(self) -> None:
+        self.setting = Setting()
+        self.link = self.setting.link()
+
+    def test_answered(self) -> None:
+        """Each MARK at once, whatever its version, and to nobody else."""
+        other = self.setting.link()
+        for version in (1, 0):
+            self.link.say(route.MARK, b"", version)
+        self.assertEqual(self.link.got, [(route.MARKED, b"\0", 1)] * 2)
+        self.assertEqual(other.got, [])
+
+    def test_order(self) -> None:
+        """The answer stands between what came before the MARK and what came after it."""
+        self.link.hold(2)
+        other = self.setting.link()
+        body = publication(LIVE[0])
+        other.say(PUBLISH, body, 1)
+        self.link.say(route.MARK, b"", 1)
+        other.say(PUBLISH, body, 1)
+        self.assertEqual([cmd for cmd, _, _ in self.link.got], [PUBLISH, route.MARKED, PUBLISH])
 
 
 class PublishTests(SynchronousTestCase):

@@ -84,6 +84,9 @@ GOLDEN: list[tuple[str, Message]] = [
         "0000000000000000 0000000000000001 0001 7a",
         route.PublishRoom(appid=7, receiver=1, msgid=0, device_id=0, timestamp=1, inner=b"z"),
     ),
+    # --- gateway and router, version 1
+    ("00000000 00000009 8b 01 00 00", route.Mark()),
+    ("00000001 00000009 8c 01 00 00 01", route.Marked(abilities=route.DECIDES_GROUP_PUSHES)),
     # --- storage's clients, version 0
     (
         "0000001b 00000000 c8 00 00 00 0001 7a 0000000000000007 0000000000000002 0000000000000003",
