@@ -105,7 +105,8 @@ class ClientsConfig:
     key_file: str = ignored("", NO_TLS)
     pending_root: str = ignored("", NO_GROUPS)
     group_deliver_count: int = ignored(0, "one queue delivers ordinary groups")
-    kefu_appid: int = ignored(0, "there is no customer service in this version")
+    kefu_appid: int = 0
+    kefu_unpersistent: bool = False
     word_file: str = unavailable("")
     enable_friendship: bool = unavailable(False)
     enable_blacklist: bool = unavailable(False)

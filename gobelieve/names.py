@@ -47,6 +47,7 @@ class AckStatus(IntEnum):
     MUTED = 111
     FORBIDDEN = 112
     WRONG_ROOM = 113
+    NO_SELLER = 114
 
 
 def was_not_stored(status: int) -> bool:

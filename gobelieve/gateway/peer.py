@@ -1,18 +1,13 @@
-"""Messages between two users: IM, which is stored, and RT and INPUTING, which are not.
-
-The order is the contract: stored before told, told before acked. The message goes to the queues of
-the receiver and of the sender, whose other devices find it there; to oneself it is entered once.
-"""
+"""Messages between two users: IM, which is stored, and RT and INPUTING, which are not."""
 
 from struct import Struct
-from typing import NamedTuple
 
 from gobelieve.errors import BodyError
 from gobelieve.gateway.delivery import Delivery
+from gobelieve.gateway.exchange import Exchange
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Session
-from gobelieve.gateway.underway import Underway
-from gobelieve.interfaces import Entries, MessageSaver, Routing, Time
+from gobelieve.interfaces import Time
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import client
@@ -21,32 +16,12 @@ from gobelieve.wire.frames import TEXT, Frame
 _SENDER_RECEIVER = Struct(">qq")
 
 
-class _Message(NamedTuple):
-    """A message that storage has been asked to keep."""
-
-    session: Session
-    seq: int
-    receiver: User
-    body: bytes
-    flag: int
-
-
 class Peer:
     """The rules for messages from a user to a user."""
 
-    def __init__(
-        self,
-        saver: MessageSaver,
-        delivery: Delivery,
-        routing: Routing,
-        underway: Underway,
-        time: Time,
-        tally: Tally,
-    ) -> None:
-        self._saver = saver
+    def __init__(self, exchange: Exchange, delivery: Delivery, time: Time, tally: Tally) -> None:
+        self._exchange = exchange
         self._delivery = delivery
-        self._routing = routing
-        self._underway = underway
         self._time = time
         self._tally = tally
 
@@ -61,48 +36,20 @@ class Peer:
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
             return
         to = User(user.appid, receiver)
-        message = _Message(session, frame.seq, to, body, frame.flag & TEXT)
-        queues = (to, user) if receiver != sender else (user,)
-        self._underway.begun(session)
-        self._saver.save(client.IM.number, body, session.device, queues, self._stored, message)
-
-    def _stored(self, message: _Message, status: int, entries: Entries) -> None:
-        self._underway.ended(message.session)
-        self._tell(message, status, entries)
-        self._underway.settled()
-
-    def _tell(self, message: _Message, status: int, entries: Entries) -> None:
-        session, seq, receiver, body, flag = message
-        key, prev = entries[0]
-        if key:
-            self._routing.push(receiver.appid, (receiver.uid,), client.IM.number, body)
-            self._delivery.stored(receiver, client.IM.number, body, flag, key, prev, session)
-        if len(entries) > 1:
-            key, prev = entries[1]
-            if key:
-                self._delivery.stored(
-                    session.user, client.IM.number, body, flag, key, prev, session
-                )
-        if status:
-            self._tally.add("messages_not_stored")
-        else:
-            self._tally.add("messages")
-            # Not during a sync, for the same reason as in `Session.deliver`.
-            if prev and self._delivery.direct_push and session.syncs is None:
-                session.metadata(key, prev)
-        session.ack(seq, status)
+        self._exchange.send(session, frame.seq, to, client.IM.number, body, frame.flag & TEXT)
 
     @receives(client.RT)
     def rt(self, session: Session, frame: Frame) -> None:
         """To the receiver's connections, as it came. Not answered, as in both eras."""
-        self._live(session, frame)
+        self.live(session, frame)
 
     @receives(client.Inputing)
     def inputing(self, session: Session, frame: Frame) -> None:
         """The same for "is typing"; what a client adds to it is dropped."""
-        self._live(session, frame._replace(body=frame.body[: _SENDER_RECEIVER.size]))
+        self.live(session, frame._replace(body=frame.body[: _SENDER_RECEIVER.size]))
 
-    def _live(self, session: Session, frame: Frame) -> None:
+    def live(self, session: Session, frame: Frame) -> None:
+        """Whatever begins with sender and receiver and is not stored."""
         body = frame.body
         if len(body) < _SENDER_RECEIVER.size:
             raise BodyError(f"{len(body)} bytes where at least {_SENDER_RECEIVER.size} belong")

@@ -11,7 +11,9 @@ from twisted.logger import Logger
 
 from gobelieve.config import Address, ClientsConfig, parse_address
 from gobelieve.gateway.catch_up import CatchUp
+from gobelieve.gateway.customer import CustomerService
 from gobelieve.gateway.delivery import Delivery
+from gobelieve.gateway.exchange import Exchange
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.peer import Peer
 from gobelieve.gateway.rules import gather
@@ -90,6 +92,9 @@ def compose(
     keys = KeptKeys(backends.sync_keys, time, tasks, tally, interval)
     unread = WriteBehind(backends.unread.set, "unread_counts", time, tasks, tally, interval)
     underway = Underway()
+    exchange = Exchange(saver, delivery, routing, underway, tally)
+    peer = Peer(exchange, delivery, time, tally)
+    kefu = (config.kefu_appid, config.kefu_unpersistent)
 
     def after_login() -> Rules:
         return tables.after_login
@@ -104,7 +109,8 @@ def compose(
             tally,
             after_login,
         ),
-        Peer(saver, delivery, routing, underway, time, tally),
+        peer,
+        CustomerService(exchange, delivery, peer, time, tally, *kefu),
         Sync(reader, keys, tasks, tally, config.sync_self),
     )
     watch = Watch(

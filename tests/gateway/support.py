@@ -7,7 +7,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gobelieve.errors import WireError
+from gobelieve.gateway.customer import CustomerService
 from gobelieve.gateway.delivery import Delivery
+from gobelieve.gateway.exchange import Exchange
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.peer import Peer
 from gobelieve.gateway.rules import gather
@@ -33,6 +35,8 @@ from tests.fakes.backends import (
 )
 
 APP = 7
+KEFU = 1453
+"""The sellers' app."""
 
 
 class Told(NamedTuple):
@@ -194,7 +198,13 @@ class TestGateway:
 
     __test__ = False
 
-    def __init__(self, direct_push: bool = True, sync_self: bool = True) -> None:
+    def __init__(
+        self,
+        direct_push: bool = True,
+        sync_self: bool = True,
+        kefu_appid: int = KEFU,
+        unpersistent: bool = False,
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.tally = Tally()
@@ -213,6 +223,9 @@ class TestGateway:
         self.underway = Underway()
         self.watch = Watch(self.tally, idle=360, login=10, write=30)
 
+        exchange = Exchange(self.storage, self.delivery, self.routing, self.underway, self.tally)
+        peer = Peer(exchange, self.delivery, self.clock, self.tally)
+
         def after_login() -> Rules:
             return self.tables.after_login
 
@@ -227,14 +240,17 @@ class TestGateway:
         )
         self.tables = gather(
             self.login,
-            Peer(self.storage, self.delivery, self.routing, self.underway, self.clock, self.tally),
+            peer,
+            CustomerService(
+                exchange, self.delivery, peer, self.clock, self.tally, kefu_appid, unpersistent
+            ),
             Sync(self.storage, self.keys, self.tasks, self.tally, sync_self),
         )
 
-    def grant(self, uid: int, notification_on: bool = False) -> str:
+    def grant(self, uid: int, notification_on: bool = False, appid: int = APP) -> str:
         """A token for a user."""
-        token = f"token-of-{uid}"
-        user = self.memory.tokens[token] = User(APP, uid)
+        token = f"token-of-{appid}-{uid}"
+        user = self.memory.tokens[token] = User(appid, uid)
         if notification_on:
             self.memory.notification_on.add(user)
         return token
@@ -244,11 +260,12 @@ class TestGateway:
         return TestClient(self)
 
     def client(
-        self, uid: int, *, version: int = 1, platform: int = 2, device: str = "d"
+        self, uid: int, *, version: int = 1, platform: int = 2, device: str = "d", appid: int = APP
     ) -> "TestClient":
         """A client that is logged in; what it was told so far is taken away."""
         made = self.connect()
-        made.log_in(self.grant(uid), version=version, platform=platform, device=device)
+        token = self.grant(uid, appid=appid)
+        made.log_in(token, version=version, platform=platform, device=device)
         assert made.connection.messages() == [client.AuthStatus(status=0)]
         return made
 

@@ -1,0 +1,80 @@
+"""A message between two users that is stored: by both, told to both, acked.
+
+The order is the contract: stored before told, told before acked. The message goes to the queues of
+the receiver and of the sender, whose other devices find it there; to oneself it is entered once.
+"""
+
+from typing import NamedTuple
+
+from gobelieve.gateway.delivery import Delivery
+from gobelieve.gateway.session import Session
+from gobelieve.gateway.underway import Underway
+from gobelieve.interfaces import Entries, MessageSaver, Routing
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+
+
+class _Message(NamedTuple):
+    """A message that storage has been asked to keep."""
+
+    session: Session
+    seq: int
+    receiver: User
+    cmd: int
+    body: bytes
+    flag: int
+
+
+class Exchange:
+    """Carries such messages, whatever their kind."""
+
+    def __init__(
+        self,
+        saver: MessageSaver,
+        delivery: Delivery,
+        routing: Routing,
+        underway: Underway,
+        tally: Tally,
+    ) -> None:
+        self._saver = saver
+        self._delivery = delivery
+        self._routing = routing
+        self._underway = underway
+        self._tally = tally
+
+    def send(
+        self, session: Session, seq: int, receiver: User, cmd: int, body: bytes, flag: int
+    ) -> None:
+        """From this session, as its frame `seq`, which is acked when all is done.
+
+        The body is as it is stored, `flag` what of the client's flags the receiver is to see.
+        """
+        sender = session.user
+        queues = (receiver, sender) if receiver != sender else (sender,)
+        message = _Message(session, seq, receiver, cmd, body, flag)
+        self._underway.begun(session)
+        self._saver.save(cmd, body, session.device, queues, self._stored, message)
+
+    def _stored(self, message: _Message, status: int, entries: Entries) -> None:
+        self._underway.ended(message.session)
+        self._tell(message, status, entries)
+        self._underway.settled()
+
+    def _tell(self, message: _Message, status: int, entries: Entries) -> None:
+        session, seq, receiver, cmd, body, flag = message
+        key, prev = entries[0]
+        if key:
+            self._routing.push(receiver.appid, (receiver.uid,), cmd, body)
+            self._delivery.stored(receiver, cmd, body, flag, key, prev, session)
+        if len(entries) > 1:
+            key, prev = entries[1]
+            if key:
+                self._delivery.stored(session.user, cmd, body, flag, key, prev, session)
+        if status:
+            self._tally.add("messages_not_stored")
+        else:
+            self._tally.add("messages")
+            # Not during a sync, for the same reason as in `Session.deliver`.
+            if prev and self._delivery.direct_push and session.syncs is None:
+                session.metadata(key, prev)
+        session.ack(seq, status)
