@@ -10,6 +10,7 @@ A place in the files where a record may begin is a `Position`: a block number an
 
 import os
 import re
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -266,9 +267,9 @@ class Blocks:
 
         return work
 
-    def sync_all(self) -> None:
-        """Make durable what another process may have left unsynced: the two newest blocks."""
-        for number in self.numbers[-2:]:
+    def sync_from(self, first: int) -> None:
+        """Make durable what another process may have left unsynced: from this block on."""
+        for number in self.numbers[bisect_left(self.numbers, first) :]:
             fd = self._files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 self._files.fdatasync(fd)

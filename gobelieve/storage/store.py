@@ -96,7 +96,7 @@ class Store:
             self.blocks.open()
             position, self.reader.bridges = recover(self.blocks, self.index, self._log)
             # A daemon that was killed may have left what is written, but not yet on disk.
-            self.blocks.sync_all()
+            self.blocks.sync_from(position[0])
         except OSError as why:
             self.blocks.close()
             where = why.filename or self.blocks.root

@@ -242,7 +242,9 @@ class RollOverTests(StoreCase):
         self.disk.synced.clear()
         self.disk.folders.clear()
         self.reopen(block_size=500)
-        self.assertEqual((len(self.disk.synced), len(self.disk.folders)), (2, 1))
+        blocks = len(self.store.blocks.numbers)
+        self.assertGreater(blocks, 2)
+        self.assertEqual((len(self.disk.synced), len(self.disk.folders)), (blocks, 1))
 
     def test_descriptors(self) -> None:
         """However many blocks are read, few are open; closing leaves none."""
