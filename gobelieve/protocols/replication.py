@@ -79,6 +79,11 @@ class SlaveConnection(FramedProtocol):
         self._timer: Cancellable | None = None
         self.slave = Slave("")
 
+    @property
+    def is_fed(self) -> bool:
+        """Whether it has asked, and is not refused."""
+        return self._feed is not None
+
     def opened(self) -> None:
         probe_soon(self.transport)
         self.slave = Slave(self.peer)
@@ -265,8 +270,8 @@ class SlavesFactory(Factory):
 
     @property
     def slaves(self) -> list[Slave]:
-        """Those that are connected."""
-        return [connection.slave for connection in self.connections]
+        """Those that are fed."""
+        return [connection.slave for connection in self.connections if connection.is_fed]
 
     def close(self) -> None:
         """End all connections: storage is about to let go of the files."""

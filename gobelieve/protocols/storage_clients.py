@@ -61,9 +61,10 @@ _ALWAYS: dict[int, tuple[type[Message], int, bytes]] = {
 class _Answer:
     """The place of one answer in the order; None until it is there."""
 
-    __slots__ = ("frame",)
+    __slots__ = ("cmd", "frame")
 
-    def __init__(self) -> None:
+    def __init__(self, cmd: int) -> None:
+        self.cmd = cmd
         self.frame: bytes | None = None
 
 
@@ -154,17 +155,17 @@ class StorageClient(StorageListener):
         elif frame.cmd in _ALWAYS:
             kind, status, content = _ALWAYS[frame.cmd]
             kind.decode(frame.body)
-            self._told(self._expect(), status, content)
+            self._told(self._expect(frame.cmd), status, content)
         elif frame.body:
             raise BodyError(f"command {frame.cmd} is not known here")
         else:
-            self._refuse(self._expect(), f"command {frame.cmd} is not known here")
+            self._refuse(self._expect(frame.cmd), f"command {frame.cmd} is not known here")
 
     def _save(self, frame: Frame) -> None:
         kind, queues = _SAVES[frame.cmd]
         ask = kind.decode(frame.body)
         cmd, body = read_inner(ask.inner)
-        answer = self._expect()
+        answer = self._expect(frame.cmd)
         if queues == wire.SUPER_GROUPS and cmd != GroupIM.number:
             self._refuse(answer, f"a super group's queue has no messages of command {cmd}")
             return
@@ -177,7 +178,7 @@ class StorageClient(StorageListener):
         self._told(answer, status, b"" if status else msgid.to_bytes(8, "big"))
 
     def _read(self, frame: Frame) -> None:
-        answer = self._expect()
+        answer = self._expect(frame.cmd)
         if frame.cmd == wire.LoadLatest.number:
             latest = wire.LoadLatest.decode(frame.body)
             user = User(latest.appid, latest.uid)
@@ -211,8 +212,8 @@ class StorageClient(StorageListener):
 
     # --- answers, in the same order
 
-    def _expect(self) -> _Answer:
-        answer = _Answer()
+    def _expect(self, cmd: int) -> _Answer:
+        answer = _Answer(cmd)
         self._answers.append(answer)
         return answer
 
@@ -229,17 +230,20 @@ class StorageClient(StorageListener):
         self._told(reading.answer, 0, reading.content())
 
     def _refuse(self, answer: _Answer, why: str) -> None:
-        self._factory.tally.add("refused")
         self.log.warn("a request of {peer} is refused: {why}", peer=self.peer, why=why)
         self._told(answer, NOT_DONE)
 
     def _failed(self, answer: _Answer, why: StorageError) -> None:
-        self._factory.tally.add("failed")
         self.log.warn("a request of {peer} failed: {why}", peer=self.peer, why=why)
         self._told(answer, why.status)
 
     def _told(self, answer: _Answer, status: int, content: bytes = b"") -> None:
         """Send an answer when those before it are sent, and go on with what waits."""
+        requests = self._factory.requests
+        ended = requests.failed if status else requests.done
+        if status == NOT_DONE:
+            ended = requests.refused
+        ended[answer.cmd] += 1
         answer.frame = wire.Result(status=status, content=content).frame(version=0)
         # A save may fail before an earlier one is on disk.
         while self._answers and self._answers[0].frame is not None:

@@ -11,6 +11,7 @@ that is over: so it costs a bounded amount of memory, and nobody else anything.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress
@@ -19,7 +20,7 @@ from twisted.python.failure import Failure
 from gobelieve.errors import BodyError, StorageError, WireError
 from gobelieve.interfaces import Page as Messages
 from gobelieve.interfaces import Time, Turn
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Requests, Tally
 from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.goodbye import GoodbyeFactory
@@ -46,6 +47,7 @@ from gobelieve.wire.storage import (
 )
 
 Result = tuple[int, int, tuple[int, ...]]
+_status = itemgetter(0)
 FLUSH = 256 << 10
 """After so many bytes of answers in one turn they are written, which shows if they are read."""
 MOST_READS = 10_000
@@ -176,16 +178,23 @@ class StorageListener(FramedProtocol):
     def _saved(self, seq: int, results: list[Result]) -> None:
         body = b"".join([pack_saved(*result) for result in results])
         self.send(encode_frame(Saved.number, body, seq))
+        requests = self._factory.requests
+        # No status is negative.
+        if sum(map(_status, results)):
+            requests.failed[Save.number] += 1
+        else:
+            requests.done[Save.number] += 1
         self._saving -= 1
         if self._finishing and not self._saving:
             self.close()
 
     def _answer(self, frame: Frame) -> None:
-        ask = _ASKS[frame.cmd]
+        ask, requests = _ASKS[frame.cmd], self._factory.requests
         try:
             answer = ask(self._storage, frame.body)
+            requests.done[frame.cmd] += 1
         except StorageError as why:
-            self._factory.tally.add("failed")
+            requests.failed[frame.cmd] += 1
             self.log.warn("an ask of {peer} failed: {why}", peer=self.peer, why=why)
             answer = Failed(status=why.status, reason=str(why).encode())
         data = answer.frame(frame.seq)
@@ -245,6 +254,7 @@ class StorageFactory(GoodbyeFactory["StorageListener"]):
         self.storage = storage
         self.time = time
         self.tally = tally
+        self.requests = Requests()
         self.reads = RoundRobin(turn, time)
         self._turn = turn
 

@@ -42,7 +42,7 @@ def slaves(
 
 def master(address: str, storage: Storage, turn: Turn, reactor: Any) -> ClientService:
     """Keeps the link to the master connected."""
-    link = MasterLink(storage, address, turn)
+    link = MasterLink(storage, address, turn, reactor)
     return connecting(
         reactor, "master", address, link, lambda: REFUSED_DELAY if link.refused else None
     )

@@ -75,6 +75,8 @@ class Blocks:
         self._readers: OrderedDict[int, int] = OrderedDict()
         self._folder_changed = False
         self._owed: Position | None = None
+        self.written = 0
+        """Bytes written since the start, those that were cut off again among them."""
 
     # --- the directory
 
@@ -155,6 +157,16 @@ class Blocks:
             self._files.let_go(self._lock)
             self._lock = -1
 
+    @property
+    def is_open(self) -> bool:
+        """Whether we have the directory."""
+        return self._lock >= 0
+
+    @property
+    def open_files(self) -> tuple[int, int]:
+        """How many files are open for reading, and for writing."""
+        return len(self._readers), len(self._writers)
+
     # --- writing
 
     @property
@@ -214,6 +226,7 @@ class Blocks:
                 self._folder_changed = True
             data = b"".join(parts) if len(parts) > 1 else parts[0]
             self._files.write_all(self._writers[number], data, offset)
+            self.written += len(data)
 
     def cut(self, position: Position) -> None:
         """Forget what was appended behind a position, and take it out of the files, durably.

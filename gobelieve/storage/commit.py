@@ -22,6 +22,7 @@ from gobelieve.names import AckStatus
 from gobelieve.storage.files import failure_of
 from gobelieve.storage.follower import Piece
 from gobelieve.storage.store import Store
+from gobelieve.storage.tallies import StorageTally
 from gobelieve.wire.storage import SaveItem
 
 Result = tuple[int, int, tuple[int, ...]]
@@ -63,6 +64,7 @@ class GroupCommit:
         log: Log,
         policy: Policy = Policy.COMMIT,
         interval: float = 1.0,
+        tally: StorageTally | None = None,
     ) -> None:
         self._store = store
         self._in_thread = in_thread
@@ -71,14 +73,22 @@ class GroupCommit:
         self._log = log
         self._policy = policy
         self._interval = interval
+        self._tally = tally or StorageTally()
         # Who waits for the write, for the next sync, and for the one under way.
         self._appended: _Waiting = []
         self._written: _Waiting = []
         self._syncing: _Waiting = []
+        # How many messages that are accepted they wait for.
+        self._accepted = 0
+        self._to_sync = 0
+        self._in_sync = 0
+        self._sync_began = 0.0
         self._sync_runs = False
         self._unsynced = False
         self._timer: Cancellable | None = None
         self._troubles: set[_Trouble] = set()
+        self.trouble = ""
+        """Why messages cannot be stored at present; "" if they can, as far as is known."""
         self._failed_meanwhile = False
         self._closing: list[Callable[[], None]] | None = None
 
@@ -86,15 +96,27 @@ class GroupCommit:
         """Store items; `done(argument, results)` is called once, later, with a result for each."""
         append = self._store.append
         results: list[Result] = []
+        groups = refused = 0
         for item in items:
             if self._closing is not None:
-                results.append((AckStatus.STORAGE_AWAY, 0, ()))
+                results.append(self._refused(AckStatus.STORAGE_AWAY))
+                refused += 1
                 continue
             try:
                 results.append((0, *append(item)))
+                groups += item.kind  # 1 is SUPER_GROUPS
             except StorageError as why:
-                results.append((why.status, 0, ()))
+                results.append(self._refused(why.status))
+                refused += 1
+        accepted = len(results) - refused
+        self._accepted += accepted
+        self._tally.appends += accepted
+        self._tally.group_appends += groups
         self._wait(done, argument, results)
+
+    def _refused(self, status: int) -> Result:
+        self._tally.not_stored[status] += 1
+        return status, 0, ()
 
     def copy(self, piece: Piece, done: Done, argument: Any) -> None:
         """Store a piece of a master's files, as `save` stores items; there is one result."""
@@ -102,6 +124,7 @@ class GroupCommit:
         if self._closing is None:
             status = 0
             self._store.copy(*piece)
+            self._tally.pieces += 1
         self._wait(done, argument, [(status, 0, ())])
 
     def _wait(self, done: Done, argument: Any, results: list[Result]) -> None:
@@ -123,6 +146,7 @@ class GroupCommit:
 
     def _flush(self) -> None:
         waiting, self._appended = self._appended, []
+        accepted, self._accepted = self._accepted, 0
         if not self._store.unwritten:
             # All refused, or taken back by now.
             _answer(waiting)
@@ -130,15 +154,19 @@ class GroupCommit:
         try:
             self._store.flush()
         except StorageError as why:
+            self._tally.writes_failed += 1
+            self._tally.not_stored[why.status] += accepted
             self._report(_Trouble.WRITE, why)
             _fail(waiting, why.status)
             return
         self._unsynced = True
+        self._to_sync += accepted
         if self._policy is Policy.COMMIT:
             self._written += waiting
             if not self._sync_runs:
                 self._sync()
             return
+        self._tally.stored += accepted
         self._over(_Trouble.WRITE)
         self._store.show_written()
         self._arm()
@@ -162,6 +190,8 @@ class GroupCommit:
     def _sync(self) -> None:
         self._sync_runs, self._unsynced, self._failed_meanwhile = True, False, False
         self._syncing, self._written = self._written, []
+        self._in_sync, self._to_sync = self._to_sync, 0
+        self._sync_began = self._time.seconds()
         self._in_thread(self._store.begin_sync(), self._synced)
 
     def _synced(self, failure: BaseException | None) -> None:
@@ -172,6 +202,7 @@ class GroupCommit:
                 self._sync_failed(failure, waiting)
                 return
             self._store.synced()
+            self._count_sync()
             if self._policy is not Policy.COMMIT:
                 self._over(_Trouble.SYNC)
             elif not self._failed_meanwhile:
@@ -183,16 +214,28 @@ class GroupCommit:
         finally:
             self._finish()
 
+    def _count_sync(self) -> None:
+        tally = self._tally
+        # A clock may be set back.
+        tally.sync_seconds.observe(max(0.0, self._time.seconds() - self._sync_began))
+        if self._in_sync:
+            tally.group_sizes.observe(self._in_sync)
+        if self._policy is Policy.COMMIT:
+            tally.stored += self._in_sync
+
     def _sync_failed(self, failure: BaseException, waiting: _Waiting) -> None:
         status: int = AckStatus.STORAGE_FAILED
         reason = str(failure)
         if isinstance(failure, OSError):
             status, reason = failure_of(failure).status, failure.strerror or reason
+        self._tally.syncs_failed += 1
         self._report(_Trouble.SYNC, StorageError(status, reason))
         if self._policy is not Policy.COMMIT:
             # It was answered, and can be read: what the kernel still has is not thrown away.
             return
         self._store.take_back()
+        self._tally.not_stored[status] += self._in_sync + self._to_sync + self._accepted
+        self._to_sync = self._accepted = 0
         waiting += self._written
         self._written, self._unsynced = [], False
         # Those of this turn are told at its end, with what is saved in the rest of it.
@@ -220,12 +263,14 @@ class GroupCommit:
         self._failed_meanwhile = True
         if not self._troubles:
             self._log.error("messages cannot be stored: {why}", why=str(why))
+        self.trouble = f"messages cannot be stored: {why}"
         self._troubles.add(what)
 
     def _over(self, *what: _Trouble) -> None:
         if self._troubles:
             self._troubles.difference_update(what)
             if not self._troubles:
+                self.trouble = ""
                 self._log.info("messages are stored again")
 
 

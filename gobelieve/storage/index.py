@@ -81,6 +81,10 @@ class Index:
     def __len__(self) -> int:
         return len(self.owners)
 
+    def count(self, kind: int) -> int:
+        """How many queues there are of a kind. It looks at each app, not at each queue."""
+        return sum(len(table) for (one, _), table in self._tables.items() if one == kind)
+
     def head(self, place: int) -> Head:
         """A head as it is now."""
         head: Head = HEAD.unpack_from(self.values, place * 8)

@@ -67,6 +67,11 @@ class Reader:
         """Told the id of each entry that is damaged."""
         self._damaged: set[int] = set()
 
+    @property
+    def damaged_records(self) -> int:
+        """How many damaged records were met since the start, `REMEMBERED` at most."""
+        return len(self._damaged)
+
     def fetch(self, user: User, after: int, limit: int, room: int = PAGE_BYTES) -> Page:
         """The oldest messages of a user after an id.
 

@@ -9,15 +9,17 @@
 A snapshot that fails is tried again after as many bytes more; the one before stays right.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import InThread, Log
+from gobelieve.interfaces import InThread, Log, Time
 from gobelieve.storage.blocks import SNAPSHOT, Blocks, Position
 from gobelieve.storage.files import Files
 from gobelieve.storage.index import Index
 from gobelieve.storage.snapshot_file import Heads, Moment, Writer, check_of
+from gobelieve.storage.tallies import SnapshotTally
 
 Marked = tuple[Position, int, dict[int, int]]
 """A position, and how many queues and which bridges there were."""
@@ -41,7 +43,12 @@ class Snapshots:
         every: int,
         unwritten: Callable[[], Heads],
         bridges: Callable[[], dict[int, int]],
+        time: Time | None = None,
     ) -> None:
+        """Without a clock nobody is told how long they take."""
+        self.tally = SnapshotTally()
+        self._time = time
+        self._began = 0.0
         self._blocks = blocks
         self._index = index
         self._log = log
@@ -66,6 +73,14 @@ class Snapshots:
         self._believed = self._id(position)
         first: Position = (self._blocks.numbers[0], 0)
         self._last, self._stated = (position, position) if self._believed else (first, None)
+        if self._believed:
+            with suppress(OSError):
+                self.tally.at = os.stat(f"{self._blocks.root}/{SNAPSHOT}").st_mtime
+
+    @property
+    def stated(self) -> int | None:
+        """The id that the snapshot on disk reaches; None: there is none."""
+        return None if self._stated is None else self._id(self._stated)
 
     def _id(self, position: Position) -> int:
         return position[0] * self._blocks.size + position[1]
@@ -103,6 +118,7 @@ class Snapshots:
         assert self._in_thread is not None
         (position, queues, bridges), self._marked = self._marked, None
         blocks = self._blocks
+        self._began = self._seconds()
         # Bytes are counted from here whether it succeeds or not.
         self._last = position
         try:
@@ -141,6 +157,9 @@ class Snapshots:
             self._stated = None
         else:
             self._stated = self._last
+            self.tally.taken += 1
+            self.tally.at = self._seconds()
+            self.tally.seconds = max(0.0, self.tally.at - self._began)
         if self._distrusted:
             self._remove()
         self._go_on()
@@ -152,7 +171,11 @@ class Snapshots:
             if then is not None:
                 then()
 
+    def _seconds(self) -> float:
+        return self._time.seconds() if self._time is not None else 0.0
+
     def _failed(self, why: BaseException) -> None:
+        self.tally.failed += 1
         reason = getattr(why, "strerror", None) or str(why)
         what = "{root}: the snapshot of the index cannot be written: {why}"
         self._log.error(what, root=self._blocks.root, why=reason)
@@ -185,5 +208,6 @@ class Snapshots:
             self._log.warn(what, root=self._blocks.root)
 
     def _remove(self) -> None:
+        self.tally.at = 0.0
         with suppress(OSError):
             self._files.unlink(f"{self._blocks.root}/{SNAPSHOT}")

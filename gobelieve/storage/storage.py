@@ -13,6 +13,7 @@ from gobelieve.storage import roles
 from gobelieve.storage.commit import Done, GroupCommit, Policy, Result
 from gobelieve.storage.follower import Follower, Piece
 from gobelieve.storage.store import Store
+from gobelieve.storage.tallies import StorageTally
 from gobelieve.wire.storage import SaveItem
 
 
@@ -36,9 +37,10 @@ class Storage:
         limit: int = 3000,
         slave: bool = False,
     ) -> None:
-        self.store = Store(root, log, in_thread=in_thread)
+        self.tally = StorageTally()
+        self.store = Store(root, log, in_thread=in_thread, time=time)
         self.follower = Follower(self.store.blocks, log)
-        self._slave = slave
+        self.is_slave = slave
         self._turn = turn
         self._limit = limit
         self._commits = GroupCommit(
@@ -49,15 +51,17 @@ class Storage:
             log=log,
             policy=Policy(fsync),
             interval=fsync_interval,
+            tally=self.tally,
         )
+        self._closing = False
 
     def open(self) -> None:
         """Read the whole directory. StorageError, in one line, if it cannot be used."""
         root = self.store.blocks.root
-        if not self._slave:
+        if not self.is_slave:
             roles.check(root)
         self.store.open()
-        if self._slave:
+        if self.is_slave:
             try:
                 roles.mark(root)
             except StorageError:
@@ -66,7 +70,17 @@ class Storage:
 
     def close(self, done: Callable[[], None]) -> None:
         """Finish what was begun, let go of the directory, then call `done`."""
+        self._closing = True
         self._commits.close(lambda: self.store.leave(done))
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be stored at present; "" if it can, as far as is known."""
+        if self._closing:
+            return "storage ends"
+        if not self.store.blocks.is_open:
+            return "storage is not open"
+        return self._commits.trouble
 
     def save(self, items: Sequence[SaveItem], done: Done, argument: Any) -> None:
         """Store items; `done(argument, results)` is called once, later.
@@ -75,7 +89,8 @@ class Storage:
         queue. One item's failure is not another's, but those of one turn share a write.
         A slave's storage answers READ_ONLY.
         """
-        if self._slave:
+        if self.is_slave:
+            self.tally.not_stored[AckStatus.READ_ONLY] += len(items)
             refused: list[Result] = [(AckStatus.READ_ONLY, 0, ())] * len(items)
             self._turn.at_end(lambda: done(argument, refused))
             return
@@ -87,19 +102,27 @@ class Storage:
 
     def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         """The oldest messages of a user after an id; `limit` 0: as many as the daemon gives."""
-        return self.store.reader.fetch(user, after, self._at_most(limit))
+        return self._read(self.store.reader.fetch(user, after, self._at_most(limit)))
 
     def fetch_group(self, group: User, after: int, joined: int = 0, limit: int = 0) -> Page:
         """The same of a super group, for a member who joined at a time (seconds)."""
-        return self.store.reader.fetch_group(group, after, joined, self._at_most(limit))
+        reader = self.store.reader
+        return self._read(reader.fetch_group(group, after, joined, self._at_most(limit)))
 
     def fetch_latest(self, user: User, limit: int) -> Page:
         """The newest messages of a user, oldest first."""
-        return self.store.reader.fetch_latest(user, min(max(limit, 1), self._limit))
+        return self._read(self.store.reader.fetch_latest(user, min(max(limit, 1), self._limit)))
 
     def count_new(self, user: User, after: int) -> int:
         """How many messages a user has after an id."""
-        return self.store.reader.count_new(user, after)
+        count = self.store.reader.count_new(user, after)
+        self.tally.reads += 1
+        return count
+
+    def _read(self, page: Page) -> Page:
+        self.tally.reads += 1
+        self.tally.messages_read += len(page.messages)
+        return page
 
     def _at_most(self, limit: int) -> int:
         return min(limit, self._limit) if limit > 0 else self._limit

@@ -9,7 +9,7 @@ message that a power cut could still take away.
 from collections.abc import Callable, Iterable
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import InThread, Log
+from gobelieve.interfaces import InThread, Log, Time
 from gobelieve.names import AckStatus
 from gobelieve.storage.blocks import Blocks, Position
 from gobelieve.storage.files import Files, failure_of
@@ -60,13 +60,17 @@ class Store:
         files: Files | None = None,
         in_thread: InThread | None = None,
         snapshot_every: int | None = None,
+        time: Time | None = None,
     ) -> None:
-        """`snapshot_every`: so many bytes (default: two blocks); with no thread there is none."""
+        """`snapshot_every`: so many bytes (default: two blocks); with no thread there is none.
+
+        `time` tells how long they take.
+        """
         files = files or Files()
         self.blocks = Blocks(root, log, block_size, files)
         self.index = Index()
         self.reader = Reader(self.blocks, self.head, log)
-        self._snapshots = Snapshots(
+        self.snapshots = Snapshots(
             self.blocks,
             self.index,
             log,
@@ -75,8 +79,9 @@ class Store:
             2 * block_size if snapshot_every is None else snapshot_every,
             lambda: self._appended.heads,
             lambda: self.reader.bridges,
+            time,
         )
-        self.reader.damaged = self._snapshots.distrust
+        self.reader.damaged = self.snapshots.distrust
         self._log = log
         # Appended only; written too; and handed to the sync that is under way.
         self._appended = _Step((0, 0), 0)
@@ -106,9 +111,9 @@ class Store:
             raise
         self._sync_end = self._durable = end = self.blocks.end
         self._appended = _Step(end, len(self.index))
-        self._snapshots.started(position)
-        self._snapshots.mark(end, len(self.index))
-        self._snapshots.begin()
+        self.snapshots.started(position)
+        self.snapshots.mark(end, len(self.index))
+        self.snapshots.begin()
         what = "{root}: {queues} queues in {blocks} blocks"
         count = len(self.blocks.numbers)
         self._log.info(what, root=self.blocks.root, queues=len(self.index), blocks=count)
@@ -128,7 +133,7 @@ class Store:
             done()
 
         end = self._durable if self._durable == self.blocks.end else None
-        self._snapshots.close(end, len(self.index), left)
+        self.snapshots.close(end, len(self.index), left)
 
     # --- saving
 
@@ -214,7 +219,7 @@ class Store:
         except OSError as why:
             self._undo([self._appended])
             raise failure_of(why) from why
-        self._snapshots.changed(self._appended.heads)
+        self.snapshots.changed(self._appended.heads)
         if self._written is None:
             self._written = self._appended
         else:
@@ -238,7 +243,7 @@ class Store:
             self._durable = None
         self._sync_open = True
         if self._durable is not None:
-            self._snapshots.mark(self._sync_end, self._appended.queues)
+            self.snapshots.mark(self._sync_end, self._appended.queues)
         return self.blocks.sync_work()
 
     def synced(self) -> None:
@@ -248,7 +253,7 @@ class Store:
         self.blocks.synced(self._sync_end)
         if self._durable is not None:
             self._durable = self._sync_end
-            self._snapshots.begin()
+            self.snapshots.begin()
         self._tell()
 
     def _tell(self) -> None:
@@ -258,13 +263,13 @@ class Store:
     def take_back(self) -> None:
         """The sync failed: all that is not durable was never there."""
         self._sync_open = False
-        self._snapshots.forget()
+        self.snapshots.forget()
         self._undo([s for s in (self._syncing, self._written, self._appended) if s is not None])
         self._syncing = self._written = None
 
     def _undo(self, steps: list[_Step]) -> None:
         for step in steps:
-            self._snapshots.changed(step.heads)
+            self.snapshots.changed(step.heads)
         for step in reversed(steps):
             for place, head in step.heads.items():
                 self.index.put(place, head)

@@ -64,7 +64,7 @@ class Site:
         )
         self.storage.open()
         self.slaves = SlavesFactory(self.storage.store, self.turn, self.clock, DELAY)
-        self.link = MasterLink(self.storage, "master:3334", self.turn)
+        self.link = MasterLink(self.storage, "master:3334", self.turn, self.clock)
 
     def _in_thread(self, work: Any, done: Any) -> None:
         if self.stuck:

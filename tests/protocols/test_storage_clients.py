@@ -214,7 +214,7 @@ class SaveTests(ClientCase):
         self.assertEqual(self.answers(), [Result(status=NOT_DONE, content=b"")])
         self.stored(0, 32)
         self.assertEqual(len(self.answers()), 1)
-        self.assertEqual(self.tally["refused"], 1)
+        self.assertEqual(sum(self.factory.requests.refused.values()), 1)
 
 
 class StubTests(ClientCase):
@@ -324,7 +324,7 @@ class ListTests(ClientCase):
         failed = Result(status=AckStatus.STORAGE_FAILED, content=b"")
         self.assertEqual(self.answers(), [failed, failed])
         self.assertFalse(self.transport.disconnecting)
-        self.assertEqual((len(self.warnings()), self.tally["failed"]), (2, 2))
+        self.assertEqual((len(self.warnings()), sum(self.factory.requests.failed.values())), (2, 2))
 
     def test_failed_in_the_middle(self) -> None:
         """A later page that cannot be read: neither half a list nor silence."""
