@@ -111,9 +111,15 @@ class ClientsConfig:
     enable_friendship: bool = unavailable(False)
     enable_blacklist: bool = unavailable(False)
     memory_limit: str = unavailable("")
-    auth_method: str = unavailable("redis")
-    jwt_signing_key: str = ignored("", "auth_method is redis", hidden=True)
+    auth_method: str = one_of("redis", "jwt")
+    jwt_signing_key: str = secret()
+    jwt_former_keys: tuple[str, ...] = field(default=(), repr=False)
     rpc_listen_address: str = ignored("", "there is no gRPC")
+
+    def check(self) -> None:
+        """`ConfigError` if keys do not go together."""
+        if self.auth_method == "jwt" and not self.jwt_signing_key:
+            raise ConfigError("auth_method is jwt, so jwt_signing_key is wanted")
 
 
 @dataclass(frozen=True)
@@ -224,7 +230,22 @@ def load(kind: type[C], path: str | None, overrides: Iterable[str] = ()) -> C:
         if not equals:
             raise ConfigError(f"--set {override}: key=value is wanted")
         config = _override(kind, config, key, value)
+    _check_together(config, path or "the defaults")
     return config
+
+
+def _check_together(config: object, source: str) -> None:
+    """A dataclass may have a method `check`, for what no key shows by itself."""
+    for f in dataclasses.fields(config):  # type: ignore[arg-type]
+        table = getattr(config, f.name)
+        if dataclasses.is_dataclass(table):
+            _check_together(table, source)
+    check = getattr(config, "check", None)
+    if check is not None:
+        try:
+            check()
+        except ConfigError as why:
+            raise ConfigError(f"{source}: {why}") from None
 
 
 def _override(kind: type[C], config: C, key: str, text: str) -> C:

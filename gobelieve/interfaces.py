@@ -91,6 +91,20 @@ class Tokens(Protocol):
         """Whom the token stands for; None if it is unknown or malformed in the store."""
 
 
+class Settings(NamedTuple):
+    """What a user has set, or was set: the same as in `Identity`."""
+
+    forbidden: bool
+    notification_on: bool
+
+
+class Preferences(Protocol):
+    """The settings of users, where the token does not bring them."""
+
+    async def of(self, user: User) -> Settings:
+        """A user's; all False for one that is not known."""
+
+
 class TokenDetails(NamedTuple):
     """What an operator is shown of a token."""
 

@@ -213,6 +213,16 @@ class LoadTests(SynchronousTestCase):
         for refused in ("[redis]\npassword = ['hush']", "redis = 'hush'", "[redis]\nhush"):
             self.assertNotIn("hush", self.refused(refused))
 
+    def test_keys_that_do_not_go_together_are_refused(self) -> None:
+        """Once all are read: from the file, or from the command line, in any order."""
+        with self.assertRaises(ConfigError) as refused:
+            load(ImConfig, self.file('auth_method = "jwt"'))
+        self.assertIn("jwt_signing_key", str(refused.exception))
+        both = load(ImConfig, None, ["auth_method=jwt", "jwt_signing_key=k"])
+        self.assertEqual(both.jwt_signing_key, "k")
+        with self.assertRaises(ConfigError):
+            load(EmbeddedConfig, None, ["im.auth_method=jwt"])
+
 
 class AddressTests(SynchronousTestCase):
     """host:port."""

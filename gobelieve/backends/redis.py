@@ -19,11 +19,12 @@ from collections.abc import Mapping, Sequence
 
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Identity, TokenDetails
+from gobelieve.interfaces import Identity, Settings, TokenDetails
 from gobelieve.names import User
 
 __all__ = [
     "RedisDeviceNumbers",
+    "RedisPreferences",
     "RedisPushQueues",
     "RedisService",
     "RedisSyncKeys",
@@ -166,6 +167,19 @@ class RedisTokens:
         return Identity(
             User(appid, uid), bool(forbidden or user_forbidden), bool(notified or user_notified)
         )
+
+
+class RedisPreferences:
+    """`gobelieve.interfaces.Preferences`, from the user's hash."""
+
+    def __init__(self, redis: RedisService) -> None:
+        self._redis = redis
+
+    async def of(self, user: User) -> Settings:
+        """What is no number counts as not set."""
+        found = await self._redis.call("HMGET", user_key(user), "forbidden", "notification_on")
+        forbidden, notified = (bool(whole(value)) for value in found)
+        return Settings(forbidden, notified)
 
 
 class RedisTokenAdmin:

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Identity, TokenDetails
+from gobelieve.interfaces import Identity, Settings, TokenDetails
 from gobelieve.names import User
 
 T = TypeVar("T")
@@ -151,6 +151,27 @@ class SqliteTokens:
         """Whom the token stands for."""
         details = await _details(self._sqlite, token)
         return details and details.identity
+
+
+class SqlitePreferences:
+    """`gobelieve.interfaces.Preferences`."""
+
+    def __init__(self, sqlite: SqliteService) -> None:
+        self._sqlite = sqlite
+
+    async def of(self, user: User) -> Settings:
+        """From the user's row."""
+
+        def work(db: sqlite3.Cursor) -> Settings:
+            db.execute(
+                "SELECT coalesce(forbidden, 0), coalesce(notification_on, 0) FROM user"
+                " WHERE appid = ? AND uid = ?",
+                user,
+            )
+            forbidden, notified = db.fetchone() or (0, 0)
+            return Settings(bool(forbidden), bool(notified))
+
+        return await self._sqlite.run(work)
 
 
 class SqliteTokenAdmin:

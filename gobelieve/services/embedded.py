@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from gobelieve.backends.sqlite import (
     FILE_NAME,
     SqliteDeviceNumbers,
+    SqlitePreferences,
     SqlitePushQueues,
     SqliteService,
     SqliteSyncKeys,
@@ -30,7 +31,7 @@ from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
 from gobelieve.services.common import DaemonOptions
-from gobelieve.services.gateway import Backends, add_listeners, compose
+from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.ordered import OrderedService
@@ -169,7 +170,10 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
     service.add("im", im)
     routing = LocalLink(router, reactor, Logger("gobelieve.routing"))
     backends = Backends(
-        SqliteTokens(db), SqliteDeviceNumbers(db), SqliteSyncKeys(db), SqliteUnreadCounts(db)
+        tokens(config.im, SqliteTokens(db), SqlitePreferences(db)),
+        SqliteDeviceNumbers(db),
+        SqliteSyncKeys(db),
+        SqliteUnreadCounts(db),
     )
     local = LocalStorage(storage)
     gateway = compose(config.im, reactor, backends, local, local, routing, Tally())

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from gobelieve.backends.jwt import JwtTokens
 from gobelieve.config import Address, ClientsConfig, parse_address
 from gobelieve.gateway.catch_up import CatchUp
 from gobelieve.gateway.customer import CustomerService
@@ -29,6 +30,7 @@ from gobelieve.interfaces import (
     DeviceNumbers,
     MessageReader,
     MessageSaver,
+    Preferences,
     Routing,
     SyncKeys,
     Time,
@@ -56,6 +58,13 @@ class Backends:
     devices: DeviceNumbers
     sync_keys: SyncKeys
     unread: UnreadCounts
+
+
+def tokens(config: ClientsConfig, kept: Tokens, preferences: Preferences) -> Tokens:
+    """How clients prove who they are: by tokens that are kept, or by signed ones."""
+    if config.auth_method == "jwt":
+        return JwtTokens([config.jwt_signing_key, *config.jwt_former_keys], preferences)
+    return kept
 
 
 @dataclass(frozen=True)

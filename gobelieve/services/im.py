@@ -4,6 +4,7 @@ from typing import Any
 
 from gobelieve.backends.redis import (
     RedisDeviceNumbers,
+    RedisPreferences,
     RedisService,
     RedisSyncKeys,
     RedisTokens,
@@ -17,7 +18,7 @@ from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.connections import connecting
-from gobelieve.services.gateway import Backends, add_listeners, compose
+from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.ordered import OrderedService
 
 
@@ -50,7 +51,7 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
 
     routing = RoutePool(config.route_addrs, turn, reactor, tally)
     backends = Backends(
-        RedisTokens(redis),
+        tokens(config, RedisTokens(redis), RedisPreferences(redis)),
         RedisDeviceNumbers(redis),
         RedisSyncKeys(redis),
         RedisUnreadCounts(redis),

@@ -9,7 +9,9 @@ from twisted.trial.unittest import TestCase
 from gobelieve.interfaces import (
     DeviceNumbers,
     Identity,
+    Preferences,
     PushQueues,
+    Settings,
     SyncKeys,
     TokenAdmin,
     TokenDetails,
@@ -28,6 +30,7 @@ class Backend:
     """The interfaces, and a look behind them. Subclasses set all and override the rest."""
 
     tokens: Tokens
+    preferences: Preferences
     admin: TokenAdmin
     devices: DeviceNumbers
     sync_keys: SyncKeys
@@ -62,6 +65,22 @@ class Contract(TestCase):
         """The name an operator sees."""
         details = await self.backend.admin.describe(token)
         return details and details.name
+
+
+class PreferencesContract(Contract):
+    """Preferences."""
+
+    async def test_a_user_that_is_not_known_has_set_nothing(self) -> None:
+        self.assertEqual(await self.backend.preferences.of(ANN), Settings(False, False))
+
+    async def test_each_setting_of_each_user_by_itself(self) -> None:
+        await self.backend.admin.create(ANN, "t-ann", "Ann")
+        await self.backend.admin.create(BOB, "t-bob", "Bob")
+        await self.backend.set_flag(ANN, "forbidden", 1)
+        await self.backend.set_flag(BOB, "notification_on", 1)
+        self.assertEqual(await self.backend.preferences.of(ANN), Settings(True, False))
+        self.assertEqual(await self.backend.preferences.of(BOB), Settings(False, True))
+        self.assertEqual(await self.backend.preferences.of(ANN_ELSEWHERE), Settings(False, False))
 
 
 class TokensContract(Contract):

@@ -6,6 +6,7 @@ from tests.backends import contracts
 from tests.fakes.backends import (
     Memory,
     MemoryDeviceNumbers,
+    MemoryPreferences,
     MemoryPushQueues,
     MemorySyncKeys,
     MemoryTokenAdmin,
@@ -20,6 +21,7 @@ class MemoryBackend(contracts.Backend):
     def __init__(self) -> None:
         self.memory = Memory()
         self.tokens = MemoryTokens(self.memory)
+        self.preferences = MemoryPreferences(self.memory)
         self.admin = MemoryTokenAdmin(self.memory)
         self.devices = MemoryDeviceNumbers(self.memory)
         self.sync_keys = MemorySyncKeys(self.memory)
@@ -42,6 +44,10 @@ class InMemory(contracts.Contract):
 
     def setUp(self) -> None:
         self.backend = MemoryBackend()
+
+
+class MemoryPreferencesTests(InMemory, contracts.PreferencesContract):
+    """Settings in memory."""
 
 
 class MemoryTokensTests(InMemory, contracts.TokensContract):

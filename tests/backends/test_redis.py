@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from gobelieve.backends.redis import (
     RedisDeviceNumbers,
+    RedisPreferences,
     RedisPushQueues,
     RedisService,
     RedisSyncKeys,
@@ -30,6 +31,7 @@ class RedisBackend(contracts.Backend):
     def __init__(self, service: RedisService) -> None:
         self.call = service.call
         self.tokens = RedisTokens(service)
+        self.preferences = RedisPreferences(service)
         self.admin = RedisTokenAdmin(service)
         self.devices = RedisDeviceNumbers(service)
         self.sync_keys = RedisSyncKeys(service)
@@ -59,6 +61,10 @@ class OnRedis(contracts.Contract):
         self.addCleanup(self.service.stopService)
         self.backend = RedisBackend(self.service)
         self.call = self.service.call
+
+
+class RedisPreferencesTests(OnRedis, contracts.PreferencesContract):
+    """Settings in Redis."""
 
 
 class RedisTokensTests(OnRedis, contracts.TokensContract):

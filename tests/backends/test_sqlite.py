@@ -12,6 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from gobelieve.backends.sqlite import (
     SqliteDeviceNumbers,
+    SqlitePreferences,
     SqlitePushQueues,
     SqliteService,
     SqliteSyncKeys,
@@ -30,6 +31,7 @@ class SqliteBackend(contracts.Backend):
     def __init__(self, service: SqliteService) -> None:
         self.service = service
         self.tokens = SqliteTokens(service)
+        self.preferences = SqlitePreferences(service)
         self.admin = SqliteTokenAdmin(service)
         self.devices = SqliteDeviceNumbers(service)
         self.sync_keys = SqliteSyncKeys(service)
@@ -61,6 +63,10 @@ class OnSqlite(contracts.Contract):
         self.service.startService()
         self.addCleanup(self.service.stopService)
         self.backend = SqliteBackend(self.service)
+
+
+class SqlitePreferencesTests(OnSqlite, contracts.PreferencesContract):
+    """Settings in SQLite."""
 
 
 class SqliteTokensTests(OnSqlite, contracts.TokensContract):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Identity, TokenDetails
+from gobelieve.interfaces import Identity, Settings, TokenDetails
 from gobelieve.names import User
 
 
@@ -44,6 +44,17 @@ class MemoryTokens:
         if user is None or user.uid == 0:
             return None
         return Identity(user, user in self._memory.forbidden, user in self._memory.notification_on)
+
+
+class MemoryPreferences:
+    """`gobelieve.interfaces.Preferences`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def of(self, user: User) -> Settings:
+        self._memory.use()
+        return Settings(user in self._memory.forbidden, user in self._memory.notification_on)
 
 
 class MemoryTokenAdmin:
