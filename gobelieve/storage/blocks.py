@@ -249,7 +249,9 @@ class Blocks:
             self._folder_changed = True
             self._files.unlink(self.path(newest))
             self.numbers.pop()
-            self._files.let_go(self._writers.pop(newest))
+            for descriptors in (self._writers, self._readers):
+                if newest in descriptors:
+                    self._files.let_go(descriptors.pop(newest))
         fd = self._writers[number]
         self._files.truncate(fd, offset)
         # Synced before other records take the same ids: else a power cut could leave a mixture.

@@ -273,7 +273,11 @@ class Store:
         for step in reversed(steps):
             for place, head in step.heads.items():
                 self.index.put(place, head)
-        self.blocks.cut(steps[0].start)
+        number, offset = start = steps[0].start
+        bridges, end = self.reader.bridges, number * self.blocks.size + offset
+        for id_ in [id_ for id_ in bridges if id_ >= end]:
+            del bridges[id_]
+        self.blocks.cut(start)
         self._appended = _Step(self.blocks.end, len(self.index))
 
     # --- for readers

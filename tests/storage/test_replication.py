@@ -555,6 +555,52 @@ class CommitTests(ReplicationCase):
         self.assertEqual(self.follower.end, before)
         self.disk.broken = False
 
+    def test_a_block_that_is_taken_back_and_begun_again(self) -> None:
+        """Is read from its new file, also by who looked into the first one."""
+        self.patch(feeding, "RECORDS", 5)
+        self.copy()
+        self.turn.end()
+        while self.store.blocks.numbers == [0]:
+            self.thread.run()
+            self.copy()
+            self.turn.end()
+        self.copy()
+        self.turn.end()
+        tail_of(self.store)
+        self.disk.broken = True
+        self.thread.run()
+        self.disk.broken = False
+        self.assertEqual(self.store.blocks.numbers, [0])
+        self.feed = Feed(self.master, place_of(self.master, self.follower.end))
+        while self.follower.end != id_of(self.master, self.master.settled):
+            self.copy()
+            self.turn.end()
+            self.thread.run()
+        asked = (User(APPID, 101), 0, 3000)
+        self.assertEqual(self.store.reader.fetch(*asked), self.master.reader.fetch(*asked))
+        check_tail(self.master, tail_of(self.store))
+
+    def test_a_bridge_over_damage_is_taken_back_too(self) -> None:
+        """Where something else comes to lie, no queue leads into another one."""
+        self.save(4)
+        self.master.close()
+        path = Path(self.root, "message_0")
+        data = bytearray(path.read_bytes())
+        # The entry of message 2 in the queue of 101.
+        data[data.index(b"message 2") + 60] ^= 0xFF
+        path.write_bytes(data)
+        self.master = open_store(self.root, block_size=SIZE)
+        bridges = dict(self.master.reader.bridges)
+        self.assertEqual(len(bridges), 1)
+        feed = self.slave.ask(self.master)
+        while (piece := feed.next()) is not None:
+            self.slave.store.copy(*self.slave.follower.piece(as_sent(piece)))
+        self.slave.store.flush()
+        self.assertEqual(self.slave.store.reader.bridges, bridges)
+        self.slave.store.begin_sync()
+        self.slave.store.take_back()
+        self.assertEqual(self.slave.store.reader.bridges, {})
+
     def test_at_the_end(self) -> None:
         """What comes while storage closes is not taken."""
         closed: list[None] = []
