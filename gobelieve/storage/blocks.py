@@ -99,7 +99,7 @@ class Blocks:
         if length < FIRST:
             self._write_header(fd)
         self.numbers = self.numbers or [number]
-        self._begin_at((number, max(length, FIRST)))
+        self._begin_at((number, min(max(length, FIRST), self.size)))
 
     def _list(self) -> list[int]:
         numbers, strays = [], []

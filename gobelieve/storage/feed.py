@@ -76,7 +76,7 @@ def tail_of(store: Store) -> Tail:
         # A block with nothing but its header says nothing.
         at -= 1
         number = blocks.numbers[at]
-        offset = _length(store, number)
+        offset = end_of(store, number)
     if offset <= FIRST:
         return Tail(0, 0, 0)
     start = max(FIRST, offset - TAIL)
@@ -92,6 +92,8 @@ def check_tail(store: Store, tail: Tail) -> None:
     count = tail.end - tail.first
     if not 0 <= count <= TAIL or offset + count > size or tail.first < 0:
         raise refusal(f"a tail from {tail.first} to {tail.end} cannot be")
+    if count and number not in store.blocks.numbers:
+        raise refusal(f"its newest record is in message_{number}, which we do not have")
     if count and crc32(store.blocks.read_block(number, count, offset)) != tail.checksum:
         raise refusal(
             f"what it has from {tail.first} to {tail.end} is not what we have there:"
@@ -147,6 +149,8 @@ class Feed:
         self._store = store
         self._blocks = store.blocks
         self.cursor = cursor
+        # How far the damage reaches that it is in: behind the cursor, if it is in none.
+        self._damaged_to = cursor
 
     @property
     def id(self) -> int:
@@ -166,6 +170,8 @@ class Feed:
         end = end_of(self._store, number)
         if offset >= end:
             return self._next_block(number, end)
+        if self.cursor < self._damaged_to:
+            return self._damage(number, offset)
         data = self._read(number, min(BYTES, end - offset), offset)
         parts: list[bytes] = []
         at = last = 0
@@ -177,7 +183,8 @@ class Feed:
             at += length
             parts.append(data[last + _MAGIC : at - _MAGIC])
         if not parts:
-            return self._damage(number, offset, end)
+            self._damaged_to = number, self._end_of_damage(number, offset, end)
+            return self._damage(number, offset)
         self.cursor = number, offset + at
         first = number * self._blocks.size + offset
         return Batch(first, first + last, len(parts), b"".join(parts))
@@ -186,20 +193,25 @@ class Feed:
         settled = self._store.settled[0]
         if number == settled:
             return None
-        following = next(n for n in self._blocks.numbers if n > number)
+        # One that lost even its header counts as missing.
+        following = next(
+            n for n in self._blocks.numbers if n > number and end_of(self._store, n) >= FIRST
+        )
         header = self._read(following, FIRST, 0)
         self.cursor = following, FIRST
         size = self._blocks.size
         return Bytes(number * size + end, following * size, header)
 
-    def _damage(self, number: int, offset: int, end: int) -> Bytes:
-        """What is no sound record, whole, so that a slave that starts again sees it as we do."""
+    def _end_of_damage(self, number: int, offset: int, end: int) -> int:
+        """Where the next sound record begins, as a slave that starts again sees it."""
 
         def read(count: int, at: int) -> bytes:
             return self._blocks.read_block(number, max(0, min(count, end - at)), at)
 
-        gaps = (found for found in scan(read, offset, end) if isinstance(found, Gap))
-        stop = min(next(gaps).end, offset + MOST_BYTES)
+        return next(found.end for found in scan(read, offset, end) if isinstance(found, Gap))
+
+    def _damage(self, number: int, offset: int) -> Bytes:
+        stop = min(self._damaged_to[1], offset + MOST_BYTES)
         data = self._read(number, stop - offset, offset)
         first = self.id
         self.cursor = number, stop

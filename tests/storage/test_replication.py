@@ -31,6 +31,7 @@ from gobelieve.storage.feed import (
 )
 from gobelieve.storage.follower import Follower
 from gobelieve.storage.records import FIRST, pack_message
+from gobelieve.storage.scan import scan
 from gobelieve.storage.store import Store
 from gobelieve.wire.message import Message
 from gobelieve.wire.storage import (
@@ -302,6 +303,64 @@ class FilesTests(ReplicationCase):
         self.assertEqualFiles()
         self.assertSameReads()
 
+    def test_a_block_that_is_too_long(self) -> None:
+        """What is behind the end that a block can have is no part of it, here and there."""
+        self.save(40)
+        self.slave.follow(self.master)
+        for store, root in ((self.master, self.root), (self.slave.store, self.slave_root)):
+            newest = store.blocks.numbers[-1]
+            store.close()
+            Path(root, f"message_{newest}").unlink()
+            with open(Path(root, f"message_{newest - 1}"), "ab") as file:
+                file.write(bytes(3 * SIZE))
+        self.restart_master()
+        self.restart_slave()
+        self.slave.follow(self.master)
+        self.save(20)
+        self.slave.follow(self.master)
+        last = self.slave
+        self.slave = Slave(self.mktemp())
+        self.addCleanup(last.store.close)
+        self.slave.follow(self.master)
+        self.assertSameReads()
+
+    def test_a_block_without_a_header(self) -> None:
+        """A file system may lose what a block had: it counts as missing."""
+        self.save(40)
+        self.master.close()
+        os.truncate(Path(self.root, "message_2"), 5)
+        self.master = open_store(self.root, block_size=SIZE)
+        self.slave.follow(self.master)
+        mine = blocks(self.root)
+        del mine["message_2"]
+        self.assertEqual(blocks(self.slave_root), mine)
+        self.assertSameReads()
+        self.restart_slave()
+        self.save(10)
+        self.slave.follow(self.master)
+        self.assertSameReads()
+
+    def test_long_damage_is_looked_through_once(self) -> None:
+        """It goes in pieces, and the search for its end is not done for each of them."""
+        self.patch(feeding, "MOST_BYTES", 100)
+        searches: list[int] = []
+
+        def counted(read: Any, start: int, end: int) -> Any:
+            searches.append(start)
+            return scan(read, start, end)
+
+        self.patch(feeding, "scan", counted)
+        self.save(40)
+        self.master.close()
+        with open(Path(self.root, "message_1"), "r+b") as file:
+            file.seek(FIRST)
+            file.write(bytes(1000))
+        self.master = open_store(self.root, block_size=SIZE)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+        self.assertSameReads()
+        self.assertEqual(len(searches), 1)
+
     def test_a_slave_of_a_slave(self) -> None:
         """Is fed from the slave's files."""
         self.save(30)
@@ -435,6 +494,13 @@ class RefusalTests(ReplicationCase):
         self.slave.ask(self.master)
         with self.assertRaises(StorageError):
             check_tail(self.master, Tail(first, end, 1))
+
+    def test_a_tail_in_a_block_that_was_removed(self) -> None:
+        """It cannot be compared, and that is what is said."""
+        self.save(40)
+        with self.assertRaises(StorageError) as caught:
+            check_tail(self.master, Tail(90 * SIZE + 32, 90 * SIZE + 64, 1))
+        self.assertIn("message_90, which we do not have", str(caught.exception))
 
     def test_tails_that_cannot_be(self) -> None:
         """Are refused without being read."""
