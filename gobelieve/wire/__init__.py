@@ -1,6 +1,6 @@
 """Frames and messages: the bytes of every link, declared once each. Pure, without any I/O."""
 
-from gobelieve.wire import client, route, storage
+from gobelieve.wire import client, cluster, route, storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame
 from gobelieve.wire.message import MESSAGES, Message, Sender, decode, sent_by
 
@@ -11,6 +11,7 @@ __all__ = [
     "Message",
     "Sender",
     "client",
+    "cluster",
     "decode",
     "encode_frame",
     "route",

@@ -81,6 +81,8 @@ U32 = Annotated[int, "I"]
 I64 = Annotated[int, "q"]
 Gap16 = Annotated[bytes, "16s"]
 """Sixteen bytes that mean nothing."""
+Bytes32 = Annotated[bytes, "32s"]
+"""Thirty-two bytes."""
 Rest = Annotated[bytes, _Rest()]
 Short = Annotated[bytes, _Counted("B")]
 """At most 255 bytes behind an unsigned 8-bit length."""

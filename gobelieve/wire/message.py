@@ -40,6 +40,8 @@ class Sender(Flag):
     STORAGE = auto()
     SLAVE = auto()
     FILE = auto()
+    CONNECTOR = auto()
+    LISTENER = auto()
     NOBODY = 0
 
 

@@ -4,7 +4,7 @@ Spaces in the hex are for the reader: header, then field by field. Whoever decla
 its frame here; `test_golden` demands one of each.
 """
 
-from gobelieve.wire import client, route, storage
+from gobelieve.wire import client, cluster, route, storage
 from gobelieve.wire.message import Message
 
 GOLDEN: list[tuple[str, Message]] = [
@@ -184,4 +184,22 @@ GOLDEN: list[tuple[str, Message]] = [
     ("00000003 00000009 ee 00 00 00 67 6e6f", storage.Failed(status=103, reason=b"no")),
     ("00000000 00000009 ef 00 00 00", storage.StoragePing()),
     ("00000000 00000009 f0 00 00 00", storage.StoragePong()),
+    # --- the greeting of our own daemons, version 0
+    (
+        "00000021 00000000 a0 00 00 00 01" + "0102030405060708" * 4,
+        cluster.LinkHello(port=1, nonce=bytes(range(1, 9)) * 4),
+    ),
+    (
+        "00000021 00000000 a1 00 00 00 04" + "0102030405060708" * 4,
+        cluster.LinkChallenge(port=4, nonce=bytes(range(1, 9)) * 4),
+    ),
+    (
+        "00000020 00000000 a2 00 00 00" + "0102030405060708" * 4,
+        cluster.LinkProof(proof=bytes(range(1, 9)) * 4),
+    ),
+    (
+        "00000020 00000000 a3 00 00 00" + "0102030405060708" * 4,
+        cluster.LinkWelcome(proof=bytes(range(1, 9)) * 4),
+    ),
+    ("00000001 00000000 a4 00 00 00 03", cluster.LinkRefused(reason=3)),
 ]
