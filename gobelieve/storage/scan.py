@@ -17,12 +17,15 @@ from zlib import crc32
 
 from gobelieve.storage.records import (
     BODY_LIMIT,
+    ENTRY_SIZE,
+    GROUP_ENTRY,
     HEAD,
     HEAD_SIZE,
     LONGEST,
     MAGIC,
     OVERHEAD,
     QUEUE_KINDS,
+    USER_ENTRY,
     Entry,
     entry_of,
     has_checksum,
@@ -31,6 +34,7 @@ from gobelieve.storage.records import (
 )
 
 CHUNK = 1 << 20
+_ENTRIES = (USER_ENTRY, GROUP_ENTRY)
 
 Read = Callable[[int, int], bytes]
 """(how many bytes, from which offset) of a block; fewer only at its end."""
@@ -87,6 +91,8 @@ def _gap(read: Read, at: int, end: int) -> Gap:
         return Gap(at, end, torn=True)
     magic, length, checksum, cmd, version, _, mark = HEAD.unpack_from(data)
     checked = has_checksum(cmd, version, checksum, mark)
+    if checked and cmd in _ENTRIES and _is_entry(data, checksum):
+        return Gap(at, at + ENTRY_SIZE)
     possible = 0 <= length <= BODY_LIMIT
     size = OVERHEAD + length
     ends = _ends_by_checksum(data, checksum) if checked else []
@@ -106,6 +112,12 @@ def _gap(read: Read, at: int, end: int) -> Gap:
         return Gap(at, end, torn=True)
     found = _search(read, at + (size if known else 1), end)
     return Gap(at, found, torn=found == end)
+
+
+def _is_entry(data: bytes, checksum: int) -> bool:
+    """Whether one of our queue records is here. They have one length, whatever the head says."""
+    end = ENTRY_SIZE - len(MAGIC)
+    return data[end:ENTRY_SIZE] == MAGIC and crc32(data[HEAD_SIZE:end]) == checksum
 
 
 def _ends_by_checksum(data: bytes, checksum: int) -> list[int]:

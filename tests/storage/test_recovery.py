@@ -287,6 +287,16 @@ class DamageTests(RecoveryCase):
         self.assertEqual(self.read(store), [b"one", b"two"])
         self.assertEqual(self.read(store, ALICE), [b"one"])
 
+    def test_damaged_length_of_an_entry_before_a_torn_end(self) -> None:
+        """An entry's length is known: nothing behind it is taken for a part of it."""
+        _, offsets = self.write(b"one", b"two", b"three", b"torn")
+        os.truncate(self.block(), offsets[3] + 5)
+        self.damage(offsets[1] + 23 + 4, (30000).to_bytes(4, "big"))
+        store = self.reopen()
+        self.assertEqual(self.read(store), [b"one", b"three"])
+        self.assertEqual(self.read(store, ALICE), [b"one", b"two", b"three"])
+        self.assertEqual(self.block().stat().st_size, offsets[3])
+
     def test_damaged_area(self) -> None:
         """A sector of zeros over several records: those behind it are found."""
         messages = [b"%d" % n + bytes(50) for n in range(40)]
