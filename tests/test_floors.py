@@ -21,6 +21,7 @@ FLOORS = {
     "storage": 3,
     "routing": 3,
     "gateway": 3,
+    "groups": 3,
     "protocols": 4,
     "backends": 4,
     "services": 5,

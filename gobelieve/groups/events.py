@@ -1,0 +1,126 @@
+"""What the app's server announces about groups, in both of its forms.
+
+Published, since 2018, each kind on a channel of its own; the content is text, ``prev:id:`` and
+then what depends on the kind:
+
+========================= ===========================
+``group_create``          ``gid,appid,super``
+``group_disband``         ``gid``
+``group_upgrade``         ``gid,appid,1``
+``group_member_add``      ``gid,uid``
+``group_member_remove``   ``gid,uid``
+``group_member_mute``     ``gid,uid,0/1``
+========================= ===========================
+
+Entered in the stream ``group_manager_stream``, since 2019, with the fields ``name`` (one of these,
+or ``group_changed``), ``group_id``, ``member_id``, ``mute``, ``super``, ``previous_action_id`` and
+``action_id``.
+
+``prev`` and ``id`` are the action ids: whoever saw action ``prev`` last has missed nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gobelieve.errors import BodyError
+
+CREATE = "group_create"
+DISBAND = "group_disband"
+UPGRADE = "group_upgrade"
+CHANGED = "group_changed"
+MEMBER_ADD = "group_member_add"
+MEMBER_REMOVE = "group_member_remove"
+MEMBER_MUTE = "group_member_mute"
+
+_PUBLISHED = {
+    CREATE: 3,
+    DISBAND: 1,
+    UPGRADE: 3,
+    MEMBER_ADD: 2,
+    MEMBER_REMOVE: 2,
+    MEMBER_MUTE: 3,
+}
+"""How many numbers there are behind the action ids."""
+
+CHANNELS = tuple(_PUBLISHED)
+STREAM = "group_manager_stream"
+COUNTER = "groups_actions"
+"""Where the app's server keeps ``prev:id`` of its newest action."""
+
+_WHOLE = re.compile(rb"-?[0-9]{1,19}", re.ASCII)
+
+
+class Event(NamedTuple):
+    """One change of one group."""
+
+    previous: int
+    action: int
+    name: str
+    """One of the names above; another one says that something of the group has changed."""
+    group_id: int
+    uid: int = 0
+    """The member, where it is about one."""
+    muted: bool = False
+
+
+def parse_published(channel: str, content: bytes) -> Event:
+    """A message of a channel; `BodyError` if it is none of the above."""
+    ids = content.split(b":", 2)
+    wanted = _PUBLISHED.get(channel)
+    if len(ids) != 3 or wanted is None:
+        raise BodyError(f"{channel} {content[:80]!r} is not prev:id:content")
+    numbers = [_whole(text, channel) for text in ids[2].split(b",")]
+    if len(numbers) != wanted:
+        raise BodyError(f"{channel} {content[:80]!r} has {len(numbers)} numbers, not {wanted}")
+    group_id = _nonzero(numbers[0], channel)
+    uid = 0
+    muted = False
+    if channel in (MEMBER_ADD, MEMBER_REMOVE, MEMBER_MUTE):
+        uid = _nonzero(numbers[1], channel)
+    if channel == MEMBER_MUTE:
+        muted = _flag(numbers[2], channel)
+    elif channel == UPGRADE and numbers[2] != 1:
+        raise BodyError(f"{channel} to {numbers[2]}")
+    return Event(_whole(ids[0], channel), _whole(ids[1], channel), channel, group_id, uid, muted)
+
+
+def parse_entered(fields: Mapping[bytes, bytes]) -> Event:
+    """An entry of the stream; `BodyError` if it is none."""
+    name = fields.get(b"name", b"").decode("utf-8", "replace")
+    if not name:
+        raise BodyError("an entry without a name")
+
+    def number(field: bytes) -> int:
+        return _whole(fields.get(field, b""), f"{field.decode()} of {name[:40]}")
+
+    group_id = _nonzero(number(b"group_id"), name)
+    uid = 0
+    muted = False
+    if name in (MEMBER_ADD, MEMBER_REMOVE, MEMBER_MUTE):
+        uid = _nonzero(number(b"member_id"), name)
+    if name == MEMBER_MUTE:
+        muted = _flag(number(b"mute"), name)
+    elif name == UPGRADE and b"super" in fields and number(b"super") != 1:
+        raise BodyError(f"{name} to {number(b'super')}")
+    previous, action = number(b"previous_action_id"), number(b"action_id")
+    return Event(previous, action, name, group_id, uid, muted)
+
+
+def _whole(text: bytes, what: str) -> int:
+    number = int(text) if _WHOLE.fullmatch(text) else None
+    if number is None or not -(1 << 63) <= number < 1 << 63:
+        raise BodyError(f"{what}: {text[:40]!r} is no number")
+    return number
+
+
+def _nonzero(number: int, what: str) -> int:
+    if number == 0:
+        raise BodyError(f"{what}: the id 0")
+    return number
+
+
+def _flag(number: int, what: str) -> bool:
+    if number not in (0, 1):
+        raise BodyError(f"{what}: {number} is neither 0 nor 1")
+    return bool(number)

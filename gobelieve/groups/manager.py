@@ -1,0 +1,145 @@
+"""The group manager: loads groups when they are needed, and keeps them up to date.
+
+Known here: what each event does to a group. How values are kept is `gobelieve.groups.cache`'s, how
+missed events are noticed `gobelieve.groups.actions`'s, how events are written
+`gobelieve.groups.events`'s; where they come from, and where groups are stored, is given.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from gobelieve.errors import BodyError
+from gobelieve.groups import events
+from gobelieve.groups.actions import Actions
+from gobelieve.groups.cache import Cache, Done
+from gobelieve.groups.events import Event
+from gobelieve.interfaces import Group, GroupStore, Log, Tasks, Time, membership
+from gobelieve.metrics import Tally
+
+TOLD_SECONDS = 60.0
+"""Of malformed events one in so many seconds is logged; all are counted."""
+
+
+def add_member(group: Group, uid: int, now: int) -> Group:
+    """Who is a member already keeps the time of joining, and stays muted."""
+    group.members.setdefault(uid, membership(now, False))
+    return group
+
+
+def remove_member(group: Group, uid: int) -> Group:
+    """Without effect on who is none."""
+    group.members.pop(uid, None)
+    return group
+
+
+def mute_member(group: Group, uid: int, muted: bool) -> Group:
+    """Without effect on who is no member."""
+    if uid in group.members:
+        group.members[uid] = membership(group.joined(uid), muted)
+    return group
+
+
+def upgrade(group: Group) -> Group:
+    """There is no way back."""
+    group.super = True
+    return group
+
+
+def disband(group: Group) -> None:
+    """It is no more."""
+
+
+class GroupManager:
+    """`gobelieve.interfaces.EventSink`, and what `gobelieve.interfaces.Groups` is made of."""
+
+    def __init__(
+        self, store: GroupStore, *, time: Time, tasks: Tasks, tally: Tally, log: Log
+    ) -> None:
+        self._time = time
+        self._tally = tally
+        self._log = log
+        self._cache: Cache[int, Group] = Cache(
+            store.load, "groups", time=time, tasks=tasks, tally=tally, log=log
+        )
+        self._actions = Actions(self._cache, "group_events", time=time, tally=tally, log=log)
+        self._told_at = float("-inf")
+        self.loaded: Callable[[int], Group | None] = self._cache.get
+        """See `gobelieve.interfaces.Groups`. Bound like this, since it is asked for a message."""
+
+    def __len__(self) -> int:
+        """How many groups are kept."""
+        return len(self._cache)
+
+    def ask(self, group_id: int, done: Done[Group]) -> None:
+        """Call `done(group, error)`, now or when the group is loaded; see `Cache.ask`."""
+        self._cache.ask(group_id, done)
+
+    # --- what the app's server announces
+
+    def published(self, channel: str, content: bytes) -> None:
+        """A change in the form of 2018."""
+        try:
+            event = events.parse_published(channel, content)
+        except BodyError as why:
+            self._malformed(why)
+        else:
+            self._took(event)
+
+    def entered(self, fields: Mapping[bytes, bytes]) -> None:
+        """A change in the form of 2019."""
+        try:
+            event = events.parse_entered(fields)
+        except BodyError as why:
+            self._malformed(why)
+        else:
+            self._took(event)
+
+    def checked(self, action: int) -> None:
+        """See `gobelieve.interfaces.EventSink`."""
+        self._actions.checked(action)
+
+    def interrupted(self) -> None:
+        """See `gobelieve.interfaces.EventSink`."""
+        self._actions.interrupted()
+
+    def happened(self, event: Event) -> None:
+        """A change, whatever its action ids."""
+        name, group_id, uid = event.name, event.group_id, event.uid
+        cache = self._cache
+        if name == events.MEMBER_ADD:
+            cache.change(group_id, partial(add_member, uid=uid, now=int(self._time.seconds())))
+        elif name == events.MEMBER_REMOVE:
+            cache.change(group_id, partial(remove_member, uid=uid))
+        elif name == events.MEMBER_MUTE:
+            cache.change(group_id, partial(mute_member, uid=uid, muted=event.muted))
+        elif name == events.UPGRADE:
+            cache.change(group_id, upgrade)
+        elif name == events.DISBAND:
+            cache.change(group_id, disband)
+        else:
+            # Created (its members are in the store), changed, or what a later server does.
+            cache.forget(group_id)
+
+    def _took(self, event: Event) -> None:
+        self._tally.add("group_events")
+        self._actions.took(event.previous, event.action)
+        self.happened(event)
+
+    def _malformed(self, why: BodyError) -> None:
+        # Its action ids are not taken over, so that the next event, or check, shows a gap.
+        self._tally.add("group_events_malformed")
+        now = self._time.seconds()
+        if now - self._told_at >= TOLD_SECONDS:
+            self._told_at = now
+            self._log.warn("a group event makes no sense: {why}", why=why)
+
+    # --- its life
+
+    def sweep(self) -> None:
+        """To be called every `gobelieve.groups.cache.SWEEP_SECONDS`."""
+        self._cache.sweep()
+
+    def close(self) -> None:
+        """Whoever waits for a group gets an error."""
+        self._actions.close()
+        self._cache.close()
