@@ -7,7 +7,7 @@ from gobelieve.interfaces import Log, Published, Time
 from gobelieve.names import User
 from gobelieve.routing.router import Router
 from gobelieve.wire.frames import encode_frame
-from gobelieve.wire.route import INNER_VERSION, PUBLISH, Publication
+from gobelieve.wire.route import INNER_VERSION, MARK, PUBLISH, Publication
 
 
 class LocalLink:
@@ -23,6 +23,8 @@ class LocalLink:
         self._log = log
         self._published: Published = lambda *publication: None
         router.opened(self)
+        # It holds nobody yet, and has said so.
+        router.received(self, MARK, b"", 1)
 
     def attach(self, published: Published) -> None:
         """Who is told what other gateways publish."""
@@ -66,6 +68,4 @@ class LocalLink:
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """See `gobelieve.interfaces.Routing`."""
-        offline = self._router.table.offline(appid, receivers)
-        if offline:
-            self._router.push(appid, offline, encode_frame(cmd, body, 0, INNER_VERSION))
+        self._router.decisions.ask(appid, receivers, encode_frame(cmd, body, 0, INNER_VERSION))

@@ -6,21 +6,23 @@ header of the inner frame; the rest is opaque and passed on as it came. A body t
 is a `BodyError`, which concerns the link that sent it and no other.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
 from gobelieve.errors import BodyError, FrameError
 from gobelieve.interfaces import Log
 from gobelieve.metrics import Tally
+from gobelieve.routing.decisions import Decisions, Pushes
+from gobelieve.routing.grace import Grace
+from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.older import for_version_0
-from gobelieve.routing.payloads import Item, inner_frame, push_items
 from gobelieve.routing.table import Table
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import PUSH
 from gobelieve.wire.route import Peek, Publication, peek, peek_push
 
 
-class Link(Protocol):
+class Link(Hashable, Protocol):
     """A gateway, as the router sees it. Compared by identity."""
 
     version: int
@@ -28,13 +30,6 @@ class Link(Protocol):
 
     def forward(self, cmd: int, body: bytes, version: int) -> None:
         """Send a frame. Returns at once, whatever the gateway does."""
-
-
-class Pushes(Protocol):
-    """Takes what is to be pushed."""
-
-    def add(self, items: Iterable[Item]) -> None:
-        """Append to the push lists, some time."""
 
 
 Rule = Callable[["Router", Link, bytes, int], None]
@@ -65,25 +60,48 @@ the gateways that have CUSTOMER_V2 set the flag and ask for pushes by PUSH."""
 
 
 class Router:
-    """The rules over one table. Without `pushes` nobody gets a push."""
+    """The rules over one table.
+
+    Without `pushes` nobody gets a push. Without `grace` who is not there is offline. Without
+    `groups`, which may be set later, nobody knows whom the push of a super group concerns.
+    """
 
     def __init__(
-        self, pushes: Pushes | None, *, tally: Tally, log: Log, push_system: bool = True
+        self,
+        pushes: Pushes | None,
+        *,
+        tally: Tally,
+        log: Log,
+        push_system: bool = True,
+        grace: Grace | None = None,
     ) -> None:
         self.table: Table[Link] = Table()
-        self._pushes = pushes
-        self._push_system = push_system
-        self._abilities = 0
+        self.decisions = Decisions(
+            pushes, self.table, grace, push_system=push_system, tally=tally, log=log
+        )
+        self.groups: GroupPushes | None = None
+        self.grace = grace
         self._tally = tally
         self._log = log
 
     def opened(self, link: Link) -> None:
         """A gateway came."""
         self.table.open(link)
+        if self.grace is not None:
+            self.grace.opened(link)
 
     def closed(self, link: Link) -> None:
         """A gateway is gone, and whom it held with it."""
-        self.table.close(link)
+        online = self.table.close(link)
+        if self.grace is not None:
+            self.grace.closed(link, online)
+
+    def stop(self) -> None:
+        """Decide what waits, by what is known now: links end after this."""
+        if self.grace is not None:
+            self.grace.stop()
+        if self.groups is not None:
+            self.groups.stop()
 
     def received(self, link: Link, cmd: int, body: bytes, version: int) -> None:
         """A gateway said something; `WireError` if it makes no sense."""
@@ -122,7 +140,10 @@ class Router:
 
     @rule(route.MARK)
     def _mark(self, link: Link, body: bytes, version: int) -> None:
-        link.forward(route.MARKED, bytes((self._abilities,)), route.OUTER_VERSION)
+        abilities = 0 if self.groups is None else route.DECIDES_GROUP_PUSHES
+        link.forward(route.MARKED, bytes((abilities,)), route.OUTER_VERSION)
+        if self.grace is not None:
+            self.grace.marked(link)
 
     # --- publications
 
@@ -130,7 +151,8 @@ class Router:
     def _publish(self, link: Link, body: bytes, version: int) -> None:
         head = peek(body, version)
         if head.cmd in STORED and not head.flag & PUSH:
-            self._decide(head, body, version)
+            inner = Publication.read(body, version).inner
+            self.decisions.ask(head.appid, [head.receiver], inner)
         else:
             holders = self.table.holders((head.appid, head.receiver))
             self._forward(holders, link, route.PUBLISH, body, version)
@@ -139,8 +161,7 @@ class Router:
     def _publish_group(self, link: Link, body: bytes, version: int) -> None:
         head = peek(body, version)
         if head.cmd in STORED and not head.flag & PUSH:
-            # Whom to push needs the members of the group, which nobody here knows.
-            self._count("group_pushes_undecided", f"no push for group {head.receiver}")
+            self._ask_group(head, Publication.read(body, version).inner)
         else:
             self._forward(self.table.links, link, route.PUBLISH_GROUP, body, version)
 
@@ -178,24 +199,19 @@ class Router:
     @rule(route.PUSH)
     def _push(self, link: Link, body: bytes, version: int) -> None:
         appid, receivers, start, end = peek_push(body, version)
-        offline = self.table.offline(appid, receivers)
-        if offline:
-            self.push(appid, offline, body[start:end])
+        self.decisions.ask(appid, receivers, body[start:end])
 
-    def _decide(self, head: Peek, body: bytes, version: int) -> None:
-        if not self.table.is_online((head.appid, head.receiver)):
-            self.push(head.appid, [head.receiver], Publication.read(body, version).inner)
-
-    def push(self, appid: int, receivers: Sequence[int], inner: bytes) -> None:
-        """Push the inner frame to these users, who are online nowhere."""
-        frame = inner_frame(inner)
-        if self._pushes is None or (frame.cmd == client.System.number and not self._push_system):
-            return
-        items = push_items(appid, receivers, frame)
-        if items:
-            self._pushes.add(items)
-        else:
-            self._tally.add("pushes_of_no_kind")
+    def _ask_group(self, head: Peek, inner: bytes) -> None:
+        if self.groups is not None:
+            self.groups.ask(head.appid, head.receiver, inner)
+        elif self.decisions.pushes is not None:
+            if not self._tally["group_pushes_undecided"]:
+                self._log.warn(
+                    "gateways ask who of group {group} gets a push, and this router knows no"
+                    " groups: set mysqldb_datasource; said once",
+                    group=head.receiver,
+                )
+            self._tally.add("group_pushes_undecided")
 
     def _count(self, name: str, why: str) -> None:
         # Said the first time, so that a log that is read shows it and a busy one is not flooded.

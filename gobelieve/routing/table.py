@@ -4,7 +4,7 @@ It knows links only as keys, and nothing of what is sent over them. An id is (ap
 user or (appid, number) of a room.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Generic, TypeVar
 
 L = TypeVar("L")
@@ -30,13 +30,15 @@ class _Index(Generic[L]):
         self._held[link] = set()
         self._alone[link] = (link,)
 
-    def close(self, link: L) -> None:
+    def close(self, link: L) -> set[Id]:
         alone, holders = self._alone.pop(link), self.holders
-        for id_ in self._held.pop(link):
+        held = self._held.pop(link)
+        for id_ in held:
             if holders[id_] is alone:
                 del holders[id_]
             else:
                 self._leave(link, id_)
+        return held
 
     def add(self, link: L, id_: Id) -> None:
         held = self._held[link]
@@ -77,16 +79,21 @@ class Table(Generic[L]):
 
     def open(self, link: L) -> None:
         """A new link, which holds nobody."""
-        for index in self._indexes():
+        for index in (self._users, self._online, self._rooms):
             index.open(link)
         self.links = (*self.links, link)
 
-    def close(self, link: L) -> None:
-        """The link is gone, with all it held; without effect for one that is not open."""
-        if link in self.links:
-            self.links = tuple(other for other in self.links if other is not link)
-            for index in self._indexes():
-                index.close(link)
+    def close(self, link: L) -> Set[Id]:
+        """The link is gone, with all it held. Gives the users that it held as online.
+
+        Without effect for one that is not open.
+        """
+        if link not in self.links:
+            return frozenset()
+        self.links = tuple(other for other in self.links if other is not link)
+        self._users.close(link)
+        self._rooms.close(link)
+        return self._online.close(link)
 
     def subscribe(self, link: L, user: Id, online: bool) -> None:
         """The link holds the user. Said again, the last `online` counts."""
@@ -129,6 +136,3 @@ class Table(Generic[L]):
     def __len__(self) -> int:
         """How many users are held."""
         return len(self._users.holders)
-
-    def _indexes(self) -> tuple[_Index[L], ...]:
-        return (self._users, self._online, self._rooms)

@@ -323,7 +323,11 @@ class GroupTests(SynchronousTestCase):
         self.assertEqual([link.got for link in self.others], [[], []])
         self.assertEqual(self.setting.tally["group_pushes_undecided"], 3)
         self.assertEqual(
-            self.setting.events.texts(), ["group_pushes_undecided: no push for group 100"]
+            self.setting.events.texts(),
+            [
+                "gateways ask who of group 100 gets a push, and this router knows no groups:"
+                " set mysqldb_datasource; said once"
+            ],
         )
 
 

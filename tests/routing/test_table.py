@@ -129,7 +129,7 @@ class TableTests(SynchronousTestCase):
                 table.subscribe_room("a", (7, uid))
             table.close("a")
         self.assertEqual(len(table), 1)
-        for index in table._indexes():
+        for index in (table._users, table._online, table._rooms):
             self.assertEqual(set(index._held), {"b"})
             self.assertEqual(set(index._alone), {"b"})
             self.assertLessEqual(set(index.holders), {(7, 1)})

@@ -1,0 +1,314 @@
+"""Who of a super group gets a push."""
+
+from json import loads
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import BackendError, BodyError
+from gobelieve.metrics import Tally
+from gobelieve.routing.grace import Grace
+from gobelieve.routing.groups import TRIES, GroupPushes
+from gobelieve.routing.payloads import RECEIVERS_AN_ITEM
+from gobelieve.routing.router import Router
+from gobelieve.services.common import Coroutines
+from gobelieve.wire import encode_frame, route
+from gobelieve.wire.client import IM, GroupIM, System
+from gobelieve.wire.frames import PUSH
+from tests.protocols.logs import Events
+from tests.routing.support import FakeLink, FakePushes
+
+GROUP = 100
+LIMIT = 10
+
+
+class FakeGroup:
+    """A group."""
+
+    def __init__(self, *members: int, appid: int = 7) -> None:
+        self.appid = appid
+        self.members = dict.fromkeys(members, 0)
+
+
+class FakeGroups:
+    """Groups in memory, and others that must be fetched first; `answer` lets that happen."""
+
+    def __init__(self) -> None:
+        self.here: dict[int, FakeGroup] = {}
+        self.there: dict[int, FakeGroup] = {}
+        self.asked: list[int] = []
+        self.away = False
+        self._waiting: list[Deferred[None]] = []
+
+    def loaded(self, group_id: int) -> FakeGroup | None:
+        return self.here.get(group_id)
+
+    async def find(self, group_id: int) -> FakeGroup | None:
+        self.asked.append(group_id)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        await waiting
+        if self.away:
+            raise BackendError("away")
+        if group_id in self.there:
+            self.here[group_id] = self.there.pop(group_id)
+        return self.here.get(group_id)
+
+    def answer(self) -> None:
+        """All that were asked for."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
+
+    def fail(self) -> None:
+        """An error that nobody foresaw."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.errback(RuntimeError("a bug"))
+
+
+class GroupPushesTests(SynchronousTestCase):
+    """Members 1 to 5; 1 writes, 2 is online, 3 at a desktop that wants pushes."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.tally = Tally()
+        self.events = Events()
+        self.pushes = FakePushes()
+        self.groups = FakeGroups()
+        self.groups.here[GROUP] = FakeGroup(1, 2, 3, 4, 5)
+        log = self.events.log()
+        self.grace = Grace(5, 5, 100, time=self.clock, tally=self.tally, log=log)
+        self.router = Router(self.pushes, tally=self.tally, log=log, grace=self.grace)
+        self.router.groups = GroupPushes(
+            self.groups,
+            self.router.decisions,
+            LIMIT,
+            time=self.clock,
+            tasks=Coroutines(),
+            tally=self.tally,
+            log=log,
+        )
+        self.link = FakeLink(self.router)
+        self.link.hold(2)
+        self.link.hold(3, online=False)
+
+    def ask(self, group: int = GROUP, content: str = "hi", sender: int = 1) -> None:
+        """Who gets a push of this?"""
+        said = GroupIM(sender=sender, receiver=group, msgid=0, content=content.encode())
+        body = route.Publication(7, group, 0, 0, 1, said.frame()).body(1)
+        self.link.say(route.PUBLISH_GROUP, body, 1)
+
+    def pushed(self) -> list[tuple[int, list[int], str]]:
+        """Group, receivers and what; since this was asked last."""
+        found = []
+        for name, item in self.pushes:
+            self.assertEqual(name, "group_push_queue")
+            fields = loads(item)
+            found.append((fields["group_id"], sorted(fields["receivers"]), fields["content"]))
+        self.pushes.clear()
+        return found
+
+    def test_a_loaded_group_is_decided_at_once(self) -> None:
+        """Its members but the sender who are online nowhere; nobody is forwarded anything."""
+        other = FakeLink(self.router)
+        self.ask()
+        self.assertEqual(self.pushed(), [(GROUP, [3, 4, 5], "hi")])
+        self.assertEqual(other.got, [])
+        self.assertEqual(self.groups.asked, [])
+
+    def test_everybody_is_online(self) -> None:
+        """No push."""
+        for uid in (1, 3, 4, 5):
+            self.link.hold(uid)
+        self.ask()
+        self.assertEqual(self.pushed(), [])
+
+    def test_a_group_of_another_app(self) -> None:
+        """Is not this group."""
+        self.groups.here[GROUP].appid = 8
+        self.ask()
+        self.groups.there[101] = FakeGroup(1, 2, 4, appid=8)
+        self.ask(101)
+        self.groups.answer()
+        self.assertEqual(self.pushed(), [])
+        self.assertEqual(len(self.router.groups or ()), 0)
+
+    def test_a_group_that_must_be_found_first(self) -> None:
+        """Once for all questions, whose order is kept; other groups do not wait."""
+        self.groups.there[101] = FakeGroup(1, 2, 4)
+        for content in "abc":
+            self.ask(101, content)
+        self.ask()
+        self.assertEqual(self.pushed(), [(GROUP, [3, 4, 5], "hi")])
+        self.groups.answer()
+        self.clock.pump([0] * 3)
+        self.assertEqual(self.pushed(), [(101, [4], content) for content in "abc"])
+        self.assertEqual(self.groups.asked, [101])
+        self.ask(101, "at once")
+        self.assertEqual(self.pushed(), [(101, [4], "at once")])
+
+    def test_a_group_that_is_unknown(self) -> None:
+        """Or gone: nobody gets anything, and nothing is complained about."""
+        self.ask(102)
+        self.groups.answer()
+        self.assertEqual(self.pushed(), [])
+        self.assertEqual(len(self.router.groups or ()), 0)
+        self.assertEqual(self.events.texts(), [])
+
+    def test_the_store_is_away_for_a_while(self) -> None:
+        """It is tried again, less and less often, and said once."""
+        self.groups.there[101] = FakeGroup(1, 4)
+        self.groups.away = True
+        self.ask(101, "a")
+        self.ask(101, "b")
+        for delay in (0.1, 0.2, 0.4):
+            self.groups.answer()
+            self.clock.advance(delay - 0.01)
+            asked = len(self.groups.asked)
+            self.clock.advance(0.02)
+            self.assertEqual(len(self.groups.asked), asked + 1)
+        self.groups.away = False
+        self.groups.answer()
+        self.clock.advance(0)
+        self.assertEqual(self.pushed(), [(101, [4], "a"), (101, [4], "b")])
+        self.assertEqual(self.events.texts(), ["groups cannot be read, trying on: away"])
+
+    def test_the_store_stays_away(self) -> None:
+        """In the end the question is given up, counted and said; the next has its turn."""
+        self.groups.there[101] = FakeGroup(1, 4)
+        self.groups.away = True
+        self.ask(101, "a")
+        self.ask(101, "b")
+        for _ in range(TRIES):
+            self.groups.answer()
+            self.clock.advance(5)
+        self.assertEqual(self.tally["group_pushes_lost"], 1)
+        self.assertIn("a push of a group is lost", self.events.texts()[1])
+        self.groups.away = False
+        self.groups.answer()
+        self.assertEqual(self.pushed(), [(101, [4], "b")])
+        self.assertEqual(len(self.router.groups or ()), 0)
+
+    def test_an_error_that_nobody_foresaw(self) -> None:
+        """Is logged, and costs its question, not those behind it."""
+        self.groups.there[101] = FakeGroup(1, 4)
+        self.ask(101, "a")
+        self.ask(101, "b")
+        self.groups.fail()
+        self.clock.advance(0)
+        self.groups.answer()
+        self.assertEqual(self.pushed(), [(101, [4], "b")])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.tally["group_pushes_lost"], 1)
+
+    def test_too_many_wait(self) -> None:
+        """What comes beyond the limit is lost, counted and said once."""
+        for number in range(LIMIT + 3):
+            self.ask(101 + number % 2)
+        self.assertEqual(self.tally["group_pushes_lost"], 3)
+        self.assertEqual(len(self.router.groups or ()), LIMIT)
+        (line,) = self.events.texts()
+        self.assertIn("too many wait", line)
+        self.ask()
+        self.assertEqual(len(self.pushed()), 1)
+
+    def test_a_large_group_is_looked_at_in_slices(self) -> None:
+        """Others have their turn between; no item names more receivers than it may."""
+        many = 3 * RECEIVERS_AN_ITEM - 10
+        self.groups.here[GROUP] = FakeGroup(*range(1, many + 1))
+        self.ask(content="a")
+        self.ask(content="b")
+        slices = []
+        while len(self.router.groups or ()):
+            slices.append(self.pushed())
+            self.assertLessEqual(len(slices[-1]), 1)
+            self.clock.advance(0)
+        slices.append(self.pushed())
+        items = [item for some in slices for item in some]
+        self.assertEqual([content for _, _, content in items], ["a"] * 3 + ["b"] * 3)
+        receivers = [uid for _, uids, content in items if content == "a" for uid in uids]
+        self.assertEqual(receivers, list(range(3, many + 1)))
+
+    def test_members_come_and_go_meanwhile(self) -> None:
+        """The walk goes over those that were there when it began."""
+        self.groups.here[GROUP] = FakeGroup(*range(1, 2 * RECEIVERS_AN_ITEM + 1))
+        self.ask()
+        self.groups.here[GROUP].members.clear()
+        self.clock.pump([0] * 3)
+        self.assertEqual(sum(len(uids) for _, uids, _ in self.pushed()), 2 * RECEIVERS_AN_ITEM - 2)
+
+    def test_other_kinds(self) -> None:
+        """Have no group push: counted."""
+        for said in (IM(sender=1, receiver=2, msgid=0, content=b"x"), System(content=b"x")):
+            body = route.Publication(7, GROUP, 0, 0, 1, said.frame()).body(1)
+            self.link.say(route.PUBLISH_GROUP, body, 1)
+        self.assertEqual(self.pushed(), [])
+        self.assertEqual(self.tally["pushes_of_no_kind"], 2)
+
+    def test_nonsense(self) -> None:
+        """Ends the link that sent it."""
+        body = route.Publication(7, GROUP, 0, 0, 1, encode_frame(8, b"short")).body(1)
+        with self.assertRaises(BodyError):
+            self.link.say(route.PUBLISH_GROUP, body, 1)
+
+    def test_the_flag_makes_it_a_delivery(self) -> None:
+        """Which is forwarded, and pushed to nobody."""
+        other = FakeLink(self.router)
+        said = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x")
+        body = route.Publication(7, GROUP, 0, 0, 1, said.frame(flag=PUSH)).body(1)
+        self.link.say(route.PUBLISH_GROUP, body, 1)
+        self.assertEqual(len(other.got), 1)
+        self.assertEqual(self.pushed(), [])
+
+    def test_abilities(self) -> None:
+        """A router with groups says so."""
+        self.link.say(route.MARK, b"", 1)
+        self.assertEqual(self.link.got, [(route.MARKED, b"\1", 1)])
+
+    def test_after_a_start(self) -> None:
+        """The question itself is kept until it is known who is there."""
+        self.grace.begin()
+        self.ask()
+        self.assertEqual((len(self.grace), self.pushed()), (1, []))
+        self.link.hold(4)
+        self.link.say(route.MARK, b"", 1)
+        self.clock.advance(5)
+        self.assertEqual(self.pushed(), [(GROUP, [3, 5], "hi")])
+
+    def test_after_a_lost_link(self) -> None:
+        """Only the members that it held wait."""
+        other = FakeLink(self.router)
+        other.hold(4)
+        self.router.closed(other)
+        self.ask()
+        self.assertEqual(self.pushed(), [(GROUP, [3, 5], "hi")])
+        self.link.say(route.MARK, b"", 1)
+        self.clock.advance(5)
+        self.assertEqual(self.pushed(), [(GROUP, [4], "hi")])
+
+    def test_stop(self) -> None:
+        """What can be decided is; what cannot is counted and said."""
+        self.grace.begin()
+        self.ask(content="kept")
+        self.router.stop()
+        self.assertEqual(self.pushed(), [(GROUP, [3, 4, 5], "kept")])
+        self.groups.there[101] = FakeGroup(1, 4)
+        self.ask(101)
+        many = 2 * RECEIVERS_AN_ITEM
+        self.groups.here[GROUP] = FakeGroup(*range(10, 10 + many))
+        self.ask(content="a")
+        self.ask(content="b")
+        self.router.stop()
+        self.groups.answer()
+        self.clock.pump([0] * 3)
+        self.assertEqual([content for _, _, content in self.pushed()], ["a", "a", "b", "b"])
+        self.assertEqual(self.events.texts()[1:], ["1 pushes of groups are lost at the stop"])
+        self.assertEqual(self.tally["group_pushes_lost"], 1)
+
+    def test_without_pushes(self) -> None:
+        """Nothing is looked up."""
+        self.router.decisions.pushes = None
+        self.ask(101)
+        self.assertEqual(self.groups.asked, [])
