@@ -7,11 +7,11 @@ waits for it, and nothing else that the router does.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Log, Tasks, Time
+from gobelieve.interfaces import Group, Groups, Log, Tasks, Time
 from gobelieve.metrics import Tally
 from gobelieve.routing.decisions import Decisions
 from gobelieve.routing.payloads import RECEIVERS_AN_ITEM, inner_frame
@@ -22,36 +22,6 @@ LAST_DELAY = 5.0
 """Seconds from a failure to the next try; doubled each time in between."""
 TRIES = 12
 """After so many, which take half a minute, the question is given up."""
-
-
-class Members(Protocol):
-    """Uids."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[int]: ...
-
-
-class Group(Protocol):
-    """What is looked at in a group."""
-
-    @property
-    def appid(self) -> int:
-        """Of all its members."""
-
-    @property
-    def members(self) -> Members:
-        """At this moment."""
-
-
-class Groups(Protocol):
-    """Finds groups."""
-
-    def loaded(self, group_id: int) -> Group | None:
-        """The group, if it is at hand."""
-
-    async def find(self, group_id: int) -> Group | None:
-        """The group, None if there is none; `BackendError` if that cannot be known now."""
 
 
 class Question(NamedTuple):

@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BackendError, BodyError
+from gobelieve.interfaces import Group
 from gobelieve.metrics import Tally
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import TRIES, GroupPushes
@@ -23,28 +24,25 @@ GROUP = 100
 LIMIT = 10
 
 
-class FakeGroup:
-    """A group."""
-
-    def __init__(self, *members: int, appid: int = 7) -> None:
-        self.appid = appid
-        self.members = dict.fromkeys(members, 0)
+def group_of(*members: int, appid: int = 7) -> Group:
+    """A super group."""
+    return Group(GROUP, appid, True, dict.fromkeys(members, 0))
 
 
 class FakeGroups:
     """Groups in memory, and others that must be fetched first; `answer` lets that happen."""
 
     def __init__(self) -> None:
-        self.here: dict[int, FakeGroup] = {}
-        self.there: dict[int, FakeGroup] = {}
+        self.here: dict[int, Group] = {}
+        self.there: dict[int, Group] = {}
         self.asked: list[int] = []
         self.away = False
         self._waiting: list[Deferred[None]] = []
 
-    def loaded(self, group_id: int) -> FakeGroup | None:
+    def loaded(self, group_id: int) -> Group | None:
         return self.here.get(group_id)
 
-    async def find(self, group_id: int) -> FakeGroup | None:
+    async def find(self, group_id: int) -> Group | None:
         self.asked.append(group_id)
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
@@ -77,7 +75,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.events = Events()
         self.pushes = FakePushes()
         self.groups = FakeGroups()
-        self.groups.here[GROUP] = FakeGroup(1, 2, 3, 4, 5)
+        self.groups.here[GROUP] = group_of(1, 2, 3, 4, 5)
         log = self.events.log()
         self.grace = Grace(5, 5, 100, time=self.clock, tally=self.tally, log=log)
         self.router = Router(self.pushes, tally=self.tally, log=log, grace=self.grace)
@@ -129,7 +127,7 @@ class GroupPushesTests(SynchronousTestCase):
         """Is not this group."""
         self.groups.here[GROUP].appid = 8
         self.ask()
-        self.groups.there[101] = FakeGroup(1, 2, 4, appid=8)
+        self.groups.there[101] = group_of(1, 2, 4, appid=8)
         self.ask(101)
         self.groups.answer()
         self.assertEqual(self.pushed(), [])
@@ -137,7 +135,7 @@ class GroupPushesTests(SynchronousTestCase):
 
     def test_a_group_that_must_be_found_first(self) -> None:
         """Once for all questions, whose order is kept; other groups do not wait."""
-        self.groups.there[101] = FakeGroup(1, 2, 4)
+        self.groups.there[101] = group_of(1, 2, 4)
         for content in "abc":
             self.ask(101, content)
         self.ask()
@@ -159,7 +157,7 @@ class GroupPushesTests(SynchronousTestCase):
 
     def test_the_store_is_away_for_a_while(self) -> None:
         """It is tried again, less and less often, and said once."""
-        self.groups.there[101] = FakeGroup(1, 4)
+        self.groups.there[101] = group_of(1, 4)
         self.groups.away = True
         self.ask(101, "a")
         self.ask(101, "b")
@@ -177,7 +175,7 @@ class GroupPushesTests(SynchronousTestCase):
 
     def test_the_store_stays_away(self) -> None:
         """In the end the question is given up, counted and said; the next has its turn."""
-        self.groups.there[101] = FakeGroup(1, 4)
+        self.groups.there[101] = group_of(1, 4)
         self.groups.away = True
         self.ask(101, "a")
         self.ask(101, "b")
@@ -193,7 +191,7 @@ class GroupPushesTests(SynchronousTestCase):
 
     def test_an_error_that_nobody_foresaw(self) -> None:
         """Is logged, and costs its question, not those behind it."""
-        self.groups.there[101] = FakeGroup(1, 4)
+        self.groups.there[101] = group_of(1, 4)
         self.ask(101, "a")
         self.ask(101, "b")
         self.groups.fail()
@@ -217,7 +215,7 @@ class GroupPushesTests(SynchronousTestCase):
     def test_a_large_group_is_looked_at_in_slices(self) -> None:
         """Others have their turn between; no item names more receivers than it may."""
         many = 3 * RECEIVERS_AN_ITEM - 10
-        self.groups.here[GROUP] = FakeGroup(*range(1, many + 1))
+        self.groups.here[GROUP] = group_of(*range(1, many + 1))
         self.ask(content="a")
         self.ask(content="b")
         slices = []
@@ -233,7 +231,7 @@ class GroupPushesTests(SynchronousTestCase):
 
     def test_members_come_and_go_meanwhile(self) -> None:
         """The walk goes over those that were there when it began."""
-        self.groups.here[GROUP] = FakeGroup(*range(1, 2 * RECEIVERS_AN_ITEM + 1))
+        self.groups.here[GROUP] = group_of(*range(1, 2 * RECEIVERS_AN_ITEM + 1))
         self.ask()
         self.groups.here[GROUP].members.clear()
         self.clock.pump([0] * 3)
@@ -294,10 +292,10 @@ class GroupPushesTests(SynchronousTestCase):
         self.ask(content="kept")
         self.router.stop()
         self.assertEqual(self.pushed(), [(GROUP, [3, 4, 5], "kept")])
-        self.groups.there[101] = FakeGroup(1, 4)
+        self.groups.there[101] = group_of(1, 4)
         self.ask(101)
         many = 2 * RECEIVERS_AN_ITEM
-        self.groups.here[GROUP] = FakeGroup(*range(10, 10 + many))
+        self.groups.here[GROUP] = group_of(*range(10, 10 + many))
         self.ask(content="a")
         self.ask(content="b")
         self.router.stop()
