@@ -147,13 +147,13 @@ class RouterConfig:
     """How many pushes may wait for their lists."""
     link_backlog: int = 64 << 20
     """How many bytes may wait for a gateway that does not read."""
-    http_listen_address: str = unavailable("")
 
 
 @dataclass(frozen=True)
 class ImrConfig(RouterConfig):
     """The router's."""
 
+    http_listen_address: str = address("")
     redis: RedisConfig = RedisConfig()
     log: LogConfig = LogConfig()
 
@@ -170,7 +170,6 @@ class StorageConfig:
     sync_listen: str = address("")
     sync_delay: float = positive(0.05)
     master_address: str = address("")
-    http_listen_address: str = unavailable("")
     kefu_appid: int = ignored(0, "storage does not look into messages")
     is_push_system: int = ignored(0, "storage does not push")
     group_limit: int = ignored(0, "group queues are paged by `limit`")
@@ -182,6 +181,7 @@ class ImsConfig(StorageConfig):
     """Storage's."""
 
     storage_root: str = "storage"
+    http_listen_address: str = address("")
     log: LogConfig = LogConfig()
 
 

@@ -32,7 +32,16 @@ GROUND = {"errors", "names", "config", "metrics"}
 """Modules of the lowest floor share one folder, and so may know each other."""
 EVERYTHING = {"bench"}
 """Measures all floors, and so may import them."""
-TWISTED = {"twisted", "zope", "autobahn", "txredisapi", "treq", "pymysql", "hyperlink"}
+TWISTED = {
+    "twisted",
+    "zope",
+    "autobahn",
+    "txredisapi",
+    "treq",
+    "pymysql",
+    "hyperlink",
+    "prometheus_client",
+}
 
 
 class Import(NamedTuple):

@@ -31,11 +31,15 @@ from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
 from gobelieve.services.common import DaemonOptions
+from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
+from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import cannot_start
+from gobelieve.services.status import add_status
+from gobelieve.services.storage_status import StorageStatus
 from gobelieve.storage.commit import Result
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import USERS, SaveItem
@@ -146,13 +150,13 @@ def _command() -> str:
     return os.path.relpath(beside)
 
 
-def makeService(options: Options, reactor: Any = None) -> OrderedService:
+def makeService(options: Options, reactor: Any = None) -> DaemonService:
     """The services of all three roles."""
     if reactor is None:
         from twisted.internet import reactor
     config: EmbeddedConfig = options.config
     data: str = options["data"]
-    service = OrderedService()
+    service = DaemonService(options, reactor)
     turn = ReactorTurn(reactor)
 
     service.add("data", DataFolder(data))
@@ -162,22 +166,31 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
     ims, imr, im = OrderedService(), OrderedService(), OrderedService()
     service.add("ims", ims)
     root = os.path.join(data, "storage")
-    storage = add_storage(ims, root, config.ims, turn, reactor)
+    storage = StorageStatus(add_storage(ims, root, config.ims, turn, reactor), reactor)
     service.add("imr", imr)
     queues = None if config.imr.push_disabled else SqlitePushQueues(db)
     router = add_router(imr, config.imr, queues, turn, reactor)
 
     service.add("im", im)
-    routing = LocalLink(router, reactor, Logger("gobelieve.routing"))
+    routing = LocalLink(router.router, reactor, Logger("gobelieve.routing"))
     backends = Backends(
         tokens(config.im, SqliteTokens(db), SqlitePreferences(db)),
         SqliteDeviceNumbers(db),
         SqliteSyncKeys(db),
         SqliteUnreadCounts(db),
     )
-    local = LocalStorage(storage)
+    local = LocalStorage(storage.storage)
     gateway = compose(config.im, reactor, backends, local, local, routing, Tally())
     routing.attach(gateway.delivery.published)
     add_listeners(im, gateway, config.im, reactor, turn)
+    status = GatewayStatus(gateway)
+
+    def summary() -> dict[str, object]:
+        parts = {"storage": storage.summary(), "router": router.summary()}
+        return {**status.summary(), **parts}
+
+    collectors = [status, router, storage]
+    address = config.im.http_listen_address
+    add_status(im, address, summary, collectors, lambda: storage.trouble)
     service.add("greeting", Greeting(config.im, data))
     return service

@@ -40,7 +40,6 @@ from gobelieve.interfaces import (
 )
 from gobelieve.metrics import Tally
 from gobelieve.protocols.client_listener import ClientFactory, Reception
-from gobelieve.protocols.status_pages import status_site
 from gobelieve.protocols.websocket import WebSocketFactory
 from gobelieve.services.common import Coroutines
 from gobelieve.services.listening import Listening
@@ -204,20 +203,3 @@ def add_listeners(
     if config.ws_address:
         address = parse_address(config.ws_address, "ws_address")
         parent.add("websocket", Listening(address, WebSocketFactory(gateway.reception, reactor)))
-    if config.http_listen_address:
-        address = parse_address(config.http_listen_address, "http_listen_address")
-        parent.add("http", Listening(address, status_site(lambda: summary(gateway))))
-
-
-def summary(gateway: Gateway) -> dict[str, object]:
-    """The figures of the status page: upstream's, and all that is counted."""
-    tally = gateway.tally
-    return {
-        "connection_count": len(gateway.watch),
-        "client_count": gateway.sessions.count,
-        "clientset_count": len(gateway.sessions),
-        "goroutine_count": len(gateway.tasks),
-        "in_message_count": tally["messages"] + tally["live"],
-        "out_message_count": tally["delivered"],
-        "counts": dict(tally.counts),
-    }

@@ -18,8 +18,11 @@ from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.connections import connecting
+from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
+from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.ordered import OrderedService
+from gobelieve.services.status import add_status
 
 
 class Options(DaemonOptions):
@@ -28,12 +31,12 @@ class Options(DaemonOptions):
     kind = ImConfig
 
 
-def makeService(options: Options, reactor: Any = None) -> OrderedService:
+def makeService(options: Options, reactor: Any = None) -> DaemonService:
     """The gateway's services."""
     if reactor is None:
         from twisted.internet import reactor
     config: ImConfig = options.config
-    service = OrderedService()
+    service = DaemonService(options, reactor)
     turn = ReactorTurn(reactor)
     tally = Tally()
 
@@ -66,4 +69,6 @@ def makeService(options: Options, reactor: Any = None) -> OrderedService:
         route.add(route_link.address, connecting(reactor, "router", route_link.address, route_link))
 
     add_listeners(service, gateway, config, reactor, turn)
+    status = GatewayStatus(gateway)
+    add_status(service, config.http_listen_address, status.summary, [status])
     return service

@@ -17,8 +17,11 @@ from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.common import Coroutines, DaemonOptions
 from gobelieve.services.connections import GoodbyeService
+from gobelieve.services.daemon import DaemonService
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
+from gobelieve.services.router_status import RouterStatus
+from gobelieve.services.status import add_status
 
 
 class Options(DaemonOptions):
@@ -46,7 +49,7 @@ def add_router(
     queues: PushQueues | None,
     turn: ReactorTurn,
     reactor: Any,
-) -> Router:
+) -> RouterStatus:
     """Add ``push`` (if there are queues for it), ``route`` and ``tcp``."""
     tally = Tally()
     writer: PushWriter | None = None
@@ -66,19 +69,20 @@ def add_router(
     factory = RouteFactory(router, turn, tally, config.link_backlog)
     parent.add("route", GoodbyeService(factory, reactor))
     parent.add("tcp", Listening(parse_address(config.listen), factory))
-    return router
+    return RouterStatus(router, factory, writer)
 
 
-def makeService(options: Options, reactor: Any = None) -> OrderedService:
+def makeService(options: Options, reactor: Any = None) -> DaemonService:
     """The router's services: ``redis`` if there are pushes, and those of `add_router`."""
     if reactor is None:
         from twisted.internet import reactor
     config: ImrConfig = options.config
-    service = OrderedService()
+    service = DaemonService(options, reactor)
     queues: PushQueues | None = None
     if not config.push_disabled:
         redis = RedisService(config.redis, reactor)
         service.add("redis", redis)
         queues = RedisPushQueues(redis)
-    add_router(service, config, queues, ReactorTurn(reactor), reactor)
+    status = add_router(service, config, queues, ReactorTurn(reactor), reactor)
+    add_status(service, config.http_listen_address, status.summary, [status])
     return service

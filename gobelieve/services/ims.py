@@ -12,15 +12,20 @@ from gobelieve.config import ImsConfig, StorageConfig, parse_address
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import InThread
 from gobelieve.metrics import Tally
+from gobelieve.protocols.master_link import MasterLink
+from gobelieve.protocols.replication import SlavesFactory
 from gobelieve.protocols.storage_clients import StorageClientFactory
 from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services import replication
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.connections import GoodbyeService
+from gobelieve.services.daemon import DaemonService
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import cannot_start
+from gobelieve.services.status import add_status
+from gobelieve.services.storage_status import StorageParts, StorageStatus
 from gobelieve.storage.storage import Storage
 
 
@@ -65,7 +70,7 @@ class StorageService(Service):
 
 def add_storage(
     parent: OrderedService, root: str, config: StorageConfig, turn: ReactorTurn, reactor: Any
-) -> Storage:
+) -> StorageParts:
     """Add ``storage`` in the folder `root`, and its ports and links; nothing is opened yet."""
     storage = Storage(
         root,
@@ -79,17 +84,20 @@ def add_storage(
         slave=bool(config.master_address),
     )
     parent.add("storage", StorageService(storage))
-    askers = StorageFactory(storage, turn, reactor, Tally())
-    parent.add("rpc", _port(config.rpc_listen, askers, reactor))
+    ports = {"rpc": StorageFactory(storage, turn, reactor, Tally())}
+    parent.add("rpc", _port(config.rpc_listen, ports["rpc"], reactor))
     if config.listen:
-        clients = StorageClientFactory(storage, turn, reactor, Tally())
-        parent.add("clients", _port(config.listen, clients, reactor))
+        ports["clients"] = StorageClientFactory(storage, turn, reactor, Tally())
+        parent.add("clients", _port(config.listen, ports["clients"], reactor))
+    slaves: SlavesFactory | None = None
     if config.sync_listen:
-        delay = config.sync_delay
-        parent.add("slaves", replication.slaves(config.sync_listen, delay, storage, turn, reactor))
+        slaves = SlavesFactory(storage.store, turn, reactor, config.sync_delay)
+        parent.add("slaves", replication.slaves(config.sync_listen, slaves))
+    master: MasterLink | None = None
     if config.master_address:
-        parent.add("master", replication.master(config.master_address, storage, turn, reactor))
-    return storage
+        master = MasterLink(storage, config.master_address, turn, reactor)
+        parent.add("master", replication.master(master, reactor))
+    return StorageParts(storage, ports, slaves, master)
 
 
 def _port(address: str, factory: StorageFactory, reactor: Any) -> OrderedService:
@@ -99,11 +107,15 @@ def _port(address: str, factory: StorageFactory, reactor: Any) -> OrderedService
     return port
 
 
-def makeService(options: Options, reactor: Any = None) -> OrderedService:
+def makeService(options: Options, reactor: Any = None) -> DaemonService:
     """Storage's services."""
     if reactor is None:
         from twisted.internet import reactor
-    service = OrderedService()
+    service = DaemonService(options, reactor)
     config: ImsConfig = options.config
-    add_storage(service, config.storage_root, config, ReactorTurn(reactor), reactor)
+    parts = add_storage(service, config.storage_root, config, ReactorTurn(reactor), reactor)
+    status = StorageStatus(parts, reactor)
+    add_status(
+        service, config.http_listen_address, status.summary, [status], lambda: status.trouble
+    )
     return service

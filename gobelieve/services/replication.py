@@ -6,13 +6,11 @@ from twisted.application.internet import ClientService
 from twisted.application.service import Service
 
 from gobelieve.config import parse_address
-from gobelieve.interfaces import Turn
 from gobelieve.protocols.master_link import MasterLink
 from gobelieve.protocols.replication import SlavesFactory
 from gobelieve.services.connections import connecting
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
-from gobelieve.storage.storage import Storage
 
 REFUSED_DELAY = 30.0
 """Seconds until a master is asked again that refused us: somebody has to look after it."""
@@ -29,20 +27,16 @@ class SlavesService(Service):
         self.factory.close()
 
 
-def slaves(
-    address: str, delay: float, storage: Storage, turn: Turn, reactor: Any
-) -> OrderedService:
+def slaves(address: str, factory: SlavesFactory) -> OrderedService:
     """The port for slaves."""
-    factory = SlavesFactory(storage.store, turn, reactor, delay)
     port = OrderedService()
     port.add("connections", SlavesService(factory))
     port.add("tcp", Listening(parse_address(address), factory))
     return port
 
 
-def master(address: str, storage: Storage, turn: Turn, reactor: Any) -> ClientService:
+def master(link: MasterLink, reactor: Any) -> ClientService:
     """Keeps the link to the master connected."""
-    link = MasterLink(storage, address, turn, reactor)
     return connecting(
-        reactor, "master", address, link, lambda: REFUSED_DELAY if link.refused else None
+        reactor, "master", link.address, link, lambda: REFUSED_DELAY if link.refused else None
     )

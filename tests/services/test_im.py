@@ -42,7 +42,10 @@ class CompositionTests(SynchronousTestCase):
         service = self.made(im, "--config", str(ETC / "im.toml"))
         self.assertEqual(
             names(service),
-            ["redis", "storage", "route", "watch", "sessions", "tcp", "websocket", "http"],
+            [
+                *("hangup", "redis", "storage", "route"),
+                *("watch", "sessions", "tcp", "websocket", "http"),
+            ],
         )
         self.assertEqual(names(service.getServiceNamed("storage")), ["127.0.0.1:13333"])
         self.assertEqual(names(service.getServiceNamed("route")), ["127.0.0.1:4444"])
@@ -55,7 +58,9 @@ class CompositionTests(SynchronousTestCase):
     def test_all_in_one_has_the_three_roles_by_name(self) -> None:
         """Each with its own children."""
         service = self.made(embedded, "--data", self.mktemp())
-        self.assertEqual(names(service), ["data", "sqlite", "ims", "imr", "im", "greeting"])
+        self.assertEqual(
+            names(service), ["hangup", "data", "sqlite", "ims", "imr", "im", "greeting"]
+        )
         self.assertEqual(names(service.getServiceNamed("ims")), ["storage", "rpc"])
         self.assertEqual(names(service.getServiceNamed("imr")), ["push", "route", "tcp"])
         self.assertEqual(

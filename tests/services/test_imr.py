@@ -71,14 +71,15 @@ class ServiceTests(SynchronousTestCase):
     def test_children(self) -> None:
         """In the order they start; they stop the other way round, so pushes find Redis there."""
         service = made("--config", str(SAMPLE))
-        self.assertEqual([child.name for child in service], ["redis", "push", "route", "tcp"])
+        names = [child.name for child in service]
+        self.assertEqual(names, ["hangup", "redis", "push", "route", "tcp"])
         for name in ("redis", "push", "route", "tcp"):
             self.assertEqual(service.getServiceNamed(name).name, name)
 
     def test_without_pushes(self) -> None:
         """There is no Redis."""
         service = made("--set", "push_disabled=true")
-        self.assertEqual([child.name for child in service], ["route", "tcp"])
+        self.assertEqual([child.name for child in service], ["hangup", "route", "tcp"])
 
     def test_nothing_happens_yet(self) -> None:
         """Nothing listens or connects before the service is started."""

@@ -103,7 +103,7 @@ class ServiceTests(SynchronousTestCase):
     def test_composed(self) -> None:
         """Making it opens nothing; its children have names."""
         service, _ = self.make()
-        self.assertEqual([child.name for child in service], ["storage", "rpc"])
+        self.assertEqual([child.name for child in service], ["hangup", "storage", "rpc"])
         self.assertFalse(os.path.exists(self.root))
         self.assertEqual(self.reactor.tcpServers, [])
 
@@ -111,7 +111,8 @@ class ServiceTests(SynchronousTestCase):
         """The older clients have a port where `listen` says; it is off by default."""
         words = ("--set", f"storage_root={self.root}", "--set", "listen=127.0.0.1:3333")
         service = makeService(options(*words), self.reactor)
-        self.assertEqual([child.name for child in service], ["storage", "rpc", "clients"])
+        names = [child.name for child in service]
+        self.assertEqual(names, ["hangup", "storage", "rpc", "clients"])
         clients = service.getServiceNamed("clients")
         assert isinstance(clients, OrderedService)
         askers = clients.getServiceNamed("askers")
@@ -124,7 +125,7 @@ class ServiceTests(SynchronousTestCase):
         own = ("--set", "sync_listen=127.0.0.1:3334", "--set", "master_address=10.0.0.1:3334")
         service = makeService(options(*words, *own), self.reactor)
         names = [child.name for child in service]
-        self.assertEqual(names, ["storage", "rpc", "slaves", "master"])
+        self.assertEqual(names, ["hangup", "storage", "rpc", "slaves", "master"])
         slaves = service.getServiceNamed("slaves")
         assert isinstance(slaves, OrderedService)
         self.assertEqual([child.name for child in slaves], ["connections", "tcp"])

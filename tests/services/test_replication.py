@@ -7,6 +7,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from gobelieve.protocols.master_link import MasterLink
+from gobelieve.protocols.replication import SlavesFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.replication import REFUSED_DELAY, SlavesService, master, slaves
 from gobelieve.storage.storage import Storage
@@ -43,7 +45,8 @@ class MasterTests(SynchronousTestCase):
 
     def test_soon_again_and_later_when_refused(self) -> None:
         """A lost connection is made anew at once; a refusal is for an operator."""
-        service = master("127.0.0.1:3334", self.storage, self.turn, self.reactor)
+        link = MasterLink(self.storage, "127.0.0.1:3334", self.turn, self.reactor)
+        service = master(link, self.reactor)
         service.startService()
         self.assertEqual(self.reactor.tcpClients[0][:2], ("127.0.0.1", 3334))
         protocol, transport = self.connect()
@@ -67,7 +70,8 @@ class MasterTests(SynchronousTestCase):
 
     def test_the_end_of_a_master(self) -> None:
         """Its slaves' connections are ended."""
-        port = slaves("127.0.0.1:3334", 0.05, self.storage, self.turn, self.reactor)
+        factory = SlavesFactory(self.storage.store, self.turn, self.reactor, 0.05)
+        port = slaves("127.0.0.1:3334", factory)
         service = port.getServiceNamed("connections")
         assert isinstance(service, SlavesService)
         transport = StringTransport()

@@ -1,0 +1,47 @@
+"""The outermost service of a daemon: what has nothing to do with its role."""
+
+import signal
+from typing import Any
+
+from twisted.application.app import ServerOptions
+from twisted.application.service import IServiceCollection
+from twisted.logger import ILogObserver, textFileLogObserver
+from twisted.python.components import Componentized
+from twisted.python.usage import Options
+
+from gobelieve.services.log_file import log_path, open_log
+from gobelieve.services.ordered import OrderedService
+from gobelieve.services.signals import OnSignal
+
+
+class DaemonService(OrderedService):
+    """What ``makeService`` returns: ``hangup``, and what else it adds.
+
+    `hangup` is for everybody who has something to do on SIGHUP. With a log file there is
+    ``rotate``, too.
+    """
+
+    def __init__(self, options: Options, reactor: Any) -> None:
+        super().__init__()
+        self.hangup = OnSignal(signal.SIGHUP, reactor)
+        self.add("hangup", self.hangup)
+        twistd = getattr(options, "parent", None)
+        # Before twistd changes to another directory.
+        self._log_path = log_path(twistd) if isinstance(twistd, ServerOptions) else ""
+        self._rotate = OnSignal(signal.SIGUSR1, reactor)
+        if self._log_path:
+            self.add("rotate", self._rotate)
+
+    def setServiceParent(self, parent: IServiceCollection | Componentized) -> None:
+        """Become the service of an application, whose log twistd is about to begin.
+
+        That asks the application for an observer first, and has one of its own otherwise.
+        """
+        super().setServiceParent(parent)
+        if self._log_path and isinstance(parent, Componentized):
+            file = open_log(self._log_path)
+            self.hangup.add("the log file is opened again", file.reopen)
+            # With an observer of its own twistd would do this by itself.
+            self._rotate.add("the log begins a new file", file.rotate)
+            observer = textFileLogObserver(file)  # type: ignore[arg-type]
+            parent.setComponent(ILogObserver, observer)

@@ -1,0 +1,23 @@
+"""The status pages of a daemon, put together from what its roles show."""
+
+from collections.abc import Iterable
+
+from prometheus_client.registry import Collector
+
+from gobelieve.config import parse_address
+from gobelieve.protocols.status_pages import Figures, Trouble, status_site
+from gobelieve.services.listening import Listening
+from gobelieve.services.ordered import OrderedService
+
+
+def add_status(
+    parent: OrderedService,
+    address: str,
+    summary: Figures,
+    collectors: Iterable[Collector],
+    trouble: Trouble | None = None,
+) -> None:
+    """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``."""
+    if address:
+        site = status_site(summary, collectors, trouble)
+        parent.add("http", Listening(parse_address(address, "http_listen_address"), site))
