@@ -39,6 +39,11 @@ def positive(default: Any) -> Any:
     return field(default=default, metadata={"positive": True})
 
 
+def not_negative(default: Any) -> Any:
+    """A number that is 0 or above."""
+    return field(default=default, metadata={"not_negative": True})
+
+
 def port_number(default: int) -> Any:
     """The number of a TCP port; 0 lets the system choose."""
     return field(default=default, metadata={"port": True})
@@ -147,6 +152,10 @@ class RouterConfig:
     """How many pushes may wait for their lists."""
     link_backlog: int = 64 << 20
     """How many bytes may wait for a gateway that does not read."""
+    push_grace: float = not_negative(10.0)
+    """Seconds after the start for which pushes wait: gateways say first who is online."""
+    link_grace: float = not_negative(3.0)
+    """The same for the users of a gateway whose link was lost."""
 
 
 @dataclass(frozen=True)
@@ -300,6 +309,8 @@ def _check(declared: dataclasses.Field[Any], value: Any, name: str) -> None:
         raise ConfigError(f"{name} is one of {', '.join(metadata['choices'])}, not {value!r}")
     if "positive" in metadata and not 0 < value < math.inf:
         raise ConfigError(f"{name} is above 0 and finite, not {value!r}")
+    if "not_negative" in metadata and not 0 <= value < math.inf:
+        raise ConfigError(f"{name} is 0 or above and finite, not {value!r}")
     if "port" in metadata and not 0 <= value <= 65535:
         raise ConfigError(f"{name} is the number of a port, not {value!r}")
     if "address" in metadata and (value or declared.default):

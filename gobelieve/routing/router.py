@@ -96,6 +96,11 @@ class Router:
         if self.grace is not None:
             self.grace.closed(link, online)
 
+    def start(self) -> None:
+        """From now on gateways may come."""
+        if self.grace is not None:
+            self.grace.begin()
+
     def stop(self) -> None:
         """Decide what waits, by what is known now: links end after this."""
         if self.grace is not None:

@@ -9,10 +9,12 @@ from twisted.logger import Logger
 from gobelieve.backends.redis import RedisPushQueues
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig, parse_address
-from gobelieve.interfaces import PushQueues
+from gobelieve.interfaces import Groups, PushQueues, Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.route_listener import RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.routing.grace import Grace
+from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.common import Coroutines, DaemonOptions
@@ -28,6 +30,22 @@ class Options(DaemonOptions):
     """The router's command line."""
 
     kind = ImrConfig
+
+
+class RouteService(GoodbyeService):
+    """The gateways' links. Before they end, what the router still keeps is decided."""
+
+    def __init__(self, router: Router, factory: RouteFactory, time: Time) -> None:
+        super().__init__(factory, time)
+        self._router = router
+
+    def startService(self) -> None:
+        super().startService()
+        self._router.start()
+
+    def stopService(self) -> Deferred[None]:
+        self._router.stop()
+        return super().stopService()
 
 
 class PushService(Service):
@@ -49,6 +67,7 @@ def add_router(
     queues: PushQueues | None,
     turn: ReactorTurn,
     reactor: Any,
+    groups: Groups | None = None,
 ) -> RouterStatus:
     """Add ``push`` (if there are queues for it), ``route`` and ``tcp``."""
     tally = Tally()
@@ -64,12 +83,25 @@ def add_router(
             log=Logger("gobelieve.routing.pushes"),
         )
         parent.add("push", PushService(writer))
-    log = Logger("gobelieve.routing.router")
-    router = Router(writer, tally=tally, log=log, push_system=config.is_push_system)
+    router = _router(config, writer, groups, reactor, tally)
     factory = RouteFactory(router, turn, tally, config.link_backlog)
-    parent.add("route", GoodbyeService(factory, reactor))
+    parent.add("route", RouteService(router, factory, reactor))
     parent.add("tcp", Listening(parse_address(config.listen), factory))
     return RouterStatus(router, factory, writer)
+
+
+def _router(
+    config: RouterConfig, writer: PushWriter | None, groups: Groups | None, time: Time, tally: Tally
+) -> Router:
+    log = Logger("gobelieve.routing.router")
+    limit = config.push_backlog
+    grace = Grace(config.push_grace, config.link_grace, limit, time=time, tally=tally, log=log)
+    router = Router(writer, tally=tally, log=log, push_system=config.is_push_system, grace=grace)
+    if groups is not None:
+        router.groups = GroupPushes(
+            groups, router.decisions, limit, time=time, tasks=Coroutines(), tally=tally, log=log
+        )
+    return router
 
 
 def makeService(options: Options, reactor: Any = None) -> DaemonService:

@@ -317,7 +317,12 @@ class Cluster(Daemons):
 
     def _imr(self, values: dict[str, Any]) -> Daemon:
         port = free_port()
-        own = {"listen": f"127.0.0.1:{port}", "redis.address": self.redis.address}
+        # Tests that ask for a push have all their gateways here already.
+        own = {
+            "listen": f"127.0.0.1:{port}",
+            "redis.address": self.redis.address,
+            "push_grace": 0,
+        }
         return Daemon("gobelieve-imr", [*sample("imr"), *settings({**own, **values})], [port])
 
     def _im(self, values: dict[str, Any]) -> Daemon:
@@ -369,6 +374,7 @@ class AllInOne(Daemons):
             "im.ws_address": f"127.0.0.1:{websocket}",
             "im.http_listen_address": f"127.0.0.1:{http}",
             "imr.listen": f"127.0.0.1:{route}",
+            "imr.push_grace": 0,
             "ims.rpc_listen": f"127.0.0.1:{rpc}",
         }
         self.data = daemon.folder / "data"
