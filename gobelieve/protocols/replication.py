@@ -3,24 +3,25 @@
 A slave connects and says where its own files end (220). If the header of that has version 2, the
 checksum of its last bytes follows (225), which must be ours too; a slave of upstream's sends none,
 and then its end must be where a record begins. Who cannot be served is told why (224) and hung up
-on; upstream's slaves know no such thing and come back at once, so that is done after a while.
+on; upstream's slaves know no such thing and come back at once, so that is done after a while. So it
+is to who does not ask.
 
 Then the slave is sent our files from there on, records as batches (222), the rest as bytes (226),
 as far as they are settled; and so it goes on for ever. What is new leaves after `delay` seconds, or
-once there is enough for a batch. The slave says how much it has on disk (223).
+once there is enough for a batch. The slave says how much it has on disk (223). At the end slaves
+have a moment to get the rest: one that takes over then has everything.
 
 To the master a slave is a cursor. Nothing is kept for it: what it is sent is read when its socket
 takes it, one batch each in turn, 2 ms a turn of the event loop.
 """
 
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import StorageError, WireError
 from gobelieve.interfaces import Cancellable, Time, Turn
 from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.protocols.goodbye import GoodbyeFactory
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.protocols.round_robin import RoundRobin
 from gobelieve.storage.feed import (
@@ -58,7 +59,9 @@ OURS = 2
 BUDGET = 0.002
 """Seconds of a turn of the event loop that reading for slaves may take: saves go first."""
 HANG_UP = 10.0
-"""Seconds until a slave of upstream's is hung up on that cannot be served."""
+"""Seconds until who does not ask is hung up on, and a slave of upstream's that cannot be served."""
+GOODBYE = 2.0
+"""Seconds that slaves have to get the rest when the daemon stops."""
 
 
 class SlaveConnection(FramedProtocol):
@@ -77,6 +80,7 @@ class SlaveConnection(FramedProtocol):
         self._feed: Feed | None = None
         self._in_line = False
         self._timer: Cancellable | None = None
+        self._finishing = False
         self.slave = Slave("")
 
     @property
@@ -88,12 +92,12 @@ class SlaveConnection(FramedProtocol):
         probe_soon(self.transport)
         self.slave = Slave(self.peer)
         self._factory.connections.add(self)
+        silent = WireError("it asks for nothing")
+        self._timer = self._factory.time.callLater(HANG_UP, self.cut, silent)
 
     def closed(self, reason: Failure) -> None:
-        self._factory.connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._factory.left(self)
+        self._cancel()
         if self._feed is not None:
             self._feed = None
             why = reason.getErrorMessage()
@@ -120,6 +124,10 @@ class SlaveConnection(FramedProtocol):
 
     # --- the beginning
 
+    def _cancel(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
     def _tail_came(self, sent: StorageSyncTail) -> None:
         if not self._ours or self._feed is not None:
             raise WireError("its tail is not wanted")
@@ -127,6 +135,7 @@ class SlaveConnection(FramedProtocol):
 
     def _begin(self, tail: Tail | None) -> None:
         assert self._begun is not None
+        self._cancel()
         cursor = self._begun.cursor
         try:
             place = place_of(self._store, cursor)
@@ -150,13 +159,8 @@ class SlaveConnection(FramedProtocol):
             self._say(StorageSyncRefused(reason=str(why).encode()))
             self.close()
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._factory.time.callLater(HANG_UP, self._hang_up)
-
-    def _hang_up(self) -> None:
-        self._timer = None
-        self.close()
+        self._cancel()
+        self._timer = self._factory.time.callLater(HANG_UP, self.close)
 
     # --- what is new
 
@@ -170,15 +174,11 @@ class SlaveConnection(FramedProtocol):
         if self._feed.waiting() >= ENOUGH:
             # Behind the answers to those who saved it.
             self._turn.at_end(self._join_behind)
-        elif self._timer is None:
-            self._timer = self._factory.time.callLater(self._factory.delay, self._due)
+        elif self._timer is None or not self._timer.active():
+            self._timer = self._factory.time.callLater(self._factory.delay, self._join)
 
     def _join_behind(self) -> None:
         self._turn.at_end(self._join)
-
-    def _due(self) -> None:
-        self._timer = None
-        self._join()
 
     def _join(self) -> None:
         if self._feed is not None and not self._in_line and not self.congested:
@@ -209,6 +209,7 @@ class SlaveConnection(FramedProtocol):
     def _send_piece(self, feed: Feed) -> bool:
         piece = feed.next()
         if piece is None:
+            self._end_if_done()
             return False
         if isinstance(piece, Batch):
             first, last, count, frames = piece
@@ -228,13 +229,33 @@ class SlaveConnection(FramedProtocol):
             # At once, which shows whether it is taken.
             self._writer.flush()
 
+    # --- the end
+
+    def finish(self) -> None:
+        """Send the rest, then end."""
+        self._finishing = True
+        if self._feed is None:
+            self.close()
+        else:
+            self._join()
+
+    def _end_if_done(self) -> None:
+        if not self._finishing or self._feed is None or self._feed.waiting():
+            return
+        # A slave of ours says when it has stored the rest, one of upstream's says nothing.
+        if not self._ours or self.slave.durable == self._feed.id:
+            self.close()
+
     # --- what is known of it
 
     def _reported(self, durable: int) -> None:
         if self._feed is None:
             raise WireError("it says how far it is before it asks")
+        if not 0 <= durable <= self._feed.id:
+            raise WireError(f"it says that it has {durable}, and was sent {self._feed.id}")
         self.slave.durable = durable
         self._note()
+        self._end_if_done()
 
     def _note(self) -> None:
         self.slave.note(self._factory.end, self._factory.time.seconds())
@@ -245,19 +266,18 @@ def _is_header(piece: Bytes, size: int) -> bool:
     return piece.first % size == 0 and piece.data == FILE_HEADER
 
 
-class SlavesFactory(Factory):
+class SlavesFactory(GoodbyeFactory[SlaveConnection]):
     """The connections of all slaves. `delay`: seconds that what is new may wait for more."""
 
-    log = Logger()
-    noisy = False
+    goodbye = GOODBYE
 
     def __init__(self, store: Store, turn: Turn, time: Time, delay: float) -> None:
+        super().__init__()
         self.store = store
         self.turn = turn
         self.time = time
         self.delay = delay
         self.feeds = RoundRobin(turn, time, BUDGET)
-        self.connections: set[SlaveConnection] = set()
         store.watchers.append(self._moved)
 
     def buildProtocol(self, addr: IAddress | None) -> SlaveConnection:
@@ -272,11 +292,6 @@ class SlavesFactory(Factory):
     def slaves(self) -> list[Slave]:
         """Those that are fed."""
         return [connection.slave for connection in self.connections if connection.is_fed]
-
-    def close(self) -> None:
-        """End all connections: storage is about to let go of the files."""
-        for connection in list(self.connections):
-            connection.close()
 
     def _moved(self) -> None:
         for connection in tuple(self.connections):

@@ -84,19 +84,20 @@ def add_storage(
         slave=bool(config.master_address),
     )
     parent.add("storage", StorageService(storage))
+    # Slaves end behind those who save, so that they get all that was answered.
+    slaves: SlavesFactory | None = None
+    if config.sync_listen:
+        slaves = SlavesFactory(storage.store, turn, reactor, config.sync_delay)
+        parent.add("slaves", replication.slaves(config.sync_listen, slaves, reactor))
+    master: MasterLink | None = None
+    if config.master_address:
+        master = MasterLink(storage, config.master_address, turn, reactor)
+        parent.add("master", replication.master(master, reactor))
     ports = {"rpc": StorageFactory(storage, turn, reactor, Tally())}
     parent.add("rpc", _port(config.rpc_listen, ports["rpc"], reactor))
     if config.listen:
         ports["clients"] = StorageClientFactory(storage, turn, reactor, Tally())
         parent.add("clients", _port(config.listen, ports["clients"], reactor))
-    slaves: SlavesFactory | None = None
-    if config.sync_listen:
-        slaves = SlavesFactory(storage.store, turn, reactor, config.sync_delay)
-        parent.add("slaves", replication.slaves(config.sync_listen, slaves))
-    master: MasterLink | None = None
-    if config.master_address:
-        master = MasterLink(storage, config.master_address, turn, reactor)
-        parent.add("master", replication.master(master, reactor))
     return StorageParts(storage, ports, slaves, master)
 
 

@@ -4,6 +4,7 @@ import errno
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
@@ -13,7 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.master_link import UNSYNCED, MasterConnection, MasterLink
-from gobelieve.protocols.replication import ENOUGH, HANG_UP, SlaveConnection, SlavesFactory
+from gobelieve.protocols.replication import (
+    ENOUGH,
+    GOODBYE,
+    HANG_UP,
+    SlaveConnection,
+    SlavesFactory,
+)
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame
@@ -250,9 +257,68 @@ class FollowingTests(ReplicationCase):
         self.connect()
         self.assertEqual(self.slave.storage.follower.end, 32)
         self.assertEqual(len(self.texts("not stored: status 102")), 1)
+        self.assertTrue(self.slave.link.failed)
         files.pwrite = write
         self.connect()
         self.assertEqual(blocks(self.slave.root), blocks(self.master.root))
+
+
+class GoodbyeTests(ReplicationCase):
+    """A master that is stopped in good order."""
+
+    def ended(self, master: Site, *pumps: iosim.IOPump) -> bool:
+        """Stop feeding; whether that is done at once."""
+        done: list[object] = []
+        Deferred.fromCoroutine(master.slaves.close(self.clock)).addCallback(done.append)
+        self.run_all(*pumps)
+        return bool(done)
+
+    def test_the_rest_is_sent_first(self) -> None:
+        """So a slave that takes its place has everything that was acked."""
+        pump = self.connect()
+        self.master.save(5)
+        self.master.settle()
+        self.assertNotEqual(blocks(self.slave.root), blocks(self.master.root))
+        self.assertTrue(self.ended(self.master, pump))
+        self.assertEqual(blocks(self.slave.root), blocks(self.master.root))
+        self.assertEqual(self.master.slaves.connections, set())
+
+    def test_until_it_is_on_the_slaves_disk(self) -> None:
+        """The connection ends when the slave has said so."""
+        pump = self.connect()
+        self.slave.stuck = True
+        self.master.save()
+        self.master.settle()
+        self.assertFalse(self.ended(self.master, pump))
+        self.slave.go_on()
+        self.run_all(pump)
+        self.assertEqual(self.master.slaves.connections, set())
+
+    def test_a_stalled_slave_is_not_waited_for(self) -> None:
+        """Only for a moment."""
+        pump = self.connect()
+        self.slave.stuck = True
+        self.master.save()
+        self.master.settle()
+        self.assertFalse(self.ended(self.master, pump))
+        self.clock.advance(GOODBYE)
+        self.run_all(pump)
+        self.assertEqual(self.master.slaves.connections, set())
+
+    def test_who_has_not_asked_is_not_waited_for(self) -> None:
+        """And a slave of upstream's, which says nothing, gets the rest."""
+        servers = [self.master.slaves.buildProtocol(None) for _ in range(2)]
+        transports = [StringTransport() for _ in servers]
+        for server, transport in zip(servers, transports, strict=True):
+            server.makeConnection(transport)
+        servers[1].dataReceived(StorageSyncBegin(cursor=32).frame(1, 0))
+        self.run_all()
+        self.master.save()
+        self.master.settle()
+        self.ended(self.master)
+        self.assertEqual([t.disconnecting for t in transports], [True, True])
+        (frame,) = FrameReader(1 << 20).feed(transports[1].value())
+        self.assertEqual(frame.cmd, StorageSyncMessageBatch.number)
 
 
 class SlowSlaveTests(ReplicationCase):
@@ -441,6 +507,35 @@ class RefusalTests(ReplicationCase):
             _, transport = self.asks(*said)
             self.assertTrue(transport.disconnecting, said)
             self.assertEqual(len(self.texts("is cut off")), number)
+
+    def test_who_does_not_ask(self) -> None:
+        """Who connects and sends nothing, or half of what it should, is hung up on."""
+        begin = StorageSyncBegin(cursor=32)
+        for number, said in enumerate((b"", begin.frame(1)[:15], begin.frame(1)), 1):
+            _, transport = self.asks(said)
+            self.clock.advance(HANG_UP - 1)
+            self.assertFalse(transport.disconnecting)
+            self.assertEqual(self.master.slaves.slaves, [])
+            self.clock.advance(1)
+            self.assertTrue(transport.disconnecting)
+            self.assertEqual(len(self.texts("is cut off: it asks for nothing")), number)
+
+    def test_who_asks_in_time(self) -> None:
+        """Is not hung up on."""
+        pump = self.connect()
+        self.clock.advance(2 * HANG_UP)
+        self.assertFalse(pump.server.transport.disconnecting)
+
+    def test_positions_that_cannot_be(self) -> None:
+        """Nobody has on disk what he was not sent."""
+        self.master.save()
+        self.master.settle()
+        ask = StorageSyncBegin(cursor=32).frame(1)
+        ask += StorageSyncTail(first_id=0, end_id=0, checksum=0).frame(2)
+        for number, cursor in enumerate((-1, -(1 << 63), (1 << 63) - 1, 1000), 1):
+            _, transport = self.asks(ask + StorageSyncPosition(cursor=cursor).frame(3))
+            self.assertTrue(transport.disconnecting)
+            self.assertEqual(len(self.texts("is cut off: it says that it has")), number)
 
     def test_our_files_cannot_be_read(self) -> None:
         """The slave is told, and nothing worse happens."""

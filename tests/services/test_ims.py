@@ -125,7 +125,7 @@ class ServiceTests(SynchronousTestCase):
         own = ("--set", "sync_listen=127.0.0.1:3334", "--set", "master_address=10.0.0.1:3334")
         service = makeService(options(*words, *own), self.reactor)
         names = [child.name for child in service]
-        self.assertEqual(names, ["hangup", "storage", "rpc", "slaves", "master"])
+        self.assertEqual(names, ["hangup", "storage", "slaves", "master", "rpc"])
         slaves = service.getServiceNamed("slaves")
         assert isinstance(slaves, OrderedService)
         self.assertEqual([child.name for child in slaves], ["connections", "tcp"])

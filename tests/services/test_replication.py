@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.protocols.master_link import MasterLink
 from gobelieve.protocols.replication import SlavesFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.services.replication import REFUSED_DELAY, SlavesService, master, slaves
+from gobelieve.services.connections import GoodbyeService
+from gobelieve.services.replication import TROUBLE_DELAY, master, slaves
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import FrameReader
 from gobelieve.wire.storage import StorageSyncBegin, StorageSyncRefused
@@ -60,7 +61,7 @@ class MasterTests(SynchronousTestCase):
         protocol.dataReceived(StorageSyncRefused(reason=b"of another history").frame())
         self.assertTrue(transport.disconnecting)
         protocol.connectionLost(Failure(ConnectionDone()))
-        self.reactor.advance(REFUSED_DELAY - 0.1)
+        self.reactor.advance(TROUBLE_DELAY - 0.1)
         self.assertEqual(len(self.reactor.tcpClients), 2)
         self.reactor.advance(0.2)
         self.assertEqual(len(self.reactor.tcpClients), 3)
@@ -71,11 +72,11 @@ class MasterTests(SynchronousTestCase):
     def test_the_end_of_a_master(self) -> None:
         """Its slaves' connections are ended."""
         factory = SlavesFactory(self.storage.store, self.turn, self.reactor, 0.05)
-        port = slaves("127.0.0.1:3334", factory)
+        port = slaves("127.0.0.1:3334", factory, self.reactor)
         service = port.getServiceNamed("connections")
-        assert isinstance(service, SlavesService)
+        assert isinstance(service, GoodbyeService)
         transport = StringTransport()
-        service.factory.buildProtocol(None).makeConnection(transport)
+        factory.buildProtocol(None).makeConnection(transport)
         service.startService()
         service.stopService()
         self.assertTrue(transport.disconnecting)
