@@ -5,7 +5,8 @@ the master sends is stored like any save, a sync for all that came meanwhile, an
 told how much is on disk (223).
 
 A master that sends what does not begin at our end, or cannot be, is hung up on: the next connection
-asks from our own end again. So no hole can form. While much is not yet on disk nothing is read.
+asks from our own end again. So no hole can form. While much is not yet on disk nothing is read, and
+what an earlier connection brought is on disk, or taken back, before the next one asks.
 """
 
 from twisted.internet.interfaces import IAddress
@@ -56,33 +57,48 @@ class MasterConnection(FramedProtocol):
         super().__init__(link.turn)
         self._link = link
         self._storage = link.storage
-        self._unsynced = 0
+        self._asked = False
         self._full = False
         self._news = False
-
-    @property
-    def unsynced(self) -> int:
-        """How many bytes came that are not yet on disk."""
-        return self._unsynced
 
     def opened(self) -> None:
         probe_soon(self.transport)
         self._link.connection = self
-        self._link.refused = False
+        self._link.refused = self._link.failed = False
+        what = "master {address} is connected, our end is {end}"
+        self.log.info(what, address=self._link.address, end=self._storage.follower.end)
+        self.moved()
+
+    @property
+    def unsynced(self) -> int:
+        """How many bytes came that are not yet on disk."""
+        return self._link.unsynced
+
+    def moved(self) -> None:
+        """More of what came is on disk, or was taken back."""
+        unsynced = self._link.unsynced
+        if not self._asked:
+            if not unsynced:
+                self._ask()
+            return
+        if self._full and unsynced <= UNSYNCED // 2:
+            self._full = False
+            self.resume()
+        self._report()
+
+    def _ask(self) -> None:
+        self._asked = True
         try:
             tail = tail_of(self._storage.store)
         except StorageError as why:
             self.log.error("our own files cannot be read: {why}", why=why)
             self.abort()
             return
-        end = self._storage.follower.end
         first, end_id, checksum = tail
-        self.send(StorageSyncBegin(cursor=end).frame(1))
+        self.send(StorageSyncBegin(cursor=self._storage.follower.end).frame(1))
         told = StorageSyncTail(first_id=first, end_id=end_id, checksum=checksum)
         self.send(told.frame(2))
         self._report()
-        what = "master {address} is connected, our end is {end}"
-        self.log.info(what, address=self._link.address, end=end)
 
     def closed(self, reason: Failure) -> None:
         self._link.connection = None
@@ -99,14 +115,15 @@ class MasterConnection(FramedProtocol):
                 self._refused(sent.reason.decode(errors="replace"))
                 return
             piece = self._storage.follower.piece(sent)
-            self._unsynced += len(piece.data)
+            self._link.unsynced += len(piece.data)
             self._storage.copy(piece, self._copied, len(piece.data))
-        if self._unsynced > UNSYNCED and not self._full:
+        if self._link.unsynced > UNSYNCED and not self._full:
             self._full = True
             self.pause()
 
     def drained(self) -> None:
-        self._report()
+        if self._asked:
+            self._report()
 
     def _refused(self, reason: str) -> None:
         self._link.refused = True
@@ -119,16 +136,14 @@ class MasterConnection(FramedProtocol):
 
     def _copied(self, length: int, results: list[Result]) -> None:
         ((status, _, _),) = results
-        self._unsynced -= length
-        if status:
-            if not self._closing:
-                self.log.error("what our master sent is not stored: status {s}", s=status)
-                self.abort()
-            return
-        if self._full and self._unsynced <= UNSYNCED // 2:
-            self._full = False
-            self.resume()
-        self._report()
+        link = self._link
+        link.unsynced -= length
+        if status and not self._closing:
+            self.log.error("what our master sent is not stored: status {s}", s=status)
+            link.failed = True
+            self.abort()
+        if link.connection is not None:
+            link.connection.moved()
 
     def _report(self) -> None:
         if not self._news:
@@ -155,8 +170,12 @@ class MasterLink(Factory):
         self.turn = turn
         self.time = time
         self.connection: MasterConnection | None = None
+        self.unsynced = 0
+        """How many bytes came, on whichever connection, that are neither on disk nor taken back."""
         self.refused = False
         """Whether the master said last that it gives us nothing."""
+        self.failed = False
+        """Whether what it sent last could not be stored."""
         self.heard_at = 0.0
         """When it sent something last, seconds since the epoch; 0: it never did."""
 

@@ -28,6 +28,6 @@ def master(link: MasterLink, reactor: Any) -> ClientService:
     """Keeps the link to the master connected."""
 
     def special_delay() -> float | None:
-        return TROUBLE_DELAY if link.refused else None
+        return TROUBLE_DELAY if link.refused or link.failed else None
 
     return connecting(reactor, "master", link.address, link, special_delay)

@@ -58,6 +58,7 @@ class Site:
         self.slave = slave
         self.stuck = False
         """Syncs take for ever."""
+        self._held: list[Any] = []
         self.open()
 
     def open(self) -> None:
@@ -75,6 +76,7 @@ class Site:
 
     def _in_thread(self, work: Any, done: Any) -> None:
         if self.stuck:
+            self._held.append((work, done))
             return
         why: OSError | None = None
         try:
@@ -82,6 +84,16 @@ class Site:
         except OSError as error:
             why = error
         self.clock.callLater(0, done, why)
+
+    def go_on(self, why: OSError | None = None) -> None:
+        """The disk works again; what it was asked for meanwhile is done, or fails."""
+        self.stuck = False
+        for work, done in self._held:
+            if why is None:
+                self._in_thread(work, done)
+            else:
+                self.clock.callLater(0, done, why)
+        self._held = []
 
     def save(self, count: int = 1, body: bytes = b"hello") -> list[int]:
         """Messages for Alice; their statuses, later."""
@@ -379,6 +391,47 @@ class SlowSlaveTests(ReplicationCase):
             link.dataReceived(batch.frame())
             feed_end += 30 * (len(body) + 8)
         self.assertEqual(transport.producerState, "paused")
+
+    def test_a_slow_disk_and_a_link_that_breaks(self) -> None:
+        """What came on all connections counts: the next one asks for nothing until it is stored."""
+        self.slave.stuck = True
+        body = encode_frame(4, bytes(100))
+        batch = StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=body)
+        first, second = (self.slave.link.buildProtocol(None) for _ in range(2))
+        first.makeConnection(StringTransport())
+        first.dataReceived(batch.frame())
+        self.run_all()
+        first.connectionLost()
+        transport = StringTransport()
+        second.makeConnection(transport)
+        self.run_all()
+        self.assertEqual(transport.value(), b"")
+        self.assertEqual(self.slave.link.unsynced, 120)
+        self.slave.go_on()
+        self.run_all()
+        begin, _, position = FrameReader(100).feed(transport.value())
+        self.assertEqual(decode(begin), StorageSyncBegin(cursor=32 + 120))
+        self.assertEqual(decode(position), StorageSyncPosition(cursor=32 + 120))
+        self.assertEqual(self.slave.link.unsynced, 0)
+
+    def test_what_a_broken_link_brought_is_taken_back(self) -> None:
+        """The next connection asks for it again."""
+        self.slave.stuck = True
+        first, second = (self.slave.link.buildProtocol(None) for _ in range(2))
+        first.makeConnection(StringTransport())
+        body = encode_frame(4, b"hello")
+        batch = StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=body)
+        first.dataReceived(batch.frame())
+        self.run_all()
+        first.connectionLost()
+        transport = StringTransport()
+        second.makeConnection(transport)
+        self.slave.go_on(OSError(errno.EIO, "Input/output error"))
+        self.run_all()
+        begin, _, position = FrameReader(100).feed(transport.value())
+        self.assertEqual(decode(begin), StorageSyncBegin(cursor=32))
+        self.assertEqual(decode(position), StorageSyncPosition(cursor=32))
+        self.assertFalse(transport.disconnecting)
 
     def test_a_master_that_never_reads(self) -> None:
         """Positions do not pile up for it; it is told the last one when it reads."""
