@@ -69,11 +69,6 @@ class MasterConnection(FramedProtocol):
         self.log.info(what, address=self._link.address, end=self._storage.follower.end)
         self.moved()
 
-    @property
-    def unsynced(self) -> int:
-        """How many bytes came that are not yet on disk."""
-        return self._link.unsynced
-
     def moved(self) -> None:
         """More of what came is on disk, or was taken back."""
         unsynced = self._link.unsynced

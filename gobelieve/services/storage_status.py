@@ -192,7 +192,7 @@ class StorageStatus(Collector):
         what = "1 if the master said last that it gives us nothing."
         yield gauge("refused", what, lambda link: link.refused)
         what = "Bytes that came from the master and are not on disk yet."
-        yield gauge("unsynced_bytes", what, _unsynced)
+        yield gauge("unsynced_bytes", what, lambda link: link.unsynced)
         what = "When the master sent something last; 0: it never did."
         yield gauge("heard_timestamp_seconds", what, lambda link: link.heard_at)
 
@@ -249,7 +249,7 @@ class StorageStatus(Collector):
             "address": link.address,
             "connected": _is_connected(link),
             "refused": link.refused,
-            "unsynced_bytes": _unsynced(link),
+            "unsynced_bytes": link.unsynced,
         }
 
 
@@ -267,7 +267,3 @@ def _request_count(port: StorageFactory) -> int:
 
 def _is_connected(link: MasterLink) -> bool:
     return link.connection is not None
-
-
-def _unsynced(link: MasterLink) -> int:
-    return 0 if link.connection is None else link.connection.unsynced
