@@ -6,7 +6,6 @@ The RPC of gobelieve-ims and the daemon that has everything in one process both 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gobelieve.errors import StorageError
 from gobelieve.interfaces import InThread, Log, Page, Time, Turn
 from gobelieve.names import AckStatus, User
 from gobelieve.storage import roles
@@ -58,15 +57,11 @@ class Storage:
     def open(self) -> None:
         """Read the whole directory. StorageError, in one line, if it cannot be used."""
         root = self.store.blocks.root
-        if not self.is_slave:
-            roles.check(root)
-        self.store.open()
         if self.is_slave:
-            try:
-                roles.mark(root)
-            except StorageError:
-                self.store.close()
-                raise
+            self.store.open(lambda: roles.mark(root))
+        else:
+            roles.check(root)
+            self.store.open()
 
     def close(self, done: Callable[[], None]) -> None:
         """Finish what was begun, let go of the directory, then call `done`."""

@@ -95,10 +95,14 @@ class Store:
         self.watchers: list[Callable[[], None]] = []
         """Called when there is more that readers may see; `settled` says how far."""
 
-    def open(self) -> None:
-        """Take the directory and read it through. StorageError, in one line, if that cannot be."""
+    def open(self, taken: Callable[[], None] = lambda: None) -> None:
+        """Take the directory and read it through. StorageError, in one line, if that cannot be.
+
+        `taken` is called in between, and may raise StorageError.
+        """
         try:
             self.blocks.open()
+            taken()
             position, self.reader.bridges = recover(self.blocks, self.index, self._log)
             # A daemon that was killed may have left what is written, but not yet on disk.
             self.blocks.sync_from(position[0])

@@ -22,6 +22,10 @@ from gobelieve.protocols.replication import (
     SlavesFactory,
 )
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.storage import roles, store
+from gobelieve.storage.blocks import Blocks
+from gobelieve.storage.index import Index
+from gobelieve.storage.recovery import recover
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame
 from gobelieve.wire.message import Message, decode
@@ -652,6 +656,32 @@ class BadMasterTests(ReplicationCase):
 
 class RoleTests(ReplicationCase):
     """Whose directory it is."""
+
+    def test_marked_before_anything_is_read(self) -> None:
+        """And if that cannot be, the directory is let go of, with nothing under way."""
+        site = Site(self, self.clock)
+        site.save()
+        site.settle()
+        site.close()
+        marked: list[bool] = []
+
+        def read(blocks: Blocks, index: Index, log: Any) -> Any:
+            marked.append(roles.is_slave(blocks.root))
+            return recover(blocks, index, log)
+
+        self.patch(store, "recover", read)
+        site.slave = True
+        full = self.patch(roles, "mark", self.full)
+        with self.assertRaises(StorageError):
+            site.open()
+        self.assertEqual(marked, [])
+        full.restore()
+        site.open()
+        self.assertEqual(marked, [True])
+        site.close()
+
+    def full(self, root: str) -> None:
+        raise StorageError(AckStatus.STORAGE_FULL, f"{root}: No space left on device")
 
     def test_a_slave_is_not_opened_as_a_master(self) -> None:
         """By mistake; the master's own is as ever."""
