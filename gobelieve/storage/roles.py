@@ -51,9 +51,12 @@ def promote(root: str) -> None:
 def set_aside(root: str) -> str:
     """Rename a slave's directory, and make an empty one in its place; the other's new name.
 
-    StorageError, OSError.
+    Both are where it is, even if it is named by a link. StorageError, OSError.
     """
     must_be_slave(root)
+    root = os.path.realpath(root)
+    if os.path.ismount(root):
+        raise refusal(f"{root} is a mount point: move its files to another place by hand")
     held = Held(root)
     try:
         aside = name_aside(root)
@@ -62,7 +65,7 @@ def set_aside(root: str) -> str:
         try:
             mark(root)
             fresh.sync()
-            fresh.files.sync_folder(os.path.dirname(os.path.abspath(root)))
+            fresh.files.sync_folder(os.path.dirname(root))
         finally:
             fresh.close()
     finally:
@@ -72,7 +75,7 @@ def set_aside(root: str) -> str:
 
 def name_aside(root: str) -> str:
     """The name that `set_aside` would give."""
-    base, number = root.rstrip(os.sep) + ASIDE, 1
+    base, number = os.path.realpath(root) + ASIDE, 1
     while os.path.lexists(f"{base}{number}"):
         number += 1
     return f"{base}{number}"

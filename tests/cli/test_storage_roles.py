@@ -80,6 +80,27 @@ class ResyncTests(RolesCase):
         self.assertEqual(code, 0)
         self.assertTrue(Path(f"{self.root}.diverged-1", "message_0").exists())
 
+    def test_a_link(self) -> None:
+        """The files stay on the disk that they are on, and so does what comes."""
+        link = self.mktemp()
+        os.symlink(os.path.abspath(self.root), link)
+        code, out, _ = self.storage("resync", "--yes", link)
+        self.assertEqual(code, 0)
+        self.assertIn(f"{os.path.abspath(self.root)}.diverged-1", out)
+        self.assertTrue(os.path.islink(link))
+        self.assertTrue(roles.is_slave(link))
+        self.assertEqual(self.blocks(self.root), {})
+        self.assertTrue(Path(f"{self.root}.diverged-1", "message_0").exists())
+
+    def test_a_mount_point(self) -> None:
+        """Cannot be renamed; nothing is changed."""
+        before = self.files(self.root)
+        self.patch(os.path, "ismount", lambda path: path == os.path.realpath(self.root))
+        code, _, err = self.storage("resync", "--yes", self.root)
+        self.assertEqual(code, 1)
+        self.assertIn("is a mount point", err)
+        self.assertEqual(self.files(self.root), before)
+
     def test_not_a_master(self) -> None:
         """A master's directory is not touched; nor one in use."""
         self.hold()
