@@ -6,11 +6,12 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from prometheus_client.registry import Collector
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.pages import notFound
-from twisted.web.resource import Resource
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from gobelieve.protocols.metrics_page import MetricsPage, registry_of
@@ -54,10 +55,18 @@ class ReadyPage(JsonPage):
 
 
 def status_site(
-    summary: Figures, collectors: Iterable[Collector] = (), trouble: Trouble | None = None
+    summary: Figures,
+    collectors: Iterable[Collector] = (),
+    trouble: Trouble | None = None,
+    pages: Mapping[bytes, IResource] = MappingProxyType({}),
 ) -> Site:
-    """The pages; everything else is not found. Without `trouble` there is no ``/ready``."""
+    """The pages, and others by their paths; everything else is not found.
+
+    Without `trouble` there is no ``/ready``.
+    """
     root = Resource()
+    for path, page in pages.items():
+        root.putChild(path, page)
     root.putChild(b"summary", JsonPage(summary))
     root.putChild(b"health", JsonPage(lambda: {"status": "ok"}))
     root.putChild(b"metrics", MetricsPage(registry_of(collectors)))

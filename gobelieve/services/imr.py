@@ -11,6 +11,7 @@ from gobelieve.backends.redis_service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig, parse_address
 from gobelieve.interfaces import Groups, PushQueues, Time
 from gobelieve.metrics import Tally
+from gobelieve.protocols.presence_pages import presence_pages
 from gobelieve.protocols.route_listener import RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
@@ -116,5 +117,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         service.add("redis", redis)
         queues = RedisPushQueues(redis)
     status = add_router(service, config, queues, ReactorTurn(reactor), reactor)
-    add_status(service, config.http_listen_address, status.summary, [status])
+    # Nobody is asked for a key here: like the rest of these pages, on a private network only.
+    table = status.router.table
+    pages = presence_pages(table.is_online, table.everyone, reactor)
+    add_status(service, config.http_listen_address, status.summary, [status], pages=pages)
     return service

@@ -1,8 +1,10 @@
 """The status pages of a daemon, put together from what its roles show."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from prometheus_client.registry import Collector
+from twisted.web.resource import IResource
 
 from gobelieve.config import parse_address
 from gobelieve.protocols.status_pages import Figures, Trouble, status_site
@@ -16,8 +18,12 @@ def add_status(
     summary: Figures,
     collectors: Iterable[Collector],
     trouble: Trouble | None = None,
+    pages: Mapping[bytes, IResource] = MappingProxyType({}),
 ) -> None:
-    """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``."""
+    """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``.
+
+    `pages`: others, by their paths.
+    """
     if address:
-        site = status_site(summary, collectors, trouble)
+        site = status_site(summary, collectors, trouble, pages)
         parent.add("http", Listening(parse_address(address, "http_listen_address"), site))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from gobelieve.metrics import Tally
@@ -12,6 +13,18 @@ from gobelieve.wire.route import Subscribe, SubscribeRoom
 from tests.protocols.logs import Events
 
 Sent = tuple[int, bytes, int]
+
+
+class TurnClock(Clock):
+    """A clock that can go on by one turn of a reactor."""
+
+    def turn(self) -> None:
+        """Make the calls that are due now, and not those that they ask for."""
+        now = self.seconds()
+        for call in [call for call in self.calls if call.getTime() <= now]:
+            self.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
 
 
 class FakeLink:

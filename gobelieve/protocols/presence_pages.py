@@ -1,0 +1,149 @@
+"""Who is online, over HTTP: ``/online`` for one user, ``/all_online`` for everybody, as upstream's.
+
+::
+
+    GET /online?appid=7&uid=1001      {"online":true}
+    GET /all_online                   [{"appid":7,"users":[1001,1002]},{"appid":8,"users":[1]}]
+
+``/online`` goes by the online flag; ``/all_online`` lists whoever is held, whatever the flag.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.python.failure import Failure
+from twisted.web.http import BAD_REQUEST
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
+
+from gobelieve.interfaces import Time
+
+SLICE = 5000
+"""So many users are looked at, or written, in one turn, which takes about a millisecond."""
+
+Id = tuple[int, int]
+IsOnline = Callable[[Id], bool]
+Held = Callable[[], Sequence[Id]]
+"""Gives (appid, uid) of all users that are held, in a sequence that does not change."""
+
+_NUMBER = re.compile(rb"[+-]?[0-9]{1,19}")
+
+
+def presence_pages(is_online: IsOnline, held: Held, time: Time) -> Mapping[bytes, IResource]:
+    """The pages by their paths. Whoever can connect can read them."""
+    return {b"online": OnlinePage(is_online), b"all_online": AllOnlinePage(held, time)}
+
+
+class OnlinePage(Resource):
+    """Whether a user is online anywhere."""
+
+    isLeaf = True
+
+    def __init__(self, is_online: IsOnline) -> None:
+        super().__init__()
+        self._is_online = is_online
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader(b"content-type", b"application/json")
+        appid, uid = _number(request, b"appid"), _number(request, b"uid")
+        if appid is None or uid is None:
+            request.setResponseCode(BAD_REQUEST)
+            return b'{"meta":{"code":400,"message":"invalid query param"}}'
+        return b'{"online":true}' if self._is_online((appid, uid)) else b'{"online":false}'
+
+
+def _number(request: Request, name: bytes) -> int | None:
+    """The first value of a parameter as a 64-bit integer; None if it is none."""
+    (text, *_) = request.args.get(name, [b""])
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
+
+
+class AllOnlinePage(Resource):
+    """All users, by app."""
+
+    isLeaf = True
+
+    def __init__(self, held: Held, time: Time) -> None:
+        super().__init__()
+        self._held = held
+        self._time = time
+
+    def render_GET(self, request: Request) -> int:
+        request.setHeader(b"content-type", b"application/json")
+        Slices(request, _listing(self._held()), self._time)
+        return NOT_DONE_YET
+
+
+def _listing(held: Sequence[Id]) -> Iterator[bytes]:
+    """The page in pieces, each of a slice's work; empty ones while the users are sorted by app."""
+    apps: dict[int, list[int]] = {}
+    users = iter(held)
+    while some := list(islice(users, SLICE)):
+        for appid, uid in some:
+            try:
+                apps[appid].append(uid)
+            except KeyError:
+                apps[appid] = [uid]
+        yield b""
+    opening = "["
+    for appid, uids in apps.items():
+        opening += f'{{"appid":{appid},"users":['
+        for start in range(0, len(uids), SLICE):
+            yield (opening + ",".join(map(str, uids[start : start + SLICE]))).encode()
+            opening = ","
+        opening = "]},"
+    yield b"]}]" if apps else b"[]"
+
+
+@implementer(IPushProducer)
+class Slices:
+    """Writes a page piece by piece, a piece a turn, as fast as the browser reads.
+
+    (A pull producer would be asked for pieces for 10 ms on end.)
+    """
+
+    def __init__(self, request: Request, pieces: Iterator[bytes], time: Time) -> None:
+        self._request = request
+        self._pieces = pieces
+        self._time = time
+        self._paused = self._over = self._due = False
+        request.notifyFinish().addBoth(self._finished)
+        request.registerProducer(self, True)
+        self._ask()
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        self._ask()
+
+    def stopProducing(self) -> None:
+        self._over = True
+
+    def _ask(self) -> None:
+        if not self._due:
+            self._due = True
+            self._time.callLater(0, self._write)
+
+    def _write(self) -> None:
+        self._due = False
+        if self._over or self._paused:
+            return
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._request.unregisterProducer()
+            self._request.finish()
+            return
+        if piece:
+            self._request.write(piece)
+        self._ask()
+
+    def _finished(self, result: Failure | None) -> None:
+        self._over = True
