@@ -2,8 +2,11 @@
 
 twistd opens the file once, and remembers where it ends. If logrotate moves it away, all that
 follows goes to the moved one; if logrotate truncates it (``copytruncate``), what follows lies
-behind a hole as long as what was there. So we give twistd a log file of our own, which is twistd's
-but for two things: each write goes to the end, wherever that is, and it can be opened again.
+behind a hole as long as what was there. And it begins a new file by itself after a megabyte, with
+numbers that get into logrotate's way, and never removes one.
+
+So we give twistd a log file of our own, which is twistd's but for three things: each write goes to
+the end, wherever that is; it can be opened again; and it grows until somebody does something.
 """
 
 import fcntl
@@ -45,12 +48,12 @@ def log_path(twistd: Mapping[str, Any]) -> str:
     if twistd.get("logger") or twistd.get("syslog"):
         return ""
     name: str = twistd.get("logfile") or ("" if twistd.get("nodaemon") else "twistd.log")
-    return "" if name == "-" else os.path.abspath(name)
+    return os.path.abspath(name) if name not in ("", "-") else ""
 
 
 def open_log(path: str) -> AppendedLogFile:
     """Open it. If that cannot be, the process ends with one line."""
     try:
-        return AppendedLogFile.fromFullPath(path)  # type: ignore[no-any-return]
+        return AppendedLogFile.fromFullPath(path, rotateLength=None)  # type: ignore[no-any-return]
     except OSError as why:
         sys.exit(f"{path} cannot be opened: {why.strerror}")

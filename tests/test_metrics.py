@@ -1,0 +1,51 @@
+"""Counting: what the status pages read."""
+
+import math
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.metrics import Distribution, Requests, Tally
+
+
+class TallyTests(SynchronousTestCase):
+    """Named counters."""
+
+    def test_counts(self) -> None:
+        """What never moved is 0, and does not come to be by being looked at."""
+        tally = Tally()
+        tally.add("live")
+        tally.add("live", 2)
+        self.assertEqual((tally["live"], tally["logins"]), (3, 0))
+        self.assertEqual(tally.counts, {"live": 3})
+
+
+class RequestsTests(SynchronousTestCase):
+    """Requests by command."""
+
+    def test_counts(self) -> None:
+        """Each end by itself."""
+        requests = Requests()
+        requests.done[230] += 1
+        requests.failed[230] += 1
+        requests.done[230] += 1
+        self.assertEqual((requests.done[230], requests.failed[230]), (2, 1))
+        self.assertEqual(dict(requests.refused), {})
+
+
+class DistributionTests(SynchronousTestCase):
+    """How measured values are spread."""
+
+    def test_a_value_belongs_to_the_first_bound_that_it_does_not_exceed(self) -> None:
+        """As Prometheus wants it: "less or equal"."""
+        values = Distribution((1, 2, 4))
+        for value in (0, 1, 1.5, 2, 3, 4, 4.1, 100):
+            values.observe(value)
+        self.assertEqual(values.counts, [2, 2, 2, 2])
+        self.assertEqual(list(values.cumulative()), [(1, 2), (2, 4), (4, 6), (math.inf, 8)])
+        self.assertEqual((len(values), values.total), (8, 115.6))
+
+    def test_nothing_measured(self) -> None:
+        """All is 0."""
+        values = Distribution((1,))
+        self.assertEqual(list(values.cumulative()), [(1, 0), (math.inf, 0)])
+        self.assertEqual((len(values), values.total), (0, 0))
