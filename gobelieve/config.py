@@ -86,6 +86,31 @@ class LogConfig:
     caller: bool = ignored(False, "every event names its module")
 
 
+SHORTEST_SECRET = 16
+"""A cluster secret of fewer bytes can be guessed."""
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """How our own daemons know each other; the same in all of them."""
+
+    secret: str = secret()
+    secret_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    ca_file: str = ""
+
+    def check(self) -> None:
+        """`ConfigError` if keys do not go together."""
+        if self.secret and self.secret_file:
+            raise ConfigError("cluster.secret and cluster.secret_file are both set")
+        if self.secret and len(self.secret.encode()) < SHORTEST_SECRET:
+            raise ConfigError(f"cluster.secret wants at least {SHORTEST_SECRET} bytes")
+        files = [bool(name) for name in (self.cert_file, self.key_file, self.ca_file)]
+        if any(files) and not all(files):
+            raise ConfigError("cluster.cert_file, key_file and ca_file go together: TLS needs all")
+
+
 NO_GROUPS = "there are no groups in this version"
 NO_TLS = "there is no TLS in this version"
 
@@ -134,6 +159,7 @@ class ImConfig(ClientsConfig):
     storage_rpc_addrs: tuple[str, ...] = addresses("127.0.0.1:13333")
     route_addrs: tuple[str, ...] = addresses("127.0.0.1:4444")
     storage_timeout: float = positive(4.0)
+    cluster: ClusterConfig = ClusterConfig()
     redis: RedisConfig = RedisConfig()
     log: LogConfig = LogConfig()
     mysqldb_datasource: str = ignored("", NO_GROUPS, hidden=True)
@@ -163,6 +189,7 @@ class ImrConfig(RouterConfig):
     """The router's."""
 
     http_listen_address: str = address("")
+    cluster: ClusterConfig = ClusterConfig()
     redis: RedisConfig = RedisConfig()
     log: LogConfig = LogConfig()
 
@@ -191,6 +218,7 @@ class ImsConfig(StorageConfig):
 
     storage_root: str = "storage"
     http_listen_address: str = address("")
+    cluster: ClusterConfig = ClusterConfig()
     log: LogConfig = LogConfig()
 
 
@@ -203,6 +231,7 @@ class EmbeddedConfig:
     )
     imr: RouterConfig = RouterConfig()
     ims: StorageConfig = StorageConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
 
 class Address(NamedTuple):

@@ -30,6 +30,7 @@ from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
+from gobelieve.services.cluster import Cluster
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
@@ -157,6 +158,9 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     config: EmbeddedConfig = options.config
     data: str = options["data"]
     service = DaemonService(options, reactor)
+    cluster = Cluster(config.cluster, reactor)
+    service.add("cluster", cluster)
+    service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
     turn = ReactorTurn(reactor)
 
     service.add("data", DataFolder(data))
@@ -166,10 +170,10 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     ims, imr, im = OrderedService(), OrderedService(), OrderedService()
     service.add("ims", ims)
     root = os.path.join(data, "storage")
-    storage = StorageStatus(add_storage(ims, root, config.ims, turn, reactor), reactor)
+    storage = StorageStatus(add_storage(ims, root, config.ims, turn, reactor, cluster), reactor)
     service.add("imr", imr)
     queues = None if config.imr.push_disabled else SqlitePushQueues(db)
-    router = add_router(imr, config.imr, queues, turn, reactor)
+    router = add_router(imr, config.imr, queues, turn, reactor, cluster)
 
     service.add("im", im)
     routing = LocalLink(router.router, reactor, Logger("gobelieve.routing"))

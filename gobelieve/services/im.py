@@ -16,13 +16,14 @@ from gobelieve.protocols.route_pool import RoutePool
 from gobelieve.protocols.storage_link import StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.services.cluster import Cluster
 from gobelieve.services.common import DaemonOptions
-from gobelieve.services.connections import connecting
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.status import add_status
+from gobelieve.wire.cluster import Port
 
 
 class Options(DaemonOptions):
@@ -37,6 +38,9 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         from twisted.internet import reactor
     config: ImConfig = options.config
     service = DaemonService(options, reactor)
+    cluster = Cluster(config.cluster, reactor)
+    service.add("cluster", cluster)
+    service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
     turn = ReactorTurn(reactor)
     tally = Tally()
 
@@ -50,7 +54,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         for address in config.storage_rpc_addrs
     ]
     for link in storage_links:
-        storage.add(link.address, connecting(reactor, "storage", link.address, link))
+        storage.add(link.address, cluster.connecting(Port.STORAGE_RPC, link.address, link))
 
     routing = RoutePool(config.route_addrs, turn, reactor, tally)
     backends = Backends(
@@ -66,7 +70,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     service.add("route", route)
     routing.attach(gateway.sessions.everyone, gateway.delivery.published, gateway.catch_up.begin)
     for route_link in routing.links:
-        route.add(route_link.address, connecting(reactor, "router", route_link.address, route_link))
+        connecting = cluster.connecting(Port.ROUTE, route_link.address, route_link)
+        route.add(route_link.address, connecting)
 
     add_listeners(service, gateway, config, reactor, turn)
     status = GatewayStatus(gateway)

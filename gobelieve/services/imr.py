@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from gobelieve.backends.redis import RedisPushQueues
 from gobelieve.backends.redis_service import RedisService
-from gobelieve.config import ImrConfig, RouterConfig, parse_address
+from gobelieve.config import ImrConfig, RouterConfig
 from gobelieve.interfaces import Groups, PushQueues, Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.presence_pages import presence_pages
@@ -18,13 +18,14 @@ from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
+from gobelieve.services.cluster import Cluster
 from gobelieve.services.common import Coroutines, DaemonOptions
 from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.daemon import DaemonService
-from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.router_status import RouterStatus
 from gobelieve.services.status import add_status
+from gobelieve.wire.cluster import Port
 
 
 class Options(DaemonOptions):
@@ -68,6 +69,7 @@ def add_router(
     queues: PushQueues | None,
     turn: ReactorTurn,
     reactor: Any,
+    cluster: Cluster,
     groups: Groups | None = None,
 ) -> RouterStatus:
     """Add ``push`` (if there are queues for it), ``route`` and ``tcp``."""
@@ -87,7 +89,7 @@ def add_router(
     router = _router(config, writer, groups, reactor, tally)
     factory = RouteFactory(router, turn, tally, config.link_backlog)
     parent.add("route", RouteService(router, factory, reactor))
-    parent.add("tcp", Listening(parse_address(config.listen), factory))
+    parent.add("tcp", cluster.listening(Port.ROUTE, config.listen, factory))
     return RouterStatus(router, factory, writer)
 
 
@@ -111,12 +113,15 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         from twisted.internet import reactor
     config: ImrConfig = options.config
     service = DaemonService(options, reactor)
+    cluster = Cluster(config.cluster, reactor)
+    service.add("cluster", cluster)
+    service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
     queues: PushQueues | None = None
     if not config.push_disabled:
         redis = RedisService(config.redis, reactor)
         service.add("redis", redis)
         queues = RedisPushQueues(redis)
-    status = add_router(service, config, queues, ReactorTurn(reactor), reactor)
+    status = add_router(service, config, queues, ReactorTurn(reactor), reactor, cluster)
     # Nobody is asked for a key here: like the rest of these pages, on a private network only.
     table = status.router.table
     pages = presence_pages(table.is_online, table.everyone, reactor)

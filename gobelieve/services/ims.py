@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gobelieve.config import ImsConfig, StorageConfig, parse_address
+from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import InThread
 from gobelieve.metrics import Tally
@@ -18,15 +18,16 @@ from gobelieve.protocols.storage_clients import StorageClientFactory
 from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services import replication
+from gobelieve.services.cluster import Cluster
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.daemon import DaemonService
-from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import cannot_start
 from gobelieve.services.status import add_status
 from gobelieve.services.storage_status import StorageParts, StorageStatus
 from gobelieve.storage.storage import Storage
+from gobelieve.wire.cluster import Port
 
 
 class Options(DaemonOptions):
@@ -69,7 +70,12 @@ class StorageService(Service):
 
 
 def add_storage(
-    parent: OrderedService, root: str, config: StorageConfig, turn: ReactorTurn, reactor: Any
+    parent: OrderedService,
+    root: str,
+    config: StorageConfig,
+    turn: ReactorTurn,
+    reactor: Any,
+    cluster: Cluster,
 ) -> StorageParts:
     """Add ``storage`` in the folder `root`, and its ports and links; nothing is opened yet."""
     storage = Storage(
@@ -88,23 +94,25 @@ def add_storage(
     slaves: SlavesFactory | None = None
     if config.sync_listen:
         slaves = SlavesFactory(storage.store, turn, reactor, config.sync_delay)
-        parent.add("slaves", replication.slaves(config.sync_listen, slaves, reactor))
+        parent.add("slaves", replication.slaves(config.sync_listen, slaves, reactor, cluster))
     master: MasterLink | None = None
     if config.master_address:
         master = MasterLink(storage, config.master_address, turn, reactor)
-        parent.add("master", replication.master(master, reactor))
+        parent.add("master", replication.master(master, cluster))
     ports = {"rpc": StorageFactory(storage, turn, reactor, Tally())}
-    parent.add("rpc", _port(config.rpc_listen, ports["rpc"], reactor))
+    tcp = cluster.listening(Port.STORAGE_RPC, config.rpc_listen, ports["rpc"])
+    parent.add("rpc", _port(tcp, ports["rpc"], reactor))
     if config.listen:
         ports["clients"] = StorageClientFactory(storage, turn, reactor, Tally())
-        parent.add("clients", _port(config.listen, ports["clients"], reactor))
+        tcp = cluster.listening(Port.STORAGE_CLIENTS, config.listen, ports["clients"])
+        parent.add("clients", _port(tcp, ports["clients"], reactor))
     return StorageParts(storage, ports, slaves, master)
 
 
-def _port(address: str, factory: StorageFactory, reactor: Any) -> OrderedService:
+def _port(tcp: Service, factory: StorageFactory, reactor: Any) -> OrderedService:
     port = OrderedService()
     port.add("askers", GoodbyeService(factory, reactor))
-    port.add("tcp", Listening(parse_address(address), factory))
+    port.add("tcp", tcp)
     return port
 
 
@@ -112,9 +120,13 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     """Storage's services."""
     if reactor is None:
         from twisted.internet import reactor
-    service = DaemonService(options, reactor)
     config: ImsConfig = options.config
-    parts = add_storage(service, config.storage_root, config, ReactorTurn(reactor), reactor)
+    service = DaemonService(options, reactor)
+    cluster = Cluster(config.cluster, reactor)
+    service.add("cluster", cluster)
+    service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
+    turn = ReactorTurn(reactor)
+    parts = add_storage(service, config.storage_root, config, turn, reactor, cluster)
     status = StorageStatus(parts, reactor)
     add_status(
         service, config.http_listen_address, status.summary, [status], lambda: status.trouble

@@ -4,30 +4,30 @@ from typing import Any
 
 from twisted.application.internet import ClientService
 
-from gobelieve.config import parse_address
 from gobelieve.protocols.master_link import MasterLink
 from gobelieve.protocols.replication import SlavesFactory
-from gobelieve.services.connections import GoodbyeService, connecting
-from gobelieve.services.listening import Listening
+from gobelieve.services.cluster import Cluster
+from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.ordered import OrderedService
+from gobelieve.wire.cluster import Port
 
 TROUBLE_DELAY = 30.0
 """Seconds until a master is asked again that refused us, or while our disk is full: somebody has
 to look after it."""
 
 
-def slaves(address: str, factory: SlavesFactory, reactor: Any) -> OrderedService:
+def slaves(address: str, factory: SlavesFactory, reactor: Any, cluster: Cluster) -> OrderedService:
     """The port for slaves."""
     port = OrderedService()
     port.add("connections", GoodbyeService(factory, reactor))
-    port.add("tcp", Listening(parse_address(address), factory))
+    port.add("tcp", cluster.listening(Port.REPLICATION, address, factory))
     return port
 
 
-def master(link: MasterLink, reactor: Any) -> ClientService:
+def master(link: MasterLink, cluster: Cluster) -> ClientService:
     """Keeps the link to the master connected."""
 
     def special_delay() -> float | None:
         return TROUBLE_DELAY if link.refused or link.failed else None
 
-    return connecting(reactor, "master", link.address, link, special_delay)
+    return cluster.connecting(Port.REPLICATION, link.address, link, special_delay)

@@ -1,12 +1,13 @@
 """The messages by which our own daemons know each other, at the start of a connection.
 
-Only where a cluster secret or cluster TLS is configured. Both ends speak at once: who connected says
-HELLO, who listens CHALLENGE, each with a nonce of its own. Then PROOF shows that the connecting side
-knows the secret, and WELCOME that the listening side does. Behind WELCOME the port's own dialogue
-begins. A listener that does not go along says why by REFUSED, and ends the connection.
+Only where a cluster secret or cluster TLS is configured; without a secret it is empty. Both ends
+speak at once: who connected says HELLO, who listens CHALLENGE, each with a nonce of its own. Then
+PROOF shows that the connecting side knows the secret, and WELCOME that the listening side does.
+Behind WELCOME the port's own dialogue begins. A listener that does not go along says why by
+REFUSED, and ends the connection.
 
-Who connects proves first: so a stranger who comes to a port gets nothing to try secrets on. A proof is
-made for one port, one side and one pair of nonces, and is of no use anywhere else.
+Who connects proves first: so a stranger who comes to a port gets nothing to try secrets on. A proof
+is made for one port, one side and one pair of nonces, and is of no use anywhere else.
 """
 
 from enum import IntEnum

@@ -43,7 +43,7 @@ class CompositionTests(SynchronousTestCase):
         self.assertEqual(
             names(service),
             [
-                *("hangup", "redis", "storage", "route"),
+                *("hangup", "cluster", "redis", "storage", "route"),
                 *("watch", "sessions", "tcp", "websocket", "http"),
             ],
         )
@@ -59,7 +59,7 @@ class CompositionTests(SynchronousTestCase):
         """Each with its own children."""
         service = self.made(embedded, "--data", self.mktemp())
         self.assertEqual(
-            names(service), ["hangup", "data", "sqlite", "ims", "imr", "im", "greeting"]
+            names(service), ["hangup", "cluster", "data", "sqlite", "ims", "imr", "im", "greeting"]
         )
         self.assertEqual(names(service.getServiceNamed("ims")), ["storage", "rpc"])
         self.assertEqual(names(service.getServiceNamed("imr")), ["push", "route", "tcp"])

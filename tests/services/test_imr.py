@@ -72,14 +72,14 @@ class ServiceTests(SynchronousTestCase):
         """In the order they start; they stop the other way round, so pushes find Redis there."""
         service = made("--config", str(SAMPLE))
         names = [child.name for child in service]
-        self.assertEqual(names, ["hangup", "redis", "push", "route", "tcp"])
+        self.assertEqual(names, ["hangup", "cluster", "redis", "push", "route", "tcp"])
         for name in ("redis", "push", "route", "tcp"):
             self.assertEqual(service.getServiceNamed(name).name, name)
 
     def test_without_pushes(self) -> None:
         """There is no Redis."""
         service = made("--set", "push_disabled=true")
-        self.assertEqual([child.name for child in service], ["hangup", "route", "tcp"])
+        self.assertEqual([child.name for child in service], ["hangup", "cluster", "route", "tcp"])
 
     def test_nothing_happens_yet(self) -> None:
         """Nothing listens or connects before the service is started."""

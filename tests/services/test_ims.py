@@ -103,7 +103,7 @@ class ServiceTests(SynchronousTestCase):
     def test_composed(self) -> None:
         """Making it opens nothing; its children have names."""
         service, _ = self.make()
-        self.assertEqual([child.name for child in service], ["hangup", "storage", "rpc"])
+        self.assertEqual([child.name for child in service], ["hangup", "cluster", "storage", "rpc"])
         self.assertFalse(os.path.exists(self.root))
         self.assertEqual(self.reactor.tcpServers, [])
 
@@ -112,7 +112,7 @@ class ServiceTests(SynchronousTestCase):
         words = ("--set", f"storage_root={self.root}", "--set", "listen=127.0.0.1:3333")
         service = makeService(options(*words), self.reactor)
         names = [child.name for child in service]
-        self.assertEqual(names, ["hangup", "storage", "rpc", "clients"])
+        self.assertEqual(names, ["hangup", "cluster", "storage", "rpc", "clients"])
         clients = service.getServiceNamed("clients")
         assert isinstance(clients, OrderedService)
         askers = clients.getServiceNamed("askers")
@@ -125,7 +125,7 @@ class ServiceTests(SynchronousTestCase):
         own = ("--set", "sync_listen=127.0.0.1:3334", "--set", "master_address=10.0.0.1:3334")
         service = makeService(options(*words, *own), self.reactor)
         names = [child.name for child in service]
-        self.assertEqual(names, ["hangup", "storage", "slaves", "master", "rpc"])
+        self.assertEqual(names, ["hangup", "cluster", "storage", "slaves", "master", "rpc"])
         slaves = service.getServiceNamed("slaves")
         assert isinstance(slaves, OrderedService)
         self.assertEqual([child.name for child in slaves], ["connections", "tcp"])

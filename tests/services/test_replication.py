@@ -7,9 +7,11 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from gobelieve.config import ClusterConfig
 from gobelieve.protocols.master_link import MasterLink
 from gobelieve.protocols.replication import SlavesFactory
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.services.cluster import Cluster
 from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.replication import TROUBLE_DELAY, master, slaves
 from gobelieve.storage.storage import Storage
@@ -24,6 +26,7 @@ class MasterTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.turn = ReactorTurn(self.reactor)
+        self.cluster = Cluster(ClusterConfig(), self.reactor)
         self.storage = Storage(
             self.mktemp(),
             in_thread=FakeThread(),
@@ -47,7 +50,7 @@ class MasterTests(SynchronousTestCase):
     def test_soon_again_and_later_when_refused(self) -> None:
         """A lost connection is made anew at once; a refusal is for an operator."""
         link = MasterLink(self.storage, "127.0.0.1:3334", self.turn, self.reactor)
-        service = master(link, self.reactor)
+        service = master(link, self.cluster)
         service.startService()
         self.assertEqual(self.reactor.tcpClients[0][:2], ("127.0.0.1", 3334))
         protocol, transport = self.connect()
@@ -72,7 +75,7 @@ class MasterTests(SynchronousTestCase):
     def test_the_end_of_a_master(self) -> None:
         """Its slaves' connections are ended."""
         factory = SlavesFactory(self.storage.store, self.turn, self.reactor, 0.05)
-        port = slaves("127.0.0.1:3334", factory, self.reactor)
+        port = slaves("127.0.0.1:3334", factory, self.reactor, self.cluster)
         service = port.getServiceNamed("connections")
         assert isinstance(service, GoodbyeService)
         transport = StringTransport()

@@ -23,7 +23,7 @@ class ProofTests(SynchronousTestCase):
         )
 
     def test_each_is_good_for_one_thing(self) -> None:
-        """Another side, port, secret or nonce gives another proof; so do nonces the other way round."""
+        """Another side, port, secret or nonce gives another one; so do nonces swapped."""
         proofs = {
             proof_of(side, secret, port, *nonces)
             for side in (CONNECTOR, LISTENER)
