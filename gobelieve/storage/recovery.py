@@ -4,7 +4,9 @@ What is before the position of the index's snapshot need not be read.
 
 The newest block may end in a write that was torn when the machine went down. Nobody was told that
 it is stored, so it is cut off, but kept in a file of its own if there is space for one. Damage
-anywhere else is stepped over and reported; nothing is cut there.
+anywhere else is stepped over and reported; nothing is cut there. But a slave's newest block is cut
+off at damage near its end as well (`Blocks.unsure`): power that went may have left a hole in what was
+not yet synced, and what is behind it comes again from the master.
 """
 
 import os
@@ -100,14 +102,15 @@ def _rebuild_block(
                 if before and before != entry.prev:
                     bridges[id_] = before
                 continue
-        if found.torn and number == blocks.numbers[-1] and length == end:
+        lost = found.torn or end - blocks.unsure <= found.start < found.end
+        if lost and number == blocks.numbers[-1] and length == end:
             torn = found
             break
         what = "{path}: damage at {offset}, {count} bytes stepped over"
         count = found.end - found.start
         log.error(what, path=blocks.path(number), offset=found.start, count=count)
     if torn is not None:
-        path, count = blocks.path(number), torn.end - torn.start
+        path, count = blocks.path(number), end - torn.start
         aside = blocks.set_aside(torn.start)
         if aside:
             what = "{path}: a torn write of {count} bytes was cut off and kept in {aside}"

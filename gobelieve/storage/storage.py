@@ -15,6 +15,9 @@ from gobelieve.storage.store import Store
 from gobelieve.storage.tallies import StorageTally
 from gobelieve.wire.storage import SaveItem
 
+UNSURE = 16 << 20
+"""So many bytes at a slave's end, at most, were not synced when its power went."""
+
 
 class Storage:
     """Saves, and answers questions. Nothing is opened before `open`.
@@ -37,7 +40,8 @@ class Storage:
         slave: bool = False,
     ) -> None:
         self.tally = StorageTally()
-        self.store = Store(root, log, in_thread=in_thread, time=time)
+        unsure = UNSURE if slave else 0
+        self.store = Store(root, log, in_thread=in_thread, time=time, unsure=unsure)
         self.follower = Follower(self.store.blocks, log)
         self.is_slave = slave
         self._turn = turn

@@ -61,13 +61,14 @@ class Store:
         in_thread: InThread | None = None,
         snapshot_every: int | None = None,
         time: Time | None = None,
+        unsure: int = 0,
     ) -> None:
         """`snapshot_every`: so many bytes (default: two blocks); with no thread there is none.
 
-        `time` tells how long they take.
+        `time` tells how long they take. `unsure`: see `Blocks`.
         """
         files = files or Files()
-        self.blocks = Blocks(root, log, block_size, files)
+        self.blocks = Blocks(root, log, block_size, files, unsure=unsure)
         self.index = Index()
         self.reader = Reader(self.blocks, self.head, log)
         self.snapshots = Snapshots(

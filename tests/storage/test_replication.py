@@ -45,6 +45,7 @@ from tests.storage.support import (
     FakeThread,
     FakeTurn,
     Lines,
+    QuickFiles,
     bodies,
     open_store,
     pages,
@@ -83,8 +84,10 @@ class Slave:
         self.log = Lines()
         self.open()
 
-    def open(self) -> None:
-        self.store = open_store(self.root, block_size=self.size, log=self.log)
+    def open(self, unsure: int = 0) -> None:
+        files = QuickFiles()
+        self.store = Store(self.root, self.log, block_size=self.size, files=files, unsure=unsure)
+        self.store.open()
         self.follower = Follower(self.store.blocks, self.log)
 
     def take(self, sent: Message) -> None:
@@ -259,6 +262,34 @@ class FilesTests(ReplicationCase):
             self.assertSameReads()
             self.doCleanups()
             self.setUp()
+
+    def test_a_hole_that_a_power_cut_left(self) -> None:
+        """What was not synced is fetched again from the hole on, far from the end as it may be."""
+        self.patch(feeding, "TAIL", 100)
+        self.save(10)
+        self.slave.follow(self.master, 1)
+        self.slave.store.close()
+        path = Path(self.slave_root, "message_0")
+        data = path.read_bytes()
+        path.write_bytes(data[:500] + bytes(300) + data[800:])
+        self.slave.open(unsure=SIZE)
+        self.assertLess(self.slave.follower.end, 500)
+        (line,) = self.slave.log.of("warn", "error")
+        self.assertIn(f"{len(data) - self.slave.follower.end} bytes was cut off", line)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+        self.assertSameReads()
+
+    def test_damage_that_the_master_has_too(self) -> None:
+        """Is fetched again by a slave that starts anew."""
+        self.damage(3)
+        self.slave.follow(self.master)
+        for unsure in (100, 1000, SIZE):
+            self.slave.store.close()
+            self.slave.open(unsure)
+            self.slave.follow(self.master)
+            self.assertEqualFiles()
+            self.assertSameReads()
 
     def test_directories_of_all_years(self) -> None:
         """Upstream's records go as they are, obsolete kinds and old layouts too."""
