@@ -97,7 +97,7 @@ class CustomerService:
         older = frame.cmd != client.CustomerV2.number
         if older and self._unpersistent and frame.flag & UNPERSISTENT:
             self._tally.add("live")
-            self._delivery.live(receiver, frame.cmd, body, session)
+            self._delivery.live(receiver, frame.cmd, body, session, UNPERSISTENT)
             session.ack(frame.seq)
             return
         self._exchange.send(session, frame.seq, receiver, frame.cmd, body, frame.flag & TEXT)

@@ -39,12 +39,16 @@ class Delivery:
             key_body = key.to_bytes(8, "big")
             self._routing.publish(user, client.SyncNotify.number, key_body)
 
-    def live(self, user: User, cmd: int, body: bytes, sender: Session) -> None:
-        """Something that is not stored, for all sessions of the user but the one that sent it."""
+    def live(self, user: User, cmd: int, body: bytes, sender: Session, flag: int = 0) -> None:
+        """Something that is not stored, for all sessions of the user but the one that sent it.
+
+        `flag`: of the publication. Kinds that are stored elsewhere have UNPERSISTENT, or else the
+        router takes them for the question who gets a push.
+        """
         for session in self._sessions.of(user):
             if session is not sender:
                 session.live(cmd, body)
-        self._routing.publish(user, cmd, body)
+        self._routing.publish(user, cmd, body, flag)
 
     def published(self, user: User, inner: bytes, key: int, prev: int) -> None:
         """Another gateway delivers to the user: a frame, and its ids if they came with it.

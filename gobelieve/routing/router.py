@@ -18,7 +18,7 @@ from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.older import for_version_0
 from gobelieve.routing.table import Table
 from gobelieve.wire import client, route
-from gobelieve.wire.frames import PUSH
+from gobelieve.wire.frames import PUSH, UNPERSISTENT
 from gobelieve.wire.route import Peek, Publication, peek, peek_push
 
 
@@ -50,13 +50,24 @@ def rule(cmd: int) -> Callable[[Rule], Rule]:
     return declare
 
 
-STORED = frozenset(
-    cls.number
-    for cls in (client.IM, client.GroupIM, client.System, client.Customer, client.CustomerSupport)
-)
-"""What the seed published for the push decision alone: a device gets it by SYNC. With the flag PUSH
-it is a delivery. Number 64 is not here: without the flag it is VOIP_CONTROL, which is live, since
-the gateways that have CUSTOMER_V2 set the flag and ask for pushes by PUSH."""
+DELIVERED_IF = {
+    client.IM.number: PUSH,
+    client.GroupIM.number: PUSH,
+    client.System.number: PUSH,
+    client.Customer.number: PUSH | UNPERSISTENT,
+    client.CustomerSupport.number: PUSH | UNPERSISTENT,
+}
+"""The stored kinds, which the seed published for the push decision alone: a device gets them by a
+SYNC. With one of these flags it is a delivery. (UNPERSISTENT is for messages of customer service
+that are not stored; in others it comes from old clients by accident.) Number 64 is not here:
+without the flag PUSH it is VOIP_CONTROL, which is live, since the gateways that have CUSTOMER_V2
+set the flag and ask for pushes by PUSH."""
+
+
+def _is_question(head: Peek) -> bool:
+    """Whether who gets a push is asked, and nothing to be forwarded."""
+    wanted = DELIVERED_IF.get(head.cmd, 0)
+    return wanted != 0 and not head.flag & wanted
 
 
 class Router:
@@ -155,7 +166,7 @@ class Router:
     @rule(route.PUBLISH)
     def _publish(self, link: Link, body: bytes, version: int) -> None:
         head = peek(body, version)
-        if head.cmd in STORED and not head.flag & PUSH:
+        if _is_question(head):
             inner = Publication.read(body, version).inner
             self.decisions.ask(head.appid, [head.receiver], inner)
         else:
@@ -165,7 +176,7 @@ class Router:
     @rule(route.PUBLISH_GROUP)
     def _publish_group(self, link: Link, body: bytes, version: int) -> None:
         head = peek(body, version)
-        if head.cmd in STORED and not head.flag & PUSH:
+        if _is_question(head):
             self._ask_group(head, Publication.read(body, version).inner)
         else:
             self._forward(self.table.links, link, route.PUBLISH_GROUP, body, version)

@@ -143,6 +143,7 @@ class OlderFormTests(CustomerTestCase):
         self.assertEqual(self.gateway.storage.saves, [])
         (told,) = self.gateway.routing.take()
         self.assertEqual(told[:3], ("publish", User(KEFU, SELLER), 24))
+        self.assertEqual(told[4], UNPERSISTENT, "without it the router forwards nothing")
 
 
 class LaterFormTests(CustomerTestCase):

@@ -23,7 +23,7 @@ from gobelieve.wire.client import (
     System,
     VoipControl,
 )
-from gobelieve.wire.frames import PUSH, SUPER_GROUP
+from gobelieve.wire.frames import PUSH, SUPER_GROUP, UNPERSISTENT
 from gobelieve.wire.message import Message, Sender
 from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, Publication, Push, WidePush
 from tests.routing.support import FakeLink, Setting
@@ -254,6 +254,21 @@ class PublishTests(SynchronousTestCase):
                 self.source.say(PUBLISH, body, version)
                 self.check_only_holder(PUBLISH, body, version)
         self.assertEqual(self.setting.pushes, [])
+
+    def test_not_stored(self) -> None:
+        """Customer service that is live only is forwarded; others have the bit by accident."""
+        live: list[Message] = [ASKED, ANSWERED]
+        for said in live:
+            body = publication(said, flag=UNPERSISTENT)
+            self.source.say(PUBLISH, body, 1)
+            self.check_only_holder(PUBLISH, body, 1)
+            self.source.say(PUBLISH, publication(said, 3, flag=UNPERSISTENT), 1)
+        self.assertEqual(self.setting.pushes, [])
+        stored: list[Message] = [PEER, GROUP, SYSTEM]
+        for said in stored:
+            self.source.say(PUBLISH, publication(said, 3, flag=UNPERSISTENT), 1)
+        self.assertEqual(len(self.setting.pushes), 3)
+        self.assertEqual(self.holder.got, [])
 
     def test_online_without_a_flag(self) -> None:
         """A stored kind without the flag asks for the push decision: online, so nothing at all."""
