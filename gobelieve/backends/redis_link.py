@@ -45,10 +45,14 @@ class LinkOwner(Protocol):
     def link_lost(self, link: Link, why: str) -> None:
         """It is gone. What is outstanding on it fails right after this call."""
 
+    def published(self, channel: bytes, content: bytes) -> None:
+        """A message of a channel that was subscribed to on it."""
+
 
 @cache
-def link_class() -> Callable[[LinkOwner, float, IReactorTime], Any]:
-    """The protocol class. Made on demand, since importing txredisapi imports the reactor."""
+def link_class(subscribed: bool = False) -> Callable[[LinkOwner, float, IReactorTime], Any]:
+    """The protocol class; `subscribed` for connections that subscribe to channels. Made on
+    demand, since importing txredisapi imports the reactor."""
     import txredisapi
 
     def plain(failure: Any) -> Any:
@@ -106,4 +110,13 @@ def link_class() -> Callable[[LinkOwner, float, IReactorTime], Any]:
             self._owner.link_lost(self, self._why)
             super().connectionLost(reason)
 
-    return RedisLink
+    class SubscribedLink(RedisLink):
+        """Messages of channels come between the replies, and are none."""
+
+        def replyReceived(self, reply: Any) -> None:
+            if type(reply) is list and len(reply) == 3 and reply[0] == b"message":
+                self._owner.published(reply[1], reply[2])
+            else:
+                super().replyReceived(reply)
+
+    return SubscribedLink if subscribed else RedisLink

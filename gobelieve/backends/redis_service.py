@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha1
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.application.internet import ClientService
 from twisted.application.service import Service
@@ -46,17 +46,39 @@ def _sha1(lua: str) -> str:
     return sha1(lua.encode()).hexdigest()
 
 
+class Guest(Protocol):
+    """Who has a connection to himself, and sets something up on it each time it is made."""
+
+    def connected(self) -> None:
+        """Calls work from now on."""
+
+    def disconnected(self) -> None:
+        """What was set up is gone."""
+
+    def published(self, channel: bytes, content: bytes) -> None:
+        """A message of a channel that was subscribed to."""
+
+
 class RedisService(Service):
-    """Connects when started, in the background, and again whenever the connection is lost."""
+    """Connects when started, in the background, and again whenever the connection is lost.
+
+    With a `guest` the connection may subscribe; from then on nothing but SUBSCRIBE and PING is
+    asked on it.
+    """
 
     log = Logger()
 
     def __init__(
-        self, config: RedisConfig, reactor: IReactorTime, most_in_flight: int = MOST_IN_FLIGHT
+        self,
+        config: RedisConfig,
+        reactor: IReactorTime,
+        most_in_flight: int = MOST_IN_FLIGHT,
+        guest: Guest | None = None,
     ) -> None:
         self._config = config
         self._reactor = reactor
         self._most = most_in_flight
+        self._guest = guest
         self._link: Link | None = None
         self._waiting: dict[Deferred[Any], tuple[Any, ...]] = {}
         self._failures = 0
@@ -168,12 +190,27 @@ class RedisService(Service):
         waiting, self._waiting = self._waiting, {}
         for answer, args in waiting.items():
             self._send(link, args, answer)
+        if self._guest is not None:
+            self._guest.connected()
 
     def link_lost(self, link: Link, why: str) -> None:
         """The connection is gone; the client service makes another."""
         if self._link is link:
             self._link = None
+            if self._guest is not None:
+                self._guest.disconnected()
         self._away(why)
+
+    def published(self, channel: bytes, content: bytes) -> None:
+        """From the connection, for the guest."""
+        if self._guest is not None:
+            self._guest.published(channel, content)
+
+    def drop(self, why: str) -> None:
+        """End the connection now, whatever is outstanding on it. While the service runs another
+        one is made."""
+        if self._link is not None:
+            self._link.drop(why)
 
     def _refused(self, failure: Failure) -> Failure:
         self._away(failure.getErrorMessage())
@@ -193,7 +230,8 @@ class RedisService(Service):
 
     def build_link(self) -> Any:
         """A protocol for a new connection."""
-        return link_class()(self, self._config.timeout, self._reactor)
+        kind = link_class(subscribed=self._guest is not None)
+        return kind(self, self._config.timeout, self._reactor)
 
 
 def _hand_over(result: Any, answer: Deferred[Any]) -> None:

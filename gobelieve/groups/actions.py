@@ -68,7 +68,7 @@ class Actions:
             return
         self._log.warn(
             "{what} were missed: {last} was seen last, and then there was {newest}",
-            what=self._what,
+            what=self._what.replace("_", " "),
             last=self._last,
             newest=newest,
         )
