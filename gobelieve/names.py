@@ -11,6 +11,13 @@ class User(NamedTuple):
     uid: int
 
 
+class Room(NamedTuple):
+    """Where everybody who is in hears everybody, within an application. Nothing is stored."""
+
+    appid: int
+    room_id: int
+
+
 class Platform(IntEnum):
     """What a client says it runs on. Other numbers are accepted and mean nothing special."""
 

@@ -7,7 +7,7 @@ from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.write_behind import WriteBehind
-from gobelieve.interfaces import DeviceNumbers, Identity, Tasks, Tokens
+from gobelieve.interfaces import DeviceNumbers, Identity, Routing, Tasks, Tokens
 from gobelieve.metrics import Tally
 from gobelieve.names import MOBILE, Platform
 from gobelieve.wire import client
@@ -32,6 +32,7 @@ class Login:
         devices: DeviceNumbers,
         unread: WriteBehind,
         sessions: Sessions,
+        routing: Routing,
         tasks: Tasks,
         tally: Tally,
         rules: Callable[[], Rules],
@@ -40,6 +41,7 @@ class Login:
         self._devices = devices
         self._unread = unread
         self._sessions = sessions
+        self._routing = routing
         self._tasks = tasks
         self._tally = tally
         self._rules = rules
@@ -63,9 +65,11 @@ class Login:
             return
         if identity is not None:
             self._accept(session, identity, device, asked.platform, version)
-        elif not self._refuse(session):
-            return
-        session.release()
+            # What is published before the routers know of the user does not come. So the SYNC that
+            # the client sent behind its login is to be answered after that.
+            self._routing.when_known(session.user, session.release)
+        elif self._refuse(session):
+            session.release()
 
     async def _identify(self, token: bytes) -> Identity | None:
         try:

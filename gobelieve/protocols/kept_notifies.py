@@ -2,65 +2,88 @@
 
 When a router comes back, its gateways find it again one after another. What is published before
 the last of them is there does not reach its users, so for a while notifies are told again. That
-costs little: one a user, and who knows of it already does nothing.
+costs little: one a queue, and who knows of it already does nothing.
 """
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from gobelieve.metrics import Tally
-from gobelieve.names import User
 from gobelieve.wire import client
 
 NOTIFIES_KEPT = 100_000
-"""Users of whom a notify is kept at the most, for each router."""
+"""Queues of which a notify is kept at the most, for each router: so many of users, so many of super
+groups."""
 AGAIN = (1.0, 2.0, 4.0)
 """Seconds after a connection, and then each after the one before, at which notifies are told
-again. Gateways try at least every 3 s, so that in 7 s the last one is there."""
+again. Gateways try at least every 1.5 s, so that in 7 s the last one is there."""
+
+Queue: TypeAlias = tuple[int, int]
+"""An application, and a user or a super group."""
 
 
 class KeptNotifies:
-    """The newest id of each user."""
+    """The newest id of each queue. `key_in` gives the id in the body of a notify (`notify`)."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, notify: int, key_in: Callable[[bytes], int]) -> None:
         self._tally = tally
-        self._untold: dict[User, int] = {}
-        self._told: dict[User, int] = {}
+        self._notify = notify
+        self._key_in = key_in
+        self._untold: dict[Queue, int] = {}
+        self._told: dict[Queue, int] = {}
 
-    def keep(self, user: User, cmd: int, body: bytes, msgid: int) -> None:
+    def __len__(self) -> int:
+        """How many wait to be told."""
+        return len(self._untold)
+
+    def keep(self, queue: Queue, cmd: int, body: bytes, msgid: int) -> None:
         """Keep what cannot be published now: its id at least. What has none is dropped."""
-        msgid = _id_of(cmd, body, msgid)
+        msgid = self._id_of(cmd, body, msgid)
         if not msgid:
             self._tally.add("live_dropped")
-        elif not _enter(self._untold, user, msgid):
+        elif not _enter(self._untold, queue, msgid):
             self._tally.add("notifies_dropped")
 
-    def told(self, user: User, cmd: int, body: bytes, msgid: int) -> None:
+    def told(self, queue: Queue, cmd: int, body: bytes, msgid: int) -> None:
         """This is published now, and is to be told again."""
-        msgid = _id_of(cmd, body, msgid)
+        msgid = self._id_of(cmd, body, msgid)
         if msgid:
-            _enter(self._told, user, msgid)
+            _enter(self._told, queue, msgid)
 
-    def take(self) -> dict[User, int]:
-        """What was kept; it is yours now."""
-        untold, self._untold = self._untold, {}
-        return untold
+    def take(self) -> tuple[Queue, int]:
+        """One of those that wait; it is yours now."""
+        return self._untold.popitem()
 
-    def take_told(self) -> dict[User, int]:
-        """What is to be told again; it is yours now."""
+    def again(self) -> None:
+        """What was told waits once more: nobody knows who heard it."""
+        if not self._untold:
+            self._untold, self._told = self._told, {}
+            return
         told, self._told = self._told, {}
-        return told
+        for queue, msgid in told.items():
+            _enter(self._untold, queue, msgid)
 
-    def lost(self) -> None:
-        """The router is gone: nobody knows whom it told."""
-        for user, msgid in self.take_told().items():
-            _enter(self._untold, user, msgid)
-
-
-def _id_of(cmd: int, body: bytes, msgid: int) -> int:
-    return client.key_of(body) if cmd == client.SyncNotify.number else msgid
+    def _id_of(self, cmd: int, body: bytes, msgid: int) -> int:
+        return self._key_in(body) if cmd == self._notify else msgid
 
 
-def _enter(notifies: dict[User, int], user: User, msgid: int) -> bool:
-    known = notifies.get(user)
+def of_users(tally: Tally) -> KeptNotifies:
+    """For SYNC_NOTIFY."""
+    return KeptNotifies(tally, client.SyncNotify.number, client.key_of)
+
+
+def of_groups(tally: Tally) -> KeptNotifies:
+    """For SYNC_GROUP_NOTIFY."""
+
+    def key_in(body: bytes) -> int:
+        return client.key_of(body[8:])
+
+    return KeptNotifies(tally, client.SyncGroupNotify.number, key_in)
+
+
+def _enter(notifies: dict[Queue, int], queue: Queue, msgid: int) -> bool:
+    known = notifies.get(queue)
     if known is None and len(notifies) >= NOTIFIES_KEPT:
         return False
-    notifies[user] = msgid if known is None else max(msgid, known)
+    notifies[queue] = msgid if known is None else max(msgid, known)
     return True

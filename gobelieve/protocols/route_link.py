@@ -1,14 +1,14 @@
-"""The gateway's links to the routers.
+"""The gateway's link to one router.
 
-On every new connection the gateway first says again which users it holds. While a router is away,
-or does not read, nothing waits for it: notifies are kept, one a user, phone pushes are kept up to
-a bound, and what is live is dropped and counted. What was kept goes out behind the resubscription,
-and notifies once more when the other gateways have had the time to come back too.
+On every new connection the gateway says again whom it holds, some in a turn, and ends with a MARK.
+While a router is away, or does not read, nothing waits for it: notifies are kept, one a queue,
+phone pushes are kept up to a bound, and what is live is dropped and counted. What was kept goes
+out behind the resubscription, pushes once it is in effect, and notifies once more when the other
+gateways have had the time to come back too.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from struct import Struct
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
@@ -16,73 +16,22 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import WireError
-from gobelieve.interfaces import Cancellable, Published, Time, Turn
+from gobelieve.interfaces import Cancellable, Subscriber, Time, Turn
 from gobelieve.metrics import Tally
-from gobelieve.names import User
-from gobelieve.protocols.framed import FramedProtocol
-from gobelieve.protocols.keepalive import probe_soon
-from gobelieve.protocols.kept_notifies import AGAIN, KeptNotifies
+from gobelieve.names import Room, User
+from gobelieve.protocols.kept_notifies import AGAIN, of_groups, of_users
+from gobelieve.protocols.kept_pushes import KeptPushes
+from gobelieve.protocols.marks import Marks
+from gobelieve.protocols.route_connection import RouteConnection
+from gobelieve.protocols.unsaid import ID, SUBSCRIBE, Unsaid, id_frame, subscribe_frame
+from gobelieve.routing.published import hand_on
 from gobelieve.wire import client, route
-from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_frame
+from gobelieve.wire.frames import Frame, encode_frame
 
-PUSHES_KEPT = 32 << 20
-"""Bytes of phone pushes that are kept for an absent router."""
-UNREAD = 4 << 20
-"""So many bytes may wait for a router that is slow to read; beyond that, less is sent."""
+SLICE = 2000
+"""So many users are said again, or kept things sent, in one turn: 3 ms."""
 RECEIVERS_A_PUSH = 4000
 """More receivers than this are split over several PUSHes."""
-
-# Whole frames up to the inner body, packed at once: these two are sent for every message.
-_PUBLISH = Struct(">iiBBBB qqqqqI iiBBBB")
-_PUBLISH_HEAD = _PUBLISH.size - HEADER_SIZE
-_PUSH_ONE = Struct(">iiBBBB qHqI iiBBBB")
-_PUSH_ONE_HEAD = _PUSH_ONE.size - HEADER_SIZE
-_SUBSCRIBE = Struct(">iiBBBBqqb")
-
-Missed = Callable[[Iterable[User]], None]
-"""Told of the users whose publications may have got lost while the router was away."""
-Held = Callable[[], Iterable[tuple[User, bool]]]
-"""Gives every user of this gateway, and whether online."""
-
-
-class RouteConnection(FramedProtocol):
-    """One connection to a router."""
-
-    limit = LINK_BODY_LIMIT
-    allowed = route.PUBLICATIONS
-
-    def __init__(self, link: "RouteLink") -> None:
-        super().__init__(link.turn)
-        self._link = link
-        self._seq = 0
-        self._unread = 0
-
-    def takes(self, length: int) -> bool:
-        """Whether to send a publication of this length, or to keep it until the router reads."""
-        if not self.congested:
-            return True
-        self._unread += length
-        return self._unread <= UNREAD
-
-    def next_seq(self) -> int:
-        """Frames are counted from 1 on each connection."""
-        self._seq = self._seq % 0x7FFFFFFF + 1
-        return self._seq
-
-    def opened(self) -> None:
-        probe_soon(self.transport)
-        self._link.connected(self)
-
-    def frames_received(self, frames: list[Frame]) -> None:
-        for frame in frames:
-            self._link.received(frame)
-
-    def drained(self) -> None:
-        self._unread = 0
-        self._link.drained()
-
-    def closed(self, reason: Failure) -> None:
-        self._link.disconnected(reason)
 
 
 class RouteLink(Factory):
@@ -91,180 +40,272 @@ class RouteLink(Factory):
     log = Logger()
     noisy = False
 
-    def __init__(
-        self,
-        address: str,
-        turn: Turn,
-        time: Time,
-        tally: Tally,
-        held: Held,
-        published: Published,
-        missed: Missed,
-    ) -> None:
+    _unsaid: Unsaid
+    _subscriber: Subscriber
+    _missed: Callable[[], None]
+
+    def __init__(self, address: str, turn: Turn, time: Time, tally: Tally) -> None:
         self.address = address
-        self.turn = turn
+        self.decides_group_pushes = False
+        """Whether the router finds out itself who of a super group gets a push."""
+        self._turn = turn
         self._time = time
         self._tally = tally
-        self._held = held
-        self._published = published
-        self._missed = missed
         self._connection: RouteConnection | None = None
-        self._kept = KeptNotifies(tally)
+        self._marks = Marks(turn, time, self._mark_due, self._unanswered)
+        self._resaid = False
+        """Whether this connection was told everything, with a MARK behind it."""
+        self._in_effect = False
+        """Whether that is in effect, as far as can be known."""
+        self._kept = of_users(tally)
+        self._kept_of_groups = of_groups(tally)
+        self._pushes = KeptPushes(tally)
         self._again: Cancellable | None = None
-        self._pushes: deque[tuple[int, bytes]] = deque()
-        self._pushes_length = 0
+        self._step: Cancellable | None = None
+
+    def attach(self, unsaid: Unsaid, subscriber: Subscriber, missed: Callable[[], None]) -> None:
+        """Before the first connection: whom to say again, who is told what comes, and who is told
+        that publications may have got lost while the router was away."""
+        self._unsaid = unsaid
+        self._subscriber = subscriber
+        self._missed = missed
 
     def buildProtocol(self, addr: IAddress | None) -> RouteConnection:
-        return RouteConnection(self)
+        return RouteConnection(self._turn, self)
 
-    # --- to the router
+    # --- who is here
 
     def subscribe(self, user: User, online: bool) -> None:
         """Say that the user is here. Away routers learn it when they are back."""
         connection = self._connection
-        if connection is not None:
-            seq = connection.next_seq()
-            frame = _SUBSCRIBE.pack(
-                17, seq, route.SUBSCRIBE, route.OUTER_VERSION, 0, 0, *user, online
-            )
-            connection.send(frame)
+        if connection is None or user in self._unsaid.users:
+            return
+        if connection.takes(SUBSCRIBE.size):
+            self._marks.said = True
+            connection.send(subscribe_frame(connection.next_seq(), user, online))
+        else:
+            self._unsaid.users[user] = None
 
     def unsubscribe(self, user: User) -> None:
         """Say that the user is gone."""
-        body = route.Unsubscribe(appid=user.appid, uid=user.uid).encode()
-        if self._connection is not None:
-            self._send(self._connection, route.UNSUBSCRIBE, body)
+        connection = self._connection
+        if connection is None or user in self._unsaid.users:
+            return
+        if connection.takes(ID.size):
+            self._marks.said = True
+            connection.send(id_frame(route.UNSUBSCRIBE, connection.next_seq(), user))
+        else:
+            self._unsaid.users[user] = None
+
+    def room(self, cmd: int, room: Room) -> None:
+        """Say SUBSCRIBE_ROOM or UNSUBSCRIBE_ROOM."""
+        connection = self._connection
+        if connection is None or room in self._unsaid.rooms:
+            return
+        if connection.takes(ID.size):
+            self._marks.said = True
+            connection.send(id_frame(cmd, connection.next_seq(), room))
+        else:
+            self._unsaid.rooms[room] = None
+
+    def when_known(self, known: Callable[[], None]) -> None:
+        """Call when all this is in effect; see `gobelieve.interfaces.Routing`."""
+        connection = self._connection
+        if connection is None or connection.congested:
+            known()
+        else:
+            self._marks.wait(known)
+
+    # --- what is for others
 
     def publish(
         self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
     ) -> None:
         """See `gobelieve.interfaces.Routing`."""
         connection = self._connection
-        length = len(body)
-        if connection is None or not connection.takes(length):
+        if connection is None or not connection.takes(len(body)):
             self._kept.keep(user, cmd, body, msgid)
             return
         if self._again is not None:
             self._kept.told(user, cmd, body, msgid)
-        head = _PUBLISH.pack(
-            _PUBLISH_HEAD + length,
-            connection.next_seq(),
-            route.PUBLISH,
-            route.OUTER_VERSION,
-            0,
-            0,
-            *user,
-            msgid,
-            prev,
-            int(self._time.seconds() * 1e9),
-            HEADER_SIZE + length,
-            length,
-            0,
-            cmd,
-            route.INNER_VERSION,
-            flag,
-            0,
-        )
-        connection.send(head + body)
+        now = self._time.seconds()
+        connection.publish(route.PUBLISH, user, cmd, body, flag, msgid, prev, now)
+
+    def publish_group(
+        self, group: tuple[int, int], cmd: int, body: bytes, flag: int, msgid: int, prev: int
+    ) -> None:
+        """The same for a super group, (appid, id)."""
+        connection = self._connection
+        if connection is None or not connection.takes(len(body)):
+            self._kept_of_groups.keep(group, cmd, body, msgid)
+            return
+        if self._again is not None:
+            self._kept_of_groups.told(group, cmd, body, msgid)
+        now = self._time.seconds()
+        connection.publish(route.PUBLISH_GROUP, group, cmd, body, flag, msgid, prev, now)
+
+    def publish_room(self, room: Room, cmd: int, body: bytes, flag: int) -> None:
+        """The same for a room, where everything is live."""
+        connection = self._connection
+        if connection is None or not connection.takes(len(body)):
+            self._tally.add("live_dropped")
+        else:
+            now = self._time.seconds()
+            connection.publish(route.PUBLISH_ROOM, room, cmd, body, flag, 0, 0, now)
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """See `gobelieve.interfaces.Routing`."""
         connection = self._connection
-        length = len(body)
-        if connection is not None and not connection.takes(length):
+        if connection is not None and not connection.takes(len(body)):
             connection = None
         if len(receivers) == 1 and connection is not None:
-            head = _PUSH_ONE.pack(
-                _PUSH_ONE_HEAD + length,
-                connection.next_seq(),
-                route.PUSH,
-                route.OUTER_VERSION,
-                0,
-                0,
-                appid,
-                1,
-                receivers[0],
-                HEADER_SIZE + length,
-                length,
-                0,
-                cmd,
-                route.INNER_VERSION,
-                0,
-                0,
-            )
-            connection.send(head + body)
+            connection.push(User(appid, receivers[0]), cmd, body)
             return
         inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
         for start in range(0, len(receivers), RECEIVERS_A_PUSH):
             some = tuple(receivers[start : start + RECEIVERS_A_PUSH])
             wide = route.WidePush(appid=appid, receivers=some, inner=inner).encode()
             if connection is not None:
-                self._send(connection, route.PUSH, wide)
-            elif self._pushes_length + len(wide) <= PUSHES_KEPT:
-                self._pushes_length += len(wide)
-                self._pushes.append((route.PUSH, wide))
+                connection.say(route.PUSH, wide)
             else:
-                self._tally.add("pushes_dropped")
+                self._pushes.keep(route.PUSH, wide)
 
-    def _send(self, connection: RouteConnection, cmd: int, body: bytes) -> None:
-        connection.send(encode_frame(cmd, body, connection.next_seq(), route.OUTER_VERSION))
+    def ask_for_pushes(self, group: tuple[int, int], cmd: int, body: bytes) -> None:
+        """Let the router push to the members of a super group."""
+        # Without the flag PUSH it is not a delivery, but this question.
+        inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
+        now = int(self._time.seconds() * 1e9)
+        question = route.Publication(*group, 0, 0, now, inner).body(route.OUTER_VERSION)
+        connection = self._connection
+        if connection is not None and connection.takes(len(question)):
+            connection.say(route.PUBLISH_GROUP, question)
+        else:
+            self._pushes.keep(route.PUBLISH_GROUP, question)
+
+    # --- what waits is said bit by bit
+
+    def _go_on(self) -> None:
+        if self._step is None:
+            self._step = self._time.callLater(0, self._say_some)
+
+    def _say_some(self) -> None:
+        """One slice of what waits; the next in a later turn, or when the router reads again."""
+        self._step = None
+        connection = self._connection
+        if connection is None or connection.congested:
+            return
+        if self._unsaid:
+            self._marks.said = True
+            connection.send(self._unsaid.take(SLICE, connection.next_seq))
+        elif not self._resaid:
+            self._resaid = True
+            self._mark(partial(self._resubscribed, connection))
+        elif self._kept or self._kept_of_groups:
+            self._notify_some()
+        elif self._pushes and self._in_effect:
+            self._push_some(connection)
+        else:
+            return
+        self._go_on()
+
+    def _notify_some(self) -> None:
+        for _ in range(min(SLICE, len(self._kept))):
+            (appid, uid), key = self._kept.take()
+            self.publish(User(appid, uid), client.SyncNotify.number, key.to_bytes(8, "big"))
+        for _ in range(min(SLICE, len(self._kept_of_groups))):
+            group, key = self._kept_of_groups.take()
+            notify = client.SyncGroupNotify(group_id=group[1], sync_key=key)
+            self.publish_group(group, notify.number, notify.encode(), 0, 0, 0)
+
+    def _push_some(self, connection: RouteConnection) -> None:
+        length = 0
+        while self._pushes and length < 1 << 18:
+            cmd, body = self._pushes.take()
+            length += len(body)
+            if cmd == route.PUBLISH_GROUP and not self.decides_group_pushes:
+                # It could when it was asked, before it went.
+                self._tally.add("pushes_dropped")
+            else:
+                connection.say(cmd, body)
+
+    def _tell_again(self, times: int) -> None:
+        self._again = None
+        if times < len(AGAIN):
+            self._again = self._time.callLater(AGAIN[times], self._tell_again, times + 1)
+        self._kept.again()
+        self._kept_of_groups.again()
+        self._go_on()
+
+    # --- marks
+
+    def _mark_due(self) -> None:
+        # Before all is said again the MARK would tell the router that it is; then it follows it.
+        if self._resaid:
+            self._mark()
+
+    def _mark(self, known: Callable[[], None] | None = None) -> None:
+        if self._connection is not None:
+            self._connection.say(route.MARK, b"")
+            self._marks.sent(known)
+
+    def _unanswered(self) -> None:
+        self._tally.add("marks_unanswered")
+        self.log.info(
+            "router {address} does not answer marks: logins do not wait for it",
+            address=self.address,
+        )
+
+    def _resubscribed(self, connection: RouteConnection) -> None:
+        if connection is self._connection:
+            self._in_effect = True
+            self.log.info("router {address} is connected", address=self.address)
+            self._missed()
+            self._go_on()
 
     # --- told by the connection
 
     def connected(self, connection: RouteConnection) -> None:
         """Tell the router who is here, and what was kept."""
         self._connection = connection
-        here = list(self._held())
-        for user, online in here:
-            self.subscribe(user, online)
-        self._missed([user for user, _ in here])
-        self.log.info(
-            "router {address} is connected; {count} users subscribed",
-            address=self.address,
-            count=len(here),
-        )
+        self._resaid = self._in_effect = False
+        self.decides_group_pushes = False
+        self._marks.said = True
+        self._unsaid.add_all()
         self._again = self._time.callLater(AGAIN[0], self._tell_again, 1)
-        self.drained()
+        self._say_some()
 
     def drained(self) -> None:
-        """Send what was kept."""
-        self._notify(self._kept.take())
-        pushes, self._pushes = self._pushes, deque()
-        self._pushes_length = 0
-        for cmd, body in pushes:
-            if self._connection is not None:
-                self._send(self._connection, cmd, body)
-
-    def _tell_again(self, times: int) -> None:
-        told = self._kept.take_told()
-        self._again = None
-        if times < len(AGAIN):
-            self._again = self._time.callLater(AGAIN[times], self._tell_again, times + 1)
-        self._notify(told)
-
-    def _notify(self, notifies: Mapping[User, int]) -> None:
-        for user, key in notifies.items():
-            self.publish(user, client.SyncNotify.number, key.to_bytes(8, "big"))
+        """Go on with what waits."""
+        self._go_on()
 
     def disconnected(self, reason: Failure) -> None:
         """From now on things are kept."""
         self._connection = None
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
-        self._kept.lost()
+        for timer in (self._again, self._step):
+            if timer is not None:
+                timer.cancel()
+        self._again = self._step = None
+        self._unsaid.clear()
+        self._marks.lost()
+        # Nobody knows whom it told of these.
+        self._kept.again()
+        self._kept_of_groups.again()
         self.log.warn(
             "router {address} is gone: {why}", address=self.address, why=reason.getErrorMessage()
         )
 
     def received(self, frame: Frame) -> None:
-        """Another gateway publishes. Raises `WireError` if it makes no sense."""
+        """Another gateway publishes, or a MARK is answered. Raises `WireError` if it makes no
+        sense."""
+        if frame.cmd == route.MARKED:
+            abilities = route.Marked.decode(frame.body, frame.version).abilities
+            self.decides_group_pushes = bool(abilities & route.DECIDES_GROUP_PUSHES)
+            self._marks.answered()
+            return
         publication = route.Publication.read(frame.body, frame.version)
-        if frame.cmd == route.PUBLISH:
-            user = User(publication.appid, publication.receiver)
-            try:
-                self._published(user, publication.inner, publication.msgid, publication.prev_msgid)
-            except WireError as why:
-                # The frame came through the router from another gateway: not the link's fault.
-                self._tally.add("publications_malformed")
-                self.log.warn("a publication makes no sense: {why}", why=why)
+        try:
+            hand_on(self._subscriber, frame.cmd, publication)
+        except WireError as why:
+            # The frame came through the router from another gateway: not the link's fault.
+            self._tally.add("publications_malformed")
+            self.log.warn("a publication makes no sense: {why}", why=why)

@@ -176,7 +176,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     router = add_router(imr, config.imr, queues, turn, reactor, cluster)
 
     service.add("im", im)
-    routing = LocalLink(router.router, reactor, Logger("gobelieve.routing"))
+    tally = Tally()
+    routing = LocalLink(router.router, reactor, tally, Logger("gobelieve.routing"))
     backends = Backends(
         tokens(config.im, SqliteTokens(db), SqlitePreferences(db)),
         SqliteDeviceNumbers(db),
@@ -184,8 +185,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         SqliteUnreadCounts(db),
     )
     local = LocalStorage(storage.storage)
-    gateway = compose(config.im, reactor, backends, local, local, routing, Tally())
-    routing.attach(gateway.delivery.published)
+    gateway = compose(config.im, reactor, backends, local, local, routing, tally)
+    routing.attach(gateway.delivery)
     add_listeners(im, gateway, config.im, reactor, turn)
     status = GatewayStatus(gateway)
 

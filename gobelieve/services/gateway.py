@@ -17,6 +17,7 @@ from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.exchange import Exchange
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.peer import Peer
+from gobelieve.gateway.rooms import Rooms
 from gobelieve.gateway.rules import gather
 from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
@@ -72,6 +73,7 @@ class Gateway:
 
     reception: Reception
     sessions: Sessions
+    rooms: Rooms
     delivery: Delivery
     catch_up: CatchUp
     keys: KeptKeys
@@ -94,7 +96,8 @@ def compose(
     """Wire the rules to each other."""
     tasks = Coroutines()
     sessions = Sessions(routing)
-    delivery = Delivery(sessions, routing, tally, config.direct_push)
+    rooms = Rooms(routing)
+    delivery = Delivery(sessions, rooms, routing, tally, config.direct_push)
     catch_up = CatchUp(sessions, reader, time, tasks, tally)
     interval = config.sync_key_interval
     keys = KeptKeys(backends.sync_keys, time, tasks, tally, interval)
@@ -113,6 +116,7 @@ def compose(
             backends.devices,
             unread,
             sessions,
+            routing,
             tasks,
             tally,
             after_login,
@@ -133,7 +137,7 @@ def compose(
 
     reception = Reception(new_session, sessions, watch)
     return Gateway(
-        reception, sessions, delivery, catch_up, keys, unread, underway, watch, tasks, tally
+        reception, sessions, rooms, delivery, catch_up, keys, unread, underway, watch, tasks, tally
     )
 
 

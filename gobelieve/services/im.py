@@ -56,7 +56,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     for link in storage_links:
         storage.add(link.address, cluster.connecting(Port.STORAGE_RPC, link.address, link))
 
-    routing = RoutePool(config.route_addrs, turn, reactor, tally)
+    routing = RoutePool(config.route_addrs, config.group_route_addrs, turn, reactor, tally)
     backends = Backends(
         tokens(config, RedisTokens(redis), RedisPreferences(redis)),
         RedisDeviceNumbers(redis),
@@ -68,7 +68,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
 
     route = OrderedService()
     service.add("route", route)
-    routing.attach(gateway.sessions.everyone, gateway.delivery.published, gateway.catch_up.begin)
+    routing.attach(gateway.sessions, gateway.rooms, gateway.delivery, gateway.catch_up.begin)
     for route_link in routing.links:
         connecting = cluster.connecting(Port.ROUTE, route_link.address, route_link)
         route.add(route_link.address, connecting)

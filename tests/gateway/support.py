@@ -12,6 +12,7 @@ from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.exchange import Exchange
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.peer import Peer
+from gobelieve.gateway.rooms import Rooms
 from gobelieve.gateway.rules import gather
 from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
@@ -20,9 +21,9 @@ from gobelieve.gateway.sync_keys import KeptKeys
 from gobelieve.gateway.underway import Underway
 from gobelieve.gateway.watch import Watch
 from gobelieve.gateway.write_behind import WriteBehind
-from gobelieve.interfaces import Entries, Identity, Page
+from gobelieve.interfaces import Entries, Identity, Members, Page
 from gobelieve.metrics import Tally
-from gobelieve.names import User
+from gobelieve.names import Room, User
 from gobelieve.wire import Frame, FrameReader, Message, client
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import MESSAGES
@@ -147,10 +148,12 @@ class FakeStorage:
 
 
 class FakeRouting:
-    """Writes down what the routers would be told."""
+    """Writes down what the routers would be told. What is said is in effect at once, unless
+    `waiting` is a list, to which those are added who wait."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
+        self.waiting: list[Callable[[], None]] | None = None
 
     def subscribe(self, user: User, online: bool) -> None:
         self.told.append(("subscribe", user, online))
@@ -165,6 +168,41 @@ class FakeRouting:
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         self.told.append(("push", appid, tuple(receivers), cmd, body))
+
+    def subscribe_room(self, room: Room) -> None:
+        self.told.append(("subscribe_room", room))
+
+    def unsubscribe_room(self, room: Room) -> None:
+        self.told.append(("unsubscribe_room", room))
+
+    def when_known(self, user: User, known: Callable[[], None]) -> None:
+        if self.waiting is None:
+            known()
+        else:
+            self.waiting.append(known)
+
+    def when_room_known(self, room: Room, known: Callable[[], None]) -> None:
+        self.when_known(User(*room), known)
+
+    def publish_group(
+        self,
+        appid: int,
+        group_id: int,
+        cmd: int,
+        body: bytes,
+        flag: int = 0,
+        msgid: int = 0,
+        prev: int = 0,
+    ) -> None:
+        self.told.append(("publish_group", appid, group_id, cmd, body, flag, msgid, prev))
+
+    def publish_room(self, room: Room, cmd: int, body: bytes, flag: int = 0) -> None:
+        self.told.append(("publish_room", room, cmd, body, flag))
+
+    def push_group(
+        self, appid: int, group_id: int, members: Members, sender: int, cmd: int, body: bytes
+    ) -> None:
+        self.told.append(("push_group", appid, group_id, tuple(members()), sender, cmd, body))
 
     def take(self) -> list[tuple[Any, ...]]:
         """What was told since the last call."""
@@ -214,7 +252,8 @@ class TestGateway:
         self.storage = FakeStorage()
         self.routing = FakeRouting()
         self.sessions = Sessions(self.routing)
-        self.delivery = Delivery(self.sessions, self.routing, self.tally, direct_push)
+        self.rooms = Rooms(self.routing)
+        self.delivery = Delivery(self.sessions, self.rooms, self.routing, self.tally, direct_push)
         self.keys = KeptKeys(MemorySyncKeys(self.memory), self.clock, self.tasks, self.tally)
         write = MemoryUnreadCounts(self.memory).set
         self.unread = WriteBehind(
@@ -234,6 +273,7 @@ class TestGateway:
             MemoryDeviceNumbers(self.memory),
             self.unread,
             self.sessions,
+            self.routing,
             self.tasks,
             self.tally,
             after_login,

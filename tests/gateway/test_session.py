@@ -86,7 +86,9 @@ class PublicationTests(SynchronousTestCase):
 
     def published(self, cmd: int, body: bytes, flag: int = 0, key: int = 0, prev: int = 0) -> None:
         """A publication arrives."""
-        self.gateway.delivery.published(self.user, encode_frame(cmd, body, 0, 1, flag), key, prev)
+        self.gateway.delivery.published_to_user(
+            self.user, encode_frame(cmd, body, 0, 1, flag), key, prev
+        )
 
     def test_a_whole_delivery_is_pushed_and_notified(self) -> None:
         """With the ids that came with it."""
@@ -120,7 +122,9 @@ class PublicationTests(SynchronousTestCase):
         """`direct_push = false`."""
         gateway = TestGateway(direct_push=False)
         alice = gateway.client(1)
-        gateway.delivery.published(self.user, encode_frame(4, IM_BODY, 0, 1, PUSH), 500, 400)
+        gateway.delivery.published_to_user(
+            self.user, encode_frame(4, IM_BODY, 0, 1, PUSH), 500, 400
+        )
         self.assertEqual(alice.messages(), [client.SyncNotify(sync_key=500)])
 
     def test_nonsense_is_an_error_for_the_link_to_log(self) -> None:
@@ -132,11 +136,13 @@ class PublicationTests(SynchronousTestCase):
             encode_frame(4, IM_BODY) + b"x",
         ):
             with self.assertRaises(BodyError):
-                self.gateway.delivery.published(self.user, inner, 1, 1)
+                self.gateway.delivery.published_to_user(self.user, inner, 1, 1)
 
     def test_for_a_user_who_is_not_here_it_is_counted(self) -> None:
         """The user just left."""
-        self.gateway.delivery.published(User(APP, 99), encode_frame(17, bytes(16), 0, 1), 0, 0)
+        self.gateway.delivery.published_to_user(
+            User(APP, 99), encode_frame(17, bytes(16), 0, 1), 0, 0
+        )
         self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
 
 
@@ -255,9 +261,12 @@ class TableTests(SynchronousTestCase):
         gateway.client(1, device="other")
         desktop = gateway.connect()
         desktop.log_in(gateway.grant(2, notification_on=True), platform=3)
+        sessions = gateway.sessions
         self.assertEqual(
-            dict(gateway.sessions.everyone()), {User(APP, 1): True, User(APP, 2): False}
+            {user: sessions.online(user) for user in sessions.users()},
+            {User(APP, 1): True, User(APP, 2): False},
         )
+        self.assertIsNone(sessions.online(User(APP, 3)))
         self.assertEqual((len(gateway.sessions), gateway.sessions.count), (2, 3))
 
     def test_a_session_that_leaves_twice_counts_once(self) -> None:

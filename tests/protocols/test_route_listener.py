@@ -15,15 +15,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-from gobelieve.protocols.route_link import RouteConnection
+from gobelieve.protocols.route_connection import RouteConnection
 from gobelieve.protocols.route_link import RouteLink as GatewayLink
 from gobelieve.protocols.route_listener import GOODBYE, LAST_SEQ, RouteFactory, RouteLink
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.protocols.unsaid import Unsaid, everybody
 from gobelieve.routing.router import Router
 from gobelieve.wire import FrameReader, encode_frame, route
 from gobelieve.wire.client import IM, RT, SyncNotify
 from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame
 from gobelieve.wire.frames import PUSH as PUSHED
+from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber
 from tests.protocols.logs import Events
 from tests.protocols.test_keepalive import OnSocket
 from tests.routing.support import FakePushes
@@ -294,16 +296,10 @@ class WholeLinkTests(ListenerCase):
 
     def gateway(self) -> tuple[GatewayLink, list[tuple[User, bytes, int, int]], IOPump]:
         """A gateway that holds nobody yet, what it is told, and its wire."""
-        told: list[tuple[User, bytes, int, int]] = []
-        link = GatewayLink(
-            "router",
-            self.turn,
-            self.clock,
-            Tally(),
-            held=lambda: (),
-            published=lambda *p: told.append(p),
-            missed=lambda users: None,
-        )
+        subscriber = FakeSubscriber()
+        link = GatewayLink("router", self.turn, self.clock, Tally())
+        unsaid = Unsaid(FakeHeld(), FakeRooms(), everybody, everybody)
+        link.attach(unsaid, subscriber, lambda: None)
         self.patch(link, "log", self.events.log())
 
         def client() -> RouteConnection:
@@ -313,7 +309,7 @@ class WholeLinkTests(ListenerCase):
             return self.factory.buildProtocol(None)
 
         _, _, pump = connectedServerAndClient(server, client, clock=self.clock)
-        return link, told, pump
+        return link, subscriber.users, pump
 
     def test_there_and_back(self) -> None:
         """A delivery, a notify and a push of one gateway do at the other what they should."""

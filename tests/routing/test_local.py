@@ -1,20 +1,26 @@
 """A gateway in the router's process."""
 
+import json
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
 from gobelieve.interfaces import Routing
-from gobelieve.names import User
+from gobelieve.metrics import Tally
+from gobelieve.names import Room, User
 from gobelieve.routing.local import LocalLink
 from gobelieve.wire import encode_frame
-from gobelieve.wire.client import IM
+from gobelieve.wire.client import IM, GroupIM
 from gobelieve.wire.frames import PUSH
-from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, Publication
+from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, Publication
+from tests.fakes.subscribers import FakeSubscriber
 from tests.routing.support import Setting
 
 BODY = IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b"hi").encode()
+GROUP = GroupIM(sender=3, receiver=100, timestamp=5, msgid=0, content=b"hi").encode()
 BOB = User(7, 2)
+LOBBY = Room(7, 50)
 
 
 class LocalLinkTests(SynchronousTestCase):
@@ -24,18 +30,27 @@ class LocalLinkTests(SynchronousTestCase):
         self.setting = Setting()
         self.clock = Clock()
         self.clock.advance(1_700_000_000.5)
-        self.local = LocalLink(self.setting.router, self.clock, self.setting.log)
-        self.got: list[tuple[User, bytes, int, int]] = []
-        self.local.attach(lambda *publication: self.got.append(publication))
+        self.tally = Tally()
+        self.local = LocalLink(self.setting.router, self.clock, self.tally, self.setting.log)
+        self.got = FakeSubscriber()
+        self.local.attach(self.got)
         self.other = self.setting.link()
 
     def test_routing(self) -> None:
-        """Is what a gateway expects of routing."""
+        """Is what a gateway expects of routing; what is said is in effect at once."""
         routing: Routing = self.local
         routing.subscribe(BOB, True)
         self.assertTrue(self.setting.router.table.is_online(BOB))
+        known: list[str] = []
+        routing.when_known(BOB, lambda: known.append("bob"))
         routing.unsubscribe(BOB)
         self.assertFalse(self.setting.router.table.is_online(BOB))
+        routing.subscribe_room(LOBBY)
+        routing.when_room_known(LOBBY, lambda: known.append("lobby"))
+        self.assertEqual(self.setting.router.table.holders_of_room(LOBBY), (self.local,))
+        routing.unsubscribe_room(LOBBY)
+        self.assertEqual(self.setting.router.table.holders_of_room(LOBBY), ())
+        self.assertEqual(known, ["bob", "lobby"])
 
     def test_published_here(self) -> None:
         """Reaches the other gateways that hold the user, as a whole delivery."""
@@ -49,37 +64,46 @@ class LocalLinkTests(SynchronousTestCase):
             Publication.read(body, 1),
             (7, 2, 99, 90, 1_700_000_000_500_000_000, inner),
         )
-        self.assertEqual(self.got, [])
+        self.assertEqual(self.got.users, [])
 
     def test_published_elsewhere(self) -> None:
         """Comes here if the user is here."""
         inner = encode_frame(4, BODY, 0, 1, PUSH)
         body = Publication(7, 2, 99, 90, 1, inner).body(1)
         self.other.say(PUBLISH, body, 1)
-        self.assertEqual(self.got, [])
+        self.assertEqual(self.got.users, [])
         self.local.subscribe(BOB, True)
         self.other.say(PUBLISH, body, 1)
-        self.assertEqual(self.got, [(BOB, inner, 99, 90)])
+        self.assertEqual(self.got.users, [(BOB, inner, 99, 90)])
 
     def test_makes_no_sense_here(self) -> None:
         """Is logged; the gateway that published it is not blamed."""
-
-        def refuse(*publication: object) -> None:
-            raise BodyError("a publication in the layout of version 0")
-
-        self.local.attach(refuse)
         self.local.subscribe(BOB, True)
+        self.patch(self.got, "published_to_user", _refuse)
         self.other.say(PUBLISH, Publication(7, 2, 0, 0, 1, encode_frame(17, b"")).body(1), 1)
         self.assertEqual(
             self.setting.events.texts(),
             ["a publication makes no sense: a publication in the layout of version 0"],
         )
+        self.assertEqual(self.tally["publications_malformed"], 1)
 
-    def test_groups(self) -> None:
-        """Are not for it yet."""
-        notify = Publication(7, 100, 0, 0, 1, encode_frame(33, bytes(16)))
-        self.other.say(PUBLISH_GROUP, notify.body(1), 1)
-        self.assertEqual(self.got, [])
+    def test_groups_and_rooms(self) -> None:
+        """There and back; a room only where somebody is in it."""
+        self.local.publish_group(7, 100, 33, bytes(16), PUSH, 99, 90)
+        self.other.enter(50)
+        self.local.publish_room(LOBBY, 20, b"x")
+        told = [(cmd, Publication.read(body, 1)) for cmd, body, _ in self.other.got]
+        self.assertEqual(
+            [(cmd, said.receiver, said.msgid, said.prev_msgid) for cmd, said in told],
+            [(PUBLISH_GROUP, 100, 99, 90), (PUBLISH_ROOM, 50, 0, 0)],
+        )
+        inner = encode_frame(20, b"y", 0, 1)
+        for _ in range(2):
+            self.other.say(PUBLISH_GROUP, Publication(7, 100, 5, 4, 1, inner).body(1), 1)
+            self.other.say(PUBLISH_ROOM, Publication(7, 50, 0, 0, 1, inner).body(1), 1)
+            self.local.subscribe_room(LOBBY)
+        self.assertEqual(self.got.groups, [(7, 100, inner, 5, 4)] * 2)
+        self.assertEqual(self.got.rooms, [(LOBBY, inner)])
 
     def test_push(self) -> None:
         """To those who are online nowhere, many more than a frame could name."""
@@ -91,8 +115,38 @@ class LocalLinkTests(SynchronousTestCase):
         self.local.push(7, range(100, 100_100), 8, BODY)
         self.assertEqual(len(self.setting.pushes), 26)
 
+    def test_push_of_a_group(self) -> None:
+        """To its members but the sender, some in a turn; the router does not know who they are."""
+        self.other.hold(4)
+        self.local.push_group(7, 100, lambda: range(1, 6001), 3, 8, GROUP)
+        self.assertEqual(len(self.setting.pushes), 1)
+        self.clock.advance(0)
+        receivers = [uid for _, item in self.setting.pushes for uid in _receivers(item)]
+        self.assertEqual(receivers, [1, 2, *range(5, 6001)])
+
+    def test_push_of_a_group_that_the_router_decides(self) -> None:
+        """It is asked, and nobody walks along the members."""
+        asked: list[tuple[int, int, bytes]] = []
+
+        class Groups:
+            def ask(self, appid: int, group_id: int, inner: bytes) -> None:
+                asked.append((appid, group_id, inner))
+
+        self.patch(self.setting.router, "groups", Groups())
+        self.local.push_group(7, 100, self.fail, 3, 8, GROUP)
+        self.assertEqual(asked, [(7, 100, encode_frame(8, GROUP, 0, 1))])
+
     def test_close(self) -> None:
         """Nobody is here any more."""
         self.local.subscribe(BOB, True)
         self.local.close()
         self.assertFalse(self.setting.router.table.is_online(BOB))
+
+
+def _refuse(*publication: object) -> None:
+    raise BodyError("a publication in the layout of version 0")
+
+
+def _receivers(item: bytes) -> list[int]:
+    found: list[int] = json.loads(item)["receivers"]
+    return found

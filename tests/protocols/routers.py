@@ -1,0 +1,92 @@
+"""The far ends of a gateway's links to its routers, without sockets."""
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+from gobelieve.protocols.route_connection import RouteConnection
+from gobelieve.protocols.route_pool import RoutePool
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.protocols.unsaid import Mine
+from gobelieve.wire import Frame, FrameReader, client, encode_frame, route
+from gobelieve.wire.frames import LINK_BODY_LIMIT
+from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber
+
+BODY = client.IM(sender=1, receiver=2, timestamp=3, msgid=0, content=b"hi").encode()
+ALICE, BOB = User(7, 1), User(7, 2)
+
+
+class Wire:
+    """The far end of one link: what a router would see and say."""
+
+    def __init__(self, pool: RoutePool, index: int = 0) -> None:
+        self.connection: RouteConnection = pool.links[index].buildProtocol(None)
+        self.transport = StringTransport()
+        self.connection.makeConnection(self.transport)
+        self._reader = FrameReader(LINK_BODY_LIMIT)
+
+    def all_told(self) -> list[Frame]:
+        """The frames since the last call."""
+        data = self.transport.value()
+        self.transport.clear()
+        return self._reader.feed(data)
+
+    def told(self) -> list[Frame]:
+        """The same without MARK."""
+        return [frame for frame in self.all_told() if frame.cmd != route.MARK]
+
+    def say(self, cmd: int, body: bytes, version: int = 1) -> None:
+        """A frame comes from the router."""
+        self.connection.dataReceived(encode_frame(cmd, body, 1, version))
+
+    def mark(self, abilities: int = 0) -> None:
+        """The router answers a MARK."""
+        self.say(route.MARKED, bytes((abilities,)))
+
+    def lose(self) -> None:
+        """The connection is gone."""
+        self.connection.connectionLost()
+
+
+class RouterCase(SynchronousTestCase):
+    """One router, or several."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.tally = Tally()
+        self.held = FakeHeld()
+        self.rooms = FakeRooms()
+        self.subscriber = FakeSubscriber()
+        self.missed: list[User] = []
+        self.groups_missed: list[Mine] = []
+
+    def pool(self, count: int = 1, groups: int = 0) -> RoutePool:
+        """Links that are not connected."""
+        addresses = [f"127.0.0.1:{n}" for n in range(count)]
+        of_groups = [f"127.0.0.1:{n}" for n in range(count, count + groups)]
+        turn = ReactorTurn(self.clock)
+        pool = RoutePool(addresses, of_groups, turn, self.clock, self.tally)
+        pool.attach(
+            self.held,
+            self.rooms,
+            self.subscriber,
+            self.missed.extend,
+            self.groups_missed.append,
+        )
+        return pool
+
+    def connected(self, pool: RoutePool, index: int = 0, abilities: int = 0) -> Wire:
+        """A connection whose resubscription is in effect; what was said is taken away."""
+        wire = Wire(pool, index)
+        self.turn()
+        wire.mark(abilities)
+        self.turn()
+        wire.all_told()
+        return wire
+
+    def turn(self) -> None:
+        """The event loop goes round, until nothing is due."""
+        self.clock.advance(0)
