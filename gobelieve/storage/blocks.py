@@ -99,7 +99,7 @@ class Blocks:
         fresh = not self.numbers
         self._writers[number] = fd = self._open_for_writing(number, os.O_CREAT if fresh else 0)
         length = self._files.size(fd)
-        if length < FIRST:
+        if length <= FIRST and self._files.pread(fd, FIRST, 0) != FILE_HEADER:
             self._write_header(fd)
         self.numbers = self.numbers or [number]
         self._begin_at((number, min(max(length, FIRST), self.size)))

@@ -218,9 +218,9 @@ class TornTailTests(RecoveryCase):
         self.assertEqual(self.log.of("warn", "error"), [])
 
     def test_short_newest_file(self) -> None:
-        """A newest file that is shorter than its header gets one."""
+        """A newest file that has at most a header, and not a whole or right one, gets one."""
         self.write(b"one")
-        for content in (b"", FILE_HEADER[:9], FILE_HEADER):
+        for content in (b"", FILE_HEADER[:9], FILE_HEADER, bytes(FIRST)):
             self.block(1).write_bytes(content)
             store = open_store(str(self.root))
             self.assertEqual(self.block(1).read_bytes(), FILE_HEADER)
