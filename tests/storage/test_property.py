@@ -1,0 +1,56 @@
+"""Random histories: whatever is saved, and however it ends, nothing that was answered is lost.
+
+A round is a life of a storage and its end, by a clean stop, `kill -9` or a power cut, and the next
+start, after which everything is compared with a plain model. See `world` for what happens.
+
+`GOBELIEVE_ROUNDS=20000` makes more rounds, `GOBELIEVE_SEED=5` other ones. A failure names the seed
+that makes it happen again.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.storage.world import World
+
+ROUNDS = int(os.environ.get("GOBELIEVE_ROUNDS", "1000"))
+SEED = int(os.environ.get("GOBELIEVE_SEED", "1"))
+LIVES = 20
+"""How many rounds a directory lasts."""
+BATCH = 8
+"""Instead of 1000, so that short queues have links too."""
+
+
+class PropertyTests(SynchronousTestCase):
+    """A storage against a model of itself."""
+
+    timeout = 3600
+
+    def setUp(self) -> None:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("gobelieve.storage.") and hasattr(module, "BATCH"):
+                self.patch(module, "BATCH", BATCH)
+
+    def test_nothing_answered_is_lost_doubled_or_hidden(self) -> None:
+        """And previous ids, counts and the snapshot are right, after any history."""
+        for seed in range(SEED, SEED + -(-ROUNDS // LIVES)):
+            self.play(seed, min(LIVES, ROUNDS))
+
+    def play(self, seed: int, rounds: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            world = World(Path(folder) / "storage", seed)
+            try:
+                world.begin()
+                for _ in range(rounds):
+                    world.end(world.live())
+                    world.begin(world.meddle())
+                world.check_all()
+            except BaseException as why:
+                again = f"GOBELIEVE_SEED={seed} GOBELIEVE_ROUNDS={rounds}"
+                told = "\n  ".join(world.steps)
+                raise self.failureException(f"{why!r}\n{again}\n  {told}") from why
+            finally:
+                world.disk.abandon()
