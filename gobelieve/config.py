@@ -55,7 +55,7 @@ def address(default: str) -> Any:
 
 
 def addresses(*defaults: str) -> Any:
-    """A list of ``host:port``, at least one."""
+    """A list of ``host:port``; at least one, unless there is none by default."""
     return field(default=defaults, metadata={"addresses": True})
 
 
@@ -152,6 +152,9 @@ class ClientsConfig:
             raise ConfigError("auth_method is jwt, so jwt_signing_key is wanted")
 
 
+LOOPBACK = {"": "127.0.0.1", "localhost": "127.0.0.1"}
+
+
 @dataclass(frozen=True)
 class ImConfig(ClientsConfig):
     """The gateway's."""
@@ -164,7 +167,24 @@ class ImConfig(ClientsConfig):
     log: LogConfig = LogConfig()
     mysqldb_datasource: str = ignored("", NO_GROUPS, hidden=True)
     group_storage_rpc_addrs: tuple[str, ...] = unavailable(())
-    group_route_addrs: tuple[str, ...] = unavailable(())
+    group_route_addrs: tuple[str, ...] = addresses()
+
+    def check(self) -> None:
+        """A router that is named twice would be two to the gateway: what went to the one would come
+        back from the other."""
+        super().check()
+        named: dict[Address, str] = {}
+        for key in ("route_addrs", "group_route_addrs"):
+            for text in getattr(self, key):
+                host, port = parse_address(text, key)
+                # An empty host is connected to as this machine.
+                same = Address(LOOPBACK.get(host.lower(), host.lower()), port)
+                before = named.setdefault(same, "")
+                if before:
+                    twice = f"{key} names {text} twice"
+                    both = f"{before} and {key} both name {text}"
+                    raise ConfigError(twice if before == key else both)
+                named[same] = key
 
 
 @dataclass(frozen=True)
@@ -345,7 +365,7 @@ def _check(declared: dataclasses.Field[Any], value: Any, name: str) -> None:
     if "address" in metadata and (value or declared.default):
         parse_address(value, name)
     if "addresses" in metadata:
-        if not value:
+        if not value and declared.default:
             raise ConfigError(f"{name} names at least one address")
         for one in value:
             parse_address(one, name)

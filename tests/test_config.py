@@ -224,6 +224,38 @@ class LoadTests(SynchronousTestCase):
             load(EmbeddedConfig, None, ["im.auth_method=jwt"])
 
 
+class RouterAddressTests(SynchronousTestCase):
+    """No router may be two to a gateway."""
+
+    def refused(self, *overrides: str) -> str:
+        """Why."""
+        with self.assertRaises(ConfigError) as caught:
+            load(ImConfig, None, overrides)
+        return str(caught.exception).removeprefix("the defaults: ")
+
+    def test_one_in_both_lists(self) -> None:
+        """Named with both keys, however it is written."""
+        for text in ("127.0.0.1:4444", ":4444", "localhost:4444", "LOCALHOST:04444"):
+            said = self.refused(f"group_route_addrs=['h:1', '{text}']")
+            self.assertEqual(said, f"route_addrs and group_route_addrs both name {text}")
+
+    def test_one_twice_in_a_list(self) -> None:
+        """Of users or of groups."""
+        self.assertEqual(self.refused("route_addrs=['h:1', 'H:1']"), "route_addrs names H:1 twice")
+        said = self.refused("group_route_addrs=['h:1', 'h:2', 'h:1']")
+        self.assertEqual(said, "group_route_addrs names h:1 twice")
+
+    def test_lists_that_trade_places(self) -> None:
+        """Only the end counts, not what lies between two overrides."""
+        config = load(ImConfig, None, ["group_route_addrs=[':4444']", "route_addrs=['h:1']"])
+        self.assertEqual(config.group_route_addrs, (":4444",))
+
+    def test_none_for_groups(self) -> None:
+        """Is the default, and may be said; an address must be one."""
+        self.assertEqual(load(ImConfig, None, ["group_route_addrs=[]"]), ImConfig())
+        self.assertIn("'x' is not host:port", self.refused("group_route_addrs=['x']"))
+
+
 class AddressTests(SynchronousTestCase):
     """host:port."""
 
