@@ -17,8 +17,9 @@ from zope.interface import implementer
 
 from gobelieve.interfaces import Time
 
-FIRST_DELAY, LONGEST_DELAY, GROWTH = 0.1, 3.0, 1.5
-"""Seconds before connecting again, and how they grow with each failure."""
+FIRST_DELAY, LONGEST_DELAY, GROWTH = 0.1, 1.5, 1.5
+"""Seconds before connecting again at the most, and how they grow with each failure. At the least it
+is half of that, so that a daemon which comes back is found within 1.5 s, and not by all at once."""
 LASTING = 5.0
 """Seconds after which a connection counts as good."""
 
@@ -27,7 +28,7 @@ LASTING = 5.0
 class Attempts:
     """An endpoint for `ClientService`, and with `delay` its retry policy.
 
-    `jitter` gives a number from 0 to 1, by which up to a tenth is added to each delay.
+    `jitter` gives a number from 0 to 1: where the delay lies between its half and its whole.
     """
 
     log = Logger()
@@ -60,7 +61,7 @@ class Attempts:
         self._connected_at = None
         delay: float = min(FIRST_DELAY * GROWTH ** min(self._failures, 20), LONGEST_DELAY)
         self._failures += 1
-        return delay * (1 + self._jitter() / 10)
+        return delay * (1 + self._jitter()) / 2
 
     def _connected(self, protocol: IProtocol) -> IProtocol:
         self._connected_at = self._time.seconds()
