@@ -160,6 +160,38 @@ class PushQueues(Protocol):
         """Append (list name, JSON) in order, all in one go."""
 
 
+# --- messages of ordinary groups, until all members have them ------------------------------------
+
+
+class PendingMessage(NamedTuple):
+    """A message that goes into the queue of each member of a group."""
+
+    appid: int
+    group_id: int
+    sender: int
+    device: int
+    cmd: int
+    body: bytes
+    """As it is stored."""
+    members: tuple[int, ...]
+    """Who gets it: the members when it was sent, its sender among them."""
+    known: tuple[int, ...]
+    """For each storage, an id that all ids it gave to the message are beyond."""
+
+
+class PendingMessages(Protocol):
+    """Remembers such messages over a restart or a crash of the gateway."""
+
+    def keep(self, message: PendingMessage, kept: Callable[[int], None]) -> None:
+        """`kept(number)` is called once it is on disk, later; with 0 if it could not be kept."""
+
+    def part_done(self, number: int, part: int) -> None:
+        """One part of its members has it. Written soon; nobody is told."""
+
+    def finished(self, number: int) -> None:
+        """All have it: forget it."""
+
+
 # --- storage, as the gateway sees it --------------------------------------------------------------
 
 Entries = Sequence[tuple[int, int]]
@@ -194,6 +226,12 @@ class MessageSaver(Protocol):
 
         `done(argument, status, entries)` is called once, later: with status 0 when all is on
         disk, else with the `AckStatus` of what failed (some queues may have it all the same).
+        """
+
+    def newest(self) -> tuple[int, ...]:
+        """For each storage an id of its own that all it gives from now on are beyond.
+
+        0 if none is known. A queue lies at number ``|uid| mod n``.
         """
 
 

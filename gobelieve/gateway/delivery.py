@@ -50,7 +50,14 @@ class Delivery:
         self.group_audience: GroupAudience | None = None
 
     def stored(
-        self, user: User, cmd: int, body: bytes, flag: int, key: int, prev: int, sender: Session
+        self,
+        user: User,
+        cmd: int,
+        body: bytes,
+        flag: int,
+        key: int,
+        prev: int,
+        sender: Session | None,
     ) -> None:
         """A message is in the user's queue: tell all sessions but the one that sent it."""
         direct = self.direct_push

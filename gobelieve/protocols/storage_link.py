@@ -90,6 +90,8 @@ class StorageLink(Factory):
         self._asked: dict[int, _Asked] = {}
         self._tag = 0
         self._heard = 0.0
+        self.newest = 0
+        """The last id it gave to a message of ours; 0 before the first."""
         self._sweeping = False
 
     def buildProtocol(self, addr: IAddress | None) -> StorageConnection:
@@ -204,7 +206,11 @@ class StorageLink(Factory):
             except BodyError:
                 self._fail(waiting[place:], AckStatus.STORAGE_FAILED, "makes no sense")
                 raise
-            entries = ((0, 0),) * queues if status else [(msgid, prev) for prev in prevs]
+            if status:
+                entries: Entries = ((0, 0),) * queues
+            else:
+                self.newest = max(self.newest, msgid)
+                entries = [(msgid, prev) for prev in prevs]
             self._tell(done, argument, status, entries)
 
     def _fail(self, waiting: list[Saving] | Deferred[Message], status: int, why: str) -> None:

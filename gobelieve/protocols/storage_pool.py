@@ -48,6 +48,10 @@ class StoragePool:
             item = storage.pack_save(device, cmd, storage.USERS, ids, body)
             self._links[index].save(item, Saving(together.saved, mine, len(mine)))
 
+    def newest(self) -> tuple[int, ...]:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        return tuple(link.newest for link in self._links)
+
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         """See `gobelieve.interfaces.MessageReader`."""
         question = storage.Fetch(appid=user.appid, uid=user.uid, after=after, limit=limit)

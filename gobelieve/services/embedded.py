@@ -60,6 +60,7 @@ class LocalStorage:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._newest = 0
 
     def save(
         self,
@@ -73,7 +74,24 @@ class LocalStorage:
         """See `gobelieve.interfaces.MessageSaver`."""
         ids = tuple([number for queue in queues for number in queue])
         item = SaveItem(device, cmd, USERS, ids, body)
-        self._storage.save([item], _saved, (done, argument, len(queues)))
+        self._storage.save([item], self._saved, (done, argument, len(queues)))
+
+    def _saved(
+        self,
+        asked: tuple[Callable[[Any, int, Entries], None], Any, int],
+        results: list[Result],
+    ) -> None:
+        done, argument, queues = asked
+        ((status, msgid, prevs),) = results
+        if status:
+            done(argument, status, ((0, 0),) * queues)
+        else:
+            self._newest = msgid
+            done(argument, status, [(msgid, prev) for prev in prevs])
+
+    def newest(self) -> tuple[int, ...]:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        return (self._newest,)
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         """See `gobelieve.interfaces.MessageReader`."""
@@ -86,14 +104,6 @@ class LocalStorage:
     async def count_new(self, user: User, after: int) -> int:
         """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.count_new(user, after)
-
-
-def _saved(
-    asked: tuple[Callable[[Any, int, Entries], None], Any, int], results: list[Result]
-) -> None:
-    done, argument, queues = asked
-    ((status, msgid, prevs),) = results
-    done(argument, status, ((0, 0),) * queues if status else [(msgid, prev) for prev in prevs])
 
 
 class DataFolder(Service):

@@ -4,11 +4,11 @@
 fail as if Redis were gone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Identity, Settings, TokenDetails
+from gobelieve.interfaces import Identity, PendingMessage, Settings, TokenDetails
 from gobelieve.names import User
 
 
@@ -132,3 +132,37 @@ class MemoryPushQueues:
         self._memory.use()
         for queue, item in items:
             self._memory.pushes.setdefault(queue, []).append(item)
+
+
+class MemoryPending:
+    """`gobelieve.interfaces.PendingMessages`; what it has outlives a gateway."""
+
+    def __init__(self) -> None:
+        self.messages: dict[int, tuple[PendingMessage, set[int]]] = {}
+        self.full = False
+        self.slow = False
+        """Whether messages are kept only by `write`."""
+        self._numbers = 0
+        self._waiting: list[tuple[PendingMessage, Callable[[int], None]]] = []
+
+    def keep(self, message: PendingMessage, kept: Callable[[int], None]) -> None:
+        self._waiting.append((message, kept))
+        if not self.slow:
+            self.write()
+
+    def write(self) -> None:
+        """The disk has it, unless it is full."""
+        waiting, self._waiting = self._waiting, []
+        for message, kept in waiting:
+            if self.full:
+                kept(0)
+            else:
+                self._numbers += 1
+                self.messages[self._numbers] = (message, set())
+                kept(self._numbers)
+
+    def part_done(self, number: int, part: int) -> None:
+        self.messages[number][1].add(part)
+
+    def finished(self, number: int) -> None:
+        del self.messages[number]

@@ -131,6 +131,9 @@ class FakeStorage:
 
         self.saves.append(Save(cmd, body, device, queues, answer))
 
+    def newest(self) -> tuple[int, ...]:
+        return (0,)
+
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         self.fetched.append((user, after))
         page = self.pages.get(user, Page(0, 0, False, ()))

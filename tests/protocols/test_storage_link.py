@@ -210,6 +210,17 @@ class StorageLinkTests(SynchronousTestCase):
         wire.saved(1, (0, 100, (90,)))
         self.assertEqual(self.done, [("m", AckStatus.STORAGE_AWAY, [(0, 0), (100, 90)])])
 
+    def test_the_newest_id_of_each_instance_is_known_from_its_answers(self) -> None:
+        """Whoever looks for a message need not look before the ids known when it was sent."""
+        pool, links = self.links(2)
+        self.assertEqual(pool.newest(), (0, 0))
+        wire = Wire(links[0])
+        self.save(pool, "a", User(7, 2))
+        self.save(pool, "b", User(7, 4))
+        self.clock.advance(0)
+        wire.saved(1, (0, 900, (0,)), (AckStatus.STORAGE_FAILED, 0, (0,)))
+        self.assertEqual(pool.newest(), (900, 0))
+
     def test_pages_and_counts_come_back_as_values(self) -> None:
         """FETCH, FETCH_LATEST, COUNT_NEW."""
         pool, (link,) = self.links(1)

@@ -1,0 +1,263 @@
+"""Entering messages in many queues of one storage: in order, without an end, none twice.
+
+What is to be done comes in *parts*: a message and some queues. The parts of one group are asked for
+in order; groups do not wait for each other. A storage that failed rests a while, then is asked
+again from where it stopped.
+
+An ask that failed, or that a gateway made before it crashed, may have been done nevertheless. Such
+a part is *doubtful*: before it is asked for again, the queues themselves are looked into.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import (
+    Cancellable,
+    Entries,
+    Log,
+    MessageReader,
+    MessageSaver,
+    PendingMessage,
+    Tasks,
+    Time,
+)
+from gobelieve.metrics import Tally
+from gobelieve.names import AckStatus, User
+
+QUEUES_AN_ASK = 1000
+"""Some 5 ms of a storage's time."""
+BYTES_AN_ASK = 256 << 10
+"""Then it is one frame, which storage does as a whole or not at all."""
+GROUPS_AT_ONCE = 16
+FIRST_REST, LAST_REST = 1.0, 10.0
+"""Seconds that a storage is left alone after a failure; doubled each time in between."""
+SLOW = 0.5
+"""Seconds after which an answer may tell less than what the storage has done meanwhile."""
+
+
+class Part:
+    """A message for some queues, all of one storage."""
+
+    __slots__ = ("doubtful", "index", "known", "message", "number", "uids")
+
+    def __init__(
+        self, number: int, index: int, message: PendingMessage, uids: Sequence[int], known: int
+    ) -> None:
+        self.number = number
+        """The message's, see `PendingMessages`."""
+        self.index = index
+        """Which part of the message."""
+        self.message = message
+        self.uids = uids
+        self.known = known
+        """An id before all that this message can have here."""
+        self.doubtful = False
+
+
+Done = Callable[[Part, Entries], None]
+"""Told of queues that have it now, of a part or of some of its queues: `Part.uids` names them."""
+
+
+class _Lane:
+    """The parts of one group."""
+
+    __slots__ = ("failed", "key", "open", "parts")
+
+    def __init__(self, key: tuple[int, int]) -> None:
+        self.key = key
+        self.parts: deque[Part] = deque()
+        self.open = 0
+        """Asks that are not answered."""
+        self.failed = False
+
+
+class Lanes:
+    """The parts for one storage.
+
+    `done(part, entries)` is called when queues have the message; `ended(part)` when nothing is left
+    to do for the part.
+    """
+
+    def __init__(
+        self,
+        saver: MessageSaver,
+        reader: MessageReader,
+        done: Done,
+        ended: Callable[[Part], None],
+        *,
+        time: Time,
+        tasks: Tasks,
+        tally: Tally,
+        log: Log,
+    ) -> None:
+        self._saver = saver
+        self._reader = reader
+        self._done = done
+        self._ended = ended
+        self._time = time
+        self._tasks = tasks
+        self._tally = tally
+        self._log = log
+        self._lanes: dict[tuple[int, int], _Lane] = {}
+        self._ready: deque[_Lane] = deque()
+        """Lanes that have something to ask and do not ask yet."""
+        self._active = 0
+        self._rest = FIRST_REST
+        self._resting: Cancellable | None = None
+        self._stopped: Callable[[], None] | None = None
+
+    def __len__(self) -> int:
+        """How many parts are not done."""
+        return sum(len(lane.parts) for lane in self._lanes.values())
+
+    def add(self, part: Part) -> None:
+        """Ask for this when its turn comes."""
+        key = (part.message.appid, part.message.group_id)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(key)
+            self._ready.append(lane)
+        lane.parts.append(part)
+        self._go_on()
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Ask for nothing more; call `stopped` when what was asked for is answered."""
+        self._stopped = stopped
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._stopped is not None:
+            if not self._active:
+                stopped, self._stopped = self._stopped, lambda: None
+                stopped()
+            return
+        while self._ready and self._active < GROUPS_AT_ONCE and self._resting is None:
+            lane = self._ready.popleft()
+            self._active += 1
+            if lane.parts[0].doubtful:
+                self._tasks.start(self._look(lane))
+            else:
+                self._ask(lane)
+
+    def _ask(self, lane: _Lane) -> None:
+        """Ask for as much as goes into one ask; all of it comes to the same end."""
+        batch: list[Part] = []
+        room, bytes_ = QUEUES_AN_ASK, BYTES_AN_ASK
+        for part in lane.parts:
+            room -= len(part.uids)
+            bytes_ -= len(part.message.body)
+            if batch and (part.doubtful or room < 0 or bytes_ < 0):
+                break
+            batch.append(part)
+        lane.open = len(batch)
+        for part in batch:
+            message = part.message
+            queues = [User(message.appid, uid) for uid in part.uids]
+            asked = (lane, part)
+            self._saver.save(message.cmd, message.body, message.device, queues, self._saved, asked)
+
+    def _saved(self, asked: tuple[_Lane, Part], status: int, entries: Entries) -> None:
+        lane, part = asked
+        if status == AckStatus.TOO_LARGE:
+            # It would be refused for ever, and hold up all that comes behind it.
+            self._log.error("a message of group {id} cannot be stored", id=part.message.group_id)
+            self._tally.add("pending_given_up")
+            self._finish(lane, part)
+        elif status:
+            part.doubtful = lane.failed = True
+            self._say(f"status {status}")
+        else:
+            self._done(part, entries)
+            self._finish(lane, part)
+        lane.open -= 1
+        if not lane.open:
+            self._answered(lane)
+
+    def _finish(self, lane: _Lane, part: Part) -> None:
+        # Nearly always the first: an ask is done as a whole, and its parts in order.
+        lane.parts.remove(part)
+        self._ended(part)
+
+    def _answered(self, lane: _Lane) -> None:
+        self._active -= 1
+        if lane.failed:
+            lane.failed = False
+            self._ready.appendleft(lane)
+            self._take_a_rest()
+        else:
+            self._rest = FIRST_REST
+            if lane.parts:
+                self._ready.append(lane)
+            else:
+                del self._lanes[lane.key]
+        self._go_on()
+
+    def _say(self, why: str) -> None:
+        if self._rest == FIRST_REST and self._resting is None:
+            self._log.warn("messages of groups wait for a storage: {why}", why=why)
+
+    def _take_a_rest(self) -> None:
+        self._tally.add("pending_asks_failed")
+        if self._resting is None and self._stopped is None:
+            self._resting = self._time.callLater(self._rest, self._rested)
+            self._rest = min(self._rest * 2, LAST_REST)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._go_on()
+
+    # --- doubtful parts
+
+    async def _look(self, lane: _Lane) -> None:
+        """Ask only for those queues of the first part that do not have it."""
+        part = lane.parts[0]
+        try:
+            missing = await self._missing(part)
+        except StorageError as why:
+            lane.failed = True
+            self._say(str(why))
+            self._answered(lane)
+            return
+        part.doubtful = False
+        part.uids = missing
+        if not missing:
+            self._finish(lane, part)
+        if missing and self._stopped is None:
+            self._ask(lane)
+        else:
+            self._answered(lane)
+
+    async def _missing(self, part: Part) -> Sequence[int]:
+        """The queues that do not have the message; of the others `done` is told."""
+        while True:
+            began = self._time.seconds()
+            # An ask is done as a whole, or from its first queue on to where a crash cut it off.
+            if await self._entry(part, part.uids[0]) or await self._entry(part, part.uids[-1]):
+                break
+            if self._time.seconds() - began < SLOW:
+                return part.uids
+        entries = {uid: await self._entry(part, uid) for uid in part.uids}
+        found = [uid for uid, msgid in entries.items() if msgid]
+        self._tally.add("pending_found", len(found))
+        self._done(
+            Part(part.number, part.index, part.message, found, part.known),
+            [(entries[uid], 0) for uid in found],
+        )
+        return [uid for uid, msgid in entries.items() if not msgid]
+
+    async def _entry(self, part: Part, uid: int) -> int:
+        """The id under which the user's queue has the message; 0 if it has not."""
+        wanted = part.message
+        after = part.known
+        while True:
+            page = await self._reader.fetch(User(wanted.appid, uid), after)
+            for msgid, device, cmd, body in page.messages:
+                if body == wanted.body and cmd == wanted.cmd and device == wanted.device:
+                    return msgid
+            if not page.more:
+                return 0
+            after = page.last
