@@ -37,8 +37,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def three_daemons(settings: Sequence[str] = ()) -> Iterator[Running]:
-    """Redis, ims, imr and im; `settings` are for ims, as ``--set`` takes them."""
+def three_daemons(settings: Sequence[str] = (), cluster: Sequence[str] = ()) -> Iterator[Running]:
+    """Redis, ims, imr and im. `settings` are for ims, as for ``--set``; `cluster` for all."""
     if shutil.which("redis-server") is None:
         sys.exit("redis-server is needed for this measurement; --embedded does without")
     with ExitStack() as stack:
@@ -63,6 +63,7 @@ def three_daemons(settings: Sequence[str] = ()) -> Iterator[Running]:
             ),
         )
         for name, port, values in daemons:
+            values += [f"cluster.{setting}" for setting in cluster]
             arguments = [part for value in values for part in ("--set", value)]
             command = _twistd(f"gobelieve-{name}", *arguments)
             pids[name] = stack.enter_context(_process(name, command, folder, port))
@@ -87,6 +88,28 @@ def storages(policies: Sequence[str]) -> Iterator[dict[str, Running]]:
             pid = stack.enter_context(_process("ims", command, folder, rpc))
             found[policy] = Running(f"127.0.0.1:{rpc}", None, folder, {"ims": pid})
         yield found
+
+
+@contextmanager
+def router() -> Iterator[Running]:
+    """imr and its Redis; clients are gateways here, and pushes wait for none of them."""
+    if shutil.which("redis-server") is None:
+        sys.exit("redis-server is needed for this measurement")
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
+        redis, route = free_port(), free_port()
+        command = ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
+        pids = {"redis": stack.enter_context(_process("redis", command, folder, redis))}
+        values = [
+            f"listen=127.0.0.1:{route}",
+            f"redis.address=127.0.0.1:{redis}",
+            "push_grace=0",
+            "link_grace=0",
+        ]
+        arguments = [part for value in values for part in ("--set", value)]
+        command = _twistd("gobelieve-imr", *arguments)
+        pids["imr"] = stack.enter_context(_process("imr", command, folder, route))
+        yield Running(f"127.0.0.1:{route}", f"127.0.0.1:{redis}", folder, pids)
 
 
 @contextmanager

@@ -172,6 +172,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this measurement."""
     parser.add_argument("--embedded", action="store_true", help="measure the daemon all in one")
     policies = ["commit", "interval", "never"]
+    parser.add_argument(
+        "--cluster",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of [cluster] for all three daemons: secret_file, cert_file, key_file, ca_file",
+    )
     parser.add_argument("--fsync", default="commit", choices=policies, help="of storage")
     parser.add_argument("--pairs", type=int, default=50, help="senders, each with a receiver")
     parser.add_argument("--window", type=int, default=64, help="messages without ack a sender")
@@ -182,8 +189,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
     """The daemons that the options ask for."""
-    daemons = all_in_one if options.embedded else three_daemons
-    return daemons([f"fsync={options.fsync}"])
+    settings = [f"fsync={options.fsync}"]
+    if options.embedded:
+        return all_in_one(settings)
+    return three_daemons(settings, options.cluster)
 
 
 async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bool:

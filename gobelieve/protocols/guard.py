@@ -106,7 +106,10 @@ class Guard(Protocol):
         self._stop_timer()
         if not self._over:
             self._over = True
-            why = tls_trouble(reason) or "it hung up during our greeting: has it a cluster secret?"
+            why = (
+                tls_trouble(reason)
+                or "it hung up during our greeting: are secret and TLS the same there?"
+            )
             self._ended(self, GreetingError(why))
 
     # --- the course of it
@@ -139,7 +142,7 @@ class Guard(Protocol):
     def _late(self) -> None:
         self._timer = None
         why = "no greeting came" if self._begun else "TLS was not agreed upon"
-        why = f"{why} in {PATIENCE:.0f} s: is the same configured there?"
+        why = f"{why} in {PATIENCE:.0f} s: are secret and TLS the same there?"
         self._fail(GreetingError(why, Refusal.TOO_LATE))
 
     def _fail(self, why: GreetingError) -> None:

@@ -7,6 +7,8 @@ a dead gateway's users for online. Links between our daemons are probed sooner.
 import socket
 from typing import Any
 
+from gobelieve.protocols.writing import beneath
+
 IDLE = 30
 INTERVAL = 10
 PROBES = 3
@@ -28,7 +30,7 @@ def probe_soon(transport: Any) -> None:
 
     Without effect on what is no socket, and where the system has no such options.
     """
-    handle = getattr(transport, "getHandle", lambda: None)()
+    handle = getattr(beneath(transport), "getHandle", lambda: None)()
     if isinstance(handle, socket.socket) and handle.family != getattr(socket, "AF_UNIX", None):
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _OPTIONS.items():

@@ -8,9 +8,14 @@ from typing import Any, NamedTuple
 
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IOpenSSLServerConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
 )
 from twisted.internet.ssl import (
     Certificate,
@@ -60,20 +65,17 @@ class TLSFiles:
         if self._ca_file:
             trusted = [Certificate(one) for one in _certificates(self._ca_file)]
             options["trustRoot"] = trustRootFromCertificates(trusted)
-        context = CertificateOptions(**options).getContext()
         try:
+            context = CertificateOptions(**options).getContext()
             context.check_privatekey()
-        except SSL.Error:
-            raise ConfigError(f"{self._key_file} is not the key of {self._cert_file}") from None
+        except SSL.Error as why:
+            pair = f"{self._cert_file} and {self._key_file}"
+            raise ConfigError(f"{pair} do not go together: {_words(why)}") from None
         self._loaded = _Loaded(options, context)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """For who listens."""
         return SSL.Connection(self._now().server, None)
-
-    def calling(self, host: str) -> "Calling":
-        """For who connects to this name or IP address, which the certificate there must have."""
-        return Calling(self, host)
 
     def client_options(self, host: str) -> IOpenSSLClientConnectionCreator:
         """What a connection to this host needs now."""
@@ -89,19 +91,6 @@ class TLSFiles:
         return self._loaded
 
 
-@implementer(IOpenSSLClientConnectionCreator)
-class Calling:
-    """Connections to one host, each with what was read last."""
-
-    def __init__(self, files: TLSFiles, host: str) -> None:
-        self._files = files
-        self._host = host
-
-    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """For who connects."""
-        return self._files.client_options(self._host).clientConnectionForTLS(tlsProtocol)
-
-
 class TLSFactory(TLSMemoryBIOFactory):
     """Runs TLS below the protocols of a factory.
 
@@ -112,15 +101,48 @@ class TLSFactory(TLSMemoryBIOFactory):
     noisy = False
 
 
+@implementer(IStreamClientEndpoint)
+class TLSEndpoint:
+    """Runs TLS on the connections of another endpoint, each with what was read last.
+
+    `host`: the name or IP address that the certificate of the other end must be for.
+    """
+
+    def __init__(
+        self, endpoint: IStreamClientEndpoint, files: TLSFiles, host: str, clock: IReactorTime
+    ) -> None:
+        self._endpoint = endpoint
+        self._files = files
+        self._host = host
+        self._clock = clock
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connected when TCP is; the protocol hears of TLS by `handshakeCompleted`."""
+        # A host that can be no name is an attempt that failed, not an error in who tries again.
+        creating: Deferred[Any] = execute(self._files.client_options, self._host)
+        return creating.addCallback(self._connect, protocolFactory)
+
+    def _connect(
+        self, creator: IOpenSSLClientConnectionCreator, protocolFactory: IProtocolFactory
+    ) -> Deferred[IProtocol]:
+        factory = TLSFactory(creator, True, protocolFactory, self._clock)
+        connecting: Deferred[Any] = self._endpoint.connect(factory)
+        return connecting.addCallback(lambda tls: tls.wrappedProtocol)
+
+
 def tls_trouble(reason: Failure) -> str | None:
     """Why a connection ended, in words, if TLS was why."""
     if isinstance(reason.value, VerificationError):
         return "its certificate is for another name or address"
     if isinstance(reason.value, SSL.Error):
-        (errors,) = reason.value.args or ((),)
-        said = ", ".join(error[-1] for error in errors) or "it ended within the handshake"
-        return f"TLS with it failed: {said}"
+        return f"TLS with it failed: {_words(reason.value) or 'it ended within the handshake'}"
     return None
+
+
+def _words(why: SSL.Error) -> str:
+    """What the library says; a mere end of the connection is nothing to it."""
+    errors = why.args[0] if why.args and isinstance(why.args[0], list) else []
+    return ", ".join(error[-1] for error in errors)
 
 
 def _read(path: str) -> bytes:

@@ -13,6 +13,7 @@ from termios import TIOCOUTQ
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Connection
+from twisted.protocols.policies import ProtocolWrapper
 
 from gobelieve.interfaces import Turn
 
@@ -36,11 +37,20 @@ def write_now(transport: ITransport, data: bytes) -> None:
     transport.write(data)
 
 
+def beneath(transport: object) -> object:
+    """The transport on which TLS runs; any other transport itself."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    return transport
+
+
 def unsent(transport: object) -> int:
     """How many of the bytes written to a socket the other end has not acknowledged.
 
-    They wait in the transport or in the kernel. 0 where that cannot be known.
+    They wait in the transport or in the kernel; under TLS they are counted encrypted. 0 where that
+    cannot be known.
     """
+    transport = beneath(transport)
     if not isinstance(transport, Connection) or not transport.connected:
         return 0
     waiting = len(transport.dataBuffer) - transport.offset + transport._tempDataLen

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.application.service import Service
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -23,7 +23,7 @@ from gobelieve.errors import ConfigError
 from gobelieve.metrics import Tally
 from gobelieve.protocols.attempts import Attempts
 from gobelieve.protocols.greeted import Greeted, GreetedEndpoint, Open, OpenEndpoint, Terms
-from gobelieve.protocols.tls import TLSFactory, TLSFiles
+from gobelieve.protocols.tls import TLSEndpoint, TLSFactory, TLSFiles
 from gobelieve.services.listening import Listening
 from gobelieve.services.starting import cannot_start
 from gobelieve.wire.cluster import NONCE_SIZE, Port
@@ -115,7 +115,7 @@ class Cluster(Service):
         if not self._terms.greets:
             return OpenEndpoint(endpoint, port, self._terms)
         if self._tls is not None:
-            endpoint = wrapClientTLS(self._tls.calling(host), endpoint, self._reactor)
+            endpoint = TLSEndpoint(endpoint, self._tls, host, self._reactor)
         return GreetedEndpoint(endpoint, port, self._terms)
 
     # --- the course of the daemon

@@ -3,7 +3,9 @@
 import socket
 from unittest import skipUnless
 
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.protocols.keepalive import IDLE, INTERVAL, PROBES, probe_soon
@@ -36,6 +38,16 @@ class ProbeSoonTests(SynchronousTestCase):
             self.assertEqual((idle, interval, probes), (IDLE, INTERVAL, PROBES))
             self.assertLessEqual(idle + interval * probes, 60)
             self.assertEqual(handle.getsockopt(tcp, socket.TCP_USER_TIMEOUT), 60_000)
+
+    @skipUnless(hasattr(socket, "TCP_USER_TIMEOUT"), "Linux has these options")
+    def test_under_tls(self) -> None:
+        """The socket is that of the transport beneath."""
+        with socket.socket() as handle:
+            wrapper = ProtocolWrapper(WrappingFactory(Factory()), Protocol())
+            wrapper.makeConnection(OnSocket(handle))
+            self.patch(wrapper, "getHandle", object)
+            probe_soon(wrapper)
+            self.assertEqual(handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), IDLE)
 
     def test_no_socket(self) -> None:
         """Is left alone."""
