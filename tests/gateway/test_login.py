@@ -1,11 +1,13 @@
 """Who gets in, and what happens to those who do not."""
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.interfaces import Identity
 from gobelieve.names import User
-from gobelieve.wire import Frame, client
+from gobelieve.wire import Frame, client, encode_frame
 from tests.gateway.support import APP, TestGateway
 
 
@@ -31,6 +33,43 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(list(self.gateway.sessions.of(User(APP, 1001))), [alice.session])
         self.gateway.clock.advance(1)
         self.assertEqual(self.gateway.memory.unread, {User(APP, 1001): 0})
+
+    def test_what_comes_behind_a_login_waits_until_the_router_knows_the_user(self) -> None:
+        """A message published before that would be in no sync and in no notify. The status of the
+        login does not wait, nor does what others publish."""
+        waiting: list[Callable[[], None]] = []
+        self.gateway.routing.waiting = waiting
+        alice = self.gateway.connect()
+        alice.version = 2
+        token = self.gateway.grant(1001).encode()
+        alice.say(
+            client.AuthToken(platform=2, token=token, device_id=b"d"), client.Sync(sync_key=400)
+        )
+        alice.say(client.Ping())
+        self.assertEqual(alice.messages(), [client.AuthStatus(status=0)])
+        self.assertEqual(self.gateway.storage.fetched, [])
+        inner = encode_frame(client.SyncNotify.number, (500).to_bytes(8, "big"), 0, 1)
+        self.gateway.delivery.published_to_user(User(APP, 1001), inner, 0, 0)
+        self.assertEqual(alice.messages(), [client.SyncNotify(sync_key=500)])
+        (known,) = waiting
+        known()
+        self.assertEqual(self.gateway.storage.fetched, [(User(APP, 1001), 400)])
+        told = [message.label for message in alice.messages()]
+        self.assertEqual(told, ["SYNC_BEGIN", "SYNC_END", "PONG"])
+        self.assertEqual(alice.connection.paused, 0)
+
+    def test_a_client_that_leaves_while_the_router_learns_of_it(self) -> None:
+        """Nothing of what it sent is handled."""
+        waiting: list[Callable[[], None]] = []
+        self.gateway.routing.waiting = waiting
+        alice = self.gateway.connect()
+        token = self.gateway.grant(1001).encode()
+        alice.say(
+            client.AuthToken(platform=2, token=token, device_id=b"d"), client.Sync(sync_key=400)
+        )
+        alice.hang_up()
+        waiting[0]()
+        self.assertEqual(self.gateway.storage.fetched, [])
 
     def test_an_unknown_token_is_refused_and_may_be_corrected(self) -> None:
         """Status 1 in 4 bytes and version 0; the connection stays."""

@@ -6,9 +6,9 @@ from gobelieve.errors import BodyError
 from gobelieve.gateway.rules import gather, receives
 from gobelieve.gateway.session import Session
 from gobelieve.gateway.watch import PROGRESS
-from gobelieve.names import User
+from gobelieve.names import Room, User
 from gobelieve.wire import Frame, client, encode_frame
-from gobelieve.wire.frames import PUSH
+from gobelieve.wire.frames import PUSH, SUPER_GROUP
 from gobelieve.wire.message import Sender, sent_by
 from tests.gateway.support import APP, TestGateway
 
@@ -140,10 +140,36 @@ class PublicationTests(SynchronousTestCase):
 
     def test_for_a_user_who_is_not_here_it_is_counted(self) -> None:
         """The user just left."""
-        self.gateway.delivery.published_to_user(
-            User(APP, 99), encode_frame(17, bytes(16), 0, 1), 0, 0
-        )
+        inner = encode_frame(17, bytes(16), 0, 1)
+        self.gateway.delivery.published_to_user(User(APP, 99), inner, 0, 0)
         self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
+
+    def test_for_a_room(self) -> None:
+        """Everybody who is in it; where nobody is, nobody wants it."""
+        room = Room(APP, 50)
+        body = client.RoomIM(sender=9, receiver=50, content=b"hello").encode()
+        inner = encode_frame(client.RoomIM.number, body, 0, 1)
+        self.gateway.delivery.published_to_room(room, inner)
+        self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
+        self.gateway.rooms.enter(room, self.alice.session)
+        self.gateway.delivery.published_to_room(room, inner)
+        self.assertEqual([m.label for m in self.alice.messages()], ["ROOM_IM"])
+        self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
+
+    def test_for_a_super_group(self) -> None:
+        """Whoever knows its members is handed the frame with its ids; till then nobody wants it."""
+        delivery = self.gateway.delivery
+        inner = encode_frame(8, IM_BODY, 0, 1, PUSH | SUPER_GROUP)
+        delivery.published_to_group(APP, 100, inner, 500, 400)
+        self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
+        got: list[object] = []
+        delivery.group_audience = lambda *told: got.append(told)
+        delivery.published_to_group(APP, 100, inner, 500, 400)
+        self.assertEqual(got, [(APP, 100, (8, PUSH | SUPER_GROUP, IM_BODY), 500, 400)])
+        with self.assertRaises(BodyError):
+            delivery.published_to_group(APP, 100, inner[:-1], 1, 1)
+        with self.assertRaises(BodyError):
+            delivery.published_to_room(Room(APP, 50), inner[:-1])
 
 
 class WatchTests(SynchronousTestCase):
