@@ -7,30 +7,24 @@ once.
 Pointers into blocks that are not there are no fault of the entry: an operator may remove old ones.
 """
 
-from struct import Struct
-
 from gobelieve.storage.folder import Folder
-from gobelieve.storage.index import HEAD, Index
+from gobelieve.storage.index import Index
 from gobelieve.storage.records import (
     BATCH,
     ENTRY_SIZE,
-    GROUP_ENTRY,
     LONGEST,
     QUEUE_KINDS,
-    USER_ENTRY,
     Entry,
     entry_of,
     read_entry,
     read_record,
 )
-from gobelieve.wire.frames import GROUP
-from gobelieve.wire.storage import SUPER_GROUPS, USERS
+from gobelieve.wire.storage import USERS
 
 NO_MESSAGES = QUEUE_KINDS | {253, 255}
 """Records that are no message: the entries, and the obsolete acks."""
 UNKNOWN = -1
 """In place of a seq and a batch link: the queue's last entry has a layout without."""
-_ENTRY = Struct(">8q")
 
 
 def owner_name(kind: int, appid: int, owner: int) -> str:
@@ -41,33 +35,12 @@ def owner_name(kind: int, appid: int, owner: int) -> str:
 class Chains:
     """The last entries of all queues of a directory."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, index: Index) -> None:
         self._folder = folder
-        self._index = Index()
-
-    def __len__(self) -> int:
-        return len(self._index)
+        self._index = index
 
     def enter(self, id_: int, cmd: int, flag: int, body: bytes, message: int) -> str:
         """What is wrong with an entry, "" if nothing is; `message` is the last message's id."""
-        if cmd in (USER_ENTRY, GROUP_ENTRY):
-            appid, owner, msgid, _, seq, prev, peer, batch = _ENTRY.unpack(body)
-            kind = USERS if cmd == USER_ENTRY else SUPER_GROUPS
-            place, values = self._index.place(kind, appid, owner), self._index.values
-            last_msgid, last, last_peer, last_batch, last_seq = HEAD.unpack_from(values, 8 * place)
-            if (
-                msgid == message > last_msgid
-                and prev == last
-                and seq == last_seq + 1
-                and peer == last_peer
-                and batch == last_batch
-            ):
-                if kind == USERS and not flag & GROUP:
-                    peer = id_
-                if seq % BATCH == 0:
-                    batch = id_
-                HEAD.pack_into(values, 8 * place, msgid, id_, peer, batch, seq)
-                return ""
         entry = entry_of(cmd, flag, body)
         # `walk` shows no queue record that is none.
         assert entry is not None
@@ -80,9 +53,7 @@ class Chains:
 
     def _take(self, id_: int, entry: Entry) -> None:
         place = self._index.place(entry.kind, entry.appid, entry.owner)
-        peer, batch, seq = 0, UNKNOWN, UNKNOWN
-        if entry.kind == USERS:
-            peer = id_ if entry.peer else entry.prev_peer
+        peer, batch, seq = id_ if entry.peer else entry.prev_peer, UNKNOWN, UNKNOWN
         if entry.seq:
             batch, seq = entry.prev_batch if entry.seq % BATCH else id_, entry.seq
         self._index.put(place, (entry.msgid, id_, peer, batch, seq))
@@ -100,7 +71,7 @@ class Chains:
             wrong.append(f"message {entry.msgid} is not after {last_msgid}")
         # In the oldest layout prev is all there is, and only the newest has a seq.
         for there, name, found, expected in (
-            (cmd != 254, "prev_peer", entry.prev_peer, last_peer),
+            (cmd != 254, "prev_peer", entry.prev_peer, last_peer if entry.kind == USERS else 0),
             (entry.seq and last_batch != UNKNOWN, "prev_batch", entry.prev_batch, last_batch),
             (entry.seq and last_seq != UNKNOWN, "seq", entry.seq, last_seq + 1),
         ):

@@ -55,6 +55,11 @@ class Index:
             self.values.extend(_EMPTY)
         return place
 
+    def table(self, kind: int, appid: int) -> dict[int, int]:
+        """The places of all queues of a kind in an app, by owner. To be looked at only."""
+        name = (kind, appid)
+        return self._tables[name] if name in self._tables else self._table(name)
+
     def _table(self, name: tuple[int, int]) -> dict[int, int]:
         self._numbers[name] = len(self.names)
         self.names.append(name)

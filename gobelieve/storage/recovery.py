@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from gobelieve.interfaces import Log
 from gobelieve.storage.blocks import SNAPSHOT, Blocks, Position
+from gobelieve.storage.fitting import Fitting
 from gobelieve.storage.index import Index
 from gobelieve.storage.records import FILE_HEADER, FIRST
 from gobelieve.storage.scan import Gap, scan
@@ -65,18 +66,25 @@ def rebuild(
     """
     bridges: Bridges = dict(known or {})
     numbers = [number for number in blocks.numbers if number >= start[0]]
+    fitting = Fitting(index)
     for done, number in enumerate(numbers):
         if len(numbers) >= LARGE and done:
             what = "{root}: {done} of {count} blocks are read, {percent} %"
             percent = 100 * done // len(numbers)
             log.info(what, root=blocks.root, done=done, count=len(numbers), percent=percent)
         first = max(FIRST, start[1]) if number == start[0] else FIRST
-        _rebuild_block(blocks, number, first, index, bridges, log)
+        _rebuild_block(blocks, number, first, index, fitting, bridges, log)
     return bridges
 
 
 def _rebuild_block(
-    blocks: Blocks, number: int, first: int, index: Index, bridges: Bridges, log: Log
+    blocks: Blocks,
+    number: int,
+    first: int,
+    index: Index,
+    fitting: Fitting,
+    bridges: Bridges,
+    log: Log,
 ) -> None:
     length = blocks.length(number)
     end = min(length, blocks.size)
@@ -91,7 +99,7 @@ def _rebuild_block(
     def read(count: int, offset: int) -> bytes:
         return blocks.read_block(number, min(count, end - offset), offset)
 
-    for found in scan(read, first, end):
+    for found in scan(read, first, end, fitting.within(base)):
         if not isinstance(found, Gap):
             offset, entry = found
             id_ = base + offset

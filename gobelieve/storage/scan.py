@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
+from gobelieve.storage.fitting import Quick
 from gobelieve.storage.records import (
     BODY_LIMIT,
     ENTRY_SIZE,
@@ -49,10 +50,12 @@ class Gap(NamedTuple):
     """Nothing whole comes behind it: at the end of the newest block, a write that was cut short."""
 
 
-def scan(read: Read, start: int, end: int) -> Iterator[tuple[int, Entry] | Gap]:
+def scan(
+    read: Read, start: int, end: int, quick: Quick | None = None
+) -> Iterator[tuple[int, Entry] | Gap]:
     """The queue records of a block with their offsets, and the gaps, in order.
 
-    `end` is how far the block reaches.
+    `end` is how far the block reaches. What `quick` takes is not among them.
     """
     at, unpack = start, HEAD.unpack_from
     while at < end:
@@ -61,6 +64,8 @@ def scan(read: Read, start: int, end: int) -> Iterator[tuple[int, Entry] | Gap]:
         # Only at the end of the block may a record be looked at that the chunk may not have whole.
         i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
         while i < stop:
+            if quick is not None and (i := quick(data, i, stop, base)) >= stop:
+                break
             magic, length, checksum, cmd, version, flag, checked = unpack(data, i)
             tail = i + HEAD_SIZE + length
             if magic != MAGIC or not 0 <= length <= BODY_LIMIT or data[tail : tail + 4] != MAGIC:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gobelieve.storage.chains import NO_MESSAGES, Chains
+from gobelieve.storage.fitting import Fitting
 from gobelieve.storage.folder import Folder, Progress
+from gobelieve.storage.index import Index
 from gobelieve.storage.records import FILE_HEADER, FIRST, QUEUE_KINDS
 from gobelieve.storage.walk import Damage, walk
 
@@ -37,11 +39,11 @@ class Verification:
     def __init__(self, folder: Folder, progress: Progress) -> None:
         self._folder = folder
         self._progress = progress
-        self._chains = Chains(folder)
+        self._index = Index()
+        self._chains = Chains(folder, self._index)
+        self._fitting = Fitting(self._index)
         self._done = 0
-        # The id of the last message, which the entries behind it are of as a rule.
-        self._message = 0
-        self.kinds = [0] * 256
+        self.kinds = self._fitting.kinds
         """How many sound records there are of each cmd."""
         self.found = 0
         """How many findings there were."""
@@ -53,7 +55,7 @@ class Verification:
     @property
     def queues(self) -> int:
         """How many queues have entries."""
-        return len(self._chains)
+        return len(self._index)
 
     @property
     def messages(self) -> int:
@@ -98,7 +100,7 @@ class Verification:
         """What is wrong with the records of a block."""
         base, end = number * self._folder.size, self._folder.end(number)
         reader, done = self._folder.reader(number), self._done
-        kinds, enter, message = self.kinds, self._chains.enter, self._message
+        fitting, kinds, enter = self._fitting, self.kinds, self._chains.enter
 
         def read(count: int, offset: int) -> bytes:
             # Where there is damage some is read twice.
@@ -107,18 +109,17 @@ class Verification:
                 self._progress(self._done)
             return reader(count, offset)
 
-        for found in walk(read, FIRST, end):
+        for found in walk(read, FIRST, end, fitting.within(base)):
             if isinstance(found, Damage):
                 yield from self._damage(number, found)
                 continue
             offset, cmd, _, flag, body = found
             kinds[cmd] += 1
             if cmd not in QUEUE_KINDS:
-                message = base + offset
-            elif wrong := enter(base + offset, cmd, flag, body, message):
+                fitting.message = base + offset
+            elif wrong := enter(base + offset, cmd, flag, body, fitting.message):
                 yield self._finding(number, offset, wrong)
         self._done = done + end
-        self._message = message
 
     def _damage(self, number: int, damage: Damage) -> Iterator[Finding]:
         (start, end, torn), what = damage

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from zlib import crc32
 
+from gobelieve.storage.fitting import Quick
 from gobelieve.storage.records import (
     BODY_LIMIT,
     HEAD,
@@ -32,8 +33,11 @@ class Damage(NamedTuple):
     what: str
 
 
-def walk(read: Read, start: int, end: int) -> Iterator[Found | Damage]:
-    """All of a block from a record's beginning on, in order; `end` is how far the block reaches."""
+def walk(read: Read, start: int, end: int, quick: Quick | None = None) -> Iterator[Found | Damage]:
+    """All of a block from a record's beginning on, in order; `end` is how far the block reaches.
+
+    What `quick` takes is left out.
+    """
     at, unpack = start, HEAD.unpack_from
     while at < end:
         data = read(CHUNK, at)
@@ -41,6 +45,8 @@ def walk(read: Read, start: int, end: int) -> Iterator[Found | Damage]:
         # Only at the end of the block may a record be looked at that the chunk may not have whole.
         i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
         while i < stop:
+            if quick is not None and (i := quick(data, i, stop, at)) >= stop:
+                break
             magic, length, checksum, cmd, version, flag, _ = unpack(data, i)
             tail = i + HEAD_SIZE + length
             if magic != MAGIC or not 0 <= length <= BODY_LIMIT or data[tail : tail + 4] != MAGIC:
@@ -48,7 +54,7 @@ def walk(read: Read, start: int, end: int) -> Iterator[Found | Damage]:
             body = data[i + HEAD_SIZE : tail]
             if crc32(body) != checksum and not is_sound(data, i, length + OVERHEAD):
                 break
-            if length != 64 and cmd in QUEUE_KINDS and entry_of(cmd, flag, body) is None:
+            if cmd in QUEUE_KINDS and entry_of(cmd, flag, body) is None:
                 break
             yield at + i, cmd, version, flag, body
             i = tail + 4

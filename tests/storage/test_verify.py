@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
 from gobelieve.storage.folder import Folder
-from gobelieve.storage.records import FILE_HEADER, pack_entry, pack_message, pack_record
+from gobelieve.storage.records import FILE_HEADER, FIRST, pack_entry, pack_message, pack_record
 from gobelieve.storage.verify import Verification
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 from tests.storage.support import APPID, Lines, im, open_store, save, to_group, to_users
@@ -250,6 +250,24 @@ class DamageTests(VerifyCase):
         self.finds(
             f"message_0:{at}: a queue record 248 cannot have 56 bytes; 76 bytes stepped over"
         )
+
+    def test_an_entry_of_nothing(self) -> None:
+        """The first of all, of no message."""
+        os.truncate(self.block, FIRST)
+        at = self.entry(0, 1, 0)
+        self.finds(f"message_0:{at}: entry of user 7:101: message 0 cannot be")
+
+    def test_a_queue_record_of_no_layout(self) -> None:
+        """A damaged command that makes one of ours an older one, of a length that it never had."""
+        msgid = self.message()
+        for cmd in (254, 252, 250, 249):
+            at = self.add(pack_record(cmd, 0, 0, row(APPID, 101, msgid, 11, 1, 0, 0, 0)))
+            with self.subTest(cmd):
+                self.finds(
+                    f"message_0:{at}: a queue record {cmd} cannot have 64 bytes;"
+                    " 84 bytes stepped over"
+                )
+            os.truncate(self.block, at)
 
     def test_a_damaged_entry(self) -> None:
         """The damage, and the one entry that pointed to it; nothing of those behind."""
