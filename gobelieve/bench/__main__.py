@@ -11,10 +11,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from gobelieve.bench import p2p, storage
+from gobelieve.bench import p2p, route, storage
 
 MEASUREMENTS: dict[str, tuple[Any, str]] = {
     "p2p": (p2p, "messages from user to user"),
+    "route": (route, "publications between gateways, and pushes"),
     "storage": (storage, "saves and a long sync"),
 }
 

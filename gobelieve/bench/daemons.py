@@ -113,6 +113,28 @@ def router() -> Iterator[Running]:
 
 
 @contextmanager
+def router() -> Iterator[Running]:
+    """imr and its Redis; clients are gateways here, and pushes wait for none of them."""
+    if shutil.which("redis-server") is None:
+        sys.exit("redis-server is needed for this measurement")
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
+        redis, route = free_port(), free_port()
+        command = ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
+        pids = {"redis": stack.enter_context(_process("redis", command, folder, redis))}
+        values = [
+            f"listen=127.0.0.1:{route}",
+            f"redis.address=127.0.0.1:{redis}",
+            "push_grace=0",
+            "link_grace=0",
+        ]
+        arguments = [part for value in values for part in ("--set", value)]
+        command = _twistd("gobelieve-imr", *arguments)
+        pids["imr"] = stack.enter_context(_process("imr", command, folder, route))
+        yield Running(f"127.0.0.1:{route}", f"127.0.0.1:{redis}", folder, pids)
+
+
+@contextmanager
 def all_in_one(settings: Sequence[str] = ()) -> Iterator[Running]:
     """The daemon that has all roles; `settings` are for its storage."""
     with ExitStack() as stack:

@@ -5,8 +5,8 @@ in order, UTF-8 as it is, ``< > &`` and the two line separators escaped, and eac
 UTF-8 as ``\\ufffd``. `PAYLOADS` holds what has a payload; other kinds are not pushed.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
+from json import JSONEncoder
 from typing import Any
 
 from gobelieve.errors import BodyError
@@ -60,6 +60,8 @@ def push_items(appid: int, receivers: Sequence[int], inner: Frame) -> list[Item]
     return [(name, encode(fields)) for name, fields in make(appid, receivers, inner)]
 
 
+# Made once: `json.dumps` would make it for every push.
+_json = JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 # What `text` could not decode, a byte each.
 _ESCAPES.update({0xDC00 + byte: "\\ufffd" for byte in range(0x80, 0x100)})
@@ -67,8 +69,7 @@ _ESCAPES.update({0xDC00 + byte: "\\ufffd" for byte in range(0x80, 0x100)})
 
 def encode(fields: dict[str, Any]) -> bytes:
     """JSON as Go writes it."""
-    plain = json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return plain.translate(_ESCAPES).encode()
+    return _json(fields).translate(_ESCAPES).encode()
 
 
 def text(content: bytes) -> str:

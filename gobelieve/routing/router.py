@@ -19,7 +19,7 @@ from gobelieve.routing.older import for_version_0
 from gobelieve.routing.table import Table
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import PUSH, UNPERSISTENT
-from gobelieve.wire.route import Peek, Publication, peek, peek_push
+from gobelieve.wire.route import Publication, peek, peek_push
 
 
 class Link(Hashable, Protocol):
@@ -64,10 +64,10 @@ without the flag PUSH it is VOIP_CONTROL, which is live, since the gateways that
 set the flag and ask for pushes by PUSH."""
 
 
-def _is_question(head: Peek) -> bool:
+def _is_question(cmd: int, flag: int) -> bool:
     """Whether who gets a push is asked, and nothing to be forwarded."""
-    wanted = DELIVERED_IF.get(head.cmd, 0)
-    return wanted != 0 and not head.flag & wanted
+    wanted = DELIVERED_IF.get(cmd)
+    return wanted is not None and not flag & wanted
 
 
 class Router:
@@ -165,26 +165,25 @@ class Router:
 
     @rule(route.PUBLISH)
     def _publish(self, link: Link, body: bytes, version: int) -> None:
-        head = peek(body, version)
-        if _is_question(head):
-            inner = Publication.read(body, version).inner
-            self.decisions.ask(head.appid, [head.receiver], inner)
+        appid, uid, _, inner, flag = peek(body, version)
+        if _is_question(inner, flag):
+            self.decisions.ask(appid, [uid], Publication.read(body, version).inner)
         else:
-            holders = self.table.holders((head.appid, head.receiver))
+            holders = self.table.holders((appid, uid))
             self._forward(holders, link, route.PUBLISH, body, version)
 
     @rule(route.PUBLISH_GROUP)
     def _publish_group(self, link: Link, body: bytes, version: int) -> None:
-        head = peek(body, version)
-        if _is_question(head):
-            self._ask_group(head, Publication.read(body, version).inner)
+        appid, group_id, _, inner, flag = peek(body, version)
+        if _is_question(inner, flag):
+            self._ask_group(appid, group_id, Publication.read(body, version).inner)
         else:
             self._forward(self.table.links, link, route.PUBLISH_GROUP, body, version)
 
     @rule(route.PUBLISH_ROOM)
     def _publish_room(self, link: Link, body: bytes, version: int) -> None:
-        head = peek(body, version)
-        holders = self.table.holders_of_room((head.appid, head.receiver))
+        appid, room, *_ = peek(body, version)
+        holders = self.table.holders_of_room((appid, room))
         self._forward(holders, link, route.PUBLISH_ROOM, body, version)
 
     def _forward(
@@ -217,15 +216,15 @@ class Router:
         appid, receivers, start, end = peek_push(body, version)
         self.decisions.ask(appid, receivers, body[start:end])
 
-    def _ask_group(self, head: Peek, inner: bytes) -> None:
+    def _ask_group(self, appid: int, group_id: int, inner: bytes) -> None:
         if self.groups is not None:
-            self.groups.ask(head.appid, head.receiver, inner)
+            self.groups.ask(appid, group_id, inner)
         elif self.decisions.pushes is not None:
             if not self._tally["group_pushes_undecided"]:
                 self._log.warn(
                     "gateways ask who of group {group} gets a push, and this router knows no"
                     " groups: set mysqldb_datasource; said once",
-                    group=head.receiver,
+                    group=group_id,
                 )
             self._tally.add("group_pushes_undecided")
 

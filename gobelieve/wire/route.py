@@ -230,34 +230,31 @@ class Publication(NamedTuple):
         return head + self.inner
 
 
-class Peek(NamedTuple):
-    """What a router looks at in a publication; the inner frame itself stays opaque."""
-
-    appid: int
-    receiver: int
-    msgid: int
-    cmd: int
-    """The inner frame's, as is the flag."""
-    flag: int
+Peek = tuple[int, int, int, int, int]
+"""What a router looks at in a publication: appid, receiver, msgid, the inner frame's command and its
+flag. (Not a named tuple: making one costs a tenth of all that a router does for a publication.)"""
 
 
 def peek(body: bytes, version: int) -> Peek:
-    """The head of a publication; `BodyError` if it does not hold one whole inner frame."""
+    """The head of a publication; `BodyError` if it does not hold one whole inner frame.
+
+    The inner frame itself stays opaque.
+    """
     size = len(body)
     if version >= 1:
         if size >= _PEEK_1.size:
             appid, to, msgid, _, _, length, inner, _, cmd, _, flag, _ = _PEEK_1.unpack_from(body)
             if length == size - _HEAD_1.size and inner == length - HEADER_SIZE:
-                return Peek(appid, to, msgid, cmd, flag)
+                return appid, to, msgid, cmd, flag
     elif _is_seed(body):
         if size >= _PEEK_SEED.size:
             appid, to, msgid, _, length, inner, _, cmd, _, flag, _ = _PEEK_SEED.unpack_from(body)
             if inner == length - HEADER_SIZE:
-                return Peek(appid, to, msgid, cmd, flag)
+                return appid, to, msgid, cmd, flag
     elif size >= _PEEK_0.size:
         appid, to, msgid, _, _, length, inner, _, cmd, _, flag, _ = _PEEK_0.unpack_from(body)
         if 0 <= inner == length - HEADER_SIZE and length <= size - _HEAD_0.size:
-            return Peek(appid, to, msgid, cmd, flag)
+            return appid, to, msgid, cmd, flag
     raise BodyError("a publication that does not hold one whole frame")
 
 

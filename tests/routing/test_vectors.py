@@ -94,8 +94,8 @@ class VectorTests(SynchronousTestCase):
                     ),
                     name,
                 )
-                self.assertEqual(head.cmd, fields["inner"]["cmd"], name)
-                self.assertEqual(head.flag, fields["inner"].get("flag", 0), name)
+                self.assertEqual(head[3], fields["inner"]["cmd"], name)
+                self.assertEqual(head[4], fields["inner"].get("flag", 0), name)
                 decode(inner_frame(told.inner))
             else:
                 self.assertEqual(decode(frame), described(vector), name)
