@@ -4,8 +4,8 @@ What is before the position of the index's snapshot need not be read.
 
 The newest block may end in a write that was torn when the machine went down. Nobody was told that
 it is stored, so it is cut off, but kept in a file of its own if there is space for one. Damage
-anywhere else is stepped over and reported; nothing is cut there. But a slave's newest block is cut
-off at damage near its end as well (`Blocks.unsure`): power that went may have left a hole in what was
+anywhere else is stepped over and reported; nothing is cut there. But a slave's newest block is
+cut off at damage near its end as well (`Blocks.unsure`): a power cut may leave a hole in what was
 not yet synced, and what is behind it comes again from the master.
 """
 
