@@ -55,11 +55,10 @@ class Blocks:
         size: int = BLOCK_SIZE,
         files: Files | None = None,
         descriptors: int = DESCRIPTORS,
-        unsure: int = 0,
     ) -> None:
         self.root = root
         self.size = size
-        self.unsure = unsure
+        self.unsure = 0
         """So many bytes at the end may have holes, and can be had again."""
         self._log = log
         self._files = files or Files()

@@ -40,8 +40,7 @@ class Storage:
         slave: bool = False,
     ) -> None:
         self.tally = StorageTally()
-        unsure = UNSURE if slave else 0
-        self.store = Store(root, log, in_thread=in_thread, time=time, unsure=unsure)
+        self.store = Store(root, log, in_thread=in_thread, time=time)
         self.follower = Follower(self.store.blocks, log)
         self.is_slave = slave
         self._turn = turn
@@ -62,6 +61,8 @@ class Storage:
         """Read the whole directory. StorageError, in one line, if it cannot be used."""
         root = self.store.blocks.root
         if self.is_slave:
+            # What an old master has, and nobody else, is not to be cut off.
+            self.store.blocks.unsure = UNSURE if roles.is_slave(root) else 0
             self.store.open(lambda: roles.mark(root))
         else:
             roles.check(root)

@@ -61,14 +61,13 @@ class Store:
         in_thread: InThread | None = None,
         snapshot_every: int | None = None,
         time: Time | None = None,
-        unsure: int = 0,
     ) -> None:
         """`snapshot_every`: so many bytes (default: two blocks); with no thread there is none.
 
-        `time` tells how long they take. `unsure`: see `Blocks`.
+        `time` tells how long they take.
         """
         files = files or Files()
-        self.blocks = Blocks(root, log, block_size, files, unsure=unsure)
+        self.blocks = Blocks(root, log, block_size, files)
         self.index = Index()
         self.reader = Reader(self.blocks, self.head, log)
         self.snapshots = Snapshots(

@@ -683,6 +683,21 @@ class RoleTests(ReplicationCase):
     def full(self, root: str) -> None:
         raise StorageError(AckStatus.STORAGE_FULL, f"{root}: No space left on device")
 
+    def test_an_old_master_keeps_what_it_has(self) -> None:
+        """Damage near its end is no reason to cut off what nobody else may have; later it is."""
+        site = Site(self, self.clock)
+        site.save(9)
+        site.settle()
+        path = Path(site.root, "message_0")
+        data = path.read_bytes()
+        data = data[:100] + bytes(100) + data[200:]
+        site.slave = True
+        for end in (len(data), 57):
+            site.storage.store.close()
+            path.write_bytes(data)
+            site.open()
+            self.assertEqual(site.storage.follower.end, end)
+
     def test_a_slave_is_not_opened_as_a_master(self) -> None:
         """By mistake; the master's own is as ever."""
         self.slave.close()

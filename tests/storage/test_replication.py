@@ -86,7 +86,8 @@ class Slave:
 
     def open(self, unsure: int = 0) -> None:
         files = QuickFiles()
-        self.store = Store(self.root, self.log, block_size=self.size, files=files, unsure=unsure)
+        self.store = Store(self.root, self.log, block_size=self.size, files=files)
+        self.store.blocks.unsure = unsure
         self.store.open()
         self.follower = Follower(self.store.blocks, self.log)
 
