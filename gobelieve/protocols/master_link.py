@@ -133,9 +133,9 @@ class MasterConnection(FramedProtocol):
         ((status, _, _),) = results
         link = self._link
         link.unsynced -= length
+        link.failed = status != 0
         if status and not self._closing:
             self.log.error("what our master sent is not stored: status {s}", s=status)
-            link.failed = True
             self.abort()
         if link.connection is not None:
             link.connection.moved()

@@ -1,8 +1,8 @@
 """The master's side of replication (3334).
 
 A slave connects and says where its own files end (220). If the header of that has version 2, the
-checksum of its last bytes follows (225), which must be ours too; a slave of upstream's sends none,
-and then its end must be where a record begins. Who cannot be served is told why (224) and hung up
+checksum of its last bytes follows (225), which must be ours too; a slave of upstream's sends none.
+Its end must be where a record begins. Who cannot be served is told why (224) and hung up
 on; upstream's slaves know no such thing and come back at once, so that is done after a while. So it
 is to who does not ask.
 
@@ -33,6 +33,7 @@ from gobelieve.storage.feed import (
     Tail,
     check_tail,
     id_of,
+    is_border,
     place_of,
     refusal,
 )
@@ -140,9 +141,9 @@ class SlaveConnection(FramedProtocol):
         try:
             place = place_of(self._store, cursor)
             if tail is not None:
-                check_tail(self._store, tail)
-            else:
-                self._border = Border(self._store, place)
+                check_tail(self._store, tail, cursor)
+            if tail is None or not is_border(self._store, place):
+                self._border = Border(self._store, place, self._ours)
         except StorageError as why:
             self._refuse(why)
             return

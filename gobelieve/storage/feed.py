@@ -85,13 +85,15 @@ def tail_of(store: Store) -> Tail:
     return Tail(base + start, base + start + len(data), crc32(data))
 
 
-def check_tail(store: Store, tail: Tail) -> None:
-    """StorageError if a slave's tail is not the same here."""
+def check_tail(store: Store, tail: Tail, cursor: int) -> None:
+    """StorageError if the tail of a slave, whose end is `cursor`, is not the same here."""
     size = store.blocks.size
     number, offset = divmod(tail.first, size)
     count = tail.end - tail.first
     if not 0 <= count <= TAIL or offset + count > size or tail.first < 0:
         raise refusal(f"a tail from {tail.first} to {tail.end} cannot be")
+    if tail.end != cursor and cursor % size != FIRST:
+        raise refusal(f"its tail ends at {tail.end}, and its end is {cursor}")
     if count and number not in store.blocks.numbers:
         raise refusal(f"its newest record is in message_{number}, which we do not have")
     if count and crc32(store.blocks.read_block(number, count, offset)) != tail.checksum:
@@ -122,6 +124,14 @@ def place_of(store: Store, cursor: int) -> Position:
     if offset > end:
         raise refusal(f"its end {cursor} is behind the end of message_{number}, {end}")
     return number, offset
+
+
+def is_border(store: Store, position: Position) -> bool:
+    """Whether a place where we have something is between records, as far as a glance shows."""
+    number, offset = position
+    around = store.blocks.read_block(number, 2 * _MAGIC, offset - _MAGIC)
+    before, behind = around[:_MAGIC], around[_MAGIC:]
+    return offset == FIRST or (before == MAGIC and behind in (MAGIC, b""))
 
 
 def id_of(store: Store, position: Position) -> int:
@@ -225,11 +235,15 @@ class Feed:
 
 
 class Border:
-    """Looks whether a place is where a record begins, or may: for slaves that say no tail."""
+    """Looks whether a place is where a record begins, or may.
 
-    def __init__(self, store: Store, position: Position) -> None:
+    `damage_too`: or within damage. Slaves of ours may have stopped there.
+    """
+
+    def __init__(self, store: Store, position: Position, damage_too: bool = False) -> None:
         self._feed = Feed(store, (position[0], FIRST))
         self._position = position
+        self._damage_too = damage_too
 
     def found(self) -> bool:
         """Look at one piece; whether it is known that it is one. StorageError if it is none."""
@@ -244,7 +258,7 @@ class Border:
     def _within(self, piece: Batch | Bytes | None, at: int) -> bool:
         """Whether one of the records of a piece begins there."""
         if not isinstance(piece, Batch):
-            return False
+            return self._damage_too
         i = 0
         while at < self._position[1]:
             length = HEADER.unpack_from(piece.frames, i)[0]

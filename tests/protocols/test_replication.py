@@ -3,6 +3,7 @@
 import errno
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -510,6 +511,36 @@ class RefusalTests(ReplicationCase):
             self.assertFalse(transport.disconnecting)
             self.clock.advance(HANG_UP)
             self.assertTrue(transport.disconnecting)
+
+    def asks_behind(self, data: bytes, cursor: int) -> list[Frame]:
+        """What a slave of ours gets that has what we have, up to there."""
+        tail = StorageSyncTail(first_id=32, end_id=cursor, checksum=crc32(data[32:cursor]))
+        return self.asks(StorageSyncBegin(cursor=cursor).frame(1), tail.frame(2))[0]
+
+    def test_an_end_inside_a_record(self) -> None:
+        """Is refused, though all before it is the same."""
+        self.master.save(3)
+        self.master.settle()
+        data = Path(self.master.root, "message_0").read_bytes()
+        borders = [at for at in range(36, len(data)) if data[at - 4 : at + 4] == b"IMIMIMIM"]
+        self.assertEqual(len(borders), 5)
+        for cursor in range(33, len(data)):
+            (frame,) = self.asks_behind(data, cursor)
+            self.assertEqual(frame.cmd, 222 if cursor in borders else StorageSyncRefused.number)
+
+    def test_an_end_within_damage(self) -> None:
+        """Is where long damage may be cut: it goes on from there."""
+        self.master.save(9)
+        self.master.settle()
+        self.master.close()
+        path = Path(self.master.root, "message_0")
+        data = path.read_bytes()
+        data = data[:100] + bytes(300) + data[400:]
+        path.write_bytes(data)
+        self.master.open()
+        for cursor in (150, 250, 399):
+            frames = self.asks_behind(data, cursor)
+            self.assertEqual([frame.cmd for frame in frames], [226, 222])
 
     def test_a_slave_of_upstream(self) -> None:
         """Gets records only, from any place where one begins."""

@@ -26,6 +26,7 @@ from gobelieve.storage.feed import (
     Tail,
     check_tail,
     id_of,
+    is_border,
     place_of,
     tail_of,
 )
@@ -101,7 +102,7 @@ class Slave:
     def ask(self, master: Store) -> Feed:
         """Connect."""
         place = place_of(master, self.follower.end)
-        check_tail(master, tail_of(self.store))
+        check_tail(master, tail_of(self.store), self.follower.end)
         return Feed(master, place)
 
     def follow(self, master: Store, pieces: int = 1 << 30) -> None:
@@ -525,13 +526,13 @@ class RefusalTests(ReplicationCase):
         self.assertEqual((first, end // SIZE), (FIRST, 0))
         self.slave.ask(self.master)
         with self.assertRaises(StorageError):
-            check_tail(self.master, Tail(first, end, 1))
+            check_tail(self.master, Tail(first, end, 1), self.slave.follower.end)
 
     def test_a_tail_in_a_block_that_was_removed(self) -> None:
         """It cannot be compared, and that is what is said."""
         self.save(40)
         with self.assertRaises(StorageError) as caught:
-            check_tail(self.master, Tail(90 * SIZE + 32, 90 * SIZE + 64, 1))
+            check_tail(self.master, Tail(90 * SIZE + 32, 90 * SIZE + 64, 1), 90 * SIZE + 64)
         self.assertIn("message_90, which we do not have", str(caught.exception))
 
     def test_tails_that_cannot_be(self) -> None:
@@ -539,7 +540,30 @@ class RefusalTests(ReplicationCase):
         self.save()
         for first, end in ((64, 32), (-1, 5), (0, 1 << 40), (SIZE - 1, SIZE + 1), (-(1 << 63), 0)):
             with self.assertRaises(StorageError):
-                check_tail(self.master, Tail(first, end, 0))
+                check_tail(self.master, Tail(first, end, 0), end)
+
+    def test_a_tail_that_is_not_at_the_end(self) -> None:
+        """Says nothing of a directory: it is refused."""
+        self.save(40)
+        tail = Tail(0, 0, 0)
+        for cursor in (FIRST, SIZE + FIRST):
+            check_tail(self.master, tail, cursor)
+        for cursor in (FIRST + 1, self.master.blocks.length(0), SIZE, SIZE + FIRST + 100):
+            with self.assertRaises(StorageError) as caught:
+                check_tail(self.master, tail, cursor)
+            self.assertIn("its tail ends at 0", str(caught.exception))
+
+    def test_a_glance_at_a_border(self) -> None:
+        """It sees all borders, and few places for one that are none."""
+        self.save(40)
+        data = Path(self.root, "message_1").read_bytes()
+        borders, at = [FIRST], FIRST
+        while at < len(data):
+            at += 20 + int.from_bytes(data[at + 4 : at + 8], "big")
+            borders.append(at)
+        offsets = range(FIRST, len(data) + 1)
+        found = [offset for offset in offsets if is_border(self.master, (1, offset))]
+        self.assertEqual(found, borders)
 
     def test_an_end_inside_a_record(self) -> None:
         """Of a slave of upstream's, which says no tail."""
@@ -676,7 +700,7 @@ class CommitTests(ReplicationCase):
             self.thread.run()
         asked = (User(APPID, 101), 0, 3000)
         self.assertEqual(self.store.reader.fetch(*asked), self.master.reader.fetch(*asked))
-        check_tail(self.master, tail_of(self.store))
+        check_tail(self.master, tail_of(self.store), self.follower.end)
 
     def test_a_bridge_over_damage_is_taken_back_too(self) -> None:
         """Where something else comes to lie, no queue leads into another one."""
