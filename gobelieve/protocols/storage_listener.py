@@ -11,7 +11,6 @@ that is over: so it costs a bounded amount of memory, and nobody else anything.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from operator import itemgetter
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress
@@ -47,7 +46,7 @@ from gobelieve.wire.storage import (
 )
 
 Result = tuple[int, int, tuple[int, ...]]
-_status = itemgetter(0)
+_SAVE = Save.number
 FLUSH = 256 << 10
 """After so many bytes of answers in one turn they are written, which shows if they are read."""
 MOST_READS = 10_000
@@ -84,6 +83,7 @@ class StorageListener(FramedProtocol):
         super().__init__(turn)
         self._factory = factory
         self._storage = factory.storage
+        self._requests = factory.requests
         self._waiting: deque[Frame] = deque()
         self._reads: deque[Frame] = deque()
         self._in_line = False
@@ -178,18 +178,18 @@ class StorageListener(FramedProtocol):
     def _saved(self, seq: int, results: list[Result]) -> None:
         body = b"".join([pack_saved(*result) for result in results])
         self.send(encode_frame(Saved.number, body, seq))
-        requests = self._factory.requests
-        # No status is negative.
-        if sum(map(_status, results)):
-            requests.failed[Save.number] += 1
+        for result in results:
+            if result[0]:
+                self._requests.failed[_SAVE] += 1
+                break
         else:
-            requests.done[Save.number] += 1
+            self._requests.done[_SAVE] += 1
         self._saving -= 1
         if self._finishing and not self._saving:
             self.close()
 
     def _answer(self, frame: Frame) -> None:
-        ask, requests = _ASKS[frame.cmd], self._factory.requests
+        ask, requests = _ASKS[frame.cmd], self._requests
         try:
             answer = ask(self._storage, frame.body)
             requests.done[frame.cmd] += 1

@@ -23,7 +23,7 @@ from gobelieve.storage.files import failure_of
 from gobelieve.storage.follower import Piece
 from gobelieve.storage.store import Store
 from gobelieve.storage.tallies import StorageTally
-from gobelieve.wire.storage import SaveItem
+from gobelieve.wire.storage import SUPER_GROUPS, SaveItem
 
 Result = tuple[int, int, tuple[int, ...]]
 """Of one item: an `AckStatus`, the id, and for each queue the id before it."""
@@ -96,25 +96,21 @@ class GroupCommit:
         """Store items; `done(argument, results)` is called once, later, with a result for each."""
         append = self._store.append
         results: list[Result] = []
-        groups = refused = 0
         for item in items:
             if self._closing is not None:
                 results.append(self._refused(AckStatus.STORAGE_AWAY))
-                refused += 1
                 continue
             try:
                 results.append((0, *append(item)))
-                groups += item.kind  # 1 is SUPER_GROUPS
+                if item.kind == SUPER_GROUPS:
+                    self._tally.group_appends += 1
             except StorageError as why:
                 results.append(self._refused(why.status))
-                refused += 1
-        accepted = len(results) - refused
-        self._accepted += accepted
-        self._tally.appends += accepted
-        self._tally.group_appends += groups
+        self._accepted += len(results)
         self._wait(done, argument, results)
 
     def _refused(self, status: int) -> Result:
+        self._accepted -= 1
         self._tally.not_stored[status] += 1
         return status, 0, ()
 
@@ -147,6 +143,7 @@ class GroupCommit:
     def _flush(self) -> None:
         waiting, self._appended = self._appended, []
         accepted, self._accepted = self._accepted, 0
+        self._tally.appends += accepted
         if not self._store.unwritten:
             # All refused, or taken back by now.
             _answer(waiting)
@@ -234,6 +231,7 @@ class GroupCommit:
             # It was answered, and can be read: what the kernel still has is not thrown away.
             return
         self._store.take_back()
+        self._tally.appends += self._accepted
         self._tally.not_stored[status] += self._in_sync + self._to_sync + self._accepted
         self._to_sync = self._accepted = 0
         waiting += self._written

@@ -73,8 +73,8 @@ class TallyTests(Counting):
         """A message counts as stored when that is said, not before."""
         self.save(to_users(102), to_users(103))
         self.save(to_group(3))
-        self.assertEqual((self.tally.appends, self.tally.group_appends), (3, 1))
         self.turn.end()
+        self.assertEqual((self.tally.appends, self.tally.group_appends), (3, 1))
         self.assertEqual(self.counted(), (0, {}))
         self.assertGreater(self.storage.store.blocks.written, 0)
         self.sync()
@@ -142,6 +142,7 @@ class TallyTests(Counting):
         self.sync()
         expected = {AckStatus.STORAGE_FAILED: 4, AckStatus.TOO_LARGE: 1}
         self.assertEqual(self.counted(), (0, expected))
+        self.assertEqual(self.tally.appends, 4)
         self.assertEqual((self.tally.syncs_failed, len(self.tally.sync_seconds)), (1, 0))
         self.assertNotEqual(self.storage.trouble, "")
         self.disk.broken = False
