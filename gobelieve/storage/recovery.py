@@ -12,11 +12,11 @@ not yet synced, and what is behind it comes again from the master.
 import os
 from contextlib import suppress
 
-from gobelieve.interfaces import Log
+from gobelieve.interfaces import Log, Time
 from gobelieve.storage.blocks import SNAPSHOT, Blocks, Position
 from gobelieve.storage.fitting import Fitting
 from gobelieve.storage.index import Index
-from gobelieve.storage.records import FILE_HEADER, FIRST
+from gobelieve.storage.records import FILE_HEADER, FIRST, Entry
 from gobelieve.storage.scan import Gap, scan
 from gobelieve.storage.snapshot_file import SnapshotError, load
 
@@ -24,15 +24,18 @@ Bridges = dict[int, int]
 """Queue records whose pointer to the one before is wrong, and the one that is really before."""
 
 
-LARGE = 4
-"""With so many blocks to read there is a line in the log for each: it takes a while."""
+TELL_EVERY = 2.0
+"""Seconds between two lines in the log that say how far the reading is."""
 BEGINNING: Position = (0, 0)
 
 
-def recover(blocks: Blocks, index: Index, log: Log) -> tuple[Position, Bridges]:
+def recover(
+    blocks: Blocks, index: Index, log: Log, time: Time | None = None
+) -> tuple[Position, Bridges]:
     """Fill an empty index, and cut off what is torn. OSError, StorageError.
 
-    The position of the snapshot that was used (`BEGINNING` if none was), and the bridges.
+    The position of the snapshot that was used (`BEGINNING` if none was), and the bridges. With
+    `time` the log says how far it is.
     """
     why = "there is no snapshot of the index"
     try:
@@ -43,10 +46,13 @@ def recover(blocks: Blocks, index: Index, log: Log) -> tuple[Position, Bridges]:
         with suppress(OSError):
             os.unlink(os.path.join(blocks.root, SNAPSHOT))
     if loaded is not None:
-        return loaded.position, rebuild(blocks, index, log, loaded.position, loaded.bridges)
+        position, bridges = loaded
+        return position, rebuild(blocks, index, log, position, bridges, time)
     if blocks.end != (0, FIRST):
-        log.info("{root}: {why}; all blocks are read", root=blocks.root, why=why)
-    return BEGINNING, rebuild(blocks, index, log)
+        size = sum(map(blocks.length, blocks.numbers)) // 1_000_000
+        what = "{root}: {why}; all blocks are read, {size} MB"
+        log.info(what, root=blocks.root, why=why, size=size)
+    return BEGINNING, rebuild(blocks, index, log, time=time)
 
 
 def rebuild(
@@ -55,6 +61,7 @@ def rebuild(
     log: Log,
     start: Position = BEGINNING,
     known: Bridges | None = None,
+    time: Time | None = None,
 ) -> Bridges:
     """Fill an index from the blocks, and cut off what is torn. OSError, StorageError.
 
@@ -66,63 +73,97 @@ def rebuild(
     """
     bridges: Bridges = dict(known or {})
     numbers = [number for number in blocks.numbers if number >= start[0]]
-    fitting = Fitting(index)
-    for done, number in enumerate(numbers):
-        if len(numbers) >= LARGE and done:
-            what = "{root}: {done} of {count} blocks are read, {percent} %"
-            percent = 100 * done // len(numbers)
-            log.info(what, root=blocks.root, done=done, count=len(numbers), percent=percent)
-        first = max(FIRST, start[1]) if number == start[0] else FIRST
-        _rebuild_block(blocks, number, first, index, fitting, bridges, log)
+    rebuilding = _Rebuilding(blocks, index, log, bridges, _Progress(blocks, start, log, time))
+    for number in numbers:
+        rebuilding.read(number, max(FIRST, start[1]) if number == start[0] else FIRST)
     return bridges
 
 
-def _rebuild_block(
-    blocks: Blocks,
-    number: int,
-    first: int,
-    index: Index,
-    fitting: Fitting,
-    bridges: Bridges,
-    log: Log,
-) -> None:
-    length = blocks.length(number)
-    end = min(length, blocks.size)
-    if length > blocks.size:
-        what = "{path}: {count} bytes behind the end that a block can have are ignored"
-        log.error(what, path=blocks.path(number), count=length - end)
-    if blocks.read_block(number, 8, 0) != FILE_HEADER[:8]:
-        log.warn("{path} does not begin as a block does", path=blocks.path(number))
-    base = number * blocks.size
-    torn: Gap | None = None
+class _Progress:
+    """Tells the log now and then how far the reading is."""
 
-    def read(count: int, offset: int) -> bytes:
-        return blocks.read_block(number, min(count, end - offset), offset)
+    def __init__(self, blocks: Blocks, start: Position, log: Log, time: Time | None) -> None:
+        self._root = blocks.root
+        self._log = log
+        self._time = time
+        self._told = time.seconds() if time else 0.0
+        lengths = [blocks.length(number) for number in blocks.numbers if number >= start[0]]
+        self._total = max(1, sum(lengths) - start[1])
+        self._done = 0
 
-    for found in scan(read, first, end, fitting.within(base)):
-        if not isinstance(found, Gap):
-            offset, entry = found
-            id_ = base + offset
-            if not 0 < entry.msgid < id_:
+    def add(self, count: int) -> None:
+        """So many bytes more are read. (Some of them twice.)"""
+        self._done += count
+        if self._time is None or self._time.seconds() < self._told + TELL_EVERY:
+            return
+        self._told = self._time.seconds()
+        done = min(self._done, self._total)
+        self._log.info(
+            "{root}: {done} of {total} MB are read, {percent} %",
+            root=self._root,
+            done=done // 1_000_000,
+            total=self._total // 1_000_000,
+            percent=100 * done // self._total,
+        )
+
+
+class _Rebuilding:
+    """Fills an index from blocks that come in order."""
+
+    def __init__(
+        self, blocks: Blocks, index: Index, log: Log, bridges: Bridges, progress: _Progress
+    ) -> None:
+        self._blocks = blocks
+        self._index = index
+        self._log = log
+        self._bridges = bridges
+        self._progress = progress
+        self._fitting = Fitting(index)
+
+    def read(self, number: int, first: int) -> None:
+        """A block, from a record's beginning on."""
+        blocks, log, path = self._blocks, self._log, self._blocks.path(number)
+        length = blocks.length(number)
+        end, base = min(length, blocks.size), number * blocks.size
+        if length > blocks.size:
+            what = "{path}: {count} bytes behind the end that a block can have are ignored"
+            log.error(what, path=path, count=length - end)
+        if blocks.read_block(number, 8, 0) != FILE_HEADER[:8]:
+            log.warn("{path} does not begin as a block does", path=path)
+
+        def read(count: int, offset: int) -> bytes:
+            data = blocks.read_block(number, min(count, end - offset), offset)
+            self._progress.add(len(data))
+            return data
+
+        for found in scan(read, first, end, self._fitting.within(base)):
+            if not isinstance(found, Gap):
+                offset, entry = found
+                if self._enter(base + offset, entry):
+                    continue
                 found = Gap(offset, offset)
-            else:
-                before = index.apply(id_, entry)
-                if before and before != entry.prev:
-                    bridges[id_] = before
-                continue
-        lost = found.torn or end - blocks.unsure <= found.start < found.end
-        if lost and number == blocks.numbers[-1] and length == end:
-            torn = found
-            break
-        what = "{path}: damage at {offset}, {count} bytes stepped over"
-        count = found.end - found.start
-        log.error(what, path=blocks.path(number), offset=found.start, count=count)
-    if torn is not None:
-        path, count = blocks.path(number), end - torn.start
-        aside = blocks.set_aside(torn.start)
+            lost = found.torn or end - blocks.unsure <= found.start < found.end
+            if lost and number == blocks.numbers[-1] and length == end:
+                self._cut_off(path, found.start, end)
+                return
+            what = "{path}: damage at {offset}, {count} bytes stepped over"
+            log.error(what, path=path, offset=found.start, count=found.end - found.start)
+
+    def _enter(self, id_: int, entry: Entry) -> bool:
+        """Take an entry; False if it cannot be."""
+        if not 0 < entry.msgid < id_:
+            return False
+        before = self._index.apply(id_, entry)
+        if before and before != entry.prev:
+            self._bridges[id_] = before
+        return True
+
+    def _cut_off(self, path: str, start: int, end: int) -> None:
+        """Take the end of the newest block away."""
+        what = "{path}: a torn write of {count} bytes was cut off"
+        aside = self._blocks.set_aside(start)
         if aside:
-            what = "{path}: a torn write of {count} bytes was cut off and kept in {aside}"
-            log.warn(what, path=path, count=count, aside=aside)
+            self._log.warn(what + " and kept in {aside}", path=path, count=end - start, aside=aside)
         else:
-            what = "{path}: a torn write of {count} bytes was cut off, there is no space to keep it"
-            log.error(what, path=path, count=count)
+            what += ", there is no space to keep it"
+            self._log.error(what, path=path, count=end - start)

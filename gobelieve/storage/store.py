@@ -83,6 +83,7 @@ class Store:
         )
         self.reader.damaged = self.snapshots.distrust
         self._log = log
+        self._time = time
         # Appended only; written too; and handed to the sync that is under way.
         self._appended = _Step((0, 0), 0)
         self._written: _Step | None = None
@@ -103,7 +104,7 @@ class Store:
         try:
             self.blocks.open()
             taken()
-            position, self.reader.bridges = recover(self.blocks, self.index, self._log)
+            position, self.reader.bridges = recover(self.blocks, self.index, self._log, self._time)
             # A daemon that was killed may have left what is written, but not yet on disk.
             self.blocks.sync_from(position[0])
         except OSError as why:

@@ -25,7 +25,6 @@ from gobelieve.protocols.replication import (
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage import roles, store
 from gobelieve.storage.blocks import Blocks
-from gobelieve.storage.index import Index
 from gobelieve.storage.recovery import recover
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame
@@ -696,9 +695,9 @@ class RoleTests(ReplicationCase):
         site.close()
         marked: list[bool] = []
 
-        def read(blocks: Blocks, index: Index, log: Any) -> Any:
+        def read(blocks: Blocks, *arguments: Any) -> Any:
             marked.append(roles.is_slave(blocks.root))
-            return recover(blocks, index, log)
+            return recover(blocks, *arguments)
 
         self.patch(store, "recover", read)
         site.slave = True

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
@@ -16,6 +17,7 @@ from tests.storage.support import (
     APPID,
     BadDisk,
     Lines,
+    QuickFiles,
     bodies,
     ids,
     open_store,
@@ -500,6 +502,48 @@ class DamageTests(RecoveryCase):
         store = self.reopen()
         self.assertEqual(self.read(store), [b"one", b"two", b"three"])
         self.assertEqual(store.reader.count_new(BOB, 0), 3)
+
+
+class Ticking(Clock):
+    """Time passes whenever it is looked at: the disk is slow."""
+
+    def seconds(self) -> float:
+        self.rightNow += 1.5
+        return self.rightNow
+
+
+class ProgressTests(RecoveryCase):
+    """An operator who waits for a long start."""
+
+    def start(self, time: Clock) -> list[str]:
+        self.log = Lines()
+        store = Store(str(self.root), self.log, files=QuickFiles(), time=time)
+        store.open()
+        store.close()
+        return self.log.of("info")[:-1]
+
+    def test_a_slow_one(self) -> None:
+        """The log says at once how much there is, and every two seconds how far it is."""
+        store = open_store(str(self.root))
+        for _ in range(150):
+            store.append(to_users(101, 102, body=bytes(32_000)))
+        store.flush()
+        store.close()
+        begin, *lines = self.start(Ticking())
+        why = "there is no snapshot of the index"
+        self.assertEqual(begin, f"{self.root}: {why}; all blocks are read, 4 MB")
+        self.assertEqual(
+            lines,
+            [
+                f"{self.root}: 2 of 4 MB are read, 43 %",
+                f"{self.root}: 4 of 4 MB are read, 86 %",
+            ],
+        )
+
+    def test_a_quick_one(self) -> None:
+        """One that is over before that says nothing."""
+        self.write(b"one")
+        self.assertEqual(len(self.start(Clock())), 1)
 
 
 class FolderTests(RecoveryCase):
