@@ -14,6 +14,7 @@ from gobelieve.names import Room, User
 from gobelieve.wire.storage import StoredMessage
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Cancellable(Protocol):
@@ -133,16 +134,19 @@ class DeviceNumbers(Protocol):
         """The number of this device, 1 and up; a new one at first sight. Never two for one."""
 
 
-class SyncKeys(Protocol):
-    """How far each user has read; only asked for by clients that come with key 0."""
+class SyncKeys(Protocol[R]):
+    """How far each reader of a queue has read; only asked for by clients that come with key 0.
 
-    async def load(self, user: User) -> int:
-        """The key kept for the user, 0 if there is none."""
+    A reader is a `User`, of the own queue, or a `GroupReader`.
+    """
 
-    async def advance(self, keys: Mapping[User, int]) -> None:
+    async def load(self, reader: R) -> int:
+        """The key kept for the reader, 0 if there is none."""
+
+    async def advance(self, keys: Mapping[R, int]) -> None:
         """Keep these keys, each only if it is larger than what is kept."""
 
-    async def lower(self, user: User, key: int) -> None:
+    async def lower(self, reader: R, key: int) -> None:
         """Keep this key if what is kept is larger: storage has nothing beyond it."""
 
 

@@ -11,6 +11,14 @@ class User(NamedTuple):
     uid: int
 
 
+class GroupReader(NamedTuple):
+    """A user as the reader of a super group's queue."""
+
+    appid: int
+    uid: int
+    group_id: int
+
+
 class Room(NamedTuple):
     """Where everybody who is in hears everybody, within an application. Nothing is stored."""
 

@@ -2,8 +2,8 @@
 
 ====================================== ======================================================
 ``access_token_<token>``               hash: user_id, app_id, user_name, forbidden, notification_on
-``users_<appid>_<uid>``                hash: sync_key, unread, name, access_token, forbidden,
-                                       notification_on
+``users_<appid>_<uid>``                hash: sync_key, group_sync_key_<group>, unread, name,
+                                       access_token, forbidden, notification_on
 ``devices_<device id>_<platform>``     the number of the device
 ``devices_id``                         the number given last
 ``statistics_users_<appid>``           HyperLogLog of those who ever had a token
@@ -16,14 +16,16 @@ all of this wants one Redis, not a Redis Cluster.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
 
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Identity, Settings, TokenDetails
-from gobelieve.names import User
+from gobelieve.names import GroupReader, User
 
 __all__ = [
     "RedisDeviceNumbers",
+    "RedisGroupSyncKeys",
     "RedisPreferences",
     "RedisPushQueues",
     "RedisService",
@@ -91,9 +93,10 @@ _ADVANCE = (
     _NUMBERS
     + """
 for i, user in ipairs(KEYS) do
-  local kept = whole(redis.call('HGET', user, 'sync_key') or '0')
-  if not kept or kept:sub(1, 1) == '-' or less(kept, ARGV[i]) then
-    redis.call('HSET', user, 'sync_key', ARGV[i])
+  local field, key = ARGV[i], ARGV[#KEYS + i]
+  local kept = whole(redis.call('HGET', user, field) or '0')
+  if not kept or kept:sub(1, 1) == '-' or less(kept, key) then
+    redis.call('HSET', user, field, key)
   end
 end
 return 1
@@ -103,9 +106,9 @@ return 1
 _LOWER = (
     _NUMBERS
     + """
-local kept = whole(redis.call('HGET', KEYS[1], 'sync_key') or '0')
-if kept and kept:sub(1, 1) ~= '-' and less(ARGV[1], kept) then
-  redis.call('HSET', KEYS[1], 'sync_key', ARGV[1])
+local kept = whole(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+if kept and kept:sub(1, 1) ~= '-' and less(ARGV[2], kept) then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 end
 return 1
 """
@@ -223,26 +226,49 @@ class RedisDeviceNumbers:
         return number
 
 
-class RedisSyncKeys:
-    """`gobelieve.interfaces.SyncKeys`."""
+R = TypeVar("R")
+
+
+class _SyncKeys(Generic[R]):
+    """`gobelieve.interfaces.SyncKeys`, in a field of the user's hash."""
 
     def __init__(self, redis: RedisService) -> None:
         self._redis = redis
 
-    async def load(self, user: User) -> int:
+    def place(self, reader: R) -> tuple[str, str]:
+        """Key and field."""
+        raise NotImplementedError
+
+    async def load(self, reader: R) -> int:
         """What is no number, or less than 0, counts as none."""
-        return max(0, whole(await self._redis.call("HGET", user_key(user), "sync_key")) or 0)
+        return max(0, whole(await self._redis.call("HGET", *self.place(reader))) or 0)
 
-    async def advance(self, keys: Mapping[User, int]) -> None:
-        """A thousand users a round trip. After an error some may be kept: ask again for all."""
-        wanted = [(user_key(user), key) for user, key in keys.items() if key > 0]
+    async def advance(self, keys: Mapping[R, int]) -> None:
+        """A thousand readers a round trip. After an error some may be kept: ask again for all."""
+        wanted = [(*self.place(reader), key) for reader, key in keys.items() if key > 0]
         for start in range(0, len(wanted), KEYS_AT_ONCE):
-            users, values = zip(*wanted[start : start + KEYS_AT_ONCE], strict=True)
-            await self._redis.script(_ADVANCE, users, values)
+            users, fields, values = zip(*wanted[start : start + KEYS_AT_ONCE], strict=True)
+            await self._redis.script(_ADVANCE, users, [*fields, *values])
 
-    async def lower(self, user: User, key: int) -> None:
+    async def lower(self, reader: R, key: int) -> None:
         """Only ever down."""
-        await self._redis.script(_LOWER, [user_key(user)], [max(0, key)])
+        user, field = self.place(reader)
+        await self._redis.script(_LOWER, [user], [field, max(0, key)])
+
+
+class RedisSyncKeys(_SyncKeys[User]):
+    """Of users' own queues."""
+
+    def place(self, reader: User) -> tuple[str, str]:
+        return user_key(reader), "sync_key"
+
+
+class RedisGroupSyncKeys(_SyncKeys[GroupReader]):
+    """Of super groups' queues."""
+
+    def place(self, reader: GroupReader) -> tuple[str, str]:
+        appid, uid, group_id = reader
+        return user_key(User(appid, uid)), f"group_sync_key_{group_id}"
 
 
 class RedisUnreadCounts:

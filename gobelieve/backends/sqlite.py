@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
+from gobelieve.backends.sqlite_schema import MIGRATIONS, VERSION
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Identity, Settings, TokenDetails
 from gobelieve.names import User
@@ -32,40 +33,9 @@ BUSY_SECONDS = 5.0
 MOST_PUSHES = 100_000
 """Rows kept in the table push; nobody may be taking from it."""
 
-VERSION = 1
-
-SCHEMA = """
-CREATE TABLE user (
-    appid INTEGER NOT NULL,
-    uid INTEGER NOT NULL,
-    name TEXT NOT NULL DEFAULT '',
-    forbidden INTEGER NOT NULL DEFAULT 0,
-    notification_on INTEGER NOT NULL DEFAULT 0,
-    sync_key INTEGER NOT NULL DEFAULT 0,
-    unread INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (appid, uid)
-) WITHOUT ROWID;
-CREATE TABLE token (
-    token TEXT PRIMARY KEY,
-    appid INTEGER NOT NULL,
-    uid INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE device (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    device_id TEXT NOT NULL,
-    platform INTEGER NOT NULL,
-    UNIQUE (device_id, platform)
-);
-CREATE TABLE push (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    queue TEXT NOT NULL,
-    item BLOB NOT NULL
-);
-"""
-
 
 class SqliteService(Service):
-    """Opens the file when started and makes the tables in a new one; the folder must exist."""
+    """Opens the file when started, and makes the tables that are missing; the folder must exist."""
 
     def __init__(self, path: str | Path, reactor: IReactorCore) -> None:
         self.path = Path(path)
@@ -134,10 +104,10 @@ class SqliteService(Service):
             raise BackendError(
                 f"{self.path} has version {version}; this program knows up to {VERSION}"
             )
-        if version == 0:
-            for statement in SCHEMA.split(";"):
+        for migration in MIGRATIONS[version:]:
+            for statement in migration.split(";"):
                 db.execute(statement)
-            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
 
 

@@ -9,7 +9,7 @@ from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.write_behind import WriteBehind
 from gobelieve.interfaces import DeviceNumbers, Identity, Routing, Tasks, Tokens
 from gobelieve.metrics import Tally
-from gobelieve.names import MOBILE, Platform
+from gobelieve.names import MOBILE, Platform, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import Frame
 
@@ -30,7 +30,7 @@ class Login:
         self,
         tokens: Tokens,
         devices: DeviceNumbers,
-        unread: WriteBehind,
+        unread: WriteBehind[User],
         sessions: Sessions,
         routing: Routing,
         tasks: Tasks,

@@ -31,7 +31,7 @@ class Sync:
     def __init__(
         self,
         reader: MessageReader,
-        keys: KeptKeys,
+        keys: KeptKeys[User],
         tasks: Tasks,
         tally: Tally,
         sync_self: bool = True,

@@ -1,4 +1,4 @@
-"""What clients report all the time, written all together: the newest value of each user.
+"""What clients report all the time, written all together: the newest value of each.
 
 Clients report a sync key for every message they get, and an unread count whenever they like. One
 write for each would let a single client keep the store busy. So the values are collected, and
@@ -7,23 +7,29 @@ killed is at most that much.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, TypeVar
 
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Tasks, Time
 from gobelieve.metrics import Tally
-from gobelieve.names import User
 
 BACKLOG = 200_000
-"""So many users' values wait at the most while the store is away; the rest is dropped, counted."""
+"""So many values wait at the most while the store is away; the rest is dropped, counted."""
 
-Write = Callable[[Mapping[User, int]], Awaitable[None]]
+K = TypeVar("K")
 
 
-class WriteBehind:
-    """One number a user. `what` is its name in the counters."""
+class WriteBehind(Generic[K]):
+    """One number for each user, or whatever else. `what` is its name in the counters."""
 
     def __init__(
-        self, write: Write, what: str, time: Time, tasks: Tasks, tally: Tally, interval: float
+        self,
+        write: Callable[[Mapping[K, int]], Awaitable[None]],
+        what: str,
+        time: Time,
+        tasks: Tasks,
+        tally: Tally,
+        interval: float,
     ) -> None:
         self._write = write
         self._what = what
@@ -31,24 +37,24 @@ class WriteBehind:
         self._tasks = tasks
         self._tally = tally
         self._interval = interval
-        self._waiting: dict[User, int] = {}
+        self._waiting: dict[K, int] = {}
         self._scheduled = False
 
-    def get(self, user: User) -> int | None:
-        """What waits to be written for a user."""
-        return self._waiting.get(user)
+    def get(self, key: K) -> int | None:
+        """What waits to be written for this one."""
+        return self._waiting.get(key)
 
-    def forget(self, user: User) -> None:
-        """Do not write what waits for a user."""
-        self._waiting.pop(user, None)
+    def forget(self, key: K) -> None:
+        """Do not write what waits for this one."""
+        self._waiting.pop(key, None)
 
-    def put(self, user: User, value: int) -> None:
+    def put(self, key: K, value: int) -> None:
         """Write this, in the place of what waits."""
         waiting = self._waiting
-        if user not in waiting and len(waiting) >= BACKLOG:
+        if key not in waiting and len(waiting) >= BACKLOG:
             self._tally.add(f"{self._what}_dropped")
             return
-        waiting[user] = value
+        waiting[key] = value
         if not self._scheduled:
             self._scheduled = True
             self._time.callLater(self._interval, self._due)
@@ -66,6 +72,6 @@ class WriteBehind:
             await self._write(values)
         except BackendError:
             self._tally.add(f"{self._what}_writes_failed")
-            for user, value in values.items():
-                if user not in self._waiting:
-                    self.put(user, value)
+            for key, value in values.items():
+                if key not in self._waiting:
+                    self.put(key, value)

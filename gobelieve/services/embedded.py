@@ -23,6 +23,7 @@ from gobelieve.backends.sqlite import (
     SqliteTokens,
     SqliteUnreadCounts,
 )
+from gobelieve.backends.sqlite_group_keys import SqliteGroupSyncKeys
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Entries, Page
@@ -192,6 +193,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         tokens(config.im, SqliteTokens(db), SqlitePreferences(db)),
         SqliteDeviceNumbers(db),
         SqliteSyncKeys(db),
+        SqliteGroupSyncKeys(db),
         SqliteUnreadCounts(db),
     )
     local = LocalStorage(storage.storage)

@@ -40,6 +40,7 @@ from gobelieve.interfaces import (
     UnreadCounts,
 )
 from gobelieve.metrics import Tally
+from gobelieve.names import GroupReader, User
 from gobelieve.protocols.client_listener import ClientFactory, Reception
 from gobelieve.protocols.websocket import WebSocketFactory
 from gobelieve.services.common import Coroutines
@@ -56,7 +57,8 @@ class Backends:
 
     tokens: Tokens
     devices: DeviceNumbers
-    sync_keys: SyncKeys
+    sync_keys: SyncKeys[User]
+    group_sync_keys: SyncKeys[GroupReader]
     unread: UnreadCounts
 
 
@@ -76,8 +78,9 @@ class Gateway:
     rooms: Rooms
     delivery: Delivery
     catch_up: CatchUp
-    keys: KeptKeys
-    unread: WriteBehind
+    keys: KeptKeys[User]
+    group_keys: KeptKeys[GroupReader]
+    unread: WriteBehind[User]
     underway: Underway
     watch: Watch
     tasks: Coroutines
@@ -101,6 +104,7 @@ def compose(
     catch_up = CatchUp(sessions, reader, time, tasks, tally)
     interval = config.sync_key_interval
     keys = KeptKeys(backends.sync_keys, time, tasks, tally, interval)
+    group_keys = KeptKeys(backends.group_sync_keys, time, tasks, tally, interval)
     unread = WriteBehind(backends.unread.set, "unread_counts", time, tasks, tally, interval)
     underway = Underway()
     exchange = Exchange(saver, delivery, routing, underway, tally)
@@ -137,7 +141,18 @@ def compose(
 
     reception = Reception(new_session, sessions, watch)
     return Gateway(
-        reception, sessions, rooms, delivery, catch_up, keys, unread, underway, watch, tasks, tally
+        reception,
+        sessions,
+        rooms,
+        delivery,
+        catch_up,
+        keys,
+        group_keys,
+        unread,
+        underway,
+        watch,
+        tasks,
+        tally,
     )
 
 
@@ -160,6 +175,7 @@ class Farewell(Service):
         gateway.watch.close_all()
         await self._patiently(gateway.watch.when_empty)
         await gateway.keys.flush()
+        await gateway.group_keys.flush()
         await gateway.unread.flush()
         gateway.tasks.cancel()
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from gobelieve.backends.redis import (
     RedisDeviceNumbers,
+    RedisGroupSyncKeys,
     RedisPreferences,
     RedisService,
     RedisSyncKeys,
@@ -61,6 +62,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         tokens(config, RedisTokens(redis), RedisPreferences(redis)),
         RedisDeviceNumbers(redis),
         RedisSyncKeys(redis),
+        RedisGroupSyncKeys(redis),
         RedisUnreadCounts(redis),
     )
     pool = StoragePool(storage_links)

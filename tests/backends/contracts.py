@@ -18,7 +18,7 @@ from gobelieve.interfaces import (
     Tokens,
     UnreadCounts,
 )
-from gobelieve.names import User
+from gobelieve.names import GroupReader, User
 
 ANN = User(7, 1001)
 BOB = User(7, 1002)
@@ -33,7 +33,8 @@ class Backend:
     preferences: Preferences
     admin: TokenAdmin
     devices: DeviceNumbers
-    sync_keys: SyncKeys
+    sync_keys: SyncKeys[User]
+    group_sync_keys: SyncKeys[GroupReader]
     unread: UnreadCounts
     pushes: PushQueues
 
@@ -225,6 +226,38 @@ class SyncKeysContract(Contract):
         await keys.lower(ANN, 20)
         await keys.advance({ANN: 30})
         self.assertEqual(await keys.load(ANN), 30)
+
+
+class GroupSyncKeysContract(Contract):
+    """SyncKeys of super groups."""
+
+    async def test_each_reader_of_each_group_has_its_own_key(self) -> None:
+        keys, own = self.backend.group_sync_keys, self.backend.sync_keys
+        readers = [GroupReader(7, 1001, 100), GroupReader(7, 1001, 101), GroupReader(8, 1001, 100)]
+        await keys.advance({reader: 10 + place for place, reader in enumerate(readers)})
+        await own.advance({ANN: 99})
+        self.assertEqual([await keys.load(reader) for reader in readers], [10, 11, 12])
+        self.assertEqual(await own.load(ANN), 99)
+        self.assertEqual(await keys.load(GroupReader(7, 1002, 100)), 0)
+
+    async def test_they_grow_and_are_lowered_like_users_own(self) -> None:
+        keys, reader = self.backend.group_sync_keys, GroupReader(7, 1001, 100)
+        for key, kept in [(5, 5), (3, 5), (-1, 5), (LARGEST - 1, LARGEST - 1)]:
+            await keys.advance({reader: key})
+            self.assertEqual(await keys.load(reader), kept)
+        await keys.lower(reader, LARGEST)
+        self.assertEqual(await keys.load(reader), LARGEST - 1)
+        await keys.lower(reader, 7)
+        self.assertEqual(await keys.load(reader), 7)
+        await keys.lower(GroupReader(7, 1001, 101), 7)
+        self.assertEqual(await keys.load(GroupReader(7, 1001, 101)), 0)
+
+    async def test_many_at_once(self) -> None:
+        keys = self.backend.group_sync_keys
+        await keys.advance({GroupReader(7, uid, uid % 3): uid + 1 for uid in range(2500)})
+        await keys.advance({})
+        for uid in (0, 1003, 2499):
+            self.assertEqual(await keys.load(GroupReader(7, uid, uid % 3)), uid + 1)
 
 
 class UnreadCountsContract(Contract):

@@ -1,7 +1,7 @@
 """The fakes that other tests use pass the suites too: so they can stand for the real ones."""
 
 from gobelieve.errors import BackendError
-from gobelieve.names import User
+from gobelieve.names import GroupReader, User
 from tests.backends import contracts
 from tests.fakes.backends import (
     Memory,
@@ -24,7 +24,8 @@ class MemoryBackend(contracts.Backend):
         self.preferences = MemoryPreferences(self.memory)
         self.admin = MemoryTokenAdmin(self.memory)
         self.devices = MemoryDeviceNumbers(self.memory)
-        self.sync_keys = MemorySyncKeys(self.memory)
+        self.sync_keys = MemorySyncKeys[User](self.memory)
+        self.group_sync_keys = MemorySyncKeys[GroupReader](self.memory)
         self.unread = MemoryUnreadCounts(self.memory)
         self.pushes = MemoryPushQueues(self.memory)
 
@@ -60,6 +61,10 @@ class MemoryDeviceNumbersTests(InMemory, contracts.DeviceNumbersContract):
 
 class MemorySyncKeysTests(InMemory, contracts.SyncKeysContract):
     """Sync keys in memory."""
+
+
+class MemoryGroupSyncKeysTests(InMemory, contracts.GroupSyncKeysContract):
+    """Sync keys of super groups in memory."""
 
 
 class MemoryUnreadCountsTests(InMemory, contracts.UnreadCountsContract):

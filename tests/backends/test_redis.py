@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from gobelieve.backends.redis import (
     RedisDeviceNumbers,
+    RedisGroupSyncKeys,
     RedisPreferences,
     RedisPushQueues,
     RedisService,
@@ -35,6 +36,7 @@ class RedisBackend(contracts.Backend):
         self.admin = RedisTokenAdmin(service)
         self.devices = RedisDeviceNumbers(service)
         self.sync_keys = RedisSyncKeys(service)
+        self.group_sync_keys = RedisGroupSyncKeys(service)
         self.unread = RedisUnreadCounts(service)
         self.pushes = RedisPushQueues(service)
 
@@ -180,6 +182,10 @@ class RedisSyncKeysTests(OnRedis, contracts.SyncKeysContract):
             await self.backend.sync_keys.lower(ANN, 3)
             await self.backend.sync_keys.advance({ANN: 9})
             self.assertEqual(await self.backend.sync_keys.load(ANN), 9)
+
+
+class RedisGroupSyncKeysTests(OnRedis, contracts.GroupSyncKeysContract):
+    """Sync keys of super groups in Redis."""
 
 
 class RedisUnreadCountsTests(OnRedis, contracts.UnreadCountsContract):

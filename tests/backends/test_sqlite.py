@@ -20,6 +20,9 @@ from gobelieve.backends.sqlite import (
     SqliteTokens,
     SqliteUnreadCounts,
 )
+from gobelieve.backends.sqlite_group_keys import SqliteGroupSyncKeys
+from gobelieve.backends.sqlite_groups import SqliteGroups
+from gobelieve.backends.sqlite_schema import MIGRATIONS
 from gobelieve.errors import BackendError
 from gobelieve.names import User
 from tests.backends import contracts
@@ -35,6 +38,7 @@ class SqliteBackend(contracts.Backend):
         self.admin = SqliteTokenAdmin(service)
         self.devices = SqliteDeviceNumbers(service)
         self.sync_keys = SqliteSyncKeys(service)
+        self.group_sync_keys = SqliteGroupSyncKeys(service)
         self.unread = SqliteUnreadCounts(service)
         self.pushes = SqlitePushQueues(service)
 
@@ -79,6 +83,10 @@ class SqliteDeviceNumbersTests(OnSqlite, contracts.DeviceNumbersContract):
 
 class SqliteSyncKeysTests(OnSqlite, contracts.SyncKeysContract):
     """Sync keys in SQLite."""
+
+
+class SqliteGroupSyncKeysTests(OnSqlite, contracts.GroupSyncKeysContract):
+    """Sync keys of super groups in SQLite."""
 
 
 class SqliteUnreadCountsTests(OnSqlite, contracts.UnreadCountsContract):
@@ -189,6 +197,20 @@ class SqliteFileTests(TestCase):
             file.write(b"not a database at all" * 100)
         with self.assertRaisesRegex(BackendError, "not a database"):
             SqliteService(path, reactor).startService()
+
+    async def test_a_file_of_an_older_program_gets_what_it_lacks_and_keeps_what_it_has(
+        self,
+    ) -> None:
+        path = self.mktemp()
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(MIGRATIONS[0] + "; PRAGMA user_version = 1")
+            db.execute("INSERT INTO token VALUES ('t', 7, 1001)")
+            db.commit()
+        for _ in range(2):
+            service = self.started(path)
+            self.assertIsNotNone(await SqliteTokens(service).find("t"))
+            self.assertIsNone(await SqliteGroups(service).load(5))
+            await service.stopService()
 
     def test_a_file_of_a_newer_program_is_left_alone(self) -> None:
         path = self.mktemp()

@@ -6,10 +6,11 @@ fail as if Redis were gone.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Identity, PendingMessage, Settings, TokenDetails
-from gobelieve.names import User
+from gobelieve.names import GroupReader, User
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Memory:
     forbidden: set[User] = field(default_factory=set)
     notification_on: set[User] = field(default_factory=set)
     devices: dict[tuple[str, int], int] = field(default_factory=dict)
-    sync_keys: dict[User, int] = field(default_factory=dict)
+    sync_keys: dict[User | GroupReader, int] = field(default_factory=dict)
     unread: dict[User, int] = field(default_factory=dict)
     pushes: dict[str, list[bytes]] = field(default_factory=dict)
     away: bool = False
@@ -89,26 +90,29 @@ class MemoryDeviceNumbers:
         return devices.setdefault((device_id, platform), len(devices) + 1)
 
 
-class MemorySyncKeys:
-    """`gobelieve.interfaces.SyncKeys`."""
+R = TypeVar("R", User, GroupReader)
+
+
+class MemorySyncKeys(Generic[R]):
+    """`gobelieve.interfaces.SyncKeys`, of either kind of reader."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    async def load(self, user: User) -> int:
+    async def load(self, reader: R) -> int:
         self._memory.use()
-        return self._memory.sync_keys.get(user, 0)
+        return self._memory.sync_keys.get(reader, 0)
 
-    async def advance(self, keys: Mapping[User, int]) -> None:
+    async def advance(self, keys: Mapping[R, int]) -> None:
         self._memory.use()
         kept = self._memory.sync_keys
-        for user, key in keys.items():
-            kept[user] = max(kept.get(user, 0), key)
+        for reader, key in keys.items():
+            kept[reader] = max(kept.get(reader, 0), key)
 
-    async def lower(self, user: User, key: int) -> None:
+    async def lower(self, reader: R, key: int) -> None:
         self._memory.use()
         kept = self._memory.sync_keys
-        kept[user] = max(0, min(kept.get(user, 0), key))
+        kept[reader] = max(0, min(kept.get(reader, 0), key))
 
 
 class MemoryUnreadCounts:

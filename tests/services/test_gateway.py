@@ -33,6 +33,7 @@ class FarewellTests(SynchronousTestCase):
             MemoryTokens(self.memory),
             MemoryDeviceNumbers(self.memory),
             MemorySyncKeys(self.memory),
+            MemorySyncKeys(self.memory),
             MemoryUnreadCounts(self.memory),
         )
         self.gateway: Gateway = compose(
