@@ -9,7 +9,7 @@ from twisted.logger import ILogObserver, textFileLogObserver
 from twisted.python.components import Componentized
 from twisted.python.usage import Options
 
-from gobelieve.services.log_file import log_path, open_log
+from gobelieve.services.log_file import AppendedLogFile, log_path, open_log
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.signals import OnSignal
 
@@ -29,7 +29,10 @@ class DaemonService(OrderedService):
         # Before twistd changes to another directory.
         self._log_path = log_path(twistd) if isinstance(twistd, ServerOptions) else ""
         self._rotate = OnSignal(signal.SIGUSR1, reactor)
+        self._log_file: AppendedLogFile | None = None
         if self._log_path:
+            # First of all calls: what the others say belongs to the new file.
+            self.hangup.add("the log file is opened again", self._reopen)
             self.add("rotate", self._rotate)
 
     def setServiceParent(self, parent: IServiceCollection | Componentized) -> None:
@@ -39,9 +42,12 @@ class DaemonService(OrderedService):
         """
         super().setServiceParent(parent)
         if self._log_path and isinstance(parent, Componentized):
-            file = open_log(self._log_path)
-            self.hangup.add("the log file is opened again", file.reopen)
+            self._log_file = file = open_log(self._log_path)
             # With an observer of its own twistd would do this by itself.
             self._rotate.add("the log begins a new file", file.rotate)
             observer = textFileLogObserver(file)  # type: ignore[arg-type]
             parent.setComponent(ILogObserver, observer)
+
+    def _reopen(self) -> None:
+        if self._log_file is not None:
+            self._log_file.reopen()
