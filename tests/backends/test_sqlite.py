@@ -198,7 +198,7 @@ class SqliteFileTests(TestCase):
         with self.assertRaisesRegex(BackendError, "not a database"):
             SqliteService(path, reactor).startService()
 
-    async def test_a_file_of_an_older_program_gets_what_it_lacks_and_keeps_what_it_has(
+    async def test_a_file_of_an_older_program_gets_the_tables_that_it_lacks(
         self,
     ) -> None:
         path = self.mktemp()
