@@ -1,0 +1,67 @@
+"""A storage daemon that has no descriptors left, and gets some back."""
+
+import os
+import resource
+
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.trial.unittest import TestCase
+
+from tests.network.processes import Daemon, sample, settings
+from tests.network.test_storage_clients import Peer, hello, saving
+from tests.ports import free_port
+
+ROOM, MANY = 4, 40
+
+
+class DescriptorTests(TestCase):
+    """One gobelieve-ims."""
+
+    timeout = 60
+
+    async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
+        self.port = free_port()
+        rpc = free_port()
+        self.daemon = Daemon("gobelieve-ims", listens=[rpc, self.port])
+        own = {
+            "rpc_listen": f"127.0.0.1:{rpc}",
+            "listen": f"127.0.0.1:{self.port}",
+            "storage_root": self.daemon.folder / "storage",
+        }
+        self.daemon.arguments = [*sample("ims"), *settings(own)]
+        self.addCleanup(self.daemon.remove)
+        self.addCleanup(self.daemon.stop)
+        await self.daemon.start()
+
+    async def connect(self) -> Peer:
+        """A connection, which may be closed at once."""
+        from twisted.internet import reactor
+
+        where = HostnameEndpoint(reactor, "127.0.0.1", self.port)
+        peer: Peer = await connectProtocol(where, Peer())
+        return peer
+
+    async def test_a_daemon_that_has_none_left(self) -> None:
+        """Who is connected is served, who comes is not; and later everybody is again."""
+        first = await self.connect()
+        first.send(saving(hello(b"one")))
+        self.assertEqual(await first.saved(), 32)
+        open_now = len(os.listdir(f"/proc/{self.daemon.pid}/fd"))
+        limits = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)
+        few = (open_now + ROOM, limits[1])
+        resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE, few)
+
+        crowd = [await self.connect() for _ in range(MANY)]
+        await self.daemon.said("EMFILE")
+        first.send(saving(hello(b"two")))
+        second = await first.saved()
+        for peer in crowd:
+            peer.transport.loseConnection()
+            await peer.lost
+
+        # No limit was raised: what the crowd had is free again.
+        late = await self.connect()
+        late.send(saving(hello(b"three")))
+        self.assertGreater(await late.saved(), second)
+        for peer in (first, late):
+            peer.transport.loseConnection()
+            await peer.lost
