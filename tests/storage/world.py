@@ -297,11 +297,13 @@ class World:
     def _fate(self, files: dict[int, bytes], id_: int) -> Fate:
         """What became of a record. No checksum covers cmd, version, flag and the mark for it."""
         number, offset = divmod(id_, self.size)
-        record = self.records[id_]
+        record = self.records.get(id_, b"")
         found = files.get(number, b"")[offset : offset + len(record)]
-        if found == record:
+        if found == record != b"":
             return Fate.SURE
-        if record[12] not in QUEUE_KINDS and found[13:14] != b"\x02" and found[15:16] == b"\0":
+        if len(found) < len(record) or not record:
+            return Fate.LOST
+        if record[12] not in QUEUE_KINDS and found[13] != 2 and found[15] == 0:
             return Fate.MAYBE  # with the version and the mark gone the checksum is not looked at
         if found[:12] + found[16:] != record[:12] + record[16:]:
             return Fate.LOST
@@ -330,32 +332,33 @@ class World:
         if random.random() < 0.15:
             self._rot()
             hidden |= heads.exists()
-        elif random.random() < 0.05:
+        elif random.random() < 0.08:
             self._remove_oldest()
         return hidden
 
     def _rot(self) -> None:
-        """A bit flips in a record that was answered long ago."""
-        messages = [m for m in self.model.messages() if m.fate is Fate.SURE]
-        entries = [p for places in self.model.queues.values() for p in places]
-        entries = [place for place in entries if place.fate is Fate.SURE]
-        if not entries or not messages:
+        """A bit flips in a record that was answered long ago, or just before the end."""
+        random = self.random
+        sure = {m.msgid: m for m in self.model.messages() if m.fate is Fate.SURE}
+        found: dict[int, Message | Place] = dict(sure)
+        if random.random() < 0.5:
+            places = [place for places in self.model.queues.values() for place in places]
+            found = {place.id: place for place in places if place.fate is Fate.SURE}
+        if not found:
             return
-        one: Message | Place = self.random.choice(messages)
-        if self.random.random() < 0.5:
-            one = self.random.choice(entries)
-        id_ = one.msgid if isinstance(one, Message) else one.id
+        id_ = random.choice(random.choice((sorted(found), sorted(found)[-5:])))
+        length = len(self.records[id_])
+        at = random.choice((random.randrange(16), random.randrange(length), length - 2))
         number, offset = divmod(id_, self.size)
-        at = self.random.randrange(self.random.choice((16, len(self.records[id_]))))
         path = self.root / f"message_{number}"
         data = bytearray(path.read_bytes())
+        one = found[id_]
         if isinstance(one, Message) and 4 <= at < 8 and not self._can_tell(number, bytes(data)):
             return
-        data[offset + at] ^= 1 << self.random.randrange(8)
+        data[offset + at] ^= 1 << random.randrange(8)
         self.disk.replace(str(path), bytes(data))
         self._note("a bit of", type(one).__name__, id_, "flips at", at)
-        self.rotten = True
-        self.whole = False
+        self.rotten, self.whole = True, False
         one.fate = self._fate({number: bytes(data)}, id_)
 
     def _can_tell(self, number: int, data: bytes) -> bool:
@@ -367,9 +370,11 @@ class World:
         numbers = sorted(self.files())
         if len(numbers) < 3:
             return
-        self._note("block", numbers[0], "is removed")
-        self.disk.remove(str(self.root / f"message_{numbers[0]}"))
-        first = numbers[1] * self.size
+        gone = self.random.randrange(1, len(numbers) - 1)
+        self._note("blocks before", numbers[gone], "are removed")
+        for number in numbers[:gone]:
+            self.disk.remove(str(self.root / f"message_{number}"))
+        first = numbers[gone] * self.size
         self.model.forget_before(first)
         self.candidates = [place for place in self.candidates if place.id >= first]
         self.records = {id_: data for id_, data in self.records.items() if id_ >= first}
