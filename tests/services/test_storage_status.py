@@ -1,6 +1,6 @@
 """What storage shows of itself, with everything that it may be made of."""
 
-from typing import Any
+from typing import Any, Never
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
@@ -30,6 +30,15 @@ from gobelieve.wire.storage import (
 )
 from tests.protocols.test_metrics_page import samples_of
 from tests.protocols.test_replication import DELAY, ReplicationCase, Site
+
+
+class Unwalked(dict[int, int]):
+    """A table of queues that nobody may walk over."""
+
+    def __iter__(self) -> Never:
+        raise AssertionError("walked")
+
+    keys = values = items = __iter__
 
 
 class StatusTests(ReplicationCase):
@@ -248,6 +257,15 @@ class StatusTests(ReplicationCase):
         self.assertEqual((self.status.trouble, self.value("ready")), ("", 1))
         self.master.close()
         self.assertEqual(self.value("ready"), 0)
+
+    def test_queues_are_not_walked(self) -> None:
+        """There may be millions: what is shown of them is known without."""
+        self.master.save(3)
+        self.master.settle()
+        index = self.master.storage.store.index
+        self.patch(index, "_tables", {name: Unwalked(t) for name, t in index._tables.items()})
+        self.assertEqual(self.value("queues", queue="user"), 1)
+        self.assertEqual(self.status.summary()["queues"], {"user": 1, "group": 0})
 
     def test_snapshots(self) -> None:
         """There is none; one is taken at the end; the next start knows when."""
