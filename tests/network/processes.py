@@ -287,7 +287,8 @@ class Daemons:
 class Cluster(Daemons):
     """ims, imr and im as processes of their own, with a Redis that is there already.
 
-    `gateways`, `storages`, `routers`: how many of each. `im`, `imr`, `ims`: settings for them.
+    `gateways`, `storages`, `routers`: how many of each; `group_routers`: how many more, for super
+    groups alone. `im`, `imr`, `ims`: settings for them.
     """
 
     def __init__(
@@ -297,6 +298,7 @@ class Cluster(Daemons):
         gateways: int = 1,
         storages: int = 1,
         routers: int = 1,
+        group_routers: int = 0,
         im: dict[str, Any] | None = None,
         imr: dict[str, Any] | None = None,
         ims: dict[str, Any] | None = None,
@@ -304,7 +306,9 @@ class Cluster(Daemons):
         super().__init__()
         self.redis = redis
         self.ims = [self._ims(ims or {}) for _ in range(storages)]
-        self.imr = [self._imr(imr or {}) for _ in range(routers)]
+        self.imr = [self._imr(imr or {}) for _ in range(routers + group_routers)]
+        addresses = [f"127.0.0.1:{one.listens[0]}" for one in self.imr]
+        self._route_addrs, self._group_route_addrs = addresses[:routers], addresses[routers:]
         self.im = [self._im(im or {}) for _ in range(gateways)]
         self.daemons = [*self.ims, *self.imr, *self.im]
 
@@ -333,7 +337,8 @@ class Cluster(Daemons):
             "ws_address": f"127.0.0.1:{websocket}",
             "http_listen_address": f"127.0.0.1:{http}",
             "storage_rpc_addrs": [f"127.0.0.1:{one.listens[0]}" for one in self.ims],
-            "route_addrs": [f"127.0.0.1:{one.listens[0]}" for one in self.imr],
+            "route_addrs": self._route_addrs,
+            "group_route_addrs": self._group_route_addrs,
             "redis.address": self.redis.address,
         }
         arguments = [*sample("im"), *settings({**own, **values})]

@@ -1,0 +1,237 @@
+"""Several routers: each killed and started again while messages go to and fro."""
+
+import json
+from typing import Any
+
+from gobelieve.client import Client
+from gobelieve.wire import client
+from tests.faults.support import (
+    PATIENT,
+    PONG_DUE,
+    Bare,
+    FaultTestCase,
+    bare,
+    exchange,
+    reactor,
+    summary,
+    together,
+    until,
+    within,
+)
+from tests.network.processes import Cluster, settings
+from tests.network.tap import Tap
+from tests.ports import free_port
+from tests.servers import RedisServer, missing, shared_redis
+
+RESUMED = 2.0
+"""Seconds after a router is back in which what goes by it must go again."""
+
+
+def pushed_to(redis: RedisServer) -> list[int]:
+    """Whom the push list names, oldest first."""
+    items = redis.tell("LRANGE", "push_queue", "0", "-1").split("\r\n")
+    return [json.loads(item)["receiver"] for item in items if item.startswith("{")]
+
+
+class RestartTests(FaultTestCase):
+    """Two gateways, two routers for users, one for super groups, two storages."""
+
+    skip = missing("redis-server")
+
+    async def pair(self, cluster: Cluster, uid: int) -> tuple[Client, Client]:
+        """Two clients whose messages go by the same router: the one of even or of odd users."""
+        return (
+            cluster.client(uid, 0, timing=PATIENT),
+            cluster.client(uid + 2, 1, timing=PATIENT),
+        )
+
+    async def test_each_router_is_killed_under_load(self) -> None:
+        """Messages by the others go on as ever; those by it come again within 2 s of its return.
+        None is lost, none comes twice or out of order."""
+        cluster = await self.cluster(gateways=2, routers=2, group_routers=1, storages=2)
+        pairs = [await self.pair(cluster, uid) for uid in (1000, 1001)]
+        traffic = [await self.traffic(*pair) for pair in pairs]
+        for number, router in enumerate(cluster.imr):
+            for others in traffic:
+                others.slowest = 0.0
+            await router.restart(kill=True)
+            back = reactor.seconds()
+            await together(one.more(2) for one in traffic)
+            self.assertLess(reactor.seconds() - back, RESUMED, f"router {number}")
+            for index, others in enumerate(traffic):
+                if index != number:
+                    self.assertLess(others.slowest, PONG_DUE, "undisturbed")
+        for one in traffic:
+            await one.stop()
+
+    async def test_a_router_that_was_away_for_long(self) -> None:
+        """Is found as soon, and what was stored meanwhile comes by itself."""
+        cluster = await self.cluster(gateways=2)
+        alice, bob = await self.connected(*await self.pair(cluster, 1000))
+        (router,) = cluster.imr
+        await router.kill()
+        # Attempts are rarest by then.
+        refused = "cannot be reached"
+        for im in cluster.im:
+            await im.said(refused)
+        await until_attempts_are_rare()
+        await alice.send(bob.uid, "kept")
+        await router.restart()
+        back = reactor.seconds()
+        self.assertEqual((await within(RESUMED, bob.receive(), "it comes")).content, b"kept")
+        self.assertLess(reactor.seconds() - back, RESUMED)
+        await exchange(alice, bob)
+
+    async def test_another_gateway_that_restarts_disturbs_nobody(self) -> None:
+        """With some hundreds of clients, who all come back at once."""
+        cluster = await self.cluster(gateways=3, routers=2)
+        traffic = await self.traffic(*await self.pair(cluster, 1000))
+        third = cluster.im[2]
+        uids = range(5000, 5300)
+        tokens = {uid: cluster.token(uid) for uid in uids}
+        for _ in range(2):
+            crowd = await self.crowd(cluster.port(2), tokens)
+            traffic.slowest = 0.0
+            await third.restart(kill=True)
+            await third.said(r"router \S+ is connected")
+            await traffic.more(3)
+            self.assertLess(traffic.slowest, PONG_DUE)
+            for one in crowd:
+                await one.closed()
+        await traffic.stop()
+
+    async def crowd(self, port: int, tokens: dict[int, str]) -> list[Bare]:
+        """Clients that log in and do nothing more."""
+        made = []
+        for token in tokens.values():
+            one = await bare(port)
+            asked = client.AuthToken(platform=2, token=token.encode(), device_id=b"bare")
+            one.write(asked.frame(1, 2))
+            made.append(one)
+        for one in made:
+            await one.frame(client.AuthStatus.number)
+        return made
+
+
+async def until_attempts_are_rare() -> None:
+    """Four seconds: by then a gateway tries every second and a half."""
+    start = reactor.seconds()
+    await until(lambda: reactor.seconds() > start + 4, "time passes")
+
+
+class PushTests(FaultTestCase):
+    """Who gets a phone push, by the lists in Redis."""
+
+    skip = missing("redis-server")
+
+    async def test_nobody_who_is_connected_gets_a_push_when_the_router_restarts(self) -> None:
+        """Although the receiver's gateway finds the router seconds after the sender's."""
+        redis = shared_redis()
+        cluster = Cluster(redis, gateways=2, imr={"push_grace": 4.0, "link_grace": 3.0})
+        tap = Tap()
+        port = await tap.start(cluster.imr[0].listens[0])
+        self.addCleanup(tap.stop)
+        cluster.im[1].arguments += settings({"route_addrs": [f"127.0.0.1:{port}"]})
+        await self.running(cluster)
+        alice, bob, carol = await self.connected(
+            cluster.client(1001, timing=PATIENT),
+            cluster.client(1002, 1, timing=PATIENT),
+            cluster.client(1003, 0, timing=PATIENT),
+        )
+        await cluster.imr[0].kill()
+        tap.cut()
+        for receiver in (bob.uid, carol.uid):
+            await alice.send(receiver, "while it is away")
+        known = cluster.im[0].log.count("is connected")
+        await cluster.imr[0].restart()
+        await until(
+            lambda: cluster.im[0].log.count("is connected") > known, "the first gateway is back"
+        )
+        for receiver in (bob.uid, carol.uid, 1009):
+            await alice.send(receiver, "while the other gateway is not there yet")
+        tap.mend()
+        self.assertEqual((await bob.receive()).content, b"while it is away")
+        # A push for somebody who is nowhere, asked for last, is the sign that all are decided.
+        await until(lambda: 1009 in pushed_to(redis), "the grace is over")
+        await alice.send(1010, "behind them")
+        await until(lambda: 1010 in pushed_to(redis), "pushes are decided at once now")
+        self.assertEqual(pushed_to(redis), [1009, 1010])
+
+    async def test_a_browser_here_and_a_phone_there(self) -> None:
+        """A user who wants phone pushes besides a browser gets them while no phone is connected,
+        wherever either of them is."""
+        redis = shared_redis()
+        cluster = await self.cluster(redis, gateways=2, imr={"push_grace": 0.0, "link_grace": 0.0})
+        (alice,) = await self.connected(cluster.client(1001, timing=PATIENT))
+        token = cluster.token(1002)
+        redis.tell("HSET", f"access_token_{token}", "notification_on", "1")
+        browser = await bare(cluster.port(0))
+        self.addCleanup(browser.hang_up)
+        self.assertEqual(await browser.log_in(token, platform=3), 0)
+        wanted: list[int] = []
+        for _ in range(2):
+            await self.pushed(redis, alice, wanted, 1002)
+            phone = await bare(cluster.port(1))
+            self.addCleanup(phone.hang_up)
+            self.assertEqual(await phone.log_in(cluster.token(1002), platform=2), 0)
+            await phone.alive()
+            await self.pushed(redis, alice, wanted)
+            phone.hang_up()
+            await until_gone(cluster)
+
+    async def pushed(
+        self, redis: RedisServer, alice: Client, wanted: list[int], *also: int
+    ) -> None:
+        """A message to 1002 costs pushes for these; one behind it shows that it is decided."""
+        await alice.send(1002, "pushed or not")
+        await alice.send(1009, "behind it")
+        wanted += [*also, 1009]
+        await until(lambda: len(pushed_to(redis)) >= len(wanted), "the pushes are there")
+        self.assertEqual(pushed_to(redis), wanted)
+
+
+async def until_gone(cluster: Cluster) -> None:
+    """The second gateway has no client any more, and has said so to the router."""
+    page: dict[str, Any] = {"client_count": 1}
+    while page["client_count"]:
+        page = await summary(cluster.http_port(1))
+
+
+class GroupRouterTests(FaultTestCase):
+    """Routers of their own for super groups."""
+
+    skip = missing("redis-server")
+
+    async def test_every_router_that_may_decide_pushes_knows_who_is_online(self) -> None:
+        """The user's own and those for groups; and so again after each was killed."""
+        cluster = Cluster(shared_redis(), gateways=1, routers=2, group_routers=2)
+        ports = [free_port() for _ in cluster.imr]
+        for router, port in zip(cluster.imr, ports, strict=True):
+            router.arguments += settings({"http_listen_address": f"127.0.0.1:{port}"})
+        await self.running(cluster)
+        alice = cluster.client(1001, timing=PATIENT)
+        await self.connected(alice)
+
+        async def knowing() -> list[bool]:
+            pages = []
+            for port in ports:
+                page = await bare(port)
+                page.write(b"GET /online?appid=7&uid=1001 HTTP/1.0\r\n\r\n")
+                await page.closed()
+                pages.append(json.loads(page.data.partition(b"\r\n\r\n")[2])["online"])
+            return pages
+
+        wanted = [False, True, True, True]
+        # Only the user's own router is waited for at a login.
+        await self.comes_to(knowing, wanted)
+        for router in cluster.imr:
+            await router.restart(kill=True)
+            await self.comes_to(knowing, wanted)
+        await alice.close()
+        await self.comes_to(knowing, [False] * 4)
+
+    async def comes_to(self, look: Any, wanted: object) -> None:
+        """Look until it is so."""
+        end = reactor.seconds() + 10
+        while (found := await look()) != wanted:
+            self.assertLess(reactor.seconds(), end, found)
