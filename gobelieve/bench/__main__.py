@@ -1,7 +1,8 @@
 """``python -m gobelieve.bench MEASUREMENT``: start daemons, load them, print what it cost.
 
 A measurement is a module with ``add_arguments``; with ``start``, a context manager that gives the
-daemons; and with ``run``, a coroutine that measures, prints, and says whether all was sound.
+daemons, or files; and with ``run``, a coroutine that measures, prints, and says whether all was
+sound.
 """
 
 import argparse
@@ -11,11 +12,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from gobelieve.bench import p2p, route, storage
+from gobelieve.bench import p2p, route, start, storage
 
 MEASUREMENTS: dict[str, tuple[Any, str]] = {
     "p2p": (p2p, "messages from user to user"),
     "route": (route, "publications between gateways, and pushes"),
+    "start": (start, "storage's start, with and without its snapshot, and verification"),
     "storage": (storage, "saves and a long sync"),
 }
 

@@ -1,0 +1,159 @@
+"""How long storage takes to start: from its snapshot, and by reading all blocks; and verification.
+
+A directory is filled as the daemon fills one, and then opened in this process, without a daemon.
+What was written lies in the kernel's cache as far as there is memory: this measures our part, not
+the disk's. On a machine that does something else as well the CPU time says what it would be.
+
+Of what is stored nearly all cost is by the record, and by how far apart in memory the queues are.
+So the mix decides: `talk` is everyday use, `short` has short messages only, and `strangers` is the
+worst: each short message is for two other users, and no queue's head is near when it is needed.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from twisted.logger import Logger
+
+from gobelieve.storage.blocks import SNAPSHOT
+from gobelieve.storage.folder import Folder
+from gobelieve.storage.store import Store
+from gobelieve.storage.verify import Verification
+from gobelieve.wire import client
+from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
+
+APP = 7
+LOG = Logger("gobelieve.storage")
+MIXES = ("talk", "short", "strangers")
+SHORT, LONG = 60, 1000
+"""Bytes of content."""
+MEMBERS = 20
+SYNC_EVERY = 5000
+"""Messages."""
+CONVERSATIONS = 1000
+"""So many go on at a time, of about ten messages each."""
+Queues = tuple[int, ...]
+
+
+class Timed(NamedTuple):
+    """What some work gave, and how long it took."""
+
+    found: Any
+    seconds: float
+    cpu_seconds: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this measurement."""
+    parser.add_argument("--size", type=int, default=1024, help="MiB to store")
+    parser.add_argument("--users", type=int, default=100_000, help="who talk to each other")
+    parser.add_argument("--mix", choices=MIXES, default=MIXES[0], help="what they say")
+
+
+@contextmanager
+def start(options: argparse.Namespace) -> Iterator[str]:
+    """A folder for what is stored."""
+    with TemporaryDirectory(prefix="gobelieve-bench-") as folder:
+        yield os.path.join(folder, "messages")
+
+
+async def run(reactor: Any, root: str, options: argparse.Namespace) -> bool:
+    """Measure and print; False if something is damaged, or the two starts do not agree."""
+    filled = _timed(lambda: _fill(root, options))
+    by_snapshot = _timed(lambda: _opened(root))
+    os.unlink(os.path.join(root, SNAPSHOT))
+    rebuilt = _timed(lambda: _opened(root))
+    verified = _timed(lambda: _verified(root))
+    size, records, findings = verified.found
+    queues = len(rebuilt.found[0])
+    print(f"{size / 1e6:,.0f} MB, {records:,} records, {queues:,} queues ({options.mix});", end="")
+    print(f" filled in {filled.seconds:.0f} s")
+    for what, (_, seconds, cpu), read in (
+        ("start from the snapshot", by_snapshot, False),
+        ("rebuild", rebuilt, True),
+        ("verify", verified, True),
+    ):
+        print(f"  {what:23} {seconds:7.2f} s, {cpu:7.2f} s CPU", end="")
+        print(f" {size / seconds / 1e6:6.0f} MB/s {records / seconds:12,.0f} records/s" * read)
+    agree = bool(by_snapshot.found == rebuilt.found)
+    if not agree:
+        print("the snapshot and the blocks do not agree", file=sys.stderr)
+    if findings:
+        print(f"{findings} findings", file=sys.stderr)
+    return agree and not findings
+
+
+def _timed(work: Callable[[], Any]) -> Timed:
+    begun, cpu = time.perf_counter(), time.process_time()
+    found = work()
+    return Timed(found, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def _fill(root: str, options: argparse.Namespace) -> None:
+    """Store messages, and take a snapshot at the end."""
+    store = Store(root, LOG, in_thread=_at_once)
+    store.open()
+    items, block = _items(options), store.blocks.size
+    while store.blocks.end[0] * block + store.blocks.end[1] < options.size << 20:
+        for _ in range(SYNC_EVERY):
+            store.append(next(items))
+        store.flush()
+        store.begin_sync()()
+        store.synced()
+    store.leave(lambda: None)
+
+
+def _at_once(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+    work()
+    done(None)
+
+
+def _items(options: argparse.Namespace) -> Iterator[SaveItem]:
+    """What users say, always the same."""
+    random = Random(1)
+    short, long = _im(SHORT), _im(LONG)
+
+    def strangers() -> Queues:
+        return APP, random.randrange(options.users), APP, random.randrange(options.users)
+
+    talks = [strangers() for _ in range(CONVERSATIONS)]
+    while True:
+        place = random.randrange(CONVERSATIONS)
+        if options.mix == "strangers" or random.random() < 0.1:
+            talks[place] = strangers()
+        chance = random.random() if options.mix == "talk" else 1
+        if chance < 0.01:
+            yield SaveItem(1, client.GroupIM.number, SUPER_GROUPS, (APP, talks[place][1]), short)
+        elif chance < 0.05:
+            members = [number for talk in talks[: MEMBERS // 2] for number in talk]
+            yield SaveItem(1, client.GroupIM.number, USERS, tuple(members), short)
+        else:
+            body = long if chance < 0.2 else short
+            yield SaveItem(1, client.IM.number, USERS, talks[place], body)
+
+
+def _im(size: int) -> bytes:
+    return client.IM(sender=2, receiver=1, timestamp=1, msgid=0, content=b"x" * size).encode()
+
+
+def _opened(root: str) -> tuple[Any, ...]:
+    """The index of a start."""
+    store = Store(root, LOG)
+    store.open()
+    store.close()
+    index = store.index
+    return index.owners, index.tables, index.names, index.values
+
+
+def _verified(root: str) -> tuple[int, int, int]:
+    """Bytes, records and findings of a directory."""
+    with Folder(root) as folder:
+        verification = Verification(folder, lambda done: None)
+        findings = sum(1 for _ in verification.findings())
+        return folder.total, sum(verification.kinds), findings
