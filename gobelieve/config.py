@@ -111,7 +111,7 @@ class ClusterConfig:
             raise ConfigError("cluster.cert_file, key_file and ca_file go together: TLS needs all")
 
 
-NO_GROUPS = "there are no groups in this version"
+NO_GROUPS = "messages to groups are not delivered in this version"
 NO_TLS = "there is no TLS in this version"
 
 
@@ -165,8 +165,11 @@ class ImConfig(ClientsConfig):
     cluster: ClusterConfig = ClusterConfig()
     redis: RedisConfig = RedisConfig()
     log: LogConfig = LogConfig()
-    mysqldb_datasource: str = ignored("", NO_GROUPS, hidden=True)
-    group_storage_rpc_addrs: tuple[str, ...] = unavailable(())
+    mysqldb_datasource: str = secret()
+    """Where the app's groups are; "": nowhere."""
+    group_events: str = one_of("stream", "pubsub")
+    """How the app's server announces their changes."""
+    group_storage_rpc_addrs: tuple[str, ...] = addresses()
     group_route_addrs: tuple[str, ...] = addresses()
 
     def check(self) -> None:
@@ -208,6 +211,8 @@ class RouterConfig:
 class ImrConfig(RouterConfig):
     """The router's."""
 
+    mysqldb_datasource: str = secret()
+    group_events: str = one_of("stream", "pubsub")
     http_listen_address: str = address("")
     cluster: ClusterConfig = ClusterConfig()
     redis: RedisConfig = RedisConfig()

@@ -252,6 +252,30 @@ class MessageReader(Protocol):
         """How many messages there are after an id."""
 
 
+class SuperGroupQueues(Protocol):
+    """The same for the queues of super groups, of which each has one."""
+
+    def save_to_group(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        appid: int,
+        group_id: int,
+        done: Callable[[T, int, Entries], None],
+        argument: T,
+    ) -> None:
+        """Store the body in the group's queue; see `MessageSaver.save`."""
+
+    async def fetch_group(
+        self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
+    ) -> Page:
+        """See `MessageReader.fetch`; for who joined at a time (seconds; 0: was always there).
+
+        A GROUP_IM from before is left out.
+        """
+
+
 # --- routing, as the gateway sees it --------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 A queue belongs to the instance ``|id| mod n``, in the order of the configuration. A message for
 queues of one instance is stored there once; for queues of several, each of these has its copy.
+Super groups may have instances of their own.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +16,21 @@ from gobelieve.wire import storage
 
 T = TypeVar("T")
 
+LATEST = (1 << 31) - 1
+"""The last second that a message's own time can be."""
+
 
 class StoragePool:
-    """`MessageSaver` and `MessageReader` on a list of links."""
+    """`MessageSaver`, `MessageReader` and `SuperGroupQueues` on a list of links.
 
-    def __init__(self, links: Sequence[StorageLink]) -> None:
+    `group_links`: where super groups' queues are; None if they are where users' queues are.
+    """
+
+    def __init__(
+        self, links: Sequence[StorageLink], group_links: Sequence[StorageLink] | None = None
+    ) -> None:
         self._links = links
+        self._group_links = links if group_links is None else group_links
 
     def save(
         self,
@@ -48,6 +58,20 @@ class StoragePool:
             item = storage.pack_save(device, cmd, storage.USERS, ids, body)
             self._links[index].save(item, Saving(together.saved, mine, len(mine)))
 
+    def save_to_group(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        appid: int,
+        group_id: int,
+        done: Callable[[T, int, Entries], None],
+        argument: T,
+    ) -> None:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        item = storage.pack_save(device, cmd, storage.SUPER_GROUPS, (appid, group_id), body)
+        self._group_link(group_id).save(item, Saving(done, argument, 1))
+
     def newest(self) -> tuple[int, ...]:
         """See `gobelieve.interfaces.MessageSaver`."""
         return tuple(link.newest for link in self._links)
@@ -56,6 +80,15 @@ class StoragePool:
         """See `gobelieve.interfaces.MessageReader`."""
         question = storage.Fetch(appid=user.appid, uid=user.uid, after=after, limit=limit)
         return page_of(await self._link(user).ask(question))
+
+    async def fetch_group(
+        self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
+    ) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.FetchGroup(
+            appid=appid, group_id=group_id, after=after, joined=min(joined, LATEST), limit=limit
+        )
+        return page_of(await self._group_link(group_id).ask(question))
 
     async def fetch_latest(self, user: User, limit: int) -> Page:
         """See `gobelieve.interfaces.MessageReader`."""
@@ -72,6 +105,9 @@ class StoragePool:
 
     def _link(self, user: User) -> StorageLink:
         return self._links[shard(user.uid, len(self._links))]
+
+    def _group_link(self, group_id: int) -> StorageLink:
+        return self._group_links[shard(group_id, len(self._group_links))]
 
 
 class _Together:

@@ -36,6 +36,7 @@ from gobelieve.services.common import DaemonOptions
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
+from gobelieve.services.groups import GroupStatus, add_local_groups
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.ordered import OrderedService
@@ -44,7 +45,7 @@ from gobelieve.services.status import add_status
 from gobelieve.services.storage_status import StorageStatus
 from gobelieve.storage.commit import Result
 from gobelieve.storage.storage import Storage
-from gobelieve.wire.storage import USERS, SaveItem
+from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Options(DaemonOptions):
 
 
 class LocalStorage:
-    """`MessageSaver` and `MessageReader` on a storage in the same process."""
+    """`MessageSaver`, `MessageReader` and `SuperGroupQueues` on a storage in the same process."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -76,6 +77,20 @@ class LocalStorage:
         ids = tuple([number for queue in queues for number in queue])
         item = SaveItem(device, cmd, USERS, ids, body)
         self._storage.save([item], self._saved, (done, argument, len(queues)))
+
+    def save_to_group(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        appid: int,
+        group_id: int,
+        done: Callable[[T, int, Entries], None],
+        argument: T,
+    ) -> None:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        item = SaveItem(device, cmd, SUPER_GROUPS, (appid, group_id), body)
+        self._storage.save([item], self._saved, (done, argument, 1))
 
     def _saved(
         self,
@@ -97,6 +112,12 @@ class LocalStorage:
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.fetch(user, after, limit)
+
+    async def fetch_group(
+        self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
+    ) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        return self._storage.fetch_group(User(appid, group_id), after, joined, limit)
 
     async def fetch_latest(self, user: User, limit: int) -> Page:
         """See `gobelieve.interfaces.MessageReader`."""
@@ -177,6 +198,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     service.add("data", DataFolder(data))
     db = Database(os.path.join(data, FILE_NAME), reactor)
     service.add("sqlite", db)
+    groups = add_local_groups(service, db, reactor)
 
     ims, imr, im = OrderedService(), OrderedService(), OrderedService()
     service.add("ims", ims)
@@ -184,7 +206,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     storage = StorageStatus(add_storage(ims, root, config.ims, turn, reactor, cluster), reactor)
     service.add("imr", imr)
     queues = None if config.imr.push_disabled else SqlitePushQueues(db)
-    router = add_router(imr, config.imr, queues, turn, reactor, cluster)
+    router = add_router(imr, config.imr, queues, turn, reactor, cluster, groups)
 
     service.add("im", im)
     tally = Tally()
@@ -201,12 +223,12 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     routing.attach(gateway.delivery)
     add_listeners(im, gateway, config.im, reactor, turn)
     status = GatewayStatus(gateway)
+    shown = {"storage": storage, "router": router, "groups": GroupStatus(groups)}
 
     def summary() -> dict[str, object]:
-        parts = {"storage": storage.summary(), "router": router.summary()}
-        return {**status.summary(), **parts}
+        return {**status.summary(), **{name: part.summary() for name, part in shown.items()}}
 
-    collectors = [status, router, storage]
+    collectors = [status, *shown.values()]
     address = config.im.http_listen_address
     add_status(im, address, summary, collectors, lambda: storage.trouble)
     service.add("greeting", Greeting(config.im, data))

@@ -18,16 +18,16 @@ from gobelieve.protocols.storage_link import StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.cluster import Cluster
-from gobelieve.services.common import DaemonOptions
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
+from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.status import add_status
 from gobelieve.wire.cluster import Port
 
 
-class Options(DaemonOptions):
+class Options(GroupsOptions):
     """The gateway's command line."""
 
     kind = ImConfig
@@ -47,15 +47,16 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
 
     redis = RedisService(config.redis, reactor)
     service.add("redis", redis)
+    groups = add_groups(service, config, redis, reactor)
 
     storage = OrderedService()
     service.add("storage", storage)
-    storage_links = [
-        StorageLink(address, turn, reactor, config.storage_timeout)
-        for address in config.storage_rpc_addrs
-    ]
-    for link in storage_links:
-        storage.add(link.address, cluster.connecting(Port.STORAGE_RPC, link.address, link))
+    storage_links = {
+        address: StorageLink(address, turn, reactor, config.storage_timeout)
+        for address in (*config.storage_rpc_addrs, *config.group_storage_rpc_addrs)
+    }
+    for address, link in storage_links.items():
+        storage.add(address, cluster.connecting(Port.STORAGE_RPC, address, link))
 
     routing = RoutePool(config.route_addrs, config.group_route_addrs, turn, reactor, tally)
     backends = Backends(
@@ -65,7 +66,10 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         RedisGroupSyncKeys(redis),
         RedisUnreadCounts(redis),
     )
-    pool = StoragePool(storage_links)
+    pool = StoragePool(
+        [storage_links[address] for address in config.storage_rpc_addrs],
+        [storage_links[address] for address in config.group_storage_rpc_addrs] or None,
+    )
     gateway = compose(config, reactor, backends, pool, pool, routing, tally)
 
     route = OrderedService()
@@ -77,5 +81,10 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
 
     add_listeners(service, gateway, config, reactor, turn)
     status = GatewayStatus(gateway)
-    add_status(service, config.http_listen_address, status.summary, [status])
+    shown = [GroupStatus(groups)] if groups else []
+
+    def summary() -> dict[str, object]:
+        return {**status.summary(), **{"groups": one.summary() for one in shown}}
+
+    add_status(service, config.http_listen_address, summary, [status, *shown])
     return service

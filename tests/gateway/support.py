@@ -109,6 +109,16 @@ class Save(NamedTuple):
     answer: Callable[[int, Entries], None]
 
 
+class GroupSave(NamedTuple):
+    """The same for the queue of a super group."""
+
+    cmd: int
+    body: bytes
+    device: int
+    group: tuple[int, int]
+    answer: Callable[[int, Entries], None]
+
+
 class FakeStorage:
     """Answers saves when told to; its queues are what the test puts into them."""
 
@@ -116,6 +126,9 @@ class FakeStorage:
         self.saves: list[Save] = []
         self.pages: dict[User, Page | Exception | Deferred[Page]] = {}
         self.fetched: list[tuple[User, int]] = []
+        self.group_saves: list[GroupSave] = []
+        self.group_pages: dict[tuple[int, int], Page | Exception | Deferred[Page]] = {}
+        self.group_fetched: list[tuple[int, int, int, int]] = []
 
     def save(
         self,
@@ -131,8 +144,34 @@ class FakeStorage:
 
         self.saves.append(Save(cmd, body, device, queues, answer))
 
+    def save_to_group(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        appid: int,
+        group_id: int,
+        done: Callable[[Any, int, Entries], None],
+        argument: Any,
+    ) -> None:
+        def answer(status: int, entries: Entries) -> None:
+            done(argument, status, entries)
+
+        self.group_saves.append(GroupSave(cmd, body, device, (appid, group_id), answer))
+
     def newest(self) -> tuple[int, ...]:
         return (0,)
+
+    async def fetch_group(
+        self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
+    ) -> Page:
+        self.group_fetched.append((appid, group_id, after, joined))
+        page = self.group_pages.get((appid, group_id), Page(0, 0, False, ()))
+        if isinstance(page, Exception):
+            raise page
+        if isinstance(page, Deferred):
+            return await page
+        return page
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         self.fetched.append((user, after))

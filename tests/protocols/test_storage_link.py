@@ -221,6 +221,30 @@ class StorageLinkTests(SynchronousTestCase):
         wire.saved(1, (0, 900, (0,)), (AckStatus.STORAGE_FAILED, 0, (0,)))
         self.assertEqual(pool.newest(), (900, 0))
 
+    def test_super_groups_may_have_instances_of_their_own(self) -> None:
+        """Their queues lie there by the group's id, and are read there."""
+        _, links = self.links(3)
+        pool = StoragePool(links[:1], links[1:])
+        wires = [Wire(link) for link in links]
+
+        def done(argument: str, status: int, entries: Sequence[tuple[int, int]]) -> None:
+            self.done.append((argument, status, list(entries)))
+
+        pool.save_to_group(8, b"body", 5, 7, 101, done, "m")
+        self.clock.advance(0)
+        asked = [wire.asked() for wire in wires]
+        self.assertEqual([len(frames) for frames in asked], [0, 0, 1])
+        (item,) = storage.unpack_saves(asked[2][0].body)
+        expected = storage.SaveItem(5, 8, storage.SUPER_GROUPS, (7, 101), b"body")
+        self.assertEqual(item, expected)
+        wires[2].saved(1, (0, 500, (400,)))
+        self.assertEqual(self.done, [("m", 0, [(500, 400)])])
+        Deferred.fromCoroutine(pool.fetch_group(7, 100, 9, 1 << 40)).addErrback(lambda _: None)
+        self.clock.advance(0)
+        (frame,) = wires[1].asked()
+        question = storage.FetchGroup(appid=7, group_id=100, after=9, joined=(1 << 31) - 1, limit=0)
+        self.assertEqual(decode(frame), question)
+
     def test_pages_and_counts_come_back_as_values(self) -> None:
         """FETCH, FETCH_LATEST, COUNT_NEW."""
         pool, (link,) = self.links(1)
