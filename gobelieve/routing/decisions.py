@@ -75,7 +75,7 @@ class Decisions:
             return offline
         # What makes no sense is told to whom it came from, while that is known.
         push_items(appid, doubted[:1], inner_frame(inner))
-        grace.keep(len(doubted), self._decide, appid, doubted, inner)
+        grace.keep(len(doubted), len(inner), self._decide, appid, doubted, inner)
         if len(doubted) == len(offline):
             return ()
         rest = set(doubted)

@@ -23,9 +23,11 @@ PATIENCE = 3
 """How often the grace may pass before links that resubscribe are not waited for any more."""
 SLICE = 1000
 """So many receivers are decided in one turn."""
+BYTES = 64 << 20
+"""So many bytes of messages are kept at the most."""
 
-Kept = tuple[int, Callable[..., None], tuple[Any, ...]]
-"""How many receivers it concerns; what to call, and with what."""
+Kept = tuple[int, int, Callable[..., None], tuple[Any, ...]]
+"""How many receivers it concerns, how many bytes it keeps; what to call, and with what."""
 
 
 class Resubscribing(Hashable, Protocol):
@@ -38,7 +40,8 @@ class Resubscribing(Hashable, Protocol):
 class Grace:
     """Keeps decisions. `start` and `lost`: seconds after the router's start, and after a link that
     held users was lost; 0 for none. `limit`: how many receivers may be concerned by what is kept;
-    beyond it the oldest is decided early, since a needless push is better than a lost one."""
+    beyond it, and beyond `BYTES`, the oldest is decided early, since a needless push is better than
+    a lost one."""
 
     def __init__(
         self, start: float, lost: float, limit: int, *, time: Time, tally: Tally, log: Log
@@ -60,12 +63,12 @@ class Grace:
         self._timer: Cancellable | None = None
         self._kept: deque[Kept] = deque()
         self._due: deque[Kept] = deque()
-        self._weight = 0
+        self._receivers = self._bytes = 0
         self._stopped = False
 
     def __len__(self) -> int:
         """How many receivers what is kept concerns."""
-        return self._weight
+        return self._receivers
 
     # --- what happens
 
@@ -115,14 +118,17 @@ class Grace:
         """Whether all users are in doubt, whoever they are."""
         return self._everybody or bool(self._due)
 
-    def keep(self, receivers: int, decide: Callable[..., None], *arguments: Any) -> None:
-        """Call this, which concerns so many receivers, when the grace is over."""
-        self._weight += receivers
+    def keep(
+        self, receivers: int, length: int, decide: Callable[..., None], *arguments: Any
+    ) -> None:
+        """Call this when the grace is over. `length`: how many bytes it keeps till then."""
+        self._receivers += receivers
+        self._bytes += length
         self._tally.add("pushes_kept", receivers)
         # What is due goes first, and while it does, everything waits behind it.
         waiting = self._kept if self._timer is not None else self._due
-        waiting.append((receivers, decide, arguments))
-        while self._weight > self._limit:
+        waiting.append((receivers, length, decide, arguments))
+        while self._receivers > self._limit or self._bytes > BYTES:
             self._tally.add("pushes_decided_early", self._decide_one())
 
     # --- when it is over
@@ -161,7 +167,7 @@ class Grace:
         self._everybody = False
         self._doubted = []
         if self._kept:
-            self._log.info("{count} pushes waited to see who comes back", count=self._weight)
+            self._log.info("{count} pushes waited to see who comes back", count=self._receivers)
         self._due.extend(self._kept)
         self._kept.clear()
 
@@ -183,7 +189,8 @@ class Grace:
                 self.active = self._timer is not None
 
     def _decide_one(self) -> int:
-        receivers, decide, arguments = (self._due or self._kept).popleft()
-        self._weight -= receivers
+        receivers, length, decide, arguments = (self._due or self._kept).popleft()
+        self._receivers -= receivers
+        self._bytes -= length
         decide(*arguments)
         return receivers

@@ -91,7 +91,7 @@ class GroupPushes:
             return
         if grace is not None and grace.active and grace.of_everybody:
             # Nearly all its members are in doubt, so that it costs less to keep the question.
-            grace.keep(1, self._enter, group_id, question)
+            grace.keep(1, len(inner), self._enter, group_id, question)
         else:
             self._enter(group_id, question)
 

@@ -16,6 +16,10 @@ from gobelieve.metrics import Tally
 from gobelieve.routing.payloads import Item
 
 BATCH = 1000
+BATCH_BYTES = 1 << 20
+"""In one go: so many items, and no more of them than reach this length."""
+BYTES = 256 << 20
+"""So many bytes wait at the most, whatever the limit in items."""
 FIRST_DELAY = 0.1
 LAST_DELAY = 5.0
 """Seconds from a failure to the next try; doubled each time in between."""
@@ -43,6 +47,7 @@ class PushWriter:
         self._tally = tally
         self._log = log
         self._waiting: deque[Item] = deque()
+        self._bytes = 0
         self._asked = False
         self._writing = False
         self._retry: Cancellable | None = None
@@ -58,8 +63,9 @@ class PushWriter:
     def add(self, items: Iterable[Item]) -> None:
         """Write these at the end of the turn, or when the lists are there again."""
         for item in items:
-            if len(self._waiting) < self._limit:
+            if len(self._waiting) < self._limit and self._bytes < BYTES:
                 self._waiting.append(item)
+                self._bytes += len(item[1])
             else:
                 self._drop(1)
         if self._waiting and not (self._asked or self._writing or self._retry):
@@ -80,7 +86,8 @@ class PushWriter:
 
     def _drop(self, count: int) -> None:
         if not self._dropped:
-            self._log.warn("pushes beyond {limit} are dropped", limit=self._limit)
+            waiting = len(self._waiting)
+            self._log.warn("{waiting} pushes wait, and more are dropped", waiting=waiting)
         self._dropped += count
         self._tally.add("pushes_dropped", count)
 
@@ -95,7 +102,7 @@ class PushWriter:
         written = False
         try:
             while self._waiting:
-                batch = list(islice(self._waiting, BATCH))
+                batch = self._batch()
                 await self._queues.append(batch)
                 self._wrote(len(batch))
             written = True
@@ -106,10 +113,20 @@ class PushWriter:
             self._writing = False
             self._ended(written)
 
+    def _batch(self) -> list[Item]:
+        batch: list[Item] = []
+        length = 0
+        for item in islice(self._waiting, BATCH):
+            batch.append(item)
+            length += len(item[1])
+            if length >= BATCH_BYTES:
+                break
+        return batch
+
     def _wrote(self, count: int) -> None:
         # What failed was kept at the front, so that new items queue behind it.
         for _ in range(count):
-            self._waiting.popleft()
+            self._bytes -= len(self._waiting.popleft()[1])
         self._tally.add("pushes_written", count)
         self._delay = FIRST_DELAY
         if self._away:

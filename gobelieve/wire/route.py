@@ -231,7 +231,7 @@ class Publication(NamedTuple):
 
 
 Peek = tuple[int, int, int, int, int]
-"""What a router looks at in a publication: appid, receiver, msgid, the inner frame's command and its
+"""What a router looks at in a publication: appid, receiver, msgid, the inner command and its
 flag. (Not a named tuple: making one costs a tenth of all that a router does for a publication.)"""
 
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
 from gobelieve.metrics import Tally
-from gobelieve.routing.grace import PATIENCE, SLICE, Grace
+from gobelieve.routing.grace import BYTES, PATIENCE, SLICE, Grace
 from gobelieve.routing.router import Router
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM
@@ -157,6 +157,12 @@ class StartTests(GraceCase):
         self.ask(self.link, *many, content="one with more than all the room")
         self.assertEqual(len(self.pushed()), LIMIT + len(many))
         self.assertEqual(len(self.grace), 0)
+
+    def test_too_many_bytes(self) -> None:
+        """The same."""
+        for _ in range(BYTES // 1_000_000 + 2):
+            self.ask(self.link, 2, content="x" * 1_000_000)
+        self.assertEqual(len(self.pushed()), 2)
 
     def test_many_are_decided_in_slices(self) -> None:
         """Others have their turn between; what is asked meanwhile stays behind."""

@@ -12,7 +12,7 @@ from gobelieve.errors import BackendError
 from gobelieve.metrics import Tally
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.payloads import Item
-from gobelieve.routing.pushes import BATCH, LAST_DELAY, PushWriter
+from gobelieve.routing.pushes import BATCH, BATCH_BYTES, BYTES, LAST_DELAY, PushWriter
 from tests.protocols.logs import Events
 
 
@@ -184,7 +184,7 @@ class PushWriterTests(SynchronousTestCase):
             self.events.texts(),
             [
                 "the push lists cannot be written, trying on: Redis is away",
-                "pushes beyond 5 are dropped",
+                "5 pushes wait, and more are dropped",
                 "the push lists can be written again",
                 "5 pushes were dropped",
             ],
@@ -192,6 +192,24 @@ class PushWriterTests(SynchronousTestCase):
         self.writer.add(items(1, 20))
         self.clock.advance(0)
         self.assertEqual(self.lists.written, items(5) + items(1, 20))
+
+    def test_long_items(self) -> None:
+        """Not many of them go at once, and their bytes are bounded as well."""
+        long: list[Item] = [("push_queue", b"%d" % n + bytes(BATCH_BYTES // 2)) for n in range(5)]
+        self.writer.add(long)
+        self.clock.advance(0)
+        self.assertEqual([len(batch) for batch in self.lists.batches], [2, 2, 1])
+        self.assertEqual(self.lists.written, long)
+        self.lists.away = True
+        one = ("push_queue", bytes(1 << 20))
+        self.writer.add([one] * (BYTES // (1 << 20) + 3))
+        self.assertEqual(self.tally["pushes_dropped"], 3)
+        self.lists.away = False
+        self.clock.advance(0)
+        self.writer.add([one])
+        self.clock.advance(0)
+        self.assertEqual(self.tally["pushes_dropped"], 3)
+        self.assertEqual(len(self.lists.written), 5 + BYTES // (1 << 20) + 1)
 
     def test_what_nobody_foresaw(self) -> None:
         """An error of another kind is reported, and does not end the pushes."""
