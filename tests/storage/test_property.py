@@ -1,7 +1,7 @@
 """Random histories: whatever is saved, and however it ends, nothing that was answered is lost.
 
 A round is a life of a storage and its end, by a clean stop, `kill -9` or a power cut, and the next
-start, after which everything is compared with a plain model. See `world` for what happens.
+start, after which everything is compared with a plain model. `life` and `world` say what happens.
 
 `GOBELIEVE_ROUNDS=20000` makes more rounds, `GOBELIEVE_SEED=5` other ones. A failure names the seed
 that makes it happen again.
