@@ -91,6 +91,11 @@ class Cache(Generic[K, V]):
         """How many values are kept."""
         return len(self._entries)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether announcements may be late."""
+        return self._late_since is not None
+
     # --- asking
 
     def get(self, key: K) -> V | None:

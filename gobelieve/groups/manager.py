@@ -70,6 +70,11 @@ class GroupManager:
         """How many groups are kept."""
         return len(self._cache)
 
+    @property
+    def followed(self) -> bool:
+        """Whether changes are heard of in time."""
+        return not self._cache.is_late
+
     def ask(self, group_id: int, done: Done[Group]) -> None:
         """Call `done(group, error)`, now or when the group is loaded; see `Cache.ask`."""
         self._cache.ask(group_id, done)

@@ -40,8 +40,9 @@ from gobelieve.services.groups import GroupStatus, add_local_groups
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.ordered import OrderedService
+from gobelieve.services.router_status import RouterStatus
 from gobelieve.services.starting import cannot_start
-from gobelieve.services.status import add_status
+from gobelieve.services.status import add_status, with_parts
 from gobelieve.services.storage_status import StorageStatus
 from gobelieve.storage.commit import Result
 from gobelieve.storage.storage import Storage
@@ -223,12 +224,11 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     routing.attach(gateway.delivery)
     add_listeners(im, gateway, config.im, reactor, turn)
     status = GatewayStatus(gateway)
-    shown = {"storage": storage, "router": router, "groups": GroupStatus(groups)}
-
-    def summary() -> dict[str, object]:
-        return {**status.summary(), **{name: part.summary() for name, part in shown.items()}}
-
-    collectors = [status, *shown.values()]
+    shown = GroupStatus(groups)
+    parts: dict[str, StorageStatus | RouterStatus | GroupStatus]
+    parts = {"storage": storage, "router": router, "groups": shown}
+    summary = with_parts(status.summary, parts)
+    collectors = [status, *parts.values()]
     address = config.im.http_listen_address
     add_status(im, address, summary, collectors, lambda: storage.trouble)
     service.add("greeting", Greeting(config.im, data))

@@ -23,7 +23,7 @@ from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
 from gobelieve.services.ordered import OrderedService
-from gobelieve.services.status import add_status
+from gobelieve.services.status import add_status, with_parts
 from gobelieve.wire.cluster import Port
 
 
@@ -81,10 +81,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
 
     add_listeners(service, gateway, config, reactor, turn)
     status = GatewayStatus(gateway)
-    shown = [GroupStatus(groups)] if groups else []
-
-    def summary() -> dict[str, object]:
-        return {**status.summary(), **{"groups": one.summary() for one in shown}}
-
-    add_status(service, config.http_listen_address, summary, [status, *shown])
+    parts = {"groups": GroupStatus(groups)} if groups else {}
+    summary = with_parts(status.summary, parts)
+    collectors = [status, *parts.values()]
+    add_status(service, config.http_listen_address, summary, collectors)
     return service

@@ -19,16 +19,17 @@ from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.cluster import Cluster
-from gobelieve.services.common import Coroutines, DaemonOptions
+from gobelieve.services.common import Coroutines
 from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.daemon import DaemonService
+from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.router_status import RouterStatus
-from gobelieve.services.status import add_status
+from gobelieve.services.status import add_status, with_parts
 from gobelieve.wire.cluster import Port
 
 
-class Options(DaemonOptions):
+class Options(GroupsOptions):
     """The router's command line."""
 
     kind = ImrConfig
@@ -108,7 +109,7 @@ def _router(
 
 
 def makeService(options: Options, reactor: Any = None) -> DaemonService:
-    """The router's services: ``redis`` if there are pushes, and those of `add_router`."""
+    """The router's services: ``redis`` if there are pushes or groups, and those of `add_router`."""
     if reactor is None:
         from twisted.internet import reactor
     config: ImrConfig = options.config
@@ -116,14 +117,17 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     cluster = Cluster(config.cluster, reactor)
     service.add("cluster", cluster)
     service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
-    queues: PushQueues | None = None
-    if not config.push_disabled:
-        redis = RedisService(config.redis, reactor)
+    redis = RedisService(config.redis, reactor)
+    if config.mysqldb_datasource or not config.push_disabled:
         service.add("redis", redis)
-        queues = RedisPushQueues(redis)
-    status = add_router(service, config, queues, ReactorTurn(reactor), reactor, cluster)
+    groups = add_groups(service, config, redis, reactor)
+    queues = None if config.push_disabled else RedisPushQueues(redis)
+    status = add_router(service, config, queues, ReactorTurn(reactor), reactor, cluster, groups)
     # Nobody is asked for a key here: like the rest of these pages, on a private network only.
     table = status.router.table
     pages = presence_pages(table.is_online, table.everyone, reactor)
-    add_status(service, config.http_listen_address, status.summary, [status], pages=pages)
+    parts = {"groups": GroupStatus(groups)} if groups else {}
+    summary = with_parts(status.summary, parts)
+    collectors = [status, *parts.values()]
+    add_status(service, config.http_listen_address, summary, collectors, pages=pages)
     return service

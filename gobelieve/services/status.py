@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from prometheus_client.registry import Collector
 from twisted.web.resource import IResource
@@ -10,6 +11,18 @@ from gobelieve.config import parse_address
 from gobelieve.protocols.status_pages import Figures, Trouble, status_site
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
+
+
+class Part(Protocol):
+    """A part of a daemon with figures of its own."""
+
+    def summary(self) -> dict[str, object]:
+        """Its figures."""
+
+
+def with_parts(summary: Figures, parts: Mapping[str, Part]) -> Figures:
+    """The figures of a role, and those of its parts under their names."""
+    return lambda: {**summary(), **{name: part.summary() for name, part in parts.items()}}
 
 
 def add_status(

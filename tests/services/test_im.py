@@ -59,7 +59,18 @@ class CompositionTests(SynchronousTestCase):
         """Each with its own children."""
         service = self.made(embedded, "--data", self.mktemp())
         self.assertEqual(
-            names(service), ["hangup", "cluster", "data", "sqlite", "ims", "imr", "im", "greeting"]
+            names(service),
+            [
+                "hangup",
+                "cluster",
+                "data",
+                "sqlite",
+                "group-manager",
+                "ims",
+                "imr",
+                "im",
+                "greeting",
+            ],
         )
         self.assertEqual(names(service.getServiceNamed("ims")), ["storage", "rpc"])
         self.assertEqual(names(service.getServiceNamed("imr")), ["push", "route", "tcp"])

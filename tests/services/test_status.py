@@ -61,9 +61,16 @@ class PagesTests(SynchronousTestCase):
 
     def test_the_documentation_says_who_shows_it(self) -> None:
         """Each daemon by itself shows its own, and those of all."""
-        for module, name in ((im, "im"), (imr, "imr"), (ims, "ims")):
-            page = self.pages(module, "http_listen_address=127.0.0.1:1")["metrics"][1]
-            mine = {metric for metric, whose in documented().items() if whose in (name, "all")}
+        groups = "mysqldb_datasource=root@/im"
+        for module, settings, names in (
+            (im, [], ("im", "all")),
+            (im, [groups], ("im", "groups", "all")),
+            (imr, [], ("imr", "all")),
+            (imr, [groups], ("imr", "groups", "all")),
+            (ims, [], ("ims", "all")),
+        ):
+            page = self.pages(module, "http_listen_address=127.0.0.1:1", *settings)["metrics"][1]
+            mine = {metric for metric, whose in documented().items() if whose in names}
             self.assertEqual(set(shown(page)), mine)
 
     def test_conventions(self) -> None:
