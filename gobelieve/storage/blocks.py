@@ -151,6 +151,7 @@ class Blocks:
         """Let go of everything; what was not written is lost."""
         if self._owed is not None:
             self.cut(self._owed)
+            self._owed = None
         for fd in (*self._writers.values(), *self._readers.values()):
             self._files.let_go(fd)
         self._writers.clear()

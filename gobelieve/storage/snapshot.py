@@ -66,7 +66,7 @@ class Snapshots:
         self._marked: Marked | None = None
         self._since: Heads | None = None
         self._runs = False
-        self._then: Callable[[], None] | None = None
+        self._then: list[Callable[[], None]] = []
 
     def started(self, position: Position) -> None:
         """The index is complete; up to this position a snapshot was believed."""
@@ -167,9 +167,9 @@ class Snapshots:
     def _go_on(self) -> None:
         """Do what waits for the thread, unless that works."""
         if not self._runs:
-            then, self._then = self._then, None
-            if then is not None:
-                then()
+            then, self._then = self._then, []
+            for call in then:
+                call()
 
     def _seconds(self) -> float:
         return self._time.seconds() if self._time is not None else 0.0
@@ -188,9 +188,9 @@ class Snapshots:
         None: the end is not durable, so there is none. `done` is called when no thread works.
         """
         if self._runs:
-            self._then = lambda: self.close(position, queues, done)
+            self._then.append(lambda: self.close(position, queues, done))
             return
-        self._then = done
+        self._then.append(done)
         if position is not None and position != self._stated:
             self._mark(position, queues, 0)
             self.begin()

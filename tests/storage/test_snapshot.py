@@ -1,10 +1,15 @@
 """The snapshot of the index: with it the start is as without it, only faster."""
 
+import errno
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from struct import Struct
+from typing import Any
+from zlib import crc32
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,6 +202,17 @@ class CleanEndTests(SnapshotCase):
         self.assertEqual(len(told), 4)
         self.assertNotIn("all blocks are read", "".join(self.log.of("info")))
 
+    def test_asked_twice(self) -> None:
+        """Whoever asks storage to close is told when it is closed."""
+        store = self.filled()
+        told: list[int] = []
+        store.leave(lambda: told.append(1))
+        store.leave(lambda: told.append(2))
+        while self.thread.waiting:
+            self.thread.run()
+        self.assertEqual(told, [1, 2])
+        self.assertEqual(facts(self.root), rebuilt(self.root))
+
     def test_all_kinds(self) -> None:
         """Several apps and kinds with the same owners are kept apart."""
         store = self.start()
@@ -248,6 +264,32 @@ class RefusalTests(SnapshotCase):
         """There is none: a daemon of upstream's, or one that was killed early."""
         self.filled().close()
         self.refused("there is no snapshot")
+
+    def test_later_version(self) -> None:
+        """One that a later version wrote, or one of blocks of another size."""
+        for offset, why in ((8, "has another format"), (16, "of blocks of 1025 bytes")):
+            left(self.filled(), self.thread)
+            path = self.root / "heads"
+            data = bytearray(path.read_bytes())
+            data[offset] += 1
+            path.write_bytes(data[:-4] + crc32(data[:-4]).to_bytes(4, sys.byteorder))
+            self.refused(why)
+            shutil.rmtree(self.root)
+
+    def test_another_directory(self) -> None:
+        """One of other blocks, longer and shorter ones than these."""
+        left(self.filled(), self.thread)
+        data = (self.root / "heads").read_bytes()
+        shutil.rmtree(self.root)
+        for count, why in ((1, "is not there"), (40, "has other records")):
+            store = self.start()
+            for n in range(count):
+                save(store, to_users(103, 101, body=b"of another %d" % n))
+                save(store, to_users(102, body=b"of another %d" % n))
+            left(store, self.thread)
+            (self.root / "heads").write_bytes(data)
+            self.refused(why)
+            shutil.rmtree(self.root)
 
     def test_other_records(self) -> None:
         """Blocks that were exchanged for others of the same length."""
@@ -379,6 +421,89 @@ class RunningTests(SnapshotCase):
         self.thread.run()
         self.crash(store)
         self.assertEqual(facts(self.root), rebuilt(self.root))
+
+
+class Killed(BaseException):
+    """The daemon is no more."""
+
+
+class DoomedFiles(QuickFiles):
+    """Fails at one of the steps of writing a snapshot, with OSError or for good."""
+
+    STEPS = ("open", "pwrite", "fsync", "fdatasync", "rename", "unlink", "sync_folder")
+
+    def __init__(self, step: int, deadly: bool) -> None:
+        super().__init__()
+        self.left: int = -1
+        self.step = step
+        self.deadly = deadly
+        for name in self.STEPS:
+            setattr(self, name, self._counted(getattr(self, name)))
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            if self.left >= 0:
+                if self.left == 0 and self.deadly:
+                    raise Killed
+                self.left -= 1
+                if self.left < 0:
+                    raise OSError(errno.EIO, "Input/output error")
+            return call(*arguments)
+
+        return counted
+
+    def begin(self) -> None:
+        """From now on the steps are counted."""
+        self.left = self.step
+
+
+class InterruptedTests(SnapshotCase):
+    """Writing a snapshot ends at every one of its steps."""
+
+    def write(self, step: int, deadly: bool) -> bool:
+        """Take a second snapshot; whether it came to its end."""
+        files = DoomedFiles(step, deadly)
+        store = self.start(files=files)
+        save(store, to_users(101, 102, body=b"one"))
+        left(store, self.thread)
+        store = self.start(files=files)
+        save(store, to_users(102, 103, body=b"two"), to_group(500, b"three"))
+        files.begin()
+        done: list[int] = []
+        try:
+            store.leave(lambda: done.append(1))
+            while self.thread.waiting:
+                self.thread.run()
+        except Killed:
+            self.thread.waiting = []
+            files.left = -1
+            store.blocks.close()
+        else:
+            self.assertEqual(done, [1])
+        return files.left >= 0
+
+    def test_killed(self) -> None:
+        """Then the one before is there or the new one; the start is right with either."""
+        for step in range(100):
+            ended = self.write(step, deadly=True)
+            self.assertGreater(position(self.root), 0)
+            self.assertEqual(facts(self.root), rebuilt(self.root))
+            shutil.rmtree(self.root)
+            if ended:
+                break
+        self.assertIn(step, range(8, 50))
+
+    def test_an_error(self) -> None:
+        """The daemon ends all the same, in good order, and nothing half-written is left."""
+        for step in range(100):
+            ended = self.write(step, deadly=False)
+            if ended:
+                break
+            self.assertEqual(len(self.log.of("error")), 1, step)
+            self.assertEqual(sorted(os.listdir(self.root)), ["heads", "lock", "message_0"])
+            self.assertEqual(facts(self.root), rebuilt(self.root))
+            shutil.rmtree(self.root)
+        self.assertIn(step, range(8, 50))
 
 
 class DamageTests(SnapshotCase):
