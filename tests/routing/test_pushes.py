@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BackendError
 from gobelieve.metrics import Tally
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.routing import pushes
 from gobelieve.routing.payloads import Item
-from gobelieve.routing.pushes import BATCH, BATCH_BYTES, BYTES, LAST_DELAY, PushWriter
+from gobelieve.routing.pushes import BATCH, BATCH_BYTES, LAST_DELAY, PushWriter
 from tests.protocols.logs import Events
 
 
@@ -201,15 +202,16 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual([len(batch) for batch in self.lists.batches], [2, 2, 1])
         self.assertEqual(self.lists.written, long)
         self.lists.away = True
-        one = ("push_queue", bytes(1 << 20))
-        self.writer.add([one] * (BYTES // (1 << 20) + 3))
+        self.patch(pushes, "BYTES", 5000)
+        one = ("push_queue", bytes(1000))
+        self.writer.add([one] * 8)
         self.assertEqual(self.tally["pushes_dropped"], 3)
         self.lists.away = False
         self.clock.advance(0)
         self.writer.add([one])
         self.clock.advance(0)
         self.assertEqual(self.tally["pushes_dropped"], 3)
-        self.assertEqual(len(self.lists.written), 5 + BYTES // (1 << 20) + 1)
+        self.assertEqual(len(self.lists.written), 5 + 5 + 1)
 
     def test_what_nobody_foresaw(self) -> None:
         """An error of another kind is reported, and does not end the pushes."""

@@ -1,0 +1,88 @@
+"""Phones stay silent while the router, or a gateway's link, is away for a moment."""
+
+import json
+import re
+
+from tests.faults.support import PATIENT, PONG_DUE, FaultTestCase, exchange, until, within
+from tests.network.processes import Cluster, settings
+from tests.network.tap import Tap
+from tests.servers import missing
+
+GRACE = 3
+
+
+class PushGraceTests(FaultTestCase):
+    """Alice and Carol are at two gateways; 1004 is nowhere, and so is 1005."""
+
+    skip = missing("redis-server")
+
+    def setUp(self) -> None:
+        self.redis = self.own_redis()
+
+    async def start(self, cluster: Cluster) -> None:
+        """Connect Alice and Carol."""
+        self.alice = cluster.client(1001, timing=PATIENT)
+        self.carol = cluster.client(1003, gateway=1, timing=PATIENT)
+        await self.connected(self.alice, self.carol)
+
+    async def write(self, content: bytes, *uids: int) -> None:
+        """Alice writes to each of them; the acks wait for no router."""
+        for uid in uids:
+            await within(PONG_DUE, self.alice.send(uid, content), f"ack of {content!r}")
+
+    def pushed(self) -> list[tuple[int, str]]:
+        """To whom, and what."""
+        items = re.findall(r"^\{.*\}", self.redis.tell("LRANGE", "push_queue", "0", "-1"), re.M)
+        fields = [json.loads(item) for item in items]
+        return [(one["receiver"], one["content"]) for one in fields]
+
+    async def until_pushed(self, receiver: int, content: str) -> None:
+        """Wait for it."""
+        await until(lambda: (receiver, content) in self.pushed(), f"a push of {content}")
+
+    async def test_the_router_is_killed_and_one_gateway_comes_back_late(self) -> None:
+        """Its user gets the message, and no push; who is nowhere gets the pushes, in order."""
+        cluster = Cluster(self.redis, gateways=2, imr={"push_grace": GRACE})
+        await self.running(cluster)
+        await self.start(cluster)
+        router, late = cluster.imr[0], cluster.im[1]
+        late.pause()
+        await router.kill()
+        await self.write(b"while it is away", 1003, 1004)
+        await router.restart(kill=True)
+        await router.said("gateway .* came")
+        await self.write(b"while one is missing", 1003, 1004)
+        self.assertEqual(self.pushed(), [])
+        late.resume()
+        for content in (b"while it is away", b"while one is missing"):
+            message = await within(20, self.carol.receive(), f"{content!r} at Carol")
+            self.assertEqual(message.content, content)
+        await self.until_pushed(1004, "while one is missing")
+        self.assertEqual(
+            self.pushed(), [(1004, "while it is away"), (1004, "while one is missing")]
+        )
+        await self.write(b"afterwards", 1003, 1004)
+        await self.until_pushed(1004, "afterwards")
+        self.assertEqual(len(self.pushed()), 3)
+
+    async def test_the_link_of_a_gateway_is_cut(self) -> None:
+        """Pushes for its users wait until they are back; those for others do not."""
+        cluster = Cluster(self.redis, gateways=2)
+        tap = Tap()
+        port = await tap.start(cluster.imr[0].listens[0])
+        self.addCleanup(tap.stop)
+        cluster.im[1].arguments += settings({"route_addrs": [f"127.0.0.1:{port}"]})
+        await self.running(cluster)
+        await self.start(cluster)
+        await exchange(self.alice, self.carol)
+        tap.cut()
+        await cluster.imr[0].said("gateway .* went")
+        await self.write(b"while it is cut", 1003, 1004)
+        await self.until_pushed(1004, "while it is cut")
+        tap.mend()
+        message = await within(20, self.carol.receive(), "the message at Carol")
+        self.assertEqual(message.content, b"while it is cut")
+        await cluster.imr[0].said("1 pushes waited to see who comes back")
+        await self.write(b"afterwards", 1003, 1005)
+        await self.until_pushed(1005, "afterwards")
+        self.assertEqual(self.pushed(), [(1004, "while it is cut"), (1005, "afterwards")])
