@@ -112,6 +112,9 @@ class Index:
         values[place + LAST_ID] = id_
         if entry.peer:
             values[place + LAST_PEER] = id_
+        elif not values[place + LAST_PEER]:
+            # It may be in a block that was removed.
+            values[place + LAST_PEER] = entry.prev_peer
         if seq % BATCH == 0:
             values[place + LAST_BATCH] = id_
         elif entry.prev_batch:
