@@ -26,6 +26,7 @@ from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem, StoredMessage
 from tests.storage.model import Message, Model, Place, Queue
 from tests.storage.power import PowerCut, PowerDisk
 from tests.storage.support import APPID, FakeThread, FakeTurn, Lines, pages
+from tests.storage.test_replication import Slave
 
 UIDS, GIDS = (101, 102, 103, 104), (101, 500)
 QUEUES: list[Queue] = [*((USERS, uid) for uid in UIDS), *((SUPER_GROUPS, gid) for gid in GIDS)]
@@ -66,6 +67,9 @@ class Life:
         self.sound = True
         """The blocks were nothing but records when they were opened last."""
         self.disk.tidy = self.random.random() < 0.3
+        self.slave: Slave | None = None
+        if self.policy is Policy.COMMIT and self.random.random() < 0.4:
+            self.slave = Slave(str(root.with_name("slave")), self.size)
         self.note(f"blocks of {self.size}, {self.policy.value}, a snapshot every {self.every}")
 
     def note(self, *what: object) -> None:
@@ -124,7 +128,7 @@ class Life:
         if random.random() < 0.5:
             self.disk.left = random.randrange(25)
         deeds: list[Callable[[], None]] = [self.save] * 5 + [self.work] * 4
-        deeds += [self.write_snapshot] * 4 + [self.elapse, self.look]
+        deeds += [self.write_snapshot] * 4 + [self.elapse, self.look, self.replicate]
         deeds += [self.save_on_a_full_disk, self.fail_to_sync]
         try:
             for _ in range(random.randrange(2, 14)):
@@ -244,6 +248,23 @@ class Life:
                     thread.run()
         assert not self.pending, "not answered"
         self._keep_snapshot()
+
+    # --- a slave
+
+    def replicate(self) -> None:
+        """It takes a piece or two of what is settled, and may be killed."""
+        if self.slave is not None:
+            self.note("the slave takes a piece")
+            self.slave.follow(self.store, self.random.randrange(1, 3))
+            if self.random.random() < 0.3:
+                self.slave.store.close()
+                self.slave.open()
+
+    def drop_slave(self) -> None:
+        """There is none from now on: its files are to be other ones than ours."""
+        if self.slave is not None:
+            self.slave.store.close()
+            self.slave = None
 
     # --- reading
 

@@ -53,4 +53,5 @@ class PropertyTests(SynchronousTestCase):
                 told = "\n  ".join(world.steps)
                 raise self.failureException(f"{why!r}\n{again}\n  {told}") from why
             finally:
+                world.drop_slave()
                 world.disk.abandon()
