@@ -27,10 +27,9 @@ from gobelieve.storage.records import (
 )
 from gobelieve.storage.recovery import recover
 from gobelieve.storage.snapshot import Snapshots
+from gobelieve.storage.snapshot_file import Heads
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import USERS, SaveItem
-
-Heads = dict[int, Head]
 
 
 class _Step:
@@ -119,9 +118,8 @@ class Store:
         self.snapshots.started(position)
         self.snapshots.mark(end, len(self.index))
         self.snapshots.begin()
-        what = "{root}: {queues} queues in {blocks} blocks"
-        count = len(self.blocks.numbers)
-        self._log.info(what, root=self.blocks.root, queues=len(self.index), blocks=count)
+        what, blocks = "{root}: {queues} queues in {blocks} blocks", len(self.blocks.numbers)
+        self._log.info(what, root=self.blocks.root, queues=len(self.index), blocks=blocks)
 
     def close(self) -> None:
         """Let go of the directory. What was not written is lost."""
@@ -247,7 +245,9 @@ class Store:
         if self._sync_open:
             self._durable = None
         self._sync_open = True
-        if self._durable is not None:
+        if self._durable is None:
+            self.snapshots.forget()
+        else:
             self.snapshots.mark(self._sync_end, self._appended.queues)
         return self.blocks.sync_work()
 

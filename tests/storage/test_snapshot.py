@@ -385,6 +385,16 @@ class RunningTests(SnapshotCase):
         left(store, self.thread)
         self.assertFalse((self.root / "heads").exists())
 
+    def test_none_will_be_taken(self) -> None:
+        """Then heads as they were are not kept for one: that would be all of them in the end."""
+        store = self.start(every=100)
+        for _ in range(3):
+            store.append(to_users(101))
+            store.flush()
+            store.show_written()
+            store.begin_sync()
+        self.assertIsNone(store.snapshots._since)
+
     def test_no_space(self) -> None:
         """It is told once, what is there stays, and the next one is tried after as much more."""
         disk = BadDisk()
