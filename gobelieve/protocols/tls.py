@@ -91,13 +91,29 @@ class TLSFiles:
         return self._loaded
 
 
+class TLSConnection(TLSMemoryBIOProtocol):
+    """TLS that ends like a plain connection.
+
+    Twisted's own waits until its producer is gone, which for us only watches how fast the other end
+    reads, and then for the other end's farewell, which is not read while we are paused. To say ours
+    is enough (RFC 8446, 6.1).
+    """
+
+    def loseConnection(self) -> None:
+        """Send what waits, then end it."""
+        self.unregisterProducer()
+        super().loseConnection()
+        below: Any = self.transport
+        below.loseConnection()
+
+
 class TLSFactory(TLSMemoryBIOFactory):
     """Runs TLS below the protocols of a factory.
 
     Twisted's own gathers small writes until the next turn; ours are gathered already.
     """
 
-    protocol = TLSMemoryBIOProtocol
+    protocol = TLSConnection
     noisy = False
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
@@ -229,6 +230,7 @@ class Echo(FramedProtocol):
         super().__init__(ReactorTurn(reactor))
         self.frames: list[Frame] = []
         self.said: list[str] = []
+        self.why: Failure | None = None
 
     def frames_received(self, frames: list[Frame]) -> None:
         self.frames += frames
@@ -240,6 +242,7 @@ class Echo(FramedProtocol):
         self.said.append("drained")
 
     def closed(self, reason: Failure) -> None:
+        self.why = reason
         self.said.append("closed")
 
 
@@ -289,6 +292,24 @@ class FramedTests(TLSCase):
         self.flush()
         self.assertEqual([frame.body for frame in self.here.frames], [b"last"])
         self.assertEqual((self.here.said, self.there.said), (["closed"], ["closed"]))
+
+    def test_the_transport_is_told_to_end(self) -> None:
+        """As a `ClientService` does it that stops, past the protocol and its producer."""
+        transport: Any = self.here.transport
+        transport.loseConnection()
+        self.flush()
+        self.assertEqual((self.here.said, self.there.said), (["closed"], ["closed"]))
+        self.assertTrue(self.here.why and self.here.why.check(ConnectionDone), self.here.why)
+        self.assertTrue(self.there.why and self.there.why.check(ConnectionDone), self.there.why)
+
+    def test_close_while_nothing_is_read(self) -> None:
+        """The other end's farewell is not waited for."""
+        self.patch(self.pump.serverIO, "bufferReceived", lambda data: None)
+        self.here.pause()
+        self.here.send(encode_frame(1, b"last", 1))
+        self.here.close()
+        self.flush()
+        self.assertEqual(self.here.said, ["closed"])
 
     def test_abort(self) -> None:
         """Ends it at once, at both ends."""
