@@ -152,9 +152,10 @@ def has_checksum(cmd: int, version: int, checksum: int, checked: int) -> bool:
     """Whether the checksum of a record means something.
 
     Byte 15 says so, but damage may have taken that. Older daemons had a seq in the checksum's
-    place: always 0 in queue records, and since 2018 in messages too. Version 2 is younger.
+    place: always 0 in queue records, and since 2018 in messages too. Version 2 is younger. And
+    nothing is 0: where a sector of zeros begins, it may be with the cmd.
     """
-    if checked:
+    if checked or not cmd:
         return True
     return checksum != 0 and (version == _MESSAGE_VERSION or cmd in (USER_ENTRY, GROUP_ENTRY))
 

@@ -137,8 +137,9 @@ class DamageTests(SynchronousTestCase):
             damaged = bytearray(record)
             damaged[15] = 0
             self.assertIsNotNone(read_record(bytes(damaged)), "all else is whole")
-            damaged[14:-4] = bytes(len(damaged) - 18)
-            self.assertIsNone(read_record(bytes(damaged)), "a sector of zeros")
+            for start in (14, 12, 8):
+                damaged[start:-4] = bytes(len(damaged) - 4 - start)
+                self.assertIsNone(read_record(bytes(damaged)), "a sector of zeros")
 
     def test_too_long(self) -> None:
         """A body over 32767 bytes is none that a record can have."""
