@@ -135,8 +135,12 @@ class GroupPushes:
         row.questions.append(question)
         self._begin(row)
 
+    def _is_waiting(self, row: _Row) -> bool:
+        """False after the stop."""
+        return self._rows.get(row.group_id) is row
+
     def _begin(self, row: _Row) -> None:
-        if self._rows.get(row.group_id) is not row:
+        if not self._is_waiting(row):
             return
         group = self._groups.loaded(row.group_id)
         if group is not None:
@@ -154,13 +158,15 @@ class GroupPushes:
             again = self._failed(row, why)
         finally:
             # Also after an error that nobody foresaw, which goes to whoever runs the task.
-            if not again and self._rows.get(row.group_id) is row:
+            if not again and self._is_waiting(row):
                 if not found:
                     self._lose("its group cannot be read")
                 self._found(row, group)
 
     def _failed(self, row: _Row, why: BackendError) -> bool:
         """Whether it is tried again."""
+        if not self._is_waiting(row):
+            return False
         self._tally.add("group_failures")
         if not self._away:
             self._away = True
@@ -182,7 +188,7 @@ class GroupPushes:
         self._walk(row)
 
     def _walk(self, row: _Row) -> None:
-        if self._rows.get(row.group_id) is not row:
+        if not self._is_waiting(row):
             return
         self._look_at_some(row)
         if row.at < len(row.members):

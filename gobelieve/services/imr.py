@@ -40,14 +40,14 @@ class RouteService(GoodbyeService):
 
     def __init__(self, router: Router, factory: RouteFactory, time: Time) -> None:
         super().__init__(factory, time)
-        self._router = router
+        self.router = router
 
     def startService(self) -> None:
         super().startService()
-        self._router.start()
+        self.router.start()
 
     def stopService(self) -> Deferred[None]:
-        self._router.stop()
+        self.router.stop()
         return super().stopService()
 
 

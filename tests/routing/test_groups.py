@@ -298,8 +298,10 @@ class GroupPushesTests(SynchronousTestCase):
         self.ask(content="a")
         self.ask(content="b")
         self.router.stop()
+        self.groups.away = True
         self.groups.answer()
         self.clock.pump([0] * 3)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual([content for _, _, content in self.pushed()], ["a", "a", "b", "b"])
         self.assertEqual(self.events.texts()[1:], ["1 pushes of groups are lost at the stop"])
         self.assertEqual(self.tally["group_pushes_lost"], 1)

@@ -20,13 +20,15 @@ from gobelieve.config import ImrConfig, load
 from gobelieve.metrics import Tally
 from gobelieve.protocols.route_listener import RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.routing.grace import Grace
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.common import Coroutines
-from gobelieve.services.connections import GoodbyeService
-from gobelieve.services.imr import Options, PushService, makeService
+from gobelieve.services.imr import Options, PushService, RouteService, makeService
 from gobelieve.services.ordered import OrderedService
+from gobelieve.wire.client import IM
 from tests.protocols.logs import Events
+from tests.routing.support import FakePushes
 
 SAMPLE = Path(__file__).parents[2] / "etc" / "imr.toml"
 
@@ -80,6 +82,12 @@ class ServiceTests(SynchronousTestCase):
         """There is no Redis."""
         service = made("--set", "push_disabled=true")
         self.assertEqual([child.name for child in service], ["hangup", "cluster", "route", "tcp"])
+
+    def test_groups(self) -> None:
+        """The router knows groups if there is a database of them, and says so to gateways."""
+        for source, known in (("", False), ("mysql://u:p@127.0.0.1/groups", True)):
+            route: Any = made("--set", f"mysqldb_datasource={source}").getServiceNamed("route")
+            self.assertEqual(route.router.groups is not None, known)
 
     def test_nothing_happens_yet(self) -> None:
         """Nothing listens or connects before the service is started."""
@@ -137,17 +145,25 @@ class StopTests(SynchronousTestCase):
         self.assertEqual(self.tally["pushes_written"], 1)
 
     def test_route(self) -> None:
-        """The end of the links."""
-        router = Router(None, tally=self.tally, log=Events().log())
+        """The pushes that the router has kept since it started, and then the end of the links."""
+        pushes = FakePushes()
+        log = Events().log()
+        grace = Grace(10, 3, 100, time=self.clock, tally=self.tally, log=log)
+        router = Router(pushes, tally=self.tally, log=log, grace=grace)
         factory = RouteFactory(router, self.turn, self.tally, 1000)
-        service = GoodbyeService(factory, self.clock)
+        service = RouteService(router, factory, self.clock)
         service.startService()
         link = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         transport = StringTransport()
         link.makeConnection(transport)
+        inner = IM(sender=1, receiver=2, msgid=0, content=b"hi").frame()
+        router.decisions.ask(7, [2], inner)
+        self.assertEqual(pushes, [])
         stopped = service.stopService()
+        self.assertEqual(len(pushes), 1)
         self.assertTrue(transport.disconnecting)
         self.assertNoResult(stopped)
         link.connectionLost(Failure(ConnectionDone()))
         self.successResultOf(stopped)
         self.assertEqual(router.table.links, ())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
