@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
-from gobelieve.storage.blocks import SNAPSHOT
 from gobelieve.storage.folder import Folder
+from gobelieve.storage.layout import SNAPSHOT
 from gobelieve.storage.store import Store
 from gobelieve.storage.verify import Verification
 from gobelieve.wire import client

@@ -11,9 +11,9 @@ from typing import Any
 
 from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
-from gobelieve.storage.blocks import LOCK, block_number
 from gobelieve.storage.copies import Held, bring_up_to_date, copy_all, refusal
 from gobelieve.storage.folder import Folder
+from gobelieve.storage.layout import LOCK, block_number
 from gobelieve.storage.verify import Verification
 
 PARTIAL = ".partial"

@@ -9,40 +9,18 @@ A place in the files where a record may begin is a `Position`: a block number an
 """
 
 import os
-import re
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Callable
 
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import Log
 from gobelieve.names import AckStatus
-from gobelieve.storage.files import Files, failure_of, is_full
+from gobelieve.storage.files import Files, is_full
+from gobelieve.storage.layout import LOCK, TORN, block_name, listed
+from gobelieve.storage.open_blocks import DESCRIPTORS, OpenBlocks
 from gobelieve.storage.records import BLOCK_SIZE, FILE_HEADER, FIRST
 
 Position = tuple[int, int]
-
-OLD_INDEXES = frozenset(
-    {"peer_index", "peer_index.v2", "peer_index.v3", "peer_index_t"}
-    | {"group_index", "group_index.v2", "group_index_t"}
-)
-"""Upstream's index files: not needed, and no reason for a warning."""
-LOCK = "lock"
-SNAPSHOT, SNAPSHOT_NEW = "heads", "heads.new"
-"""The snapshot of the index, and the next one while it is written (`snapshot_file`)."""
-ROLE = "role"
-"""The file that marks a slave's directory, see `roles`."""
-_KNOWN = OLD_INDEXES | {LOCK, ROLE, SNAPSHOT, SNAPSHOT_NEW}
-# Ten digits at most: more may not fit in an id, and are rather somebody's copy with a date.
-_BLOCK = re.compile("message_(0|[1-9][0-9]{0,9})")
-TORN = "torn_"
-DESCRIPTORS = 128
-"""How many blocks are open for reading at most."""
-
-
-def block_number(name: str) -> int | None:
-    """The number of the block that has this file name; None if no block has it."""
-    return int(name.partition("_")[2]) if _BLOCK.fullmatch(name) else None
 
 
 class Blocks:
@@ -62,7 +40,6 @@ class Blocks:
         """So many bytes at the end may have holes, and can be had again."""
         self._log = log
         self._files = files or Files()
-        self._descriptors = descriptors
         self._lock = -1
         self.numbers: list[int] = []
         """The blocks there are, ascending; the last one is written to."""
@@ -72,9 +49,11 @@ class Blocks:
         self._runs: list[tuple[Position, list[bytes]]] = []
         self._parts: list[bytes] = []
         self._start: Position = (0, FIRST)
-        # Descriptors of the blocks that may have something to sync, and of those that are read.
+        # Descriptors of the blocks that may have something to sync.
         self._writers: dict[int, int] = {}
-        self._readers: OrderedDict[int, int] = OrderedDict()
+        self._reading = OpenBlocks(root, self._files, descriptors)
+        self.read_block = self._reading.read
+        """Bytes of a block: (number, how many, from which offset), as `OpenBlocks` reads them."""
         self._folder_changed = False
         self._owed: Position | None = None
         self.written = 0
@@ -91,7 +70,10 @@ class Blocks:
             raise StorageError(
                 AckStatus.STORAGE_FAILED, f"{self.root} is in use by another daemon"
             ) from None
-        self.numbers = self._list()
+        self.numbers, strays = listed(self.root)
+        if strays:
+            shown = ", ".join(strays[:10])
+            self._log.warn("{root}: not ours, ignored: {names}", root=self.root, names=shown)
         number = self.numbers[-1] if self.numbers else 0
         if self.numbers and number - self.numbers[0] + 1 > len(self.numbers):
             self._log.warn("{root}: blocks are missing in the middle", root=self.root)
@@ -103,21 +85,9 @@ class Blocks:
         self.numbers = self.numbers or [number]
         self._begin_at((number, min(max(length, FIRST), self.size)))
 
-    def _list(self) -> list[int]:
-        numbers, strays = [], []
-        for name in os.listdir(self.root):
-            if (number := block_number(name)) is not None:
-                numbers.append(number)
-            elif name not in _KNOWN and not name.startswith(TORN):
-                strays.append(name)
-        if strays:
-            shown = ", ".join(sorted(strays)[:10])
-            self._log.warn("{root}: not ours, ignored: {names}", root=self.root, names=shown)
-        return sorted(numbers)
-
     def path(self, number: int) -> str:
         """Where a block is."""
-        return os.path.join(self.root, f"message_{number}")
+        return os.path.join(self.root, block_name(number))
 
     def _open_for_writing(self, number: int, how: int) -> int:
         return self._files.open(self.path(number), os.O_RDWR | os.O_CLOEXEC | how, 0o644)
@@ -152,10 +122,9 @@ class Blocks:
         if self._owed is not None:
             self.cut(self._owed)
             self._owed = None
-        for fd in (*self._writers.values(), *self._readers.values()):
-            self._files.let_go(fd)
-        self._writers.clear()
-        self._readers.clear()
+        self._reading.close()
+        while self._writers:
+            self._files.let_go(self._writers.popitem()[1])
         if self._lock >= 0:
             self._files.let_go(self._lock)
             self._lock = -1
@@ -168,7 +137,7 @@ class Blocks:
     @property
     def open_files(self) -> tuple[int, int]:
         """How many files are open for reading, and for writing."""
-        return len(self._readers), len(self._writers)
+        return len(self._reading), len(self._writers)
 
     # --- writing
 
@@ -252,9 +221,9 @@ class Blocks:
             self._folder_changed = True
             self._files.unlink(self.path(newest))
             self.numbers.pop()
-            for descriptors in (self._writers, self._readers):
-                if newest in descriptors:
-                    self._files.let_go(descriptors.pop(newest))
+            self._reading.let_go(newest)
+            if newest in self._writers:
+                self._files.let_go(self._writers.pop(newest))
         fd = self._writers[number]
         self._files.truncate(fd, offset)
         # Synced before other records take the same ids: else a power cut could leave a mixture.
@@ -309,28 +278,6 @@ class Blocks:
         """
         number, offset = divmod(id_, self.size)
         return self.read_block(number, count, offset)
-
-    def read_block(self, number: int, count: int, offset: int) -> bytes:
-        """The same by block and offset."""
-        fd = self._readers.get(number)
-        try:
-            if fd is None:
-                fd = self._open_reader(number)
-            elif len(self._readers) > 1:
-                self._readers.move_to_end(number)
-            return self._files.pread(fd, count, offset)
-        except FileNotFoundError:
-            return b""
-        except OSError as why:
-            raise failure_of(why, self.path(number)) from why
-
-    def _open_reader(self, number: int) -> int:
-        fd = self._files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
-        self._readers[number] = fd
-        if len(self._readers) > self._descriptors:
-            _, oldest = self._readers.popitem(last=False)
-            self._files.let_go(oldest)
-        return fd
 
     def length(self, number: int) -> int:
         """How long a block's file is, in bytes."""

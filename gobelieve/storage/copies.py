@@ -8,9 +8,10 @@ import os
 
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus
-from gobelieve.storage.blocks import LOCK, TORN, Position, block_number
+from gobelieve.storage.blocks import Position
 from gobelieve.storage.files import Files
 from gobelieve.storage.folder import Folder, Progress
+from gobelieve.storage.layout import LOCK, TORN, block_number
 from gobelieve.storage.records import BLOCK_SIZE, FILE_HEADER, FIRST
 from gobelieve.storage.walk import whole_end
 

@@ -12,8 +12,8 @@ from typing import Self
 
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus
-from gobelieve.storage.blocks import LOCK, block_number
 from gobelieve.storage.files import Files
+from gobelieve.storage.layout import LOCK, block_name, block_number
 from gobelieve.storage.records import BLOCK_SIZE, FIRST
 
 DESCRIPTORS = 8
@@ -63,7 +63,7 @@ class Folder:
 
     def path(self, number: int) -> str:
         """Where a block is."""
-        return os.path.join(self.root, f"message_{number}")
+        return os.path.join(self.root, block_name(number))
 
     def end(self, number: int) -> int:
         """How far a block's records can reach: a block has no more than `size` bytes."""

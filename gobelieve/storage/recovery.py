@@ -13,9 +13,10 @@ import os
 from contextlib import suppress
 
 from gobelieve.interfaces import Log, Time
-from gobelieve.storage.blocks import SNAPSHOT, Blocks, Position
+from gobelieve.storage.blocks import Blocks, Position
 from gobelieve.storage.fitting import Fitting
 from gobelieve.storage.index import Index
+from gobelieve.storage.layout import SNAPSHOT
 from gobelieve.storage.records import FILE_HEADER, FIRST, Entry
 from gobelieve.storage.scan import Gap, scan
 from gobelieve.storage.snapshot_file import SnapshotError, load

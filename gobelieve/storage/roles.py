@@ -6,9 +6,9 @@ writes to a slave by mistake, until it is made a master's by `promote`.
 
 import os
 
-from gobelieve.storage.blocks import ROLE
 from gobelieve.storage.copies import Held, refusal
 from gobelieve.storage.files import Files, failure_of
+from gobelieve.storage.layout import ROLE
 
 ASIDE = ".diverged-"
 

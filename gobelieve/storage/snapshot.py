@@ -15,9 +15,10 @@ from contextlib import suppress
 
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import InThread, Log, Time
-from gobelieve.storage.blocks import SNAPSHOT, Blocks, Position
+from gobelieve.storage.blocks import Blocks, Position
 from gobelieve.storage.files import Files
 from gobelieve.storage.index import Index
+from gobelieve.storage.layout import SNAPSHOT
 from gobelieve.storage.snapshot_file import Heads, Moment, Writer, check_of
 from gobelieve.storage.tallies import SnapshotTally
 

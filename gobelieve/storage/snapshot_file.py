@@ -36,9 +36,10 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from gobelieve.storage.blocks import SNAPSHOT, SNAPSHOT_NEW, Blocks, Position
+from gobelieve.storage.blocks import Blocks, Position
 from gobelieve.storage.files import Files
 from gobelieve.storage.index import WIDTH, Head, Index
+from gobelieve.storage.layout import SNAPSHOT, SNAPSHOT_NEW
 
 MAGIC = b"GBHEADS\0"
 VERSION = 1
