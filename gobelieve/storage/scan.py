@@ -116,6 +116,9 @@ def _gap(read: Read, at: int, end: int) -> Gap:
     if known and at + size > end:
         return Gap(at, end, torn=True)
     found = _search(read, at + (size if known else 1), end)
+    if known and found < end and crc32(data[HEAD_SIZE : size - len(MAGIC)]) == checksum:
+        # Only its end is damaged. What is behind it has a head of its own to go by.
+        return Gap(at, at + size)
     return Gap(at, found, torn=found == end)
 
 

@@ -8,7 +8,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
 from gobelieve.names import User
-from gobelieve.storage.records import FILE_HEADER, FIRST, HEAD, MAGIC, pack_entry, pack_message
+from gobelieve.storage.records import (
+    FILE_HEADER,
+    FIRST,
+    HEAD,
+    MAGIC,
+    pack_entry,
+    pack_message,
+    read_entry,
+)
 from gobelieve.storage.scan import CHUNK
 from gobelieve.storage.store import Store
 from gobelieve.storage.walk import Damage, walk
@@ -392,6 +400,16 @@ class DamageTests(RecoveryCase):
         self.assertEqual([damage.gap.start for damage in wrong], [offsets[1]])
         self.assertIn("the checksum is", wrong[0].what)
 
+    def test_records_inside_a_message_behind_a_damaged_end(self) -> None:
+        """Two neighbours are damaged, one at its end and the other at its beginning."""
+        forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+        _, offsets = self.write(b"one", forged * 3, b"three")
+        self.damage(offsets[1] - 3, b"\xff")
+        self.damage(offsets[1], b"\xff")
+        store = self.reopen()
+        self.assertEqual(self.read(store), [b"one", b"three"])
+        self.assertEqual(self.read(store, User(APPID, 9)), [])
+
     def test_records_inside_a_message_with_zeros(self) -> None:
         """The same where a sector of zeros covers the message's end and what follows."""
         forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
@@ -637,6 +655,19 @@ class FolderTests(RecoveryCase):
         save(store, to_group(500))
         self.assertTrue(self.block(1).exists())
         self.assertEqual(len(store.reader.fetch_group(User(APPID, 500), 0, 0, 10).messages), 3)
+
+    def test_removed_block_of_the_last_peer_message(self) -> None:
+        """What an ordinary group sends links to it all the same, as it did before."""
+        group = [to_users(102, cmd=8)] * 10
+        for removed in (False, True):
+            if removed:
+                self.block().unlink()
+            store = open_store(str(self.root), block_size=600)
+            found = save(store, *([] if removed else [to_users(102)]), *group)
+            entry = read_entry(store.blocks.read(found[-1][0] + 25, 84))
+            assert entry is not None
+            self.assertEqual(entry.prev_peer, FIRST + 25)
+            store.close()
 
     def test_removed_blocks(self) -> None:
         """Old blocks that an operator has removed end the queues; all that is left is read."""

@@ -160,18 +160,6 @@ class SoundTests(VerifyCase):
             (self.root / f"message_{number}").unlink()
         self.finds()
 
-    def test_the_oldest_blocks_were_removed_and_the_queue_went_on(self) -> None:
-        """A link to the last message that is no group's stays, also into a removed block."""
-        self.size = SMALL
-        store = open_store(str(self.root), block_size=SMALL)
-        save(store, to_users(102), *[to_users(102, cmd=8)] * 30)
-        store.close()
-        self.block.unlink()
-        store = open_store(str(self.root), block_size=SMALL)
-        save(store, *[to_users(102, cmd=8)] * 3)
-        store.close()
-        self.finds()
-
     def test_one_body_for_many(self) -> None:
         """And an entry far from its message."""
         m = self.message()
