@@ -64,7 +64,7 @@ class Reader:
         self._heads = heads
         self._log = log
         self.damaged: Callable[[int], None] = lambda id_: None
-        """Told the id of each entry that is damaged."""
+        """Told the id of each entry that is damaged, and not bridged."""
         self._damaged: set[int] = set()
 
     @property
@@ -193,9 +193,14 @@ class Reader:
 
     def _entry(self, id_: int) -> Entry | None:
         entry = read_entry(self._blocks.read(id_, ENTRY_SIZE))
-        if entry is None and self._report(id_):
+        if entry is None and self._report(id_) and not self._is_bridged(id_):
             self.damaged(id_)
         return entry
+
+    def _is_bridged(self, id_: int) -> bool:
+        """Whether the start saw a damaged entry: the one behind it leads to the one before it."""
+        behind = (read_entry(self._blocks.read(id_, ENTRY_SIZE)) for id_ in self.bridges)
+        return any(entry is not None and entry.prev == id_ for entry in behind)
 
     def _before(self, id_: int, entry: Entry) -> int:
         """The entry before another; 0 at the end. Ids only go down, whatever a record says."""

@@ -18,7 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import User
 from gobelieve.storage.files import Files
-from gobelieve.storage.records import FIRST, pack_entry, pack_message
+from gobelieve.storage.index import LAST_BATCH
+from gobelieve.storage.records import BATCH, FIRST, pack_entry, pack_message
 from gobelieve.storage.storage import Storage
 from gobelieve.storage.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
@@ -538,6 +539,24 @@ class DamageTests(SnapshotCase):
         store = self.start()
         self.assertEqual(self.log.of("error"), [])
         self.assertEqual(seen(store)[USERS, 101], rest)
+
+    def test_a_damaged_entry_that_others_are_linked_to(self) -> None:
+        """It is met for ever; but one start that reads all is enough."""
+        store = self.start()
+        for _ in range(BATCH + 200):
+            store.append(to_users(101))
+        store.flush()
+        store.begin_sync()()
+        store.synced()
+        head = store.head(USERS, APPID, 101)
+        assert head is not None
+        left(store, self.thread)
+        self.damage(head[LAST_BATCH] + 30)
+        for believed in (True, False, True, True):
+            self.assertEqual((self.root / "heads").exists(), believed)
+            store = self.start()
+            store.reader.fetch(User(APPID, 101), 0, 9999)
+            left(store, self.thread)
 
 
 class World:
