@@ -1,4 +1,4 @@
-"""docs/protocol.md tells the truth about numbers and names."""
+"""docs/protocol.md and docs/cluster.md tell the truth about numbers and names."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.names import AckStatus
 from gobelieve.wire import MESSAGES, Message, Sender
 from gobelieve.wire.client import VoipControl
+from gobelieve.wire.cluster import Port, Refusal
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
 LETTERS = {Sender.CLIENT: "C", Sender.SERVER: "S", Sender.CLIENT | Sender.SERVER: "C S"}
@@ -35,3 +36,45 @@ class ProtocolPageTests(SynchronousTestCase):
         found = {(int(number), name) for number, name in rows}
         self.assertEqual(found & wanted, wanted)
         self.assertEqual({n for n, _ in found} - {n for n, _ in wanted} - set(MESSAGES), set())
+
+
+class ClusterPageTests(SynchronousTestCase):
+    """The tables of docs/cluster.md against the declarations."""
+
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
+
+    def test_messages(self) -> None:
+        """Number, name and sender of each."""
+        who = {Sender.CONNECTOR: "connects", Sender.LISTENER: "listens"}
+        declared = {
+            (cls.number, cls.label, who[cls.senders])
+            for cls in MESSAGES.values()
+            if cls.senders in who
+        }
+        rows = re.findall(r"^\| (\d+) \| (LINK_\w+) \| who (\w+) \|", self.page, re.MULTILINE)
+        self.assertEqual({(int(cmd), name, end) for cmd, name, end in rows}, declared)
+
+    def test_ports_and_refusals(self) -> None:
+        """Every number that stands for something."""
+        rows = re.findall(r"^\| (\d) ([A-Z_]+) \|", self.page, re.MULTILINE)
+        declared = [(str(one.value), one.name) for one in (*Port, *Refusal)]
+        self.assertEqual(rows, declared)
+
+    def test_lines_of_the_log(self) -> None:
+        """What the page explains is what is said."""
+        sources = Path(__file__).parents[2] / "gobelieve" / "protocols"
+        said = "".join(
+            (sources / f"{name}.py").read_text() for name in ("guard", "handshake", "tls")
+        )
+        for line in (
+            "it does not know our cluster secret",
+            "it has another cluster secret, or only one of us has one",
+            "it wants to be greeted, and no cluster secret is configured here",
+            "it has no cluster secret",
+            "it sends something else than our greeting",
+            "it speaks TLS, ",
+            "it hung up during our greeting",
+            "its certificate is for another name or address",
+        ):
+            self.assertIn(line, self.page)
+            self.assertIn(line, said)
