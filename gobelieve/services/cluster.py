@@ -23,6 +23,7 @@ from gobelieve.errors import ConfigError
 from gobelieve.metrics import Tally
 from gobelieve.protocols.attempts import Attempts
 from gobelieve.protocols.greeted import Greeted, GreetedEndpoint, Open, OpenEndpoint, Terms
+from gobelieve.protocols.metrics_page import TallyCollector
 from gobelieve.protocols.tls import TLSEndpoint, TLSFactory, TLSFiles
 from gobelieve.services.listening import Listening
 from gobelieve.services.starting import cannot_start
@@ -58,6 +59,8 @@ class Cluster(Service):
         self._loaded = False
         self._open: list[str] = []
         self.tally = Tally()
+        what = "Connections between daemons that were refused here, or not made from here."
+        self.metrics = TallyCollector("gobelieve_cluster_events", what, self.tally)
         self._tls: TLSFiles | None = None
         # Before twistd changes to another directory.
         self._secret_file = config.secret_file and os.path.abspath(config.secret_file)

@@ -228,7 +228,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     parts: dict[str, StorageStatus | RouterStatus | GroupStatus]
     parts = {"storage": storage, "router": router, "groups": shown}
     summary = with_parts(status.summary, parts)
-    collectors = [status, *parts.values()]
+    collectors = [status, cluster.metrics, *parts.values()]
     address = config.im.http_listen_address
     add_status(im, address, summary, collectors, lambda: storage.trouble)
     service.add("greeting", Greeting(config.im, data))

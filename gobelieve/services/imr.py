@@ -128,6 +128,6 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     pages = presence_pages(table.is_online, table.everyone, reactor)
     parts = {"groups": GroupStatus(groups)} if groups else {}
     summary = with_parts(status.summary, parts)
-    collectors = [status, *parts.values()]
+    collectors = [status, cluster.metrics, *parts.values()]
     add_status(service, config.http_listen_address, summary, collectors, pages=pages)
     return service

@@ -128,7 +128,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     turn = ReactorTurn(reactor)
     parts = add_storage(service, config.storage_root, config, turn, reactor, cluster)
     status = StorageStatus(parts, reactor)
+    collectors = [status, cluster.metrics]
     add_status(
-        service, config.http_listen_address, status.summary, [status], lambda: status.trouble
+        service, config.http_listen_address, status.summary, collectors, lambda: status.trouble
     )
     return service
