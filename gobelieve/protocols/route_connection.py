@@ -1,12 +1,12 @@
 """One connection of a gateway to a router: how what it says is packed, and how much may wait."""
 
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Protocol
 
 from twisted.python.failure import Failure
 
 from gobelieve.interfaces import Turn
-from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.wire import route
@@ -14,6 +14,9 @@ from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_fr
 
 UNREAD = 4 << 20
 """So many bytes may wait for a router that is slow to read; beyond that, less is sent."""
+
+RECEIVERS_A_PUSH = 4000
+"""More receivers than this are split over several PUSHes."""
 
 # Whole frames up to the inner body, packed at once: these two are sent for every message.
 _PUBLISH = Struct(">iiBBBB qqqqqI iiBBBB")
@@ -103,7 +106,7 @@ class RouteConnection(FramedProtocol):
         )
         self.send(head + body)
 
-    def push(self, user: User, cmd: int, body: bytes) -> None:
+    def push(self, appid: int, receiver: int, cmd: int, body: bytes) -> None:
         """Send a PUSH that names one user."""
         length = len(body)
         self._seq = seq = self._seq % 0x7FFFFFFF + 1
@@ -114,9 +117,9 @@ class RouteConnection(FramedProtocol):
             route.OUTER_VERSION,
             0,
             0,
-            user.appid,
+            appid,
             1,
-            user.uid,
+            receiver,
             HEADER_SIZE + length,
             length,
             0,
@@ -143,3 +146,20 @@ class RouteConnection(FramedProtocol):
 
     def closed(self, reason: Failure) -> None:
         self._owner.disconnected(reason)
+
+
+def wide_pushes(appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> Iterator[bytes]:
+    """The bodies of PUSHes that name these users."""
+    inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
+    for start in range(0, len(receivers), RECEIVERS_A_PUSH):
+        some = tuple(receivers[start : start + RECEIVERS_A_PUSH])
+        yield route.WidePush(appid=appid, receivers=some, inner=inner).encode()
+
+
+def group_question(group: tuple[int, int], cmd: int, body: bytes, seconds: float) -> bytes:
+    """The body of a PUBLISH_GROUP that asks who of a super group, (appid, id), gets a push.
+
+    Without the flag PUSH it is not a delivery, but this question.
+    """
+    inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
+    return route.Publication(*group, 0, 0, int(seconds * 1e9), inner).body(route.OUTER_VERSION)

@@ -9,6 +9,7 @@ gateways have had the time to come back too.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
@@ -22,16 +23,15 @@ from gobelieve.names import Room, User
 from gobelieve.protocols.kept_notifies import AGAIN, of_groups, of_users
 from gobelieve.protocols.kept_pushes import KeptPushes
 from gobelieve.protocols.marks import Marks
-from gobelieve.protocols.route_connection import RouteConnection
-from gobelieve.protocols.unsaid import ID, SUBSCRIBE, Unsaid, id_frame, subscribe_frame
+from gobelieve.protocols.route_connection import RouteConnection, group_question, wide_pushes
+from gobelieve.protocols.unsaid import ID, SUBSCRIBE, Unsaid, id_frame
 from gobelieve.routing.published import hand_on
 from gobelieve.wire import client, route
-from gobelieve.wire.frames import Frame, encode_frame
+from gobelieve.wire.frames import Frame
 
+Id = TypeVar("Id", User, Room)
 SLICE = 2000
 """So many users are said again, or kept things sent, in one turn: 3 ms."""
-RECEIVERS_A_PUSH = 4000
-"""More receivers than this are split over several PUSHes."""
 
 
 class RouteLink(Factory):
@@ -82,31 +82,31 @@ class RouteLink(Factory):
             return
         if connection.takes(SUBSCRIBE.size):
             self._marks.said = True
-            connection.send(subscribe_frame(connection.next_seq(), user, online))
+            seq = connection.next_seq()
+            frame = SUBSCRIBE.pack(
+                17, seq, route.SUBSCRIBE, route.OUTER_VERSION, 0, 0, *user, online
+            )
+            connection.send(frame)
         else:
             self._unsaid.users[user] = None
 
     def unsubscribe(self, user: User) -> None:
         """Say that the user is gone."""
-        connection = self._connection
-        if connection is None or user in self._unsaid.users:
-            return
-        if connection.takes(ID.size):
-            self._marks.said = True
-            connection.send(id_frame(route.UNSUBSCRIBE, connection.next_seq(), user))
-        else:
-            self._unsaid.users[user] = None
+        self._say_id(route.UNSUBSCRIBE, user, self._unsaid.users)
 
     def room(self, cmd: int, room: Room) -> None:
         """Say SUBSCRIBE_ROOM or UNSUBSCRIBE_ROOM."""
+        self._say_id(cmd, room, self._unsaid.rooms)
+
+    def _say_id(self, cmd: int, id_: Id, unsaid: dict[Id, None]) -> None:
         connection = self._connection
-        if connection is None or room in self._unsaid.rooms:
+        if connection is None or id_ in unsaid:
             return
         if connection.takes(ID.size):
             self._marks.said = True
-            connection.send(id_frame(cmd, connection.next_seq(), room))
+            connection.send(id_frame(cmd, connection.next_seq(), id_))
         else:
-            self._unsaid.rooms[room] = None
+            unsaid[id_] = None
 
     def when_known(self, known: Callable[[], None]) -> None:
         """Call when all this is in effect; see `gobelieve.interfaces.Routing`."""
@@ -159,12 +159,9 @@ class RouteLink(Factory):
         if connection is not None and not connection.takes(len(body)):
             connection = None
         if len(receivers) == 1 and connection is not None:
-            connection.push(User(appid, receivers[0]), cmd, body)
+            connection.push(appid, receivers[0], cmd, body)
             return
-        inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
-        for start in range(0, len(receivers), RECEIVERS_A_PUSH):
-            some = tuple(receivers[start : start + RECEIVERS_A_PUSH])
-            wide = route.WidePush(appid=appid, receivers=some, inner=inner).encode()
+        for wide in wide_pushes(appid, receivers, cmd, body):
             if connection is not None:
                 connection.say(route.PUSH, wide)
             else:
@@ -172,10 +169,7 @@ class RouteLink(Factory):
 
     def ask_for_pushes(self, group: tuple[int, int], cmd: int, body: bytes) -> None:
         """Let the router push to the members of a super group."""
-        # Without the flag PUSH it is not a delivery, but this question.
-        inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
-        now = int(self._time.seconds() * 1e9)
-        question = route.Publication(*group, 0, 0, now, inner).body(route.OUTER_VERSION)
+        question = group_question(group, cmd, body, self._time.seconds())
         connection = self._connection
         if connection is not None and connection.takes(len(question)):
             connection.say(route.PUBLISH_GROUP, question)
@@ -275,7 +269,7 @@ class RouteLink(Factory):
         self._say_some()
 
     def drained(self) -> None:
-        """Go on with what waits."""
+        """Go on."""
         self._go_on()
 
     def disconnected(self, reason: Failure) -> None:

@@ -103,11 +103,6 @@ class Unsaid:
         return b"".join(frames)
 
 
-def subscribe_frame(seq: int, user: User, online: bool) -> bytes:
-    """SUBSCRIBE."""
-    return SUBSCRIBE.pack(17, seq, route.SUBSCRIBE, route.OUTER_VERSION, 0, 0, *user, online)
-
-
 def id_frame(cmd: int, seq: int, id_: User | Room) -> bytes:
     """The frame of a command whose body is an id within an application."""
     return ID.pack(16, seq, cmd, route.OUTER_VERSION, 0, 0, *id_)
