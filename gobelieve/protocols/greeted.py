@@ -204,7 +204,7 @@ class GreetedEndpoint:
                 greeted.callback(outcome)
 
         guards: list[Guard] = []
-        greeted: Deferred[IProtocol] = Deferred(lambda _: guards[0].abort())
+        greeted: Deferred[IProtocol] = Deferred(lambda _: guards[-1].abort())
         connecting = self._endpoint.connect(_Guarding(build))
         return connecting.addCallback(lambda _: greeted)
 

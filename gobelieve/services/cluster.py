@@ -25,6 +25,7 @@ from gobelieve.protocols.attempts import Attempts
 from gobelieve.protocols.greeted import Greeted, GreetedEndpoint, Open, OpenEndpoint, Terms
 from gobelieve.protocols.metrics_page import TallyCollector
 from gobelieve.protocols.tls import TLSEndpoint, TLSFactory, TLSFiles
+from gobelieve.services.daemon import DaemonService
 from gobelieve.services.listening import Listening
 from gobelieve.services.starting import cannot_start
 from gobelieve.wire.cluster import NONCE_SIZE, Port
@@ -135,11 +136,11 @@ class Cluster(Service):
             self.log.warn("{warning}", warning=warning)
 
     def reload(self) -> None:
-        """Read the files again, for connections that come; if one cannot be used, all stay."""
-        try:
-            self._load()
-        except ConfigError as why:
-            self.log.error("the cluster's files stay as they were read before: {why}", why=why)
+        """Read the files again, for connections that come.
+
+        `ConfigError` if one cannot be used; then all stay as they were read before.
+        """
+        self._load()
 
     def _load_first(self) -> None:
         if not self._loaded:
@@ -171,6 +172,15 @@ class Cluster(Service):
         if mode & S_IROTH:
             self.log.warn("{path} has the cluster's secret, and others may read it", path=path)
         return secret
+
+
+def add_cluster(parent: DaemonService, config: ClusterConfig, reactor: Any) -> Cluster:
+    """Add ``cluster``; what it reads from files is read again at SIGHUP."""
+    cluster = Cluster(config, reactor)
+    parent.add("cluster", cluster)
+    if config.secret_file or config.cert_file:
+        parent.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
+    return cluster
 
 
 def is_loopback(host: str) -> bool:

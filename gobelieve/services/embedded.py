@@ -31,7 +31,7 @@ from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
-from gobelieve.services.cluster import Cluster
+from gobelieve.services.cluster import add_cluster
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
@@ -191,9 +191,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     config: EmbeddedConfig = options.config
     data: str = options["data"]
     service = DaemonService(options, reactor)
-    cluster = Cluster(config.cluster, reactor)
-    service.add("cluster", cluster)
-    service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
+    cluster = add_cluster(service, config.cluster, reactor)
     turn = ReactorTurn(reactor)
 
     service.add("data", DataFolder(data))

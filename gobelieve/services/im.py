@@ -17,7 +17,7 @@ from gobelieve.protocols.route_pool import RoutePool
 from gobelieve.protocols.storage_link import StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.services.cluster import Cluster
+from gobelieve.services.cluster import add_cluster
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
@@ -39,9 +39,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         from twisted.internet import reactor
     config: ImConfig = options.config
     service = DaemonService(options, reactor)
-    cluster = Cluster(config.cluster, reactor)
-    service.add("cluster", cluster)
-    service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
+    cluster = add_cluster(service, config.cluster, reactor)
     turn = ReactorTurn(reactor)
     tally = Tally()
 

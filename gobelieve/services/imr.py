@@ -18,7 +18,7 @@ from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
-from gobelieve.services.cluster import Cluster
+from gobelieve.services.cluster import Cluster, add_cluster
 from gobelieve.services.common import Coroutines
 from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.daemon import DaemonService
@@ -114,9 +114,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         from twisted.internet import reactor
     config: ImrConfig = options.config
     service = DaemonService(options, reactor)
-    cluster = Cluster(config.cluster, reactor)
-    service.add("cluster", cluster)
-    service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
+    cluster = add_cluster(service, config.cluster, reactor)
     redis = RedisService(config.redis, reactor)
     if config.mysqldb_datasource or not config.push_disabled:
         service.add("redis", redis)

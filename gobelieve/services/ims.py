@@ -18,7 +18,7 @@ from gobelieve.protocols.storage_clients import StorageClientFactory
 from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services import replication
-from gobelieve.services.cluster import Cluster
+from gobelieve.services.cluster import Cluster, add_cluster
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.daemon import DaemonService
@@ -122,9 +122,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         from twisted.internet import reactor
     config: ImsConfig = options.config
     service = DaemonService(options, reactor)
-    cluster = Cluster(config.cluster, reactor)
-    service.add("cluster", cluster)
-    service.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
+    cluster = add_cluster(service, config.cluster, reactor)
     turn = ReactorTurn(reactor)
     parts = add_storage(service, config.storage_root, config, turn, reactor, cluster)
     status = StorageStatus(parts, reactor)

@@ -12,6 +12,8 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.logger import Logger
 
+from gobelieve.errors import GobelieveError
+
 Receiver = Callable[[int, FrameType | None], Any] | int | None
 Install = Callable[[int, Receiver], Receiver]
 """``signal.signal``, or a test's."""
@@ -71,7 +73,7 @@ class OnSignal(Service):
         for what, call in self._calls:
             try:
                 call()
-            except OSError as why:
+            except (OSError, GobelieveError) as why:
                 self.log.error("{name}: {what} failed: {why}", name=name, what=what, why=why)
             except Exception:
                 self.log.failure("{name}: {what} failed", name=name, what=what)

@@ -160,10 +160,30 @@ class ClusterTests(SynchronousTestCase):
         cluster.reload()
         self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
         self.file(b"short")
-        cluster.reload()
+        self.assertRaises(ConfigError, cluster.reload)
         self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
-        self.assertIn("stay as they were", self.events.texts()[-1])
-        self.assertNotIn("tomorrow", "".join(self.events.texts()))
+
+    def test_hangup(self) -> None:
+        """Reads the files again, if there are any; what cannot be used is one line of the log."""
+        options: Any = imr.Options()
+        options.parseOptions(["--set", f"cluster.secret_file={self.file(SECRET.encode())}"])
+        service = imr.makeService(options, self.reactor)
+        cluster: Any = service.getServiceNamed("cluster")
+        cluster.startService()
+        self.patch(type(service.hangup), "log", self.events.log())
+        self.file(b"the secret of tomorrow")
+        service.hangup.came()
+        self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
+        self.file(b"short")
+        service.hangup.came()
+        self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
+        good, bad = self.events.texts()
+        self.assertEqual(good, "SIGHUP: the cluster's secret and certificates are read again")
+        self.assertIn("failed: cluster.secret_file", bad)
+        options.parseOptions([])
+        self.events.clear()
+        imr.makeService(options, self.reactor).hangup.came()
+        self.assertEqual(self.events.texts(), [])
 
     def test_a_file_name_is_of_the_folder_where_twistd_was_called(self) -> None:
         """Which it leaves before services start."""
