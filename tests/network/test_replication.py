@@ -68,10 +68,11 @@ class Slaves(Daemons):
 class ReplicationTests(FaultTestCase):
     """The master is all in one process, with clients that write all the time."""
 
-    async def begin(self) -> None:
-        """The master runs, and is written to."""
+    async def begin(self, sync_delay: float = 0.05) -> None:
+        """The master is there, and nobody has started it yet."""
         self.sync_port = free_port()
-        self.server = AllInOne({"ims.sync_listen": f"127.0.0.1:{self.sync_port}"})
+        port = f"127.0.0.1:{self.sync_port}"
+        self.server = AllInOne({"ims.sync_listen": port, "ims.sync_delay": sync_delay})
         self.server.daemon.listens.append(self.sync_port)
         self.slaves = Slaves()
         self.addCleanup(self.slaves.stop)
@@ -195,6 +196,18 @@ class ReplicationTests(FaultTestCase):
         await self.load.more(20)
         await self.load.stop()
         await self.equal(slave)
+
+    async def test_a_master_that_is_stopped_in_good_order(self) -> None:
+        """When it has ended its slave has all that was acked, however long it may wait for more."""
+        await self.begin(sync_delay=600)
+        await self.write()
+        slave = await self.slave()
+        await self.load.more(50)
+        await self.server.daemon.stop()
+        self.load.interrupted()
+        self.assertEqual(blocks(self.folder(slave)), blocks(self.root))
+        await self.server.daemon.restart()
+        await self.load.stop()
 
     async def test_over_the_end_of_a_block(self) -> None:
         """A slave that began as a backup follows into the next block while people write."""
