@@ -19,7 +19,7 @@ from gobelieve.routing.older import for_version_0
 from gobelieve.routing.table import Table
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import PUSH, UNPERSISTENT
-from gobelieve.wire.route import Publication, peek, peek_push
+from gobelieve.wire.route import Publication, peek, peek_id, peek_push, peek_user
 
 
 class Link(Hashable, Protocol):
@@ -136,23 +136,20 @@ class Router:
 
     @rule(route.SUBSCRIBE)
     def _subscribe(self, link: Link, body: bytes, version: int) -> None:
-        said = route.Subscribe.decode(body, version)
-        self.table.subscribe(link, (said.appid, said.uid), said.online != 0)
+        appid, uid, online = peek_user(body)
+        self.table.subscribe(link, (appid, uid), online != 0)
 
     @rule(route.UNSUBSCRIBE)
     def _unsubscribe(self, link: Link, body: bytes, version: int) -> None:
-        said = route.Unsubscribe.decode(body, version)
-        self.table.unsubscribe(link, (said.appid, said.uid))
+        self.table.unsubscribe(link, peek_id(body))
 
     @rule(route.SUBSCRIBE_ROOM)
     def _subscribe_room(self, link: Link, body: bytes, version: int) -> None:
-        said = route.SubscribeRoom.decode(body, version)
-        self.table.subscribe_room(link, (said.appid, said.room_id))
+        self.table.subscribe_room(link, peek_id(body))
 
     @rule(route.UNSUBSCRIBE_ROOM)
     def _unsubscribe_room(self, link: Link, body: bytes, version: int) -> None:
-        said = route.UnsubscribeRoom.decode(body, version)
-        self.table.unsubscribe_room(link, (said.appid, said.room_id))
+        self.table.unsubscribe_room(link, peek_id(body))
 
     @rule(route.MARK)
     def _mark(self, link: Link, body: bytes, version: int) -> None:
