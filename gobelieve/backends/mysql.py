@@ -37,8 +37,8 @@ STOP_SECONDS = 1.0
 
 # Server gone away, connection lost, shut down, killed, ended for idleness.
 _LOST = {2006, 2013, 2055, 1053, 1927, 4031}
-_SOON = 1.0
-"""A connection lost later than this after the question did not die of old age."""
+_SOON = 1 / 3
+"""Of a silence: a connection lost later than this after the question did not die of old age."""
 
 
 class _Connection(adbapi.Connection):
@@ -54,20 +54,6 @@ class _Pool(adbapi.ConnectionPool):
     connectionFactory = _Connection
 
 
-def _ask(connection: Any, question: Callable[[Any], T]) -> T:
-    """Runs on a thread."""
-    begun = monotonic()
-    try:
-        return question(connection)
-    except pymysql.MySQLError as why:
-        lost = isinstance(why, pymysql.InterfaceError) or (why.args and why.args[0] in _LOST)
-        # After a silence, asking again would double it.
-        if not lost or monotonic() - begun > _SOON:
-            raise
-    connection.reconnect()
-    return question(connection)
-
-
 class MysqlService(Service):
     """Connects when something is asked for the first time."""
 
@@ -76,7 +62,8 @@ class MysqlService(Service):
         self._reactor: Any = reactor
         self._threads = DeferredSemaphore(THREADS)
         self._pool: _Pool | None = None
-        self._busy = 0
+        self._busy: set[Deferred[Any]] = set()
+        """Answers that threads work on."""
         self._idle: Deferred[None] | None = None
 
     async def read(self, question: Callable[[Any], T]) -> T:
@@ -104,20 +91,34 @@ class MysqlService(Service):
             self._check_running()
             if self._pool is None:
                 self._pool = self._open()
-            asked = self._pool.runWithConnection(_ask, question)
+            asked = self._pool.runWithConnection(self._ask, question)
         except BaseException:
             self._threads.release()
             raise
-        self._busy += 1
+        self._busy.add(answer)
         asked.addBoth(self._answered, answer)
         try:
             return await answer.addTimeout(ANSWER_SECONDS, self._reactor)
         except TimeoutError:
             raise self._error(f"no answer in {ANSWER_SECONDS:g} s") from None
 
+    def _ask(self, connection: Any, question: Callable[[Any], T]) -> T:
+        """Runs on a thread."""
+        begun = monotonic()
+        soon = _SOON * self._source.read_seconds
+        try:
+            return question(connection)
+        except pymysql.MySQLError as why:
+            lost = isinstance(why, pymysql.InterfaceError) or (why.args and why.args[0] in _LOST)
+            # After a silence, asking again would double it; and we may have hung up ourselves.
+            if not lost or monotonic() - begun > soon or not self.running:
+                raise
+        connection.reconnect()
+        return question(connection)
+
     def _answered(self, result: Any, answer: Deferred[Any]) -> None:
         # Only now is the thread free, however long ago the one who asked gave up.
-        self._busy -= 1
+        self._busy.discard(answer)
         self._threads.release()
         if not answer.called:
             answer.callback(result)
@@ -145,6 +146,9 @@ class MysqlService(Service):
         pool, self._pool = self._pool, None
         for waiting in list(self._threads.waiting):
             waiting.cancel()
+        for answer in list(self._busy):
+            if not answer.called:
+                answer.errback(self._error("the service is stopped"))
         if pool is None:
             return
         for connection in list(pool.connections.values()):
