@@ -1,5 +1,7 @@
 """The greeting of our own daemons, in bytes."""
 
+from hypothesis import given
+from hypothesis.strategies import binary
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.protocols.handshake import (
@@ -164,6 +166,17 @@ class GreetingTests(SynchronousTestCase):
             _hello(1) + _hello(1),
         ):
             self.assertEqual(self.refused(listener(), data).refusal, Refusal.NO_GREETING, data)
+
+    @given(binary(max_size=200), binary(max_size=200))
+    def test_any_bytes(self, one: bytes, other: bytes) -> None:
+        """However they are cut, they are waited on or refused; nobody gets in by them."""
+        for greeting in (listener(), connector()):
+            try:
+                greeting.feed(one)
+                greeting.feed(other)
+            except GreetingError:
+                pass
+            self.assertFalse(greeting.done)
 
     def test_tls_on_a_plain_port(self) -> None:
         """Is called by its name, at both ends."""

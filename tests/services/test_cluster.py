@@ -180,9 +180,10 @@ class ClusterTests(SynchronousTestCase):
         good, bad = self.events.texts()
         self.assertEqual(good, "SIGHUP: the cluster's secret and certificates are read again")
         self.assertIn("failed: cluster.secret_file", bad)
-        options.parseOptions([])
         self.events.clear()
-        imr.makeService(options, self.reactor).hangup.came()
+        without = imr.Options()
+        without.parseOptions([])
+        imr.makeService(without, self.reactor).hangup.came()
         self.assertEqual(self.events.texts(), [])
 
     def test_a_file_name_is_of_the_folder_where_twistd_was_called(self) -> None:
@@ -249,16 +250,21 @@ class ClusterTests(SynchronousTestCase):
 
     def test_the_daemons_warn(self) -> None:
         """Each of each of its ports."""
-        words = [f"{key}=0.0.0.0:1" for key in ("rpc_listen", "listen", "sync_listen")]
-        for module, settings, count in (
-            (imr, ["listen=0.0.0.0:1"], 1),
-            (ims, words, 3),
-            (embedded, ["imr.listen=:1", *(f"ims.{word}" for word in words)], 4),
-        ):
+        route = {Port.ROUTE: "listen=0.0.0.0:1"}
+        storage = {
+            Port.STORAGE_RPC: "rpc_listen=0.0.0.0:2",
+            Port.STORAGE_CLIENTS: "listen=0.0.0.0:3",
+            Port.REPLICATION: "sync_listen=0.0.0.0:4",
+        }
+        every = {port: f"ims.{setting}" for port, setting in storage.items()}
+        every[Port.ROUTE] = "imr.listen=0.0.0.0:1"
+        for module, ports in ((imr, route), (ims, storage), (embedded, every)):
             options: Any = module.Options()
-            options.parseOptions([w for one in settings for w in ("--set", one)])
+            options.parseOptions([w for one in ports.values() for w in ("--set", one)])
             service = module.makeService(options, self.reactor)
             self.events.clear()
             cluster: Any = service.getServiceNamed("cluster")
             cluster.startService()
-            self.assertEqual(len(self.events), count, self.events.texts())
+            said = {text.partition(" and asks")[0] for text in self.events.texts()}
+            wanted = {f"port {p.name} listens on {s.partition('=')[2]}" for p, s in ports.items()}
+            self.assertEqual(said, wanted)
