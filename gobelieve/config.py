@@ -111,7 +111,6 @@ class ClusterConfig:
             raise ConfigError("cluster.cert_file, key_file and ca_file go together: TLS needs all")
 
 
-NO_GROUPS = "messages to groups are not delivered in this version"
 NO_TLS = "there is no TLS in this version"
 
 
@@ -133,7 +132,7 @@ class ClientsConfig:
     wss_address: str = unavailable("")
     cert_file: str = ignored("", NO_TLS)
     key_file: str = ignored("", NO_TLS)
-    pending_root: str = ignored("", NO_GROUPS)
+    rooms_at_once: int = positive(1)
     group_deliver_count: int = ignored(0, "one queue delivers ordinary groups")
     kefu_appid: int = 0
     kefu_unpersistent: bool = False
@@ -165,6 +164,7 @@ class ImConfig(ClientsConfig):
     cluster: ClusterConfig = ClusterConfig()
     redis: RedisConfig = RedisConfig()
     log: LogConfig = LogConfig()
+    pending_root: str = "pending"
     mysqldb_datasource: str = secret()
     """Where the app's groups are; "": nowhere."""
     group_events: str = one_of("stream", "pubsub")

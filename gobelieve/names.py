@@ -58,6 +58,7 @@ class AckStatus(IntEnum):
     STORAGE_FULL = 102
     STORAGE_FAILED = 103
     READ_ONLY = 104
+    GROUPS_AWAY = 105
     FORGED_SENDER = 110
     MUTED = 111
     FORBIDDEN = 112

@@ -81,6 +81,13 @@ class Delivery:
                 session.live(cmd, body)
         self._routing.publish(user, cmd, body, flag)
 
+    def room(self, room: Room, cmd: int, body: bytes, sender: Session | None) -> None:
+        """Something for all sessions in a room but the one that sent it."""
+        self._routing.publish_room(room, cmd, body)
+        for session in self._rooms.of(room):
+            if session is not sender:
+                session.live(cmd, body)
+
     # --- what other gateways publish: see `gobelieve.interfaces.Subscriber`
 
     def published_to_user(self, user: User, inner: bytes, msgid: int, prev: int) -> None:

@@ -75,6 +75,6 @@ class Exchange:
         else:
             self._tally.add("messages")
             # Not during a sync, for the same reason as in `Session.deliver`.
-            if prev and self._delivery.direct_push and session.syncs is None:
+            if prev and self._delivery.direct_push and not session.syncing():
                 session.metadata(key, prev)
         session.ack(seq, status)

@@ -18,7 +18,7 @@ from gobelieve.interfaces import Connection
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User, was_not_stored
 from gobelieve.wire import client
-from gobelieve.wire.frames import HEADER, PUSH, Frame
+from gobelieve.wire.frames import HEADER, PUSH, SUPER_GROUP, Frame
 
 Rule = Callable[["Session", Frame], None]
 Rules = Sequence[Rule | None]
@@ -27,18 +27,22 @@ Rules = Sequence[Rule | None]
 _ACK = Struct(">iiBBBBi")
 _ACK_STATUS = Struct(">iiBBBBiB")
 _KEY = Struct(">iiBBBBq")
+_GROUP_KEY = Struct(">iiBBBBqq")
 _METADATA = Struct(">iiBBBBqq16x")
 
 NOBODY = User(0, 0)
+OWN = 0
+"""The user's own queue, where others are named by their group."""
 
 
 class Session:
     """A connected client. Its identity is set by the rule for AUTH_TOKEN; before, `user` is
-    `NOBODY`. What rooms will need (`platform`, `forbidden`) is kept from the login on."""
+    `NOBODY`."""
 
     __slots__ = (
         "_held",
         "_owed",
+        "_owed_groups",
         "_seq",
         "closed",
         "connection",
@@ -46,6 +50,7 @@ class Session:
         "forbidden",
         "online",
         "platform",
+        "rooms",
         "rules",
         "saving",
         "seen",
@@ -72,10 +77,14 @@ class Session:
         self.saving = 0
         """How many of its messages storage has not answered yet; see `underway`."""
         self.closed = False
-        self.syncs: list[int] | None = None
-        """The keys of the SYNCs that wait behind the one under way; None when none is."""
+        self.rooms: tuple[int, ...] = ()
+        """The rooms it is in, the one entered last at the end."""
+        self.syncs: dict[int, list[int]] | None = None
+        """By queue (`OWN`, or the group): the keys of the SYNCs that wait behind the one under
+        way. None when there are none."""
         self._held: list[Frame] | None = None
         self._owed = 0
+        self._owed_groups: dict[int, int] | None = None
         self._seq = 0
 
     # --- what the client says
@@ -128,7 +137,7 @@ class Session:
         self.tally.add("delivered")
         self.send(cmd, body, flag)
 
-    def ack(self, seq: int, status: int = AckStatus.SUCCESS) -> None:
+    def ack(self, seq: int, status: int = AckStatus.SUCCESS, flag: int = 0) -> None:
         """Answer the client's frame `seq`.
 
         Version 2 gets the status. An older client would take any ack for success, so it gets none
@@ -138,9 +147,9 @@ class Session:
             return
         own = self._seq = self._seq % 0x7FFFFFFF + 1
         if self.version < 2:
-            frame = _ACK.pack(4, own, client.Ack.number, self.version, 0, 0, seq)
+            frame = _ACK.pack(4, own, client.Ack.number, self.version, flag, 0, seq)
         else:
-            frame = _ACK_STATUS.pack(5, own, client.Ack.number, self.version, 0, 0, seq, status)
+            frame = _ACK_STATUS.pack(5, own, client.Ack.number, self.version, flag, 0, seq, status)
         self.connection.send(frame)
 
     def metadata(self, key: int, prev: int) -> None:
@@ -154,16 +163,32 @@ class Session:
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
         self.connection.send(_KEY.pack(8, seq, cmd, self.version, 0, 0, key))
 
+    def send_group_key(self, cmd: int, group_id: int, key: int) -> None:
+        """Send a frame whose body is a group and a sync key."""
+        seq = self._seq = self._seq % 0x7FFFFFFF + 1
+        self.connection.send(_GROUP_KEY.pack(16, seq, cmd, self.version, 0, 0, group_id, key))
+
+    def syncing(self, queue: int = OWN) -> bool:
+        """Whether a sync of this queue is under way."""
+        return self.syncs is not None and queue in self.syncs
+
     def deliver(self, cmd: int, body: bytes, flag: int, key: int, prev: int) -> None:
         """Tell of a stored message: push it if the client can place it, then notify.
 
         While a sync is under way the message is only notified: pushed between SYNC and SYNC_END it
         would move the client's key, and SYNC_END would move it back.
         """
-        if prev and self.syncs is None and not self.connection.congested:
+        if prev and not self.connection.congested and not self.syncing():
             self.metadata(key, prev)
             self.send_message(cmd, body, flag | PUSH)
         self.notify(key)
+
+    def deliver_group(self, cmd: int, body: bytes, group_id: int, key: int, prev: int) -> None:
+        """The same for a message in the queue of a super group."""
+        if prev and not self.connection.congested and not self.syncing(group_id):
+            self.metadata(key, prev)
+            self.send_message(cmd, body, PUSH | SUPER_GROUP)
+        self.notify_group(group_id, key)
 
     def notify(self, key: int) -> None:
         """Tell that the queue has this id; to a congested client later, the newest only."""
@@ -171,6 +196,15 @@ class Session:
             self._owed = max(self._owed, key)
         else:
             self.send_key(client.SyncNotify.number, key)
+
+    def notify_group(self, group_id: int, key: int) -> None:
+        """The same for the queue of a super group."""
+        if not self.connection.congested:
+            self.send_group_key(client.SyncGroupNotify.number, group_id, key)
+            return
+        if self._owed_groups is None:
+            self._owed_groups = {}
+        self._owed_groups[group_id] = max(self._owed_groups.get(group_id, 0), key)
 
     def live(self, cmd: int, body: bytes) -> None:
         """Send what is not stored; a congested client does not get it."""
@@ -185,3 +219,6 @@ class Session:
         owed, self._owed = self._owed, 0
         if owed:
             self.send_key(client.SyncNotify.number, owed)
+        groups, self._owed_groups = self._owed_groups, None
+        for group_id, key in (groups or {}).items():
+            self.notify_group(group_id, key)

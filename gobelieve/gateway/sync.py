@@ -2,28 +2,34 @@
 
 Every SYNC gets its SYNC_END, also when storage is away: then with the client's own key, which says
 that there is nothing new, and the next notify makes it ask again. A client that says it is further
-than its queue is set back, for what comes next would else be hidden from it.
+than its queue is set back, for what comes next would else be hidden from it. A super group's queue
+is read by its members alone; to anybody else it is empty.
 """
 
 from gobelieve.errors import BackendError, StorageError
+from gobelieve.gateway.membership import Membership
+from gobelieve.gateway.queues import GroupQueue, OwnQueue, Queue
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Session
 from gobelieve.gateway.sync_keys import KeptKeys
-from gobelieve.interfaces import MessageReader, Page, Tasks
+from gobelieve.interfaces import Group, MessageReader, Page, SuperGroupQueues, Tasks
 from gobelieve.metrics import Tally
-from gobelieve.names import User
+from gobelieve.names import GroupReader, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import SELF, Frame
 from gobelieve.wire.storage import StoredMessage
 
 SYNCS_WAITING = 16
-"""So many SYNCs may wait behind one that is under way; the rest is answered as empty at once."""
+"""So many SYNCs of a queue may wait behind one that is under way; the rest is answered as empty
+at once."""
+QUEUES_AT_ONCE = 256
+"""So many queues of a session may be synced at a time; those of others are answered likewise."""
 
 LARGEST_KEY = (1 << 63) - 1
 
 
 class Sync:
-    """The rules for SYNC and SYNC_KEY.
+    """The rules for SYNC and SYNC_KEY, SYNC_GROUP and GROUP_SYNC_KEY.
 
     With `sync_self` a client also gets what it sent itself, marked SELF; without, it is left out.
     """
@@ -31,13 +37,19 @@ class Sync:
     def __init__(
         self,
         reader: MessageReader,
+        queues: SuperGroupQueues,
+        membership: Membership,
         keys: KeptKeys[User],
+        group_keys: KeptKeys[GroupReader],
         tasks: Tasks,
         tally: Tally,
         sync_self: bool = True,
     ) -> None:
         self._reader = reader
+        self._queues = queues
+        self._membership = membership
         self._keys = keys
+        self._group_keys = group_keys
         self._tasks = tasks
         self._tally = tally
         self._sync_self = sync_self
@@ -45,46 +57,86 @@ class Sync:
     @receives(client.Sync)
     def sync(self, session: Session, frame: Frame) -> None:
         """Begin, or wait behind the sync that is under way."""
-        key = client.key_of(frame.body)
-        if session.syncs is None:
-            session.syncs = []
-            self._tasks.start(self._sync(session, key))
-        elif len(session.syncs) < SYNCS_WAITING:
-            session.syncs.append(key)
-        else:
-            self._answer_nothing(session, key)
+        queue = OwnQueue(session, self._reader, self._keys)
+        self._begin(session, queue, client.key_of(frame.body))
 
     @receives(client.SyncKey)
     def sync_key(self, session: Session, frame: Frame) -> None:
         """Keep the key for clients of this user that come with none."""
         self._keys.advance(session.user, client.key_of(frame.body))
 
-    async def _sync(self, session: Session, key: int) -> None:
-        waiting = session.syncs
-        assert waiting is not None
+    @receives(client.SyncGroup)
+    def sync_group(self, session: Session, frame: Frame) -> None:
+        """The same for the queue of a super group."""
+        asked = client.SyncGroup.decode(frame.body, frame.version)
+
+        def found(group: Group | None, status: int) -> None:
+            joined = 0 if group is None else group.joined(session.user.uid)
+            queue = GroupQueue(session, asked.group_id, joined, self._queues, self._group_keys)
+            if group is None:
+                self._tally.add("group_syncs_refused")
+                _answer_nothing(queue, asked.sync_key)
+            else:
+                self._begin(session, queue, asked.sync_key)
+
+        self._membership.find(session, asked.group_id, found)
+
+    @receives(client.GroupSyncKey)
+    def group_sync_key(self, session: Session, frame: Frame) -> None:
+        """Keep the key, if it is of a group that the user is in."""
+        said = client.GroupSyncKey.decode(frame.body, frame.version)
+
+        def found(group: Group | None, status: int) -> None:
+            if group is not None:
+                reader = GroupReader(*session.user, said.group_id)
+                self._group_keys.advance(reader, said.sync_key)
+
+        self._membership.find(session, said.group_id, found)
+
+    # --- one sync after another
+
+    def _begin(self, session: Session, queue: Queue, key: int) -> None:
+        syncs = session.syncs
+        if syncs is None:
+            syncs = session.syncs = {}
+        waiting = syncs.get(queue.number)
+        if waiting is not None and len(waiting) < SYNCS_WAITING:
+            waiting.append(key)
+        elif waiting is not None or len(syncs) >= QUEUES_AT_ONCE:
+            _answer_nothing(queue, key)
+        else:
+            syncs[queue.number] = []
+            self._tasks.start(self._sync(session, syncs, queue, key))
+
+    async def _sync(
+        self, session: Session, syncs: dict[int, list[int]], queue: Queue, key: int
+    ) -> None:
+        waiting = syncs[queue.number]
         try:
             while not session.closed:
-                await self._answer(session, key)
+                await self._answer(session, queue, key)
                 if not waiting:
                     break
                 key = waiting.pop(0)
         finally:
-            session.syncs = None
+            del syncs[queue.number]
+            if not syncs:
+                session.syncs = None
 
-    async def _answer(self, session: Session, key: int) -> None:
+    async def _answer(self, session: Session, queue: Queue, key: int) -> None:
         if session.connection.congested:
             # It has not read the page before. Once it has, the notify makes it ask again.
-            self._answer_nothing(session, key)
-            session.notify(min(key, LARGEST_KEY - 1) + 1)
+            _answer_nothing(queue, key)
+            queue.notify(min(key, LARGEST_KEY - 1) + 1)
             return
-        after = key or await self._keys.load(session.user)
+        after = key or await queue.kept_key()
         try:
-            page = await self._reader.fetch(session.user, after)
+            page = await queue.fetch(after)
         except StorageError:
             self._tally.add("syncs_failed")
-            self._answer_nothing(session, key)
+            _answer_nothing(queue, key)
             return
-        session.send_key(client.SyncBegin.number, after)
+        queue.begin(after)
         for message in page.messages:
             own = _is_own(session.user, session.device, message)
             if not own or self._sync_self:
@@ -92,24 +144,24 @@ class Sync:
             elif session.device == 0:
                 # All browsers are device 0: another tab of the user must not miss it.
                 session.send_message(message.cmd, message.body)
-        end = await self._end(session.user, after, page)
-        session.send_key(client.SyncEnd.number, end)
+        queue.end(await self._end(queue, after, page))
         if page.more:
-            session.send_key(client.SyncNotify.number, page.last + 1)
+            queue.notify(page.last + 1)
 
-    def _answer_nothing(self, session: Session, key: int) -> None:
-        session.send_key(client.SyncBegin.number, key)
-        session.send_key(client.SyncEnd.number, key)
-
-    async def _end(self, user: User, after: int, page: Page) -> int:
+    async def _end(self, queue: Queue, after: int, page: Page) -> int:
         if after <= page.newest:
             return max(after, page.last)
         self._tally.add("sync_keys_corrected")
         try:
-            await self._keys.lower(user, page.newest)
+            await queue.lower_key(page.newest)
         except BackendError:
             self._tally.add("sync_keys_dropped")
         return page.newest
+
+
+def _answer_nothing(queue: Queue, key: int) -> None:
+    queue.begin(key)
+    queue.end(key)
 
 
 def _is_own(user: User, device: int, message: StoredMessage) -> bool:

@@ -7,7 +7,6 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from gobelieve.gateway.session import Session
-from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.watch import Watch
 from gobelieve.interfaces import Connection, Turn
 from gobelieve.protocols.framed import FramedProtocol
@@ -21,10 +20,13 @@ class Reception:
     """Where sessions begin and end, whatever their transport."""
 
     def __init__(
-        self, new_session: Callable[[Connection, int], Session], sessions: Sessions, watch: Watch
+        self,
+        new_session: Callable[[Connection, int], Session],
+        gone: Callable[[Session], None],
+        watch: Watch,
     ) -> None:
         self._new_session = new_session
-        self._sessions = sessions
+        self._gone = gone
         self.watch = watch
 
     def opened(self, connection: Connection) -> Session:
@@ -37,7 +39,7 @@ class Reception:
         """It is gone."""
         session.closed = True
         self.watch.remove(session)
-        self._sessions.remove(session)
+        self._gone(session)
 
 
 class ClientConnection(FramedProtocol):

@@ -1,6 +1,6 @@
-"""What the daemons have in common: options, and running coroutines."""
+"""What the daemons have in common: options, running coroutines, working in threads."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from gobelieve.config import load, without_effect
 from gobelieve.errors import ConfigError
+from gobelieve.interfaces import InThread
 
 
 class DaemonOptions(usage.Options):
@@ -62,3 +63,16 @@ class Coroutines:
         self._running.discard(running)
         if isinstance(result, Failure) and not result.check(CancelledError):
             self.log.failure("a task failed", result)
+
+
+def threads(reactor: Any) -> InThread:
+    """`InThread` by the reactor's pool."""
+
+    def in_thread(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+        def ended(success: bool, result: Failure | None) -> None:
+            failure = None if result is None else result.value
+            reactor.callFromThread(done, failure)
+
+        reactor.getThreadPool().callInThreadWithCallback(ended, work)
+
+    return in_thread

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from twisted.application.service import Service
 from twisted.logger import Logger
 
+from gobelieve.backends.pending import PendingDatabase
 from gobelieve.backends.sqlite import (
     FILE_NAME,
     SqliteDeviceNumbers,
@@ -32,7 +33,7 @@ from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
 from gobelieve.services.cluster import add_cluster
-from gobelieve.services.common import DaemonOptions
+from gobelieve.services.common import DaemonOptions, threads
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
@@ -40,6 +41,7 @@ from gobelieve.services.groups import GroupStatus, add_local_groups
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.ordered import OrderedService
+from gobelieve.services.pending import PendingService
 from gobelieve.services.router_status import RouterStatus
 from gobelieve.services.starting import cannot_start
 from gobelieve.services.status import add_status, with_parts
@@ -210,16 +212,22 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     service.add("im", im)
     tally = Tally()
     routing = LocalLink(router.router, reactor, tally, Logger("gobelieve.routing"))
+    pending = PendingDatabase(
+        os.path.join(data, "pending"), threads(reactor), Logger("gobelieve.backends.pending")
+    )
     backends = Backends(
         tokens(config.im, SqliteTokens(db), SqlitePreferences(db)),
         SqliteDeviceNumbers(db),
         SqliteSyncKeys(db),
         SqliteGroupSyncKeys(db),
         SqliteUnreadCounts(db),
+        pending,
+        groups,
     )
     local = LocalStorage(storage.storage)
-    gateway = compose(config.im, reactor, backends, local, local, routing, tally)
+    gateway = compose(config.im, reactor, backends, local, routing, tally)
     routing.attach(gateway.delivery)
+    im.add("pending", PendingService(pending, gateway.fan_out))
     add_listeners(im, gateway, config.im, reactor, turn)
     status = GatewayStatus(gateway)
     shown = GroupStatus(groups)

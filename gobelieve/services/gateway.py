@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from twisted.application.internet import TimerService
 from twisted.application.service import Service
@@ -11,14 +12,19 @@ from twisted.logger import Logger
 
 from gobelieve.backends.jwt import JwtTokens
 from gobelieve.config import Address, ClientsConfig, parse_address
+from gobelieve.gateway.audience import Audience
 from gobelieve.gateway.catch_up import CatchUp
 from gobelieve.gateway.customer import CustomerService
 from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.exchange import Exchange
+from gobelieve.gateway.fan_out import FanOut
+from gobelieve.gateway.groups import GroupMessages
 from gobelieve.gateway.login import Login
+from gobelieve.gateway.membership import Membership
 from gobelieve.gateway.peer import Peer
+from gobelieve.gateway.room_messages import RoomMessages
 from gobelieve.gateway.rooms import Rooms
-from gobelieve.gateway.rules import gather
+from gobelieve.gateway.rules import RuleTables, gather
 from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.sync import Sync
@@ -29,10 +35,13 @@ from gobelieve.gateway.write_behind import WriteBehind
 from gobelieve.interfaces import (
     Connection,
     DeviceNumbers,
+    Groups,
     MessageReader,
     MessageSaver,
+    PendingMessages,
     Preferences,
     Routing,
+    SuperGroupQueues,
     SyncKeys,
     Time,
     Tokens,
@@ -60,6 +69,13 @@ class Backends:
     sync_keys: SyncKeys[User]
     group_sync_keys: SyncKeys[GroupReader]
     unread: UnreadCounts
+    pending: PendingMessages
+    groups: Groups | None
+    """None where the site has no groups."""
+
+
+class Queues(MessageSaver, MessageReader, SuperGroupQueues, Protocol):
+    """Storage, with all that it can do for the gateway."""
 
 
 def tokens(config: ClientsConfig, kept: Tokens, preferences: Preferences) -> Tokens:
@@ -76,13 +92,16 @@ class Gateway:
     reception: Reception
     sessions: Sessions
     rooms: Rooms
+    room_messages: RoomMessages
     delivery: Delivery
+    fan_out: FanOut
     catch_up: CatchUp
     keys: KeptKeys[User]
     group_keys: KeptKeys[GroupReader]
     unread: WriteBehind[User]
     underway: Underway
     watch: Watch
+    tables: RuleTables
     tasks: Coroutines
     tally: Tally
 
@@ -91,8 +110,7 @@ def compose(
     config: ClientsConfig,
     time: Time,
     backends: Backends,
-    saver: MessageSaver,
-    reader: MessageReader,
+    storage: Queues,
     routing: Routing,
     tally: Tally,
 ) -> Gateway:
@@ -101,13 +119,31 @@ def compose(
     sessions = Sessions(routing)
     rooms = Rooms(routing)
     delivery = Delivery(sessions, rooms, routing, tally, config.direct_push)
-    catch_up = CatchUp(sessions, reader, time, tasks, tally)
+    catch_up = CatchUp(sessions, storage, time, tasks, tally)
     interval = config.sync_key_interval
     keys = KeptKeys(backends.sync_keys, time, tasks, tally, interval)
     group_keys = KeptKeys(backends.group_sync_keys, time, tasks, tally, interval)
     unread = WriteBehind(backends.unread.set, "unread_counts", time, tasks, tally, interval)
     underway = Underway()
-    exchange = Exchange(saver, delivery, routing, underway, tally)
+    room_messages = RoomMessages(rooms, sessions, delivery, routing, tally, config.rooms_at_once)
+    membership = Membership(backends.groups, tasks, tally)
+    fan_out = FanOut(
+        backends.pending,
+        storage,
+        storage,
+        delivery,
+        routing,
+        time=time,
+        tasks=Coroutines(),  # these go on when sessions have ended
+        tally=tally,
+        log=Logger("gobelieve.gateway.fan_out"),
+    )
+    audience = Audience(backends.groups, sessions, time, tasks, tally)
+    group_messages = GroupMessages(
+        membership, storage, fan_out, audience, delivery, routing, underway, time, tally
+    )
+    delivery.group_audience = group_messages.published
+    exchange = Exchange(storage, delivery, routing, underway, tally)
     peer = Peer(exchange, delivery, time, tally)
     kefu = (config.kefu_appid, config.kefu_unpersistent)
 
@@ -127,7 +163,9 @@ def compose(
         ),
         peer,
         CustomerService(exchange, delivery, peer, time, tally, *kefu),
-        Sync(reader, keys, tasks, tally, config.sync_self),
+        group_messages,
+        room_messages,
+        Sync(storage, storage, membership, keys, group_keys, tasks, tally, config.sync_self),
     )
     watch = Watch(
         tally,
@@ -139,18 +177,25 @@ def compose(
     def new_session(connection: Connection, tick: int) -> Session:
         return Session(connection, tables.before_login, tally, tick)
 
-    reception = Reception(new_session, sessions, watch)
+    def gone(session: Session) -> None:
+        room_messages.closed(session)
+        sessions.remove(session)
+
+    reception = Reception(new_session, gone, watch)
     return Gateway(
         reception,
         sessions,
         rooms,
+        room_messages,
         delivery,
+        fan_out,
         catch_up,
         keys,
         group_keys,
         unread,
         underway,
         watch,
+        tables,
         tasks,
         tally,
     )

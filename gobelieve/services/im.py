@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from twisted.logger import Logger
+
+from gobelieve.backends.pending import PendingDatabase
 from gobelieve.backends.redis import (
     RedisDeviceNumbers,
     RedisGroupSyncKeys,
@@ -18,11 +21,13 @@ from gobelieve.protocols.storage_link import StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.cluster import add_cluster
+from gobelieve.services.common import threads
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
 from gobelieve.services.ordered import OrderedService
+from gobelieve.services.pending import PendingService
 from gobelieve.services.status import add_status, with_parts
 from gobelieve.wire.cluster import Port
 
@@ -57,18 +62,23 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         storage.add(address, cluster.connecting(Port.STORAGE_RPC, address, link))
 
     routing = RoutePool(config.route_addrs, config.group_route_addrs, turn, reactor, tally)
+    pending = PendingDatabase(
+        config.pending_root, threads(reactor), Logger("gobelieve.backends.pending")
+    )
     backends = Backends(
         tokens(config, RedisTokens(redis), RedisPreferences(redis)),
         RedisDeviceNumbers(redis),
         RedisSyncKeys(redis),
         RedisGroupSyncKeys(redis),
         RedisUnreadCounts(redis),
+        pending,
+        groups,
     )
     pool = StoragePool(
         [storage_links[address] for address in config.storage_rpc_addrs],
         [storage_links[address] for address in config.group_storage_rpc_addrs] or None,
     )
-    gateway = compose(config, reactor, backends, pool, pool, routing, tally)
+    gateway = compose(config, reactor, backends, pool, routing, tally)
 
     route = OrderedService()
     service.add("route", route)
@@ -77,6 +87,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         connecting = cluster.connecting(Port.ROUTE, route_link.address, route_link)
         route.add(route_link.address, connecting)
 
+    if groups is not None:
+        service.add("pending", PendingService(pending, gateway.fan_out))
     add_listeners(service, gateway, config, reactor, turn)
     status = GatewayStatus(gateway)
     parts = {"groups": GroupStatus(groups)} if groups else {}

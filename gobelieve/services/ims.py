@@ -1,16 +1,13 @@
 """``twistd gobelieve-ims``: message storage, its RPC, its older clients, its slaves or master."""
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import InThread
 from gobelieve.metrics import Tally
 from gobelieve.protocols.master_link import MasterLink
 from gobelieve.protocols.replication import SlavesFactory
@@ -19,7 +16,7 @@ from gobelieve.protocols.storage_listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services import replication
 from gobelieve.services.cluster import Cluster, add_cluster
-from gobelieve.services.common import DaemonOptions
+from gobelieve.services.common import DaemonOptions, threads
 from gobelieve.services.connections import GoodbyeService
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.ordered import OrderedService
@@ -34,19 +31,6 @@ class Options(DaemonOptions):
     """Storage's command line."""
 
     kind = ImsConfig
-
-
-def threads(reactor: Any) -> InThread:
-    """`InThread` by the reactor's pool."""
-
-    def in_thread(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
-        def ended(success: bool, result: Failure | None) -> None:
-            failure = None if result is None else result.value
-            reactor.callFromThread(done, failure)
-
-        reactor.getThreadPool().callInThreadWithCallback(ended, work)
-
-    return in_thread
 
 
 class StorageService(Service):

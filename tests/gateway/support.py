@@ -6,34 +6,24 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from gobelieve.config import ClientsConfig
 from gobelieve.errors import WireError
-from gobelieve.gateway.customer import CustomerService
-from gobelieve.gateway.delivery import Delivery
-from gobelieve.gateway.exchange import Exchange
-from gobelieve.gateway.login import Login
-from gobelieve.gateway.peer import Peer
-from gobelieve.gateway.rooms import Rooms
-from gobelieve.gateway.rules import gather
-from gobelieve.gateway.session import Rules, Session
-from gobelieve.gateway.sessions import Sessions
-from gobelieve.gateway.sync import Sync
-from gobelieve.gateway.sync_keys import KeptKeys
-from gobelieve.gateway.underway import Underway
-from gobelieve.gateway.watch import Watch
-from gobelieve.gateway.write_behind import WriteBehind
 from gobelieve.interfaces import Entries, Identity, Members, Page
 from gobelieve.metrics import Tally
-from gobelieve.names import Room, User
+from gobelieve.names import GroupReader, Room, User
+from gobelieve.services.gateway import Backends, compose
 from gobelieve.wire import Frame, FrameReader, Message, client
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import MESSAGES
 from tests.fakes.backends import (
     Memory,
     MemoryDeviceNumbers,
+    MemoryPending,
     MemorySyncKeys,
     MemoryTokens,
     MemoryUnreadCounts,
 )
+from tests.fakes.groups import MemoryGroups
 
 APP = 7
 KEFU = 1453
@@ -274,60 +264,44 @@ class Tasks:
 
 
 class TestGateway:
-    """The rules with fakes around them."""
+    """The rules as the daemon puts them together, with fakes around them."""
 
     __test__ = False
 
-    def __init__(
-        self,
-        direct_push: bool = True,
-        sync_self: bool = True,
-        kefu_appid: int = KEFU,
-        unpersistent: bool = False,
-    ) -> None:
+    def __init__(self, with_groups: bool = True, **config: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.tally = Tally()
-        self.tasks = Tasks()
         self.memory = Memory()
         self.tokens = PendingTokens(self.memory)
         self.storage = FakeStorage()
         self.routing = FakeRouting()
-        self.sessions = Sessions(self.routing)
-        self.rooms = Rooms(self.routing)
-        self.delivery = Delivery(self.sessions, self.rooms, self.routing, self.tally, direct_push)
-        self.keys = KeptKeys(MemorySyncKeys(self.memory), self.clock, self.tasks, self.tally)
-        write = MemoryUnreadCounts(self.memory).set
-        self.unread = WriteBehind(
-            write, "unread_counts", self.clock, self.tasks, self.tally, interval=1.0
-        )
-        self.underway = Underway()
-        self.watch = Watch(self.tally, idle=360, login=10, write=30)
-
-        exchange = Exchange(self.storage, self.delivery, self.routing, self.underway, self.tally)
-        peer = Peer(exchange, self.delivery, self.clock, self.tally)
-
-        def after_login() -> Rules:
-            return self.tables.after_login
-
-        self.login = Login(
+        self.groups = MemoryGroups()
+        self.pending = MemoryPending()
+        backends = Backends(
             self.tokens,
             MemoryDeviceNumbers(self.memory),
-            self.unread,
-            self.sessions,
-            self.routing,
-            self.tasks,
-            self.tally,
-            after_login,
+            MemorySyncKeys[User](self.memory),
+            MemorySyncKeys[GroupReader](self.memory),
+            MemoryUnreadCounts(self.memory),
+            self.pending,
+            self.groups if with_groups else None,
         )
-        self.tables = gather(
-            self.login,
-            peer,
-            CustomerService(
-                exchange, self.delivery, peer, self.clock, self.tally, kefu_appid, unpersistent
-            ),
-            Sync(self.storage, self.keys, self.tasks, self.tally, sync_self),
-        )
+        settings = ClientsConfig(**{"kefu_appid": KEFU, **config})
+        gateway = compose(settings, self.clock, backends, self.storage, self.routing, self.tally)
+        self.sessions = gateway.sessions
+        self.rooms = gateway.rooms
+        self.room_messages = gateway.room_messages
+        self.delivery = gateway.delivery
+        self.fan_out = gateway.fan_out
+        self.keys = gateway.keys
+        self.group_keys = gateway.group_keys
+        self.unread = gateway.unread
+        self.underway = gateway.underway
+        self.watch = gateway.watch
+        self.tables = gateway.tables
+        self.tasks = gateway.tasks
+        self.reception = gateway.reception
 
     def grant(self, uid: int, notification_on: bool = False, appid: int = APP) -> str:
         """A token for a user."""
@@ -359,8 +333,7 @@ class TestClient:
 
     def __init__(self, gateway: TestGateway) -> None:
         self.connection = FakeConnection()
-        self.session = Session(self.connection, gateway.tables.before_login, gateway.tally, 0)
-        gateway.watch.add(self.session)
+        self.session = gateway.reception.opened(self.connection)
         self._gateway = gateway
         self.version = 1
         self.seq = 0
@@ -392,6 +365,4 @@ class TestClient:
 
     def hang_up(self) -> None:
         """The connection is gone."""
-        self.session.closed = True
-        self._gateway.watch.remove(self.session)
-        self._gateway.sessions.remove(self.session)
+        self._gateway.reception.closed(self.session)

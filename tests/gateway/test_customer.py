@@ -136,7 +136,7 @@ class OlderFormTests(CustomerTestCase):
 
     def test_where_the_site_says_so_unpersistent_messages_are_live_only(self) -> None:
         """Told to the seller here and elsewhere, acked, not stored."""
-        self.start(TestGateway(unpersistent=True))
+        self.start(TestGateway(kefu_unpersistent=True))
         seq = self.customer.say(asks(), flag=UNPERSISTENT)
         self.assertEqual(self.seller.messages(), [asks(timestamp=NOW)])
         self.assertEqual(self.customer.messages(), [client.Ack(seq=seq)])

@@ -15,6 +15,7 @@ from gobelieve.wire import FrameReader, client
 from tests.fakes.backends import (
     Memory,
     MemoryDeviceNumbers,
+    MemoryPending,
     MemorySyncKeys,
     MemoryTokens,
     MemoryUnreadCounts,
@@ -35,12 +36,13 @@ class FarewellTests(SynchronousTestCase):
             MemorySyncKeys(self.memory),
             MemorySyncKeys(self.memory),
             MemoryUnreadCounts(self.memory),
+            MemoryPending(),
+            None,
         )
         self.gateway: Gateway = compose(
             ClientsConfig(),
             self.clock,
             backends,
-            self.storage,
             self.storage,
             FakeRouting(),
             Tally(),

@@ -76,7 +76,7 @@ class CompositionTests(SynchronousTestCase):
         self.assertEqual(names(service.getServiceNamed("imr")), ["push", "route", "tcp"])
         self.assertEqual(
             names(service.getServiceNamed("im")),
-            ["watch", "sessions", "tcp", "websocket", "http"],
+            ["pending", "watch", "sessions", "tcp", "websocket", "http"],
         )
 
     def test_nothing_is_opened_before_the_start(self) -> None:
