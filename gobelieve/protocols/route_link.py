@@ -54,9 +54,9 @@ class RouteLink(Factory):
         self._connection: RouteConnection | None = None
         self._marks = Marks(turn, time, self._mark_due, self._unanswered)
         self._resaid = False
-        """Whether this connection was told everything, with a MARK behind it."""
+        """Whether this connection was told of everybody, with a MARK behind it."""
         self._in_effect = False
-        """Whether that is in effect, as far as can be known."""
+        """Whether the resubscription is in effect, as far as can be known."""
         self._kept = of_users(tally)
         self._kept_of_groups = of_groups(tally)
         self._pushes = KeptPushes(tally)
@@ -88,7 +88,7 @@ class RouteLink(Factory):
             )
             connection.send(frame)
         else:
-            self._unsaid.users[user] = None
+            self._leave_unsaid(user, self._unsaid.users)
 
     def unsubscribe(self, user: User) -> None:
         """Say that the user is gone."""
@@ -106,7 +106,13 @@ class RouteLink(Factory):
             self._marks.said = True
             connection.send(id_frame(cmd, connection.next_seq(), id_))
         else:
-            unsaid[id_] = None
+            self._leave_unsaid(id_, unsaid)
+
+    def _leave_unsaid(self, id_: Id, unsaid: dict[Id, None]) -> None:
+        """It is said when the router reads again, and a MARK behind it."""
+        unsaid[id_] = None
+        self._resaid = False
+        self._marks.said = True
 
     def when_known(self, known: Callable[[], None]) -> None:
         """Call when all this is in effect; see `gobelieve.interfaces.Routing`."""
@@ -193,7 +199,7 @@ class RouteLink(Factory):
             connection.send(self._unsaid.take(SLICE, connection.next_seq))
         elif not self._resaid:
             self._resaid = True
-            self._mark(partial(self._resubscribed, connection))
+            self._mark(None if self._in_effect else partial(self._resubscribed, connection))
         elif self._kept or self._kept_of_groups:
             self._notify_some()
         elif self._pushes and self._in_effect:
@@ -250,7 +256,7 @@ class RouteLink(Factory):
         )
 
     def _resubscribed(self, connection: RouteConnection) -> None:
-        if connection is self._connection:
+        if connection is self._connection and not self._in_effect:
             self._in_effect = True
             self.log.info("router {address} is connected", address=self.address)
             self._missed()
