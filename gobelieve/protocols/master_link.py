@@ -87,6 +87,7 @@ class MasterConnection(FramedProtocol):
             tail = tail_of(self._storage.store)
         except StorageError as why:
             self.log.error("our own files cannot be read: {why}", why=why)
+            self._link.failed = True
             self.abort()
             return
         first, end_id, checksum = tail
@@ -170,7 +171,7 @@ class MasterLink(Factory):
         self.refused = False
         """Whether the master said last that it gives us nothing."""
         self.failed = False
-        """Whether what it sent last could not be stored."""
+        """Whether our files could not be read, or what it sent last not be stored."""
         self.heard_at = 0.0
         """When it sent something last, seconds since the epoch; 0: it never did."""
 

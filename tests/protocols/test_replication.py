@@ -278,6 +278,25 @@ class FollowingTests(ReplicationCase):
         self.connect()
         self.assertEqual(blocks(self.slave.root), blocks(self.master.root))
 
+    def test_the_files_of_the_slave_cannot_be_read(self) -> None:
+        """It asks for nothing, and not again at once."""
+        self.master.save()
+        self.master.settle()
+        self.connect()
+        files: Any = self.slave.storage.store.blocks._files
+
+        def sour(fd: int, count: int, offset: int) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+        files.pread = sour
+        link = self.slave.link.buildProtocol(None)
+        transport = StringTransport()
+        link.makeConnection(transport)
+        self.run_all()
+        self.assertEqual(transport.value(), b"")
+        self.assertTrue(self.slave.link.failed)
+        self.assertEqual(len(self.texts("our own files cannot be read")), 1)
+
 
 class GoodbyeTests(ReplicationCase):
     """A master that is stopped in good order."""
