@@ -2,10 +2,13 @@
 
 Whoever reads a directory through, to rebuild the index or to verify it, looks at every record:
 whole, its checksum right, a queue record one that continues its queue. `scan` and `walk` do that
-with an object a record and a call of their reader for each, which took 1.5 us more. Here it is one
-loop. It takes only what fits without a question, and leaves the rest, one record at a time, to
+with an object a record and a call of their reader for each: 2 us a record. Here it is one loop,
+and 1 us. It takes only what fits without a question, and leaves the rest, one record at a time, to
 them: old layouts, broken chains, damage. So what it does not know it cannot do wrong; leaving a
 record to them never changes what comes out, only how long it takes.
+
+Of that 1 us a third is taking the record apart, a quarter its checksum, and the rest the queue's
+head: where 100,000 queues take turns at random the memory is waited for, and it is 1.4 us.
 """
 
 from collections.abc import Callable
@@ -31,7 +34,8 @@ Quick = Callable[[bytes, int, int, int], int]
 At the end may lie less than a record."""
 
 _MESSAGE = Struct(">4s3I").unpack_from
-_ENTRY = Struct(">8sII8q4s").unpack_from
+_ENTRY = Struct(">8sII3q8x4q4s").unpack_from
+"""All of a queue record but the device."""
 _NO_ID = 1 << 63
 """What no entry can name."""
 _BEGINNING = MAGIC + (64).to_bytes(4, "big")
@@ -101,7 +105,7 @@ class Fitting:
                 message = base + i
                 i = end + 4
                 continue
-            begin, checksum, what, appid, owner, msgid, _, seq, prev, peer, batch, tail = _ENTRY(
+            begin, checksum, what, appid, owner, msgid, seq, prev, peer, batch, tail = _ENTRY(
                 data, i
             )
             if begin != _BEGINNING or tail != MAGIC or msgid != message:
