@@ -36,6 +36,8 @@ QUIET = 60.0
 """Seconds between two lines of the log about one host."""
 MOST_HOSTS = 1000
 """More hosts than this are not told apart."""
+REFUSED, NOT_MADE = "links_refused", "links_not_made"
+"""What is counted: at ports, and of connections to others."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,22 @@ class Terms:
 
 
 class Refused:
-    """Logs who is refused at a port: of each host at most a line a minute."""
+    """Counts and logs ends that are refused: of each host at most a line a minute.
 
-    def __init__(self, port: Port, terms: Terms) -> None:
-        self._port = port
+    `event` is the name of the count, `what` how the line begins.
+    """
+
+    def __init__(self, terms: Terms, event: str, what: str) -> None:
         self._terms = terms
+        self._event = event
+        self._what = what
         self._told: dict[str, float] = {}
         self._untold = 0
 
     def refused(self, peer: Any, why: str) -> None:
         """This end was refused just now."""
         terms = self._terms
-        terms.tally.add("links_refused")
+        terms.tally.add(self._event)
         now, host = terms.time.seconds(), str(getattr(peer, "host", peer))
         if len(self._told) >= MOST_HOSTS:
             self._told = {h: at for h, at in self._told.items() if now - at < QUIET}
@@ -77,8 +83,8 @@ class Refused:
         self._told[host] = now
         more, self._untold = self._untold, 0
         terms.log.warn(
-            "port {port} refuses {host}:{number}: {why}{more}",
-            port=self._port.name,
+            "{what} {host}:{number}: {why}{more}",
+            what=self._what,
             host=host,
             number=getattr(peer, "port", ""),
             why=why,
@@ -95,7 +101,7 @@ class Listener(Factory):
         self.factory = factory
         self._port = port
         self._terms = terms
-        self._refused = Refused(port, terms)
+        self._refused = Refused(terms, REFUSED, f"port {port.name} refuses")
 
     def doStart(self) -> None:
         self.factory.doStart()
@@ -198,7 +204,7 @@ class GreetedEndpoint:
 
         def ended(guard: Guard, outcome: IProtocol | GreetingError) -> None:
             if isinstance(outcome, GreetingError):
-                self._terms.tally.add("links_not_made")
+                self._terms.tally.add(NOT_MADE)
                 greeted.errback(outcome)
             else:
                 greeted.callback(outcome)
@@ -215,7 +221,7 @@ class OpenEndpoint:
 
     def __init__(self, endpoint: IStreamClientEndpoint, port: Port, terms: Terms) -> None:
         self._endpoint = endpoint
-        self._refused = Refused(port, terms)
+        self._refused = Refused(terms, NOT_MADE, f"no link to port {port.name} of")
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connected at once."""

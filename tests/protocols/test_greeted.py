@@ -330,7 +330,10 @@ class NeitherGreetsTests(Case):
         self.assertEqual(self.client.built[0].came, [])
         self.assertIsNotNone(self.client.built[0].lost)
         said = "\n".join(self.events.texts())
+        self.assertIn("no link to port ROUTE of ", said)
         self.assertIn("it wants to be greeted, and no cluster secret is configured here", said)
+        self.assertEqual(self.tally["links_refused"], 1)
+        self.assertEqual(self.tally["links_not_made"], 1)
         self.assertIn("it sends something else than our greeting", said)
 
     def test_only_the_connecting_side(self) -> None:
