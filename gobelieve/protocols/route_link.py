@@ -7,7 +7,7 @@ out behind the resubscription, pushes once it is in effect, and notifies once mo
 gateways have had the time to come back too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -30,6 +30,8 @@ from gobelieve.wire import client, route
 from gobelieve.wire.frames import Frame
 
 Id = TypeVar("Id", User, Room)
+Missed = Callable[[Collection[User] | None], None]
+"""Told of users whose publications may have got lost; None: of all who belong to the router."""
 SLICE = 2000
 """So many users are said again, or kept things sent, in one turn: 3 ms."""
 
@@ -42,7 +44,7 @@ class RouteLink(Factory):
 
     _unsaid: Unsaid
     _subscriber: Subscriber
-    _missed: Callable[[], None]
+    _missed: Missed
 
     def __init__(self, address: str, turn: Turn, time: Time, tally: Tally) -> None:
         self.address = address
@@ -60,12 +62,13 @@ class RouteLink(Factory):
         self._kept = of_users(tally)
         self._kept_of_groups = of_groups(tally)
         self._pushes = KeptPushes(tally)
+        self._early: dict[User, None] = {}
+        """Who was not waited for, while the router did not read."""
         self._again: Cancellable | None = None
         self._step: Cancellable | None = None
 
-    def attach(self, unsaid: Unsaid, subscriber: Subscriber, missed: Callable[[], None]) -> None:
-        """Before the first connection: whom to say again, who is told what comes, and who is told
-        that publications may have got lost while the router was away."""
+    def attach(self, unsaid: Unsaid, subscriber: Subscriber, missed: Missed) -> None:
+        """Before the first connection: whom to say again, who is told what comes, and what not."""
         self._unsaid = unsaid
         self._subscriber = subscriber
         self._missed = missed
@@ -88,7 +91,7 @@ class RouteLink(Factory):
             )
             connection.send(frame)
         else:
-            self._leave_unsaid(user, self._unsaid.users)
+            self._leave_for_later(user, self._unsaid.users)
 
     def unsubscribe(self, user: User) -> None:
         """Say that the user is gone."""
@@ -106,21 +109,23 @@ class RouteLink(Factory):
             self._marks.said = True
             connection.send(id_frame(cmd, connection.next_seq(), id_))
         else:
-            self._leave_unsaid(id_, unsaid)
+            self._leave_for_later(id_, unsaid)
 
-    def _leave_unsaid(self, id_: Id, unsaid: dict[Id, None]) -> None:
-        """It is said when the router reads again, and a MARK behind it."""
-        unsaid[id_] = None
+    def _leave_for_later(self, id_: Id, among: dict[Id, None]) -> None:
+        """When the router reads again it is looked at, and a MARK goes behind it."""
+        among[id_] = None
         self._resaid = False
         self._marks.said = True
 
-    def when_known(self, known: Callable[[], None]) -> None:
+    def when_known(self, known: Callable[[], None], user: User | None = None) -> None:
         """Call when all this is in effect; see `gobelieve.interfaces.Routing`."""
         connection = self._connection
-        if connection is None or connection.congested:
-            known()
-        else:
+        if connection is not None and not connection.congested:
             self._marks.wait(known)
+            return
+        if connection is not None and user is not None:
+            self._leave_for_later(user, self._early)
+        known()
 
     # --- what is for others
 
@@ -161,9 +166,7 @@ class RouteLink(Factory):
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """See `gobelieve.interfaces.Routing`."""
-        connection = self._connection
-        if connection is not None and not connection.takes(len(body)):
-            connection = None
+        connection = self._ready(len(body))
         if len(receivers) == 1 and connection is not None:
             connection.push(appid, receivers[0], cmd, body)
             return
@@ -176,11 +179,18 @@ class RouteLink(Factory):
     def ask_for_pushes(self, group: tuple[int, int], cmd: int, body: bytes) -> None:
         """Let the router push to the members of a super group."""
         question = group_question(group, cmd, body, self._time.seconds())
-        connection = self._connection
-        if connection is not None and connection.takes(len(question)):
+        connection = self._ready(len(question))
+        if connection is not None:
             connection.say(route.PUBLISH_GROUP, question)
         else:
             self._pushes.keep(route.PUBLISH_GROUP, question)
+
+    def _ready(self, length: int) -> RouteConnection | None:
+        """The connection, unless a push of this length must wait, for others that wait too."""
+        connection = self._connection
+        if connection is None or self._pushes:
+            return None
+        return connection if connection.takes(length) else None
 
     # --- what waits is said bit by bit
 
@@ -199,7 +209,8 @@ class RouteLink(Factory):
             connection.send(self._unsaid.take(SLICE, connection.next_seq))
         elif not self._resaid:
             self._resaid = True
-            self._mark(None if self._in_effect else partial(self._resubscribed, connection))
+            self._mark(partial(self._said_now_known, connection, self._early))
+            self._early = {}
         elif self._kept or self._kept_of_groups:
             self._notify_some()
         elif self._pushes and self._in_effect:
@@ -255,12 +266,17 @@ class RouteLink(Factory):
             address=self.address,
         )
 
-    def _resubscribed(self, connection: RouteConnection) -> None:
-        if connection is self._connection and not self._in_effect:
+    def _said_now_known(self, connection: RouteConnection, early: Collection[User]) -> None:
+        """All is in effect that was said before a MARK; those in `early` went on before it was."""
+        if connection is not self._connection:
+            return
+        if not self._in_effect:
             self._in_effect = True
             self.log.info("router {address} is connected", address=self.address)
-            self._missed()
+            self._missed(None)
             self._go_on()
+        elif early:
+            self._missed(early)
 
     # --- told by the connection
 
@@ -286,6 +302,7 @@ class RouteLink(Factory):
                 timer.cancel()
         self._again = self._step = None
         self._unsaid.clear()
+        self._early = {}
         self._marks.lost()
         # Nobody knows whom it told of these.
         self._kept.again()
@@ -300,7 +317,12 @@ class RouteLink(Factory):
         if frame.cmd == route.MARKED:
             abilities = route.Marked.decode(frame.body, frame.version).abilities
             self.decides_group_pushes = bool(abilities & route.DECIDES_GROUP_PUSHES)
+            was_late = not self._marks.patient
             self._marks.answered()
+            if was_late:
+                # Nobody was waited for meanwhile: as after an absence.
+                self._in_effect = self._resaid = False
+                self._go_on()
             return
         publication = route.Publication.read(frame.body, frame.version)
         try:

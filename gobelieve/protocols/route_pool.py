@@ -1,6 +1,6 @@
 """All routers as one: which user, room and group belongs to which."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gobelieve.interfaces import Members, Subscriber, Time, Turn
 from gobelieve.metrics import Tally
@@ -60,7 +60,14 @@ class RoutePool:
             if link in self._groups:
                 of_groups = _belonging(self._groups.index(link), len(self._groups))
 
-            def missed(of_users: Mine = of_users, of_groups: Mine = of_groups) -> None:
+            def missed(
+                users: Collection[User] | None,
+                of_users: Mine = of_users,
+                of_groups: Mine = of_groups,
+            ) -> None:
+                if users is not None:
+                    users_missed(users)
+                    return
                 if of_users is not nobody:
                     users_missed([user for user in held.users() if of_users(user.uid)])
                 if of_groups is not nobody:
@@ -87,7 +94,7 @@ class RoutePool:
 
     def when_known(self, user: User, known: Callable[[], None]) -> None:
         # Not by all that were told: the user's own router carries what is published.
-        self._users[shard(user.uid, self._count)].when_known(known)
+        self._users[shard(user.uid, self._count)].when_known(known, user)
 
     def when_room_known(self, room: Room, known: Callable[[], None]) -> None:
         self._users[shard(room.room_id, self._count)].when_known(known)

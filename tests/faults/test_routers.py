@@ -82,6 +82,25 @@ class RestartTests(FaultTestCase):
         self.assertLess(reactor.seconds() - back, RESUMED)
         await exchange(alice, bob)
 
+    async def test_a_login_while_the_router_stands_still(self) -> None:
+        """It takes a second longer, once; what the router could not tell of comes when it goes on,
+        without anything that the client does."""
+        cluster = await self.cluster(gateways=2)
+        (router,) = cluster.imr
+        (alice,) = await self.connected(cluster.client(1000, 0, timing=PATIENT))
+        router.pause()
+        late = [cluster.client(uid, 1, timing=PATIENT) for uid in (1002, 1004)]
+        for bob in late:
+            await within(PONG_DUE, self.connected(bob), "a login and its sync")
+            await alice.send(bob.uid, "while it stood still")
+        router.resume()
+        for bob in late:
+            message = await within(10, bob.receive(), "the message")
+            self.assertEqual(message.content, b"while it stood still")
+        counts = (await summary(cluster.http_port(1)))["counts"]
+        self.assertEqual(counts.get("marks_unanswered"), 1)
+        await exchange(alice, late[0])
+
     async def test_another_gateway_that_restarts_disturbs_nobody(self) -> None:
         """With some hundreds of clients, who all come back at once."""
         cluster = await self.cluster(gateways=3, routers=2)

@@ -530,6 +530,45 @@ class MarkTests(RouterCase):
         self.turn()
         self.assertEqual(self.known, [ALICE, BOB, ALICE])
 
+    def test_who_went_on_without_the_router_is_caught_up_with(self) -> None:
+        """When the frozen router answers, everybody who belongs to it: others may have published
+        before it knew of them."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        self.held.update({ALICE: True})
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.turn()
+        self.clock.advance(PATIENCE)
+        self.turn()
+        self.assertEqual((self.known, self.missed), ([ALICE], []))
+        wire.all_told()
+        wire.mark()
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [route.MARK])
+        self.assertEqual(self.missed, [])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.missed, [ALICE])
+
+    def test_who_went_on_while_the_router_did_not_read_is_caught_up_with(self) -> None:
+        """Only they: it happens under load."""
+        self.held.update({BOB: True})
+        pool = self.pool()
+        wire = self.connected(pool)
+        self.missed.clear()
+        wire.connection.pauseProducing()
+        self.held.update({ALICE: True})
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.assertEqual(self.known, [ALICE])
+        wire.connection.resumeProducing()
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [route.SUBSCRIBE, route.MARK])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.missed, [ALICE])
+
     def test_rooms_are_waited_for_as_users_are(self) -> None:
         """At their own router."""
         pool = self.pool(2)

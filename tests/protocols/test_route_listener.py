@@ -299,7 +299,7 @@ class WholeLinkTests(ListenerCase):
         subscriber = FakeSubscriber()
         link = GatewayLink("router", self.turn, self.clock, Tally())
         unsaid = Unsaid(FakeHeld(), FakeRooms(), everybody, everybody)
-        link.attach(unsaid, subscriber, lambda: None)
+        link.attach(unsaid, subscriber, lambda users: None)
         self.patch(link, "log", self.events.log())
 
         def client() -> RouteConnection:
