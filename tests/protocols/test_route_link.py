@@ -320,6 +320,21 @@ class AwayTests(RouterCase):
         self.turn()
         self.assertEqual([f.cmd for f in wire.told()], [route.PUSH])
 
+    def test_pushes_keep_their_order(self) -> None:
+        """One that comes while others wait for the resubscription waits behind them."""
+        pool = self.pool()
+        pool.push(7, (2,), 4, BODY)
+        wire = Wire(pool)
+        pool.push(7, (3,), 4, BODY)
+        self.turn()
+        self.assertEqual(wire.told(), [])
+        wire.mark()
+        self.turn()
+        pool.push(7, (4,), 4, BODY)
+        self.turn()
+        pushed = [route.WidePush.decode(f.body).receivers for f in wire.told()]
+        self.assertEqual(pushed, [(2,), (3,), (4,)])
+
     def test_what_other_gateways_may_have_missed_is_told_again(self) -> None:
         """For a while after a router came back, the newest notify of each; then no more."""
         pool = self.pool()
