@@ -5,8 +5,10 @@ from typing import Any
 
 from twisted.application.app import ServerOptions
 from twisted.application.service import IServiceCollection
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, textFileLogObserver
 from twisted.python.components import Componentized
+from twisted.python.failure import Failure
 from twisted.python.usage import Options
 
 from gobelieve.services.log_file import AppendedLogFile, log_path, open_log
@@ -23,6 +25,7 @@ class DaemonService(OrderedService):
 
     def __init__(self, options: Options, reactor: Any) -> None:
         super().__init__()
+        self._reactor = reactor
         self.hangup = OnSignal(signal.SIGHUP, reactor)
         self.add("hangup", self.hangup)
         twistd = getattr(options, "parent", None)
@@ -48,6 +51,27 @@ class DaemonService(OrderedService):
             observer = textFileLogObserver(file)  # type: ignore[arg-type]
             parent.setComponent(ILogObserver, observer)
 
+    def stopService(self) -> Deferred[None]:
+        """End in good order; who cannot wait and sends SIGTERM once more is told that it does.
+
+        (The reactor would log a traceback.)
+        """
+        impatient = [OnSignal(number, self._reactor) for number in (signal.SIGTERM, signal.SIGINT)]
+        for service in impatient:
+            service.add("the daemon is about to end, what is under way is finished", _go_on)
+            service.startService()
+
+        def ended(result: Failure | None) -> Failure | None:
+            for service in impatient:
+                service.stopService()
+            return result
+
+        return super().stopService().addBoth(ended)
+
     def _reopen(self) -> None:
         if self._log_file is not None:
             self._log_file.reopen()
+
+
+def _go_on() -> None:
+    """What is done about it."""

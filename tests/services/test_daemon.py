@@ -5,11 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.app import ServerOptions
-from twisted.application.service import Application
+from twisted.application.service import Application, Service
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import FileLogObserver, ILogObserver, Logger, LogPublisher
+from twisted.logger import (
+    FileLogObserver,
+    ILogObserver,
+    Logger,
+    LogPublisher,
+    formatEvent,
+    globalLogPublisher,
+)
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from gobelieve.services.daemon import DaemonService
 
@@ -18,6 +27,16 @@ class Twistd(ServerOptions):
     """twistd's options, as far as they matter here."""
 
     optFlags = [["nodaemon", "n", ""], ["syslog", None, ""]]
+
+
+class SlowService(Service):
+    """Takes its time to end."""
+
+    ended: Deferred[None]
+
+    def stopService(self) -> Deferred[None]:
+        SlowService.ended = Deferred()
+        return SlowService.ended
 
 
 class DaemonTests(SynchronousTestCase):
@@ -90,3 +109,30 @@ class DaemonTests(SynchronousTestCase):
         service.startService()
         self.successResultOf(service.stopService())
         self.assertEqual(signal.getsignal(signal.SIGHUP), before)
+
+    def test_asked_to_end_once_more(self) -> None:
+        """It goes on with ending, and says so; no traceback."""
+        before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        reactor = MemoryReactorClock()
+        reactor.callFromThread = lambda call: call()  # type: ignore[attr-defined]
+        service = DaemonService(usage.Options(), reactor)
+        service.add("slow", SlowService())
+        service.startService()
+        stopped = service.stopService()
+        lines: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: Any) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        what = "the daemon is about to end, what is under way is finished"
+        self.assertEqual(lines, [f"SIGTERM: {what}", f"SIGINT: {what}"])
+        self.assertNoResult(stopped)
+        SlowService.ended.callback(None)
+        self.successResultOf(stopped)
+        after = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        self.assertEqual(after, before)
