@@ -1,15 +1,12 @@
 """The gateway's link to one router.
 
-On every new connection the gateway says again whom it holds, some in a turn, and ends with a MARK.
-While a router is away, or does not read, nothing waits for it: notifies are kept, one a queue,
-phone pushes are kept up to a bound, and what is live is dropped and counted. What was kept goes
-out behind the resubscription, pushes once it is in effect, and notifies once more when the other
-gateways have had the time to come back too.
+Who is here is for `presence` to say. While a router is away, or does not read, nothing waits for
+it: notifies are kept, one a queue, phone pushes are kept up to a bound, and what is live is dropped
+and counted. What was kept goes out behind the resubscription, some in a turn: pushes once it is in
+effect, and notifies once more when the other gateways have had the time to come back too.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
-from typing import TypeVar
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
@@ -22,18 +19,19 @@ from gobelieve.metrics import Tally
 from gobelieve.names import Room, User
 from gobelieve.protocols.kept_notifies import AGAIN, of_groups, of_users
 from gobelieve.protocols.kept_pushes import KeptPushes
-from gobelieve.protocols.marks import Marks
+from gobelieve.protocols.presence import Presence
 from gobelieve.protocols.route_connection import RouteConnection, group_question, wide_pushes
-from gobelieve.protocols.unsaid import ID, SUBSCRIBE, Unsaid, id_frame
+from gobelieve.protocols.unsaid import Unsaid
 from gobelieve.routing.published import hand_on
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import Frame
 
-Id = TypeVar("Id", User, Room)
 Missed = Callable[[Collection[User] | None], None]
 """Told of users whose publications may have got lost; None: of all who belong to the router."""
 SLICE = 2000
-"""So many users are said again, or kept things sent, in one turn: 3 ms."""
+"""So many kept notifies are sent in one turn: 4 ms."""
+PUSH_SLICE = 256 << 10
+"""So many bytes of kept pushes are."""
 
 
 class RouteLink(Factory):
@@ -42,7 +40,8 @@ class RouteLink(Factory):
     log = Logger()
     noisy = False
 
-    _unsaid: Unsaid
+    presence: Presence
+    """What it is told of who is here."""
     _subscriber: Subscriber
     _missed: Missed
 
@@ -54,78 +53,20 @@ class RouteLink(Factory):
         self._time = time
         self._tally = tally
         self._connection: RouteConnection | None = None
-        self._marks = Marks(turn, time, self._mark_due, self._unanswered)
-        self._resaid = False
-        """Whether this connection was told of everybody, with a MARK behind it."""
-        self._in_effect = False
-        """Whether the resubscription is in effect, as far as can be known."""
         self._kept = of_users(tally)
         self._kept_of_groups = of_groups(tally)
         self._pushes = KeptPushes(tally)
-        self._early: dict[User, None] = {}
-        """Who was not waited for, while the router did not read."""
         self._again: Cancellable | None = None
         self._step: Cancellable | None = None
 
     def attach(self, unsaid: Unsaid, subscriber: Subscriber, missed: Missed) -> None:
         """Before the first connection: whom to say again, who is told what comes, and what not."""
-        self._unsaid = unsaid
+        self.presence = Presence(self._turn, self._time, unsaid, self._in_effect, self._unanswered)
         self._subscriber = subscriber
         self._missed = missed
 
     def buildProtocol(self, addr: IAddress | None) -> RouteConnection:
         return RouteConnection(self._turn, self)
-
-    # --- who is here
-
-    def subscribe(self, user: User, online: bool) -> None:
-        """Say that the user is here. Away routers learn it when they are back."""
-        connection = self._connection
-        if connection is None or user in self._unsaid.users:
-            return
-        if connection.takes(SUBSCRIBE.size):
-            self._marks.said = True
-            seq = connection.next_seq()
-            frame = SUBSCRIBE.pack(
-                17, seq, route.SUBSCRIBE, route.OUTER_VERSION, 0, 0, *user, online
-            )
-            connection.send(frame)
-        else:
-            self._leave_for_later(user, self._unsaid.users)
-
-    def unsubscribe(self, user: User) -> None:
-        """Say that the user is gone."""
-        self._say_id(route.UNSUBSCRIBE, user, self._unsaid.users)
-
-    def room(self, cmd: int, room: Room) -> None:
-        """Say SUBSCRIBE_ROOM or UNSUBSCRIBE_ROOM."""
-        self._say_id(cmd, room, self._unsaid.rooms)
-
-    def _say_id(self, cmd: int, id_: Id, unsaid: dict[Id, None]) -> None:
-        connection = self._connection
-        if connection is None or id_ in unsaid:
-            return
-        if connection.takes(ID.size):
-            self._marks.said = True
-            connection.send(id_frame(cmd, connection.next_seq(), id_))
-        else:
-            self._leave_for_later(id_, unsaid)
-
-    def _leave_for_later(self, id_: Id, among: dict[Id, None]) -> None:
-        """When the router reads again it is looked at, and a MARK goes behind it."""
-        among[id_] = None
-        self._resaid = False
-        self._marks.said = True
-
-    def when_known(self, known: Callable[[], None], user: User | None = None) -> None:
-        """Call when all this is in effect; see `gobelieve.interfaces.Routing`."""
-        connection = self._connection
-        if connection is not None and not connection.congested:
-            self._marks.wait(known)
-            return
-        if connection is not None and user is not None:
-            self._leave_for_later(user, self._early)
-        known()
 
     # --- what is for others
 
@@ -204,19 +145,13 @@ class RouteLink(Factory):
         connection = self._connection
         if connection is None or connection.congested:
             return
-        if self._unsaid:
-            self._marks.said = True
-            connection.send(self._unsaid.take(SLICE, connection.next_seq))
-        elif not self._resaid:
-            self._resaid = True
-            self._mark(partial(self._said_now_known, connection, self._early))
-            self._early = {}
-        elif self._kept or self._kept_of_groups:
-            self._notify_some()
-        elif self._pushes and self._in_effect:
-            self._push_some(connection)
-        else:
-            return
+        if not self.presence.say_some(connection):
+            if self._kept or self._kept_of_groups:
+                self._notify_some()
+            elif self._pushes and self.presence.in_effect:
+                self._push_some(connection)
+            else:
+                return
         self._go_on()
 
     def _notify_some(self) -> None:
@@ -230,7 +165,7 @@ class RouteLink(Factory):
 
     def _push_some(self, connection: RouteConnection) -> None:
         length = 0
-        while self._pushes and length < 1 << 18:
+        while self._pushes and length < PUSH_SLICE:
             cmd, body = self._pushes.take()
             length += len(body)
             if cmd == route.PUBLISH_GROUP and not self.decides_group_pushes:
@@ -247,17 +182,13 @@ class RouteLink(Factory):
         self._kept_of_groups.again()
         self._go_on()
 
-    # --- marks
+    # --- told by the presence
 
-    def _mark_due(self) -> None:
-        # Before all is said again the MARK would tell the router that it is; then it follows it.
-        if self._resaid:
-            self._mark()
-
-    def _mark(self, known: Callable[[], None] | None = None) -> None:
-        if self._connection is not None:
-            self._connection.say(route.MARK, b"")
-            self._marks.sent(known)
+    def _in_effect(self, early: Collection[User] | None) -> None:
+        if early is None:
+            self.log.info("router {address} is connected", address=self.address)
+        self._missed(early)
+        self._go_on()
 
     def _unanswered(self) -> None:
         self._tally.add("marks_unanswered")
@@ -266,27 +197,13 @@ class RouteLink(Factory):
             address=self.address,
         )
 
-    def _said_now_known(self, connection: RouteConnection, early: Collection[User]) -> None:
-        """All is in effect that was said before a MARK; those in `early` went on before it was."""
-        if connection is not self._connection:
-            return
-        if not self._in_effect:
-            self._in_effect = True
-            self.log.info("router {address} is connected", address=self.address)
-            self._missed(None)
-            self._go_on()
-        elif early:
-            self._missed(early)
-
     # --- told by the connection
 
     def connected(self, connection: RouteConnection) -> None:
         """Tell the router who is here, and what was kept."""
         self._connection = connection
-        self._resaid = self._in_effect = False
         self.decides_group_pushes = False
-        self._marks.said = True
-        self._unsaid.add_all()
+        self.presence.connected(connection)
         self._again = self._time.callLater(AGAIN[0], self._tell_again, 1)
         self._say_some()
 
@@ -301,9 +218,7 @@ class RouteLink(Factory):
             if timer is not None:
                 timer.cancel()
         self._again = self._step = None
-        self._unsaid.clear()
-        self._early = {}
-        self._marks.lost()
+        self.presence.disconnected()
         # Nobody knows whom it told of these.
         self._kept.again()
         self._kept_of_groups.again()
@@ -317,12 +232,8 @@ class RouteLink(Factory):
         if frame.cmd == route.MARKED:
             abilities = route.Marked.decode(frame.body, frame.version).abilities
             self.decides_group_pushes = bool(abilities & route.DECIDES_GROUP_PUSHES)
-            was_late = not self._marks.patient
-            self._marks.answered()
-            if was_late:
-                # Nobody was waited for meanwhile: as after an absence.
-                self._in_effect = self._resaid = False
-                self._go_on()
+            self.presence.answered()
+            self._go_on()
             return
         publication = route.Publication.read(frame.body, frame.version)
         try:

@@ -80,24 +80,24 @@ class RoutePool:
 
     def subscribe(self, user: User, online: bool) -> None:
         for link in self._told[abs(user.uid) % self._count]:
-            link.subscribe(user, online)
+            link.presence.subscribe(user, online)
 
     def unsubscribe(self, user: User) -> None:
         for link in self._told[abs(user.uid) % self._count]:
-            link.unsubscribe(user)
+            link.presence.unsubscribe(user)
 
     def subscribe_room(self, room: Room) -> None:
-        self._users[shard(room.room_id, self._count)].room(route.SUBSCRIBE_ROOM, room)
+        self._users[shard(room.room_id, self._count)].presence.room(route.SUBSCRIBE_ROOM, room)
 
     def unsubscribe_room(self, room: Room) -> None:
-        self._users[shard(room.room_id, self._count)].room(route.UNSUBSCRIBE_ROOM, room)
+        self._users[shard(room.room_id, self._count)].presence.room(route.UNSUBSCRIBE_ROOM, room)
 
     def when_known(self, user: User, known: Callable[[], None]) -> None:
         # Not by all that were told: the user's own router carries what is published.
-        self._users[shard(user.uid, self._count)].when_known(known, user)
+        self._users[shard(user.uid, self._count)].presence.when_known(known, user)
 
     def when_room_known(self, room: Room, known: Callable[[], None]) -> None:
-        self._users[shard(room.room_id, self._count)].when_known(known)
+        self._users[shard(room.room_id, self._count)].presence.when_known(known)
 
     def publish(
         self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0

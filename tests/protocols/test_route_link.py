@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 
 from gobelieve.names import Room, User
-from gobelieve.protocols import kept_notifies, kept_pushes, route_connection, route_link
+from gobelieve.protocols import kept_notifies, kept_pushes, presence, route_connection
 from gobelieve.protocols.marks import PATIENCE
 from gobelieve.protocols.route_link import SLICE
 from gobelieve.wire import Frame, client, encode_frame, route
@@ -218,7 +218,7 @@ class ResubscriptionTests(RouterCase):
 
     def test_who_comes_and_goes_meanwhile_is_said_in_the_right_order(self) -> None:
         """The last word about a user is always what is so."""
-        self.patch(route_link, "SLICE", 1)
+        self.patch(presence, "SLICE", 1)
         users = [User(7, uid) for uid in range(6)]
         self.held.update(dict.fromkeys(users, True))
         pool = self.pool()
@@ -256,7 +256,7 @@ class ResubscriptionTests(RouterCase):
 
     def test_a_router_that_stops_reading_meanwhile_costs_no_memory(self) -> None:
         """Nothing more is said until it reads; then the rest is."""
-        self.patch(route_link, "SLICE", 10)
+        self.patch(presence, "SLICE", 10)
         self.patch(route_connection, "UNREAD", 100)
         self.held.update({User(7, uid): True for uid in range(100)})
         pool = self.pool()
@@ -471,7 +471,7 @@ class MarkTests(RouterCase):
 
     def test_a_login_during_the_resubscription_waits_for_its_end(self) -> None:
         """No MARK goes out before, which the router would take for the end."""
-        self.patch(route_link, "SLICE", 1)
+        self.patch(presence, "SLICE", 1)
         self.held.update({User(7, uid): True for uid in range(10, 13)})
         pool = self.pool()
         wire = Wire(pool)

@@ -322,7 +322,7 @@ class WholeLinkTests(ListenerCase):
                     self.clock.advance(0)
                     pump.flush()
 
-        bob.subscribe(BOB, True)
+        bob.presence.subscribe(BOB, True)
         settle()
         body = IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b"hi").encode()
         notify = SyncNotify(sync_key=99).encode()
@@ -340,6 +340,6 @@ class WholeLinkTests(ListenerCase):
         self.assertEqual(alice_told, [])
         self.assertEqual([name for name, _ in self.pushes], ["push_queue"])
         self.assertIn(b'"receiver":3', self.pushes[0][1])
-        bob.unsubscribe(BOB)
+        bob.presence.unsubscribe(BOB)
         settle()
         self.assertEqual(self.router.table.holders(BOB), ())
