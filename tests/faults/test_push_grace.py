@@ -2,8 +2,11 @@
 
 import json
 import re
+from struct import pack
 
-from tests.faults.support import PATIENT, PONG_DUE, FaultTestCase, exchange, until, within
+from gobelieve.wire import encode_frame, route
+from gobelieve.wire.client import IM
+from tests.faults.support import PATIENT, PONG_DUE, FaultTestCase, bare, exchange, until, within
 from tests.network.processes import Cluster, settings
 from tests.network.tap import Tap
 from tests.servers import missing
@@ -64,6 +67,22 @@ class PushGraceTests(FaultTestCase):
         await self.write(b"afterwards", 1003, 1004)
         await self.until_pushed(1004, "afterwards")
         self.assertEqual(len(self.pushed()), 3)
+
+    async def test_the_router_is_told_to_stop_while_it_waits(self) -> None:
+        """It decides by what it knows, and writes it, before it is gone."""
+        cluster = Cluster(self.redis, gateways=0, imr={"push_grace": 100})
+        (router,) = cluster.imr
+        await self.running(cluster, leave_out=cluster.ims, linked=False)
+        link = await bare(router.listens[0])
+        inner = IM(sender=1, receiver=1004, msgid=0, content=b"kept").frame()
+        push = route.WidePush(appid=7, receivers=(1003, 1004), inner=inner).encode()
+        frames = encode_frame(route.PUSH, push, 1, 1)
+        frames += encode_frame(route.SUBSCRIBE, pack(">qqb", 7, 1003, 1), 2, 1)
+        await link.say(frames + encode_frame(route.MARK, b"", 3, 1), route.MARKED)
+        self.assertEqual(self.pushed(), [])
+        await router.stop()
+        self.assertEqual(self.pushed(), [(1004, "kept")])
+        await link.closed()
 
     async def test_the_link_of_a_gateway_is_cut(self) -> None:
         """Pushes for its users wait until they are back; those for others do not."""
