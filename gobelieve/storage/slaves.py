@@ -15,15 +15,20 @@ class Slave:
         self._mark = 0
         self._marked_at = 0.0
 
+    @property
+    def has(self) -> int:
+        """The id up to which it has everything, as far as we know: upstream's say nothing."""
+        return self.durable or self.sent
+
     def note(self, end: int, now: float) -> None:
         """We have everything up to an id, or the slave said how far it is."""
-        if self._mark <= self.durable < end:
+        if self._mark <= self.has < end:
             self._mark, self._marked_at = end, now
 
     def lag_bytes(self, end: int) -> int:
         """How many bytes it is behind our end."""
-        return max(0, end - self.durable)
+        return max(0, end - self.has)
 
     def lag_seconds(self, now: float) -> float:
         """For how long it has lacked something that we have."""
-        return now - self._marked_at if self._mark > self.durable else 0.0
+        return now - self._marked_at if self._mark > self.has else 0.0

@@ -17,3 +17,15 @@ class LagTests(SynchronousTestCase):
             self.assertEqual(slave.lag_seconds(now + 0.5), 0.5)
             slave.durable = 100 * (now + 1)
             self.assertEqual(slave.lag_seconds(now + 0.5), 0)
+
+    def test_a_slave_that_says_nothing(self) -> None:
+        """One of upstream's is behind by what it was not yet sent."""
+        slave = Slave("10.0.0.2:1")
+        slave.sent = 500
+        slave.note(700, 1.0)
+        self.assertEqual((slave.lag_bytes(700), slave.lag_seconds(3.0)), (200, 2.0))
+        slave.sent = 700
+        slave.note(700, 4.0)
+        self.assertEqual((slave.lag_bytes(700), slave.lag_seconds(5.0)), (0, 0.0))
+        slave.note(900, 6.0)
+        self.assertEqual(slave.lag_seconds(7.0), 1.0)
