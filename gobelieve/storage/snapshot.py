@@ -154,8 +154,8 @@ class Snapshots:
     def _ended(self, failure: BaseException | None) -> None:
         self._runs = False
         if failure is not None:
+            # The one before is still there.
             self._failed(failure)
-            self._stated = None
         else:
             self._stated = self._last
             self.tally.taken += 1
@@ -209,6 +209,6 @@ class Snapshots:
             self._log.warn(what, root=self._blocks.root)
 
     def _remove(self) -> None:
-        self.tally.at = 0.0
+        self._stated, self.tally.at = None, 0.0
         with suppress(OSError):
             self._files.unlink(f"{self._blocks.root}/{SNAPSHOT}")

@@ -415,6 +415,21 @@ class RunningTests(SnapshotCase):
         self.assertEqual(facts(self.root), rebuilt(self.root))
         self.assertEqual(disk.opened, set())
 
+    def test_what_there_is(self) -> None:
+        """What is said of the snapshot on disk is so: also when the next one fails, or it went."""
+        left(self.filled(), self.thread)
+        disk = BadDisk()
+        store = self.start(every=1, files=disk)
+        self.assertEqual(store.snapshots.stated, position(self.root))
+        save(store, to_users(101))
+        disk.room = 0
+        while self.thread.waiting:
+            self.thread.run()
+        self.assertEqual(len(self.log.of("error")), 1)
+        self.assertEqual(store.snapshots.stated, position(self.root))
+        store.snapshots.distrust(FIRST)
+        self.assertEqual((store.snapshots.stated, position(self.root)), (None, 0))
+
     def test_end_while_one_is_written(self) -> None:
         """The end waits for it, and takes one of its own if more was saved."""
         store = self.start(every=100)
