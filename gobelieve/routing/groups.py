@@ -7,7 +7,7 @@ waits for it, and nothing else that the router does.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from gobelieve.errors import BackendError
@@ -71,6 +71,7 @@ class GroupPushes:
         self._rows: dict[int, _Row] = {}
         self._waiting = 0
         self._away = False
+        self._when_none: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
         """How many questions wait."""
@@ -94,6 +95,11 @@ class GroupPushes:
             grace.keep(1, len(inner), self._enter, group_id, question)
         else:
             self._enter(group_id, question)
+
+    def when_none(self, call: Callable[[], None]) -> None:
+        """Call once no question waits."""
+        self._when_none.append(call)
+        self._tell_if_none()
 
     def stop(self) -> None:
         """Decide what can be decided now; drop the rest, counted."""
@@ -201,6 +207,13 @@ class GroupPushes:
             self._time.callLater(0, self._begin, row)
         else:
             del self._rows[row.group_id]
+            self._tell_if_none()
+
+    def _tell_if_none(self) -> None:
+        if not self._rows:
+            calls, self._when_none = self._when_none, []
+            for call in calls:
+                call()
 
     def _look_at_some(self, row: _Row) -> None:
         some = row.members[row.at : row.at + RECEIVERS_AN_ITEM]

@@ -112,10 +112,14 @@ class Router:
         if self.grace is not None:
             self.grace.begin()
 
-    def stop(self) -> None:
-        """Decide what waits, by what is known now: links end after this."""
+    def settle(self) -> None:
+        """Decide what is kept, by what is known now."""
         if self.grace is not None:
             self.grace.stop()
+
+    def stop(self) -> None:
+        """Decide all that waits and can be decided: links end after this."""
+        self.settle()
         if self.groups is not None:
             self.groups.stop()
 

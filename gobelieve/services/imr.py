@@ -12,7 +12,7 @@ from gobelieve.config import ImrConfig, RouterConfig
 from gobelieve.interfaces import Groups, PushQueues, Time
 from gobelieve.metrics import Tally
 from gobelieve.protocols.presence_pages import presence_pages
-from gobelieve.protocols.route_listener import RouteFactory
+from gobelieve.protocols.route_listener import GOODBYE, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
@@ -36,7 +36,8 @@ class Options(GroupsOptions):
 
 
 class RouteService(GoodbyeService):
-    """The gateways' links. Before they end, what the router still keeps is decided."""
+    """The gateways' links. Before they end, what the router still keeps is decided; groups that
+    must be found for that are waited for, though not for ever."""
 
     def __init__(self, router: Router, factory: RouteFactory, time: Time) -> None:
         super().__init__(factory, time)
@@ -47,8 +48,27 @@ class RouteService(GoodbyeService):
         self.router.start()
 
     def stopService(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.router.settle()
+        if self.router.groups:
+            await self._patiently(self.router.groups)
         self.router.stop()
-        return super().stopService()
+        await super().stopService()
+
+    async def _patiently(self, groups: GroupPushes) -> None:
+        answered: Deferred[None] = Deferred()
+
+        def enough() -> None:
+            if not answered.called:
+                answered.callback(None)
+
+        late = self._time.callLater(GOODBYE, enough)
+        groups.when_none(enough)
+        await answered
+        if late.active():
+            late.cancel()
 
 
 class PushService(Service):

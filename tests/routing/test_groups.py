@@ -306,6 +306,21 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(self.events.texts()[1:], ["1 pushes of groups are lost at the stop"])
         self.assertEqual(self.tally["group_pushes_lost"], 1)
 
+    def test_when_none(self) -> None:
+        """Whoever stops the router can wait for the last question."""
+        told = []
+        groups = self.router.groups
+        assert groups is not None
+        groups.when_none(lambda: told.append("at once"))
+        self.groups.there[101] = group_of(1, 4)
+        for content in "ab":
+            self.ask(101, content)
+        groups.when_none(lambda: told.append("later"))
+        self.assertEqual(told, ["at once"])
+        self.groups.answer()
+        self.clock.advance(0)
+        self.assertEqual(told, ["at once", "later"])
+
     def test_without_pushes(self) -> None:
         """Nothing is looked up."""
         self.router.decisions.pushes = None

@@ -17,18 +17,21 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.config import ImrConfig, load
+from gobelieve.interfaces import Group
 from gobelieve.metrics import Tally
-from gobelieve.protocols.route_listener import RouteFactory
+from gobelieve.protocols.route_listener import GOODBYE, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
+from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.common import Coroutines
 from gobelieve.services.imr import Options, PushService, RouteService, makeService
 from gobelieve.services.ordered import OrderedService
-from gobelieve.wire.client import IM
+from gobelieve.wire.client import IM, GroupIM
 from tests.protocols.logs import Events
 from tests.routing.support import FakePushes
+from tests.routing.test_groups import FakeGroups
 
 SAMPLE = Path(__file__).parents[2] / "etc" / "imr.toml"
 
@@ -167,3 +170,36 @@ class StopTests(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual(router.table.links, ())
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_route_waits_for_groups(self) -> None:
+        """That must be found for a push; for a while."""
+        for found in (True, False):
+            pushes, groups = FakePushes(), FakeGroups()
+            groups.there[100] = Group(100, 7, True, {2: 0})
+            log = Events().log()
+            router = Router(pushes, tally=self.tally, log=log)
+            router.groups = GroupPushes(
+                groups,
+                router.decisions,
+                100,
+                time=self.clock,
+                tasks=Coroutines(),
+                tally=self.tally,
+                log=log,
+            )
+            service = RouteService(
+                router, RouteFactory(router, self.turn, self.tally, 1000), self.clock
+            )
+            service.startService()
+            said = GroupIM(sender=1, receiver=100, msgid=0, content=b"hi")
+            router.groups.ask(7, 100, said.frame())
+            stopped = service.stopService()
+            self.assertNoResult(stopped)
+            if found:
+                groups.answer()
+            else:
+                self.clock.advance(GOODBYE)
+            self.successResultOf(stopped)
+            self.assertEqual(len(pushes), int(found))
+            self.assertFalse(service.running)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
