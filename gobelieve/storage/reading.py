@@ -72,6 +72,11 @@ class Reader:
         """How many damaged records were met since the start, `REMEMBERED` at most."""
         return len(self._damaged)
 
+    def forget(self, end: int) -> None:
+        """What is from this id on was never there."""
+        for id_ in [id_ for id_ in self.bridges if id_ >= end]:
+            del self.bridges[id_]
+
     def fetch(self, user: User, after: int, limit: int, room: int = PAGE_BYTES) -> Page:
         """The oldest messages of a user after an id.
 

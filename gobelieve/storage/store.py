@@ -279,9 +279,7 @@ class Store:
             for place, head in step.heads.items():
                 self.index.put(place, head)
         number, offset = start = steps[0].start
-        bridges, end = self.reader.bridges, number * self.blocks.size + offset
-        for id_ in [id_ for id_ in bridges if id_ >= end]:
-            del bridges[id_]
+        self.reader.forget(number * self.blocks.size + offset)
         self.blocks.cut(start)
         self._appended = _Step(self.blocks.end, len(self.index))
 
