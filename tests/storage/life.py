@@ -59,6 +59,8 @@ class Life:
         self.snapshots: list[bytes] = []
         self.rotten = False
         """Damage at rest has hit something."""
+        self.guessed: set[int] = set()
+        """Blocks in which the length of a message is damaged, so that its end is guessed."""
         self.holed = False
         """Something was lost before something that was not, both unanswered."""
         self.number = 0

@@ -129,8 +129,12 @@ class World(Life):
         path = self.root / f"message_{number}"
         data = bytearray(path.read_bytes())
         one = found[id_]
-        if isinstance(one, Message) and 4 <= at < 8 and not self._can_tell(number, bytes(data)):
-            return
+        if number in self.guessed:
+            return  # two damages may hide what is between them, if one is of a length
+        if isinstance(one, Message) and 4 <= at < 8:
+            if not self._can_tell(number, bytes(data)):
+                return
+            self.guessed.add(number)
         data[offset + at] ^= 1 << random.randrange(8)
         self.disk.replace(str(path), bytes(data))
         self.note("a bit of", type(one).__name__, id_, "flips at", at)
