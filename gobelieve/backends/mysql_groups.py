@@ -12,7 +12,7 @@ from typing import Any
 from gobelieve.backends.mysql import MysqlService
 from gobelieve.interfaces import Group, membership
 
-PAGE = 1000
+PAGE = 200
 """Members that are read at once; between the pages the other threads get their turn."""
 
 NOBODY = -(1 << 63)

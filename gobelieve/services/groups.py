@@ -15,7 +15,7 @@ from twisted.python import usage
 from gobelieve.backends.mysql import MysqlService
 from gobelieve.backends.mysql_groups import MysqlGroups
 from gobelieve.backends.mysql_source import parse_datasource
-from gobelieve.backends.redis_events import RedisEvents, Source
+from gobelieve.backends.redis_events import CHECK_SECONDS, RedisEvents, Source
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.backends.redis_stream import Stream
 from gobelieve.backends.redis_subscription import Subscription
@@ -119,7 +119,11 @@ class GroupStatus(Collector):
 
 
 def add_groups(
-    parent: OrderedService, config: ImConfig | ImrConfig, redis: RedisService, reactor: Any
+    parent: OrderedService,
+    config: ImConfig | ImrConfig,
+    redis: RedisService,
+    reactor: Any,
+    check_seconds: float = CHECK_SECONDS,
 ) -> GroupManagerService | None:
     """Add ``group-manager`` with ``mysql`` and ``events``; nothing if no database is named."""
     if not config.mysqldb_datasource:
@@ -128,21 +132,32 @@ def add_groups(
     mysql = MysqlService(source, reactor)
     groups = GroupManagerService(MysqlGroups(mysql), reactor)
     groups.add("mysql", mysql)
-    changes = _source(config, redis, groups.manager, reactor)
+    changes = _source(config, redis, groups.manager, reactor, check_seconds)
     groups.add("events", RedisEvents(config.redis, reactor, changes, groups.manager))
     parent.add(NAME, groups)
     return groups
 
 
 def _source(
-    config: ImConfig | ImrConfig, redis: RedisService, manager: GroupManager, reactor: Any
+    config: ImConfig | ImrConfig,
+    redis: RedisService,
+    manager: GroupManager,
+    reactor: Any,
+    check_seconds: float,
 ) -> Source:
     if config.group_events == "stream":
-        return Stream(config.redis, events.STREAM, events.COUNTER, manager, reactor)
+        return Stream(config.redis, events.STREAM, events.COUNTER, manager, reactor, check_seconds)
     # A channel of our own, named as upstream names it.
     ping = f"ping_{int(reactor.seconds())}{''.join(choices(ascii_lowercase, k=4))}"
     return Subscription(
-        redis, config.redis, events.CHANNELS, events.COUNTER, ping, manager, reactor
+        redis,
+        config.redis,
+        events.CHANNELS,
+        events.COUNTER,
+        ping,
+        manager,
+        reactor,
+        check_seconds,
     )
 
 

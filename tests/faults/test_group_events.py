@@ -1,0 +1,173 @@
+"""Groups that change while a router runs, in both forms; Redis and MariaDB that go and come.
+
+Seen from outside: who gets a phone push of a message to a super group.
+"""
+
+import json
+import re
+from struct import pack
+from typing import Any
+
+from gobelieve.wire import encode_frame, route
+from gobelieve.wire.client import GroupIM
+from tests.app_server import AppServer
+from tests.faults.support import Bare, FaultTestCase, bare, summary, until, within
+from tests.network.processes import Cluster
+from tests.ports import free_port
+from tests.servers import MariaServer, missing, shared_maria
+
+GROUP = 5
+STOPS_IN = 8.0
+
+
+class GroupEventsContract:
+    """1 writes, and nobody is online."""
+
+    form: str
+
+    async def begin(self: Any, *, maria: MariaServer | None = None, down: bool = False) -> None:
+        """A router with groups and Redis of its own, and a gateway, which is a raw link.
+
+        `down`: database and Redis are there, but not yet.
+        """
+        self.maria = maria or shared_maria()
+        self.redis = self.own_redis()
+        database = f"events_{self.form}"
+        self.app = AppServer(self.maria, self.redis, self.form, database)
+        if down:
+            self.redis.kill()
+            self.maria.kill()
+        else:
+            self.make_group()
+        self.http = free_port()
+        settings = {
+            "mysqldb_datasource": f"root@tcp(127.0.0.1:{self.maria.port})/{database}",
+            "group_events": self.form,
+            "http_listen_address": f"127.0.0.1:{self.http}",
+            "redis.timeout": 0.5,
+        }
+        cluster = Cluster(self.redis, gateways=0, imr=settings)
+        self.router = cluster.imr[0]
+        await self.running(cluster, leave_out=cluster.ims, linked=False)
+        self.link: Bare = await bare(self.router.listens[0])
+        self.addCleanup(self.link.hang_up)
+
+    def make_group(self: Any) -> None:
+        """In empty tables."""
+        self.app.begin()
+        self.app.create(GROUP, 1, 2, 3)
+        self.app.upgrade(GROUP)
+
+    def own_maria(self: Any) -> MariaServer:
+        """One that may suffer."""
+        maria = MariaServer()
+        self.addCleanup(maria.stop)
+        maria.start()
+        return maria
+
+    async def say(self: Any, cmd: int, body: bytes) -> None:
+        """Say it; it is in effect then."""
+        frames = encode_frame(cmd, body, 1, 1) + encode_frame(route.MARK, b"", 2, 1)
+        await self.link.say(frames, route.MARKED)
+
+    async def ask(self: Any) -> None:
+        """Who gets a push of this?"""
+        said = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x").frame(version=1)
+        body = route.Publication(7, GROUP, 0, 0, 1, said).body(1)
+        await self.say(route.PUBLISH_GROUP, body)
+
+    async def pushed(self: Any) -> list[int]:
+        """Who gets a push of a message now."""
+        self.redis.tell("DEL", "group_push_queue")
+        await self.ask()
+        items: list[Any] = []
+
+        def there() -> bool:
+            queue = self.redis.tell("LRANGE", "group_push_queue", "0", "-1")
+            items[:] = [json.loads(item) for item in re.findall(r"^\{.*\}", queue, re.M)]
+            return bool(items)
+
+        await until(there, "a push")
+        return sorted(items[0]["receivers"])
+
+    async def groups(self: Any) -> Any:
+        """What the router says of its groups."""
+        return (await summary(self.http))["groups"]
+
+    async def until_pushed(self: Any, members: list[int]) -> None:
+        """Soon these get pushes."""
+
+        async def run() -> None:
+            while await self.pushed() != members:
+                pass
+
+        await within(20, run(), f"pushes for {members}")
+
+    async def until_followed(self: Any, followed: bool) -> None:
+        """The router hears of changes in time, or knows that it does not."""
+
+        async def run() -> None:
+            while (await self.groups())["followed"] is not followed:
+                pass
+
+        await within(20, run(), f"followed: {followed}")
+
+    async def test_members_who_come_and_go(self: Any) -> None:
+        """Are told by events alone: the group is loaded once."""
+        await self.begin()
+        await self.until_followed(True)
+        self.assertEqual(await self.pushed(), [2, 3])
+        self.app.add(GROUP, 4)
+        await self.until_pushed([2, 3, 4])
+        self.app.remove(GROUP, 2)
+        await self.until_pushed([3, 4])
+        self.assertEqual((await self.groups())["counts"]["groups_loaded"], 1)
+        self.assertNotIn("group_events_gaps", (await self.groups())["counts"])
+
+    async def test_redis_is_killed_and_a_change_is_missed(self: Any) -> None:
+        """It is found out when Redis is back."""
+        await self.begin()
+        await self.until_followed(True)
+        self.assertEqual(await self.pushed(), [2, 3])
+        self.redis.kill()
+        await self.until_followed(False)
+        self.app.write("INSERT INTO group_member (group_id, uid) VALUES (%s, 4)", GROUP)
+        self.redis.start()
+        await self.until_followed(True)
+        self.assertEqual(await self.pushed(), [2, 3, 4])
+        self.assertEqual((await self.groups())["counts"]["group_events_gaps"], 1)
+        self.app.action = 0
+        self.app.add(GROUP, 5)
+        await self.until_pushed([2, 3, 4, 5])
+
+    async def test_database_and_redis_come_later_than_the_router(self: Any) -> None:
+        """It starts without them, and finds them by itself."""
+        await self.begin(maria=self.own_maria(), down=True)
+        self.assertEqual((await self.groups())["followed"], False)
+        self.redis.start()
+        await self.until_followed(True)
+        self.maria.start()
+        self.make_group()
+        self.assertEqual(await self.pushed(), [2, 3])
+
+    async def test_the_database_stands_still_and_the_router_is_told_to_stop(self: Any) -> None:
+        """Before that everything else goes on; and it ends in good order and in time."""
+        await self.begin(maria=self.own_maria())
+        self.maria.freeze()
+        await self.ask()
+        await self.say(route.SUBSCRIBE, pack(">qqb", 7, 2, 1))
+        await within(STOPS_IN, self.router.stop(), "the end of the router")
+
+
+class StreamTests(GroupEventsContract, FaultTestCase):
+    """The stream of 2019."""
+
+    skip = missing("redis-server", "mariadbd", "mariadb-install-db")
+    form = "stream"
+
+
+class PubsubTests(GroupEventsContract, FaultTestCase):
+    """The channels of 2018."""
+
+    skip = missing("redis-server", "mariadbd", "mariadb-install-db")
+    form = "pubsub"
