@@ -1,6 +1,8 @@
 """Several routers: each killed and started again while messages go to and fro."""
 
 import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from gobelieve.client import Client
@@ -21,8 +23,10 @@ from tests.faults.support import (
 from tests.network.processes import Cluster, settings
 from tests.network.tap import Tap
 from tests.ports import free_port
-from tests.servers import RedisServer, missing, shared_redis
+from tests.servers import RedisServer, missing, shared_maria, shared_redis
 
+GROUP = 77
+SCHEMA = Path(__file__).parents[2] / "etc" / "schema.sql"
 RESUMED = 2.0
 """Seconds after a router is back in which what goes by it must go again."""
 
@@ -31,6 +35,21 @@ def pushed_to(redis: RedisServer) -> list[int]:
     """Whom the push list names, oldest first."""
     items = redis.tell("LRANGE", "push_queue", "0", "-1").split("\r\n")
     return [json.loads(item)["receiver"] for item in items if item.startswith("{")]
+
+
+def make_group(group: int, members: Iterable[int]) -> str:
+    """A super group in MariaDB; the key that names the database."""
+    maria = shared_maria()
+    with maria.connect() as connection, connection.cursor() as cursor:
+        for statement in SCHEMA.read_text().split(";\n"):
+            if statement.strip():
+                cursor.execute(statement)
+        cursor.execute("REPLACE INTO `group` (id, appid, super) VALUES (%s, 7, 1)", group)
+        cursor.executemany(
+            "REPLACE INTO group_member (group_id, uid) VALUES (%s, %s)",
+            [(group, uid) for uid in members],
+        )
+    return f"root@tcp(127.0.0.1:{maria.port})/{maria.database}"
 
 
 class RestartTests(FaultTestCase):
@@ -254,3 +273,52 @@ class GroupRouterTests(FaultTestCase):
         end = reactor.seconds() + 10
         while (found := await look()) != wanted:
             self.assertLess(reactor.seconds(), end, found)
+
+
+class SuperGroupTests(FaultTestCase):
+    """Alice at one gateway, Bob at the other, Carol nowhere; the group has a router of its own."""
+
+    skip = missing("redis-server", "mariadbd", "mariadb-install-db")
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        database = make_group(GROUP, (1001, 1002, 1003))
+        self.redis = shared_redis()
+        self.daemons = await self.cluster(
+            self.redis,
+            gateways=2,
+            group_routers=1,
+            im={"mysqldb_datasource": database},
+            imr={"mysqldb_datasource": database, "push_grace": 3.0},
+        )
+        self.alice, self.bob = await together(bare(self.daemons.port(n)) for n in range(2))
+        for one, uid in ((self.alice, 1001), (self.bob, 1002)):
+            self.addCleanup(one.hang_up)
+            self.assertEqual(await one.log_in(self.daemons.token(uid)), 0)
+
+    async def write(self, content: bytes) -> None:
+        """Alice writes to the group, and is acked."""
+        said = client.GroupIM(sender=1001, receiver=GROUP, msgid=0, content=content)
+        ack = await within(PONG_DUE, self.alice.say(said.frame(7, 2), client.Ack.number), "an ack")
+        self.assertEqual(client.Ack.decode(ack.body, ack.version).status, 0)
+
+    def pushed(self) -> list[tuple[str, list[int]]]:
+        """What is in the list of group pushes."""
+        said = self.redis.tell("LRANGE", "group_push_queue", "0", "-1").split("\r\n")
+        items = [json.loads(item) for item in said if item.startswith("{")]
+        return [(item["content"], item["receivers"]) for item in items]
+
+    async def test_its_router_is_killed(self) -> None:
+        """Writing goes on; when it is back Bob is notified by himself, and Carol's phone too."""
+        await self.write(b"first")
+        await self.bob.frame(client.SyncGroupNotify.number)
+        await until(lambda: len(self.pushed()) == 1, "a push")
+        router = self.daemons.imr[1]
+        await router.kill()
+        known = len(self.bob.frames)
+        await self.write(b"second")
+        await router.restart()
+        back = reactor.seconds()
+        await self.bob.frame(client.SyncGroupNotify.number, known)
+        self.assertLess(reactor.seconds() - back, 2 * RESUMED)
+        await until(lambda: len(self.pushed()) == 2, "the push that was kept")
+        self.assertEqual(self.pushed(), [("first", [1003]), ("second", [1003])])
