@@ -1,5 +1,7 @@
 """Every error that one part of gobelieve raises for another to catch."""
 
+from gobelieve.names import status_name, was_not_stored
+
 
 class GobelieveError(Exception):
     """The base of all our errors."""
@@ -42,11 +44,21 @@ class LoginRefusedError(GobelieveError):
 
 
 class MessageRefusedError(GobelieveError):
-    """The server did not take a client's message; `status` is an `AckStatus`."""
+    """The server did not take a client's message; `status` is an `AckStatus`, or newer than we."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"message refused with status {status}")
+        super().__init__(f"message refused: {status_name(status)}")
         self.status = status
+
+    @property
+    def name(self) -> str:
+        """The status in a word."""
+        return status_name(self.status)
+
+    @property
+    def not_stored(self) -> bool:
+        """Whether storage was the reason, and the same message may be taken later."""
+        return was_not_stored(self.status)
 
 
 class ClientClosedError(GobelieveError):

@@ -59,6 +59,7 @@ class AckStatus(IntEnum):
     STORAGE_FAILED = 103
     READ_ONLY = 104
     GROUPS_AWAY = 105
+    RELATIONS_AWAY = 106
     FORGED_SENDER = 110
     MUTED = 111
     FORBIDDEN = 112
@@ -69,6 +70,14 @@ class AckStatus(IntEnum):
 def was_not_stored(status: int) -> bool:
     """True for the statuses after which a client should send its message again."""
     return 100 <= status < 110
+
+
+def status_name(status: int) -> str:
+    """A status in a word; its number if there is none for it."""
+    try:
+        return AckStatus(status).name
+    except ValueError:
+        return str(status)
 
 
 def shard(id_: int, count: int) -> int:

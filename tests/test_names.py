@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.metrics import Tally
-from gobelieve.names import AckStatus, shard, was_not_stored
+from gobelieve.names import AckStatus, shard, status_name, was_not_stored
 
 
 class ShardTests(SynchronousTestCase):
@@ -29,8 +29,14 @@ class StatusTests(SynchronousTestCase):
                 AckStatus.STORAGE_FULL,
                 AckStatus.STORAGE_FAILED,
                 AckStatus.READ_ONLY,
+                AckStatus.GROUPS_AWAY,
             ],
         )
+
+    def test_names(self) -> None:
+        """For people; a status that is newer than we are is its number."""
+        self.assertEqual(status_name(64), "NOT_GROUP_MEMBER")
+        self.assertEqual(status_name(250), "250")
 
     def test_they_fit_the_byte(self) -> None:
         """That an ack has for them; upstream's client libraries read it as signed."""

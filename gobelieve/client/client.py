@@ -20,7 +20,7 @@ The dialogue is `ClientCore`'s, the coming back `Connection`'s; here are those w
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Self, TypeVar, cast
 
 from twisted.internet.defer import Deferred
@@ -30,11 +30,19 @@ from twisted.logger import Logger
 
 from gobelieve.client.connection import Connection
 from gobelieve.client.core import ClientCore
-from gobelieve.client.events import Acked, Event, KeyMoved, LoggedIn, MessageReceived, Synced
+from gobelieve.client.events import (
+    Acked,
+    Event,
+    KeyMoved,
+    LiveReceived,
+    LoggedIn,
+    MessageReceived,
+    Synced,
+)
 from gobelieve.client.inbox import Inbox
 from gobelieve.client.keys import KeyStore, MemoryKeyStore
 from gobelieve.client.patience import Timing
-from gobelieve.client.requests import as_bytes
+from gobelieve.client.requests import Requests
 from gobelieve.client.sending import Sendings
 from gobelieve.client.waiting import EventQueue
 from gobelieve.config import parse_address
@@ -48,12 +56,19 @@ from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 E = TypeVar("E", bound=Event)
 
 
-class Client:
+class Client(Requests[Coroutine[Any, Any, Acked]]):
     """One user on one device.
+
+    Requests that are acked (`send`, `send_group`, `send_room`, `send_customer`...) are to be
+    awaited: they return when the server is done with the message, which for all but rooms means
+    that it is stored. They raise `MessageRefusedError`, which has the reason, if the server will
+    not have it, and `BodyError` if it is too long. Requests without an answer (`send_rt`,
+    `report_unread`...) have no effect while there is no connection.
 
     `address` is ``host:port`` or an endpoint. `inbox_limit` is how many messages may wait for
     `receive` before no more are fetched; they stay with the server. Messages that this device
-    wrote itself are left out unless `own_messages`; then each comes by sync.
+    wrote itself are left out unless `own_messages`; then each comes by sync. `appid` is named by
+    customer service alone.
     """
 
     log = Logger()
@@ -65,6 +80,7 @@ class Client:
         uid: int,
         token: str,
         *,
+        appid: int = 0,
         platform: int = Platform.ANDROID,
         device_id: str = "gobelieve",
         key_store: KeyStore | None = None,
@@ -83,11 +99,13 @@ class Client:
         )
         login.encode()
         self.uid = uid
+        self.appid = appid
         self._own_messages = own_messages
         self._inbox_limit = inbox_limit
         self._key_store = key_store or MemoryKeyStore()
         self.core = ClientCore(
             uid,
+            appid=appid,
             version=version,
             keys=self._key_store.load(),
             report_keys=False,
@@ -146,37 +164,22 @@ class Client:
         """How far this client is in the user's queue."""
         return self.core.key()
 
+    def group_key(self, group_id: int) -> int:
+        """How far it is in a super group's."""
+        return self.core.key(group_id)
+
     @property
     def waiting(self) -> int:
         """How many messages have come that `receive` would give at once."""
         return self._inbox.messages
 
-    # --- messages that are acked
+    # --- requests, beside those of `Requests`
 
-    async def send(self, receiver: int, content: str | bytes, msgid: int = 0) -> Acked:
-        """Send to a user; returns when the message is stored.
-
-        Raises `MessageRefusedError` if the server will not have it, `BodyError` if it is too long.
-        """
-        return await self._send(
-            client.IM(sender=self.uid, receiver=receiver, msgid=msgid, content=as_bytes(content))
-        )
-
-    async def send_group(self, group_id: int, content: str | bytes, msgid: int = 0) -> Acked:
-        """The same to a group."""
-        return await self._send(
-            client.GroupIM(
-                sender=self.uid, receiver=group_id, msgid=msgid, content=as_bytes(content)
-            )
-        )
-
-    async def send_room(self, room: int, content: str | bytes) -> Acked:
-        """Say something in the room that was entered; nothing is stored."""
-        return await self._send(
-            client.RoomIM(sender=self.uid, receiver=room, content=as_bytes(content))
-        )
-
-    # --- requests without an answer; without effect while there is no connection
+    def send(
+        self, receiver: int, content: str | bytes, msgid: int = 0
+    ) -> Coroutine[Any, Any, Acked]:
+        """Send to a user."""
+        return self.send_im(receiver, content, msgid)
 
     def enter_room(self, room: int) -> None:
         """Be in this room, and in it again after a reconnection."""
@@ -190,19 +193,12 @@ class Client:
         self.core.leave_room(room)
         self._connection.flush()
 
-    def send_rt(self, receiver: int, content: str | bytes) -> None:
-        """To the receiver's connections, if there are any."""
-        self.core.send_rt(receiver, content)
-        self._connection.flush()
+    def follow(self, group_id: int) -> None:
+        """Fetch what is new in a super group's queue, now and after every login.
 
-    def send_inputing(self, receiver: int) -> None:
-        """We are typing."""
-        self.core.send_inputing(receiver)
-        self._connection.flush()
-
-    def report_unread(self, count: int) -> None:
-        """The number on the app's badge."""
-        self.core.report_unread(count)
+        Groups whose keys are kept, and groups from which something came, are followed already.
+        """
+        self.core.sync(group_id)
         self._connection.flush()
 
     def ping(self) -> None:
@@ -242,6 +238,11 @@ class Client:
             return cast(E, await self.receive())
         self._check_open()
         return await self._events.take(kind)
+
+    async def receive_live(self) -> Message:
+        """The next message that is stored nowhere: RT, INPUTING, ROOM_IM, NOTIFICATION,
+        VOIP_CONTROL. Only the newest thousand events wait."""
+        return (await self.next_event(LiveReceived)).message
 
     # --- called by the connection
 
@@ -288,7 +289,11 @@ class Client:
         if self._inbox.messages >= self._inbox_limit and not self._receivers:
             self.core.hold()
 
-    async def _send(self, message: Message) -> Acked:
+    def _say(self, message: Message) -> None:
+        self.core.send(message)
+        self._connection.flush()
+
+    async def _ask(self, message: Message) -> Acked:
         self._check_open()
         length = len(message.encode(self.core.version))
         if length > CLIENT_BODY_LIMIT:

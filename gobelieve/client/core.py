@@ -11,6 +11,7 @@ lives longer than a connection; `connect` begins with a new one.
 
 from collections.abc import Callable, Mapping
 
+from gobelieve.client.batches import Batches
 from gobelieve.client.events import (
     Acked,
     Broken,
@@ -34,8 +35,8 @@ from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, SELF, SUPER_GROUP
 
 
-class ClientCore(Requests):
-    """One user on one device.
+class ClientCore(Requests[int]):
+    """One user on one device. Requests that are acked give the seq by which the ack names them.
 
     `keys` are the sync keys to begin with: 0 for the user's queue, the group id for a super
     group's. With `skip_own` a message that was sent here is not fetched again once it is acked.
@@ -47,6 +48,7 @@ class ClientCore(Requests):
         self,
         uid: int,
         *,
+        appid: int = 0,
         version: int = 2,
         keys: Mapping[int, int] | None = None,
         report_keys: bool = True,
@@ -54,6 +56,7 @@ class ClientCore(Requests):
         timing: Timing = Timing(),  # noqa: B008 a tuple
     ) -> None:
         self.uid = uid
+        self.appid = appid
         self.version = version
         self._report_keys = report_keys
         self._skip_own = skip_own
@@ -71,8 +74,9 @@ class ClientCore(Requests):
         self._out: list[bytes] = []
         self._events: list[Event] = []
         self._broken = False
-        self._group_of: dict[int, int] = {}
-        self._batches: dict[int, list[tuple[int, MessageReceived]]] = {}
+        # By seq: the group that a message without an ack is for, 0 if for none.
+        self._unacked: dict[int, int] = {}
+        self._batches = Batches()
         self._metadata: tuple[int, client.Metadata] | None = None
         self._patience.reset()
         for queue in self._queues.values():
@@ -125,8 +129,27 @@ class ClientCore(Requests):
         if isinstance(message, ACKED):
             self._patience.expect_ack(self._seq)
             if isinstance(message, client.GroupIM):
-                self._group_of[self._seq] = message.receiver
+                self._unacked[self._seq] = message.receiver
+            elif message.number in STORED:
+                self._unacked[self._seq] = 0
         return self._seq
+
+    def enter_room(self, room: int) -> None:
+        """Be in this room, and in no other."""
+        self.send(client.EnterRoom(room=room))
+
+    def leave_room(self, room: int) -> None:
+        """Be in no room."""
+        self.send(client.LeaveRoom(room=room))
+
+    def report_key(self, key: int, group_id: int = 0) -> None:
+        """Everything up to this key is safe with us."""
+        if key <= 0:
+            return
+        if group_id:
+            self.send(client.GroupSyncKey(group_id=group_id, sync_key=key))
+        else:
+            self.send(client.SyncKey(sync_key=key))
 
     def log_in(self, token: str, platform: int = Platform.ANDROID, device_id: str = "") -> None:
         """Say who we are. There is no need to wait for the answer before the next request."""
@@ -139,7 +162,7 @@ class ClientCore(Requests):
         """Ask for what is new; without effect while a sync of this queue is under way."""
         queue = self._queue(group_id)
         if queue.asked is None:
-            self._ask(group_id, queue)
+            self._fetch(group_id, queue)
 
     def sync_all(self) -> None:
         """`sync` of the user's queue and of every super group that is known."""
@@ -162,7 +185,14 @@ class ClientCore(Requests):
 
     def key(self, group_id: int = 0) -> int:
         """How far we are."""
-        return self._queue(group_id).key
+        queue = self._queues.get(group_id)
+        return 0 if queue is None else queue.key
+
+    def _ask(self, message: Message) -> int:
+        return self.send(message)
+
+    def _say(self, message: Message) -> None:
+        self.send(message)
 
     # --- frames from the server
 
@@ -196,12 +226,8 @@ class ClientCore(Requests):
                 self._tell(frame.seq, told)
                 self._moved(group_id)
             return
-        batch = self._batch_of(message)
-        if batch is None:
+        if not self._batches.add(frame.seq, message, is_self):
             self._tell(frame.seq, MessageReceived(message, None, is_self, False))
-        else:
-            told = MessageReceived(message, None, is_self, False, batch)
-            self._batches[batch].append((frame.seq, told))
 
     def _live_came(self, frame: Frame, _: client.Metadata | None) -> None:
         message = LIVE[frame.cmd].decode(frame.body, frame.version)
@@ -217,21 +243,23 @@ class ClientCore(Requests):
     def _ack_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
         ack = client.Ack.decode(frame.body, frame.version)
         self._patience.ack_came(ack.seq)
-        group_id = self._group_of.pop(ack.seq, 0)
-        queue = group_id if frame.flag & SUPER_GROUP else 0
-        # Our own message: if nothing is between it and what we have, we have it too.
-        if metadata is not None and not ack.status:
-            if not self._skip_own:
-                self._notify(queue, metadata.sync_key)
-            elif self._step(queue, metadata):
-                self._moved(queue)
+        group_id = self._unacked.pop(ack.seq, None)
+        if group_id is not None and not ack.status:
+            self._own_stored(group_id if frame.flag & SUPER_GROUP else 0, metadata)
         self._events.append(Acked(ack.seq, ack.status))
 
+    def _own_stored(self, queue: int, metadata: client.Metadata | None) -> None:
+        # If nothing is between our message and what we have, we have it too.
+        if not self._skip_own:
+            self._notify(queue, metadata.sync_key if metadata else self.key(queue) + 1)
+        elif metadata is not None and self._step(queue, metadata):
+            self._moved(queue)
+
     def _sync_began(self, frame: Frame, _: client.Metadata | None) -> None:
-        self._batches[0] = []
+        self._batches.begin(0)
 
     def _group_sync_began(self, frame: Frame, _: client.Metadata | None) -> None:
-        self._batches[client.SyncGroupBegin.decode(frame.body).group_id] = []
+        self._batches.begin(client.SyncGroupBegin.decode(frame.body).group_id)
 
     def _sync_ended(self, frame: Frame, _: client.Metadata | None) -> None:
         self._end(0, client.SyncEnd.decode(frame.body).sync_key)
@@ -256,7 +284,7 @@ class ClientCore(Requests):
     def _queue(self, group_id: int) -> Progress:
         return self._queues.setdefault(group_id, Progress(0))
 
-    def _ask(self, group_id: int, queue: Progress) -> None:
+    def _fetch(self, group_id: int, queue: Progress) -> None:
         self._patience.heard()
         key = queue.ask()
         if group_id:
@@ -268,13 +296,13 @@ class ClientCore(Requests):
         queue = self._queue(group_id)
         queue.notify(msgid)
         if queue.behind and not self.holding:
-            self._ask(group_id, queue)
+            self._fetch(group_id, queue)
 
     def _step(self, group_id: int, metadata: client.Metadata) -> bool:
         return self._queue(group_id).follow(metadata.sync_key, metadata.prev_sync_key)
 
     def _end(self, group_id: int, key: int) -> None:
-        for seq, told in self._batches.pop(group_id, ()):
+        for seq, told in self._batches.end(group_id):
             self._tell(seq, told)
         queue = self._queue(group_id)
         before = queue.end(key)
@@ -282,19 +310,13 @@ class ClientCore(Requests):
             self._moved(group_id)
         self._events.append(Synced(key, before, group_id))
         if queue.behind and not self.holding:
-            self._ask(group_id, queue)
+            self._fetch(group_id, queue)
 
     def _moved(self, group_id: int) -> None:
         key = self._queues[group_id].key
         if self._report_keys:
             self.report_key(key, group_id)
         self._events.append(KeyMoved(key, group_id))
-
-    def _batch_of(self, message: Message) -> int | None:
-        # Batches may be under way for several queues; a frame does not say to which it belongs.
-        if isinstance(message, client.GroupIM) and message.receiver in self._batches:
-            return message.receiver
-        return 0 if 0 in self._batches else next(iter(self._batches), None)
 
     def _tell(self, seq: int, told: MessageReceived) -> None:
         self._events.append(told)

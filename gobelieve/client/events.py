@@ -5,6 +5,7 @@ Where an event names a `group_id`, it is about that super group's queue, and 0 i
 
 from dataclasses import dataclass
 
+from gobelieve.names import status_name
 from gobelieve.wire import Message
 
 
@@ -53,10 +54,15 @@ class LiveReceived:
 
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """The server is done with the frame of this seq; `status` is an `AckStatus`."""
+    """The server is done with the frame of this seq; `status` is an `AckStatus`, 0 for success."""
 
     seq: int
     status: int
+
+    @property
+    def name(self) -> str:
+        """The status in a word."""
+        return status_name(self.status)
 
 
 @dataclass(frozen=True, slots=True)

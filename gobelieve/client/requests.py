@@ -1,66 +1,107 @@
 """What a user may ask of the server, in words instead of messages."""
 
+from typing import Generic, TypeVar
+
+from gobelieve.names import User
 from gobelieve.wire import Message, client
 
+R = TypeVar("R")
 
-class Requests:
+
+class Requests(Generic[R]):
     """Requests that need nothing but a way to send; for a subclass that has one.
 
-    Those that return a seq are acked by it.
+    Those that are acked give what `_ask` gives; the others have no answer.
     """
 
     uid: int
+    appid: int
+    """Our application, which only customer service names on the wire."""
 
-    def send(self, message: Message, flag: int = 0) -> int:
-        """Send a message; its seq."""
+    def _ask(self, message: Message) -> R:
+        """Send a message that is acked."""
         raise NotImplementedError
 
-    def send_im(self, receiver: int, content: str | bytes, msgid: int = 0) -> int:
+    def _say(self, message: Message) -> None:
+        """Send one that is not."""
+        raise NotImplementedError
+
+    # --- acked
+
+    def send_im(self, receiver: int, content: str | bytes, msgid: int = 0) -> R:
         """A message to a user; `msgid` is a number of our own, which comes back with it."""
-        return self.send(
+        return self._ask(
             client.IM(sender=self.uid, receiver=receiver, msgid=msgid, content=as_bytes(content))
         )
 
-    def send_group(self, group_id: int, content: str | bytes, msgid: int = 0) -> int:
+    def send_group(self, group_id: int, content: str | bytes, msgid: int = 0) -> R:
         """A message to a group of either kind."""
-        return self.send(
+        return self._ask(
             client.GroupIM(
                 sender=self.uid, receiver=group_id, msgid=msgid, content=as_bytes(content)
             )
         )
 
-    def send_room(self, room: int, content: str | bytes) -> int:
-        """Say something in the room that was entered."""
-        return self.send(client.RoomIM(sender=self.uid, receiver=room, content=as_bytes(content)))
+    def send_room(self, room: int, content: str | bytes) -> R:
+        """Say something in the room that was entered; nothing is stored."""
+        return self._ask(client.RoomIM(sender=self.uid, receiver=room, content=as_bytes(content)))
 
-    def enter_room(self, room: int) -> None:
-        """Be in this room, and in no other."""
-        self.send(client.EnterRoom(room=room))
+    def send_customer(self, seller: int, content: str | bytes, store_id: int = 0) -> R:
+        """As a customer to a seller, in the form of 2018 to 2021."""
+        return self._ask(
+            client.Customer(
+                customer_appid=self.appid,
+                customer_id=self.uid,
+                store_id=store_id,
+                seller_id=seller,
+                timestamp=0,
+                content=as_bytes(content),
+            )
+        )
 
-    def leave_room(self, room: int) -> None:
-        """Be in no room."""
-        self.send(client.LeaveRoom(room=room))
+    def send_support(self, customer: User, content: str | bytes, store_id: int = 0) -> R:
+        """As a seller to a customer, in the form of 2018 to 2021."""
+        return self._ask(
+            client.CustomerSupport(
+                customer_appid=customer.appid,
+                customer_id=customer.uid,
+                store_id=store_id,
+                seller_id=self.uid,
+                timestamp=0,
+                content=as_bytes(content),
+            )
+        )
+
+    def send_customer_v2(self, receiver: User, content: str | bytes) -> R:
+        """Customer to seller or seller to customer, in the form since 2021."""
+        return self._ask(
+            client.CustomerV2(
+                sender_appid=self.appid,
+                sender=self.uid,
+                receiver_appid=receiver.appid,
+                receiver=receiver.uid,
+                timestamp=0,
+                content=as_bytes(content),
+            )
+        )
+
+    # --- without an answer
 
     def send_rt(self, receiver: int, content: str | bytes) -> None:
         """To the receiver's connections, if there are any."""
-        self.send(client.RT(sender=self.uid, receiver=receiver, content=as_bytes(content)))
+        self._say(client.RT(sender=self.uid, receiver=receiver, content=as_bytes(content)))
 
     def send_inputing(self, receiver: int) -> None:
         """We are typing."""
-        self.send(client.Inputing(sender=self.uid, receiver=receiver))
+        self._say(client.Inputing(sender=self.uid, receiver=receiver))
+
+    def send_voip(self, receiver: int, content: bytes) -> None:
+        """Signalling of a call; the content is not empty, and below 20 bytes in all apps."""
+        self._say(client.VoipControl(sender=self.uid, receiver=receiver, content=content))
 
     def report_unread(self, count: int) -> None:
         """The number on the app's badge."""
-        self.send(client.UnreadCount(count=count))
-
-    def report_key(self, key: int, group_id: int = 0) -> None:
-        """Everything up to this key is safe with us."""
-        if key <= 0:
-            return
-        if group_id:
-            self.send(client.GroupSyncKey(group_id=group_id, sync_key=key))
-        else:
-            self.send(client.SyncKey(sync_key=key))
+        self._say(client.UnreadCount(count=count))
 
 
 def as_bytes(content: str | bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The server's end of a client's connection, said line by line: real frames, no server."""
 
 from gobelieve.wire import Frame, FrameReader, Message, client, decode
-from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, SUPER_GROUP
 
 
 class ServerEnd:
@@ -19,37 +19,44 @@ class ServerEnd:
         self._seq += 1
         return message.frame(self._seq, self.version, flag)
 
-    def push(self, message: Message, msgid: int, prev: int, flag: int = 0) -> bytes:
+    def notify(self, msgid: int, group_id: int = 0) -> bytes:
+        """That a queue has this id."""
+        if group_id:
+            return self.frame(client.SyncGroupNotify(group_id=group_id, sync_key=msgid))
+        return self.frame(client.SyncNotify(sync_key=msgid))
+
+    def push(
+        self, message: Message, msgid: int, prev: int, flag: int = 0, group_id: int = 0
+    ) -> bytes:
         """METADATA, the message, and the notify, as a gateway delivers."""
         metadata = client.Metadata(sync_key=msgid, prev_sync_key=prev)
-        return (
-            self.frame(metadata)
-            + self.frame(message, flag | PUSH)
-            + self.frame(client.SyncNotify(sync_key=msgid))
-        )
+        flag |= PUSH | (SUPER_GROUP if group_id else 0)
+        return self.frame(metadata) + self.frame(message, flag) + self.notify(msgid, group_id)
 
-    def batch(self, key: int, messages: list[Message], end: int) -> bytes:
+    def batch(self, key: int, messages: list[Message], end: int, group_id: int = 0) -> bytes:
         """The answer to a sync."""
-        return b"".join(
-            [
-                self.frame(client.SyncBegin(sync_key=key)),
-                *(self.frame(message) for message in messages),
-                self.frame(client.SyncEnd(sync_key=end)),
-            ]
-        )
+        begin: Message = client.SyncBegin(sync_key=key)
+        ending: Message = client.SyncEnd(sync_key=end)
+        if group_id:
+            begin = client.SyncGroupBegin(group_id=group_id, sync_key=key)
+            ending = client.SyncGroupEnd(group_id=group_id, sync_key=end)
+        return b"".join(map(self.frame, [begin, *messages, ending]))
 
-    def ack(self, seq: int, msgid: int = 0, prev: int = 0, status: int = 0) -> bytes:
+    def ack(
+        self, seq: int, msgid: int = 0, prev: int = 0, status: int = 0, group_id: int = 0
+    ) -> bytes:
         """The answer to a message that was stored."""
         metadata = b""
         if msgid:
             metadata = self.frame(client.Metadata(sync_key=msgid, prev_sync_key=prev))
-        return metadata + self.frame(client.Ack(seq=seq, status=status))
+        flag = SUPER_GROUP if group_id else 0
+        return metadata + self.frame(client.Ack(seq=seq, status=status), flag)
 
     def frames(self, data: bytes) -> list[Frame]:
         """What the client's bytes are."""
         frames = self._reader.feed(data)
         assert self._reader.error is None, self._reader.error
-        self.unacked += [f.seq for f in frames if f.cmd in (4, 8, 20)]
+        self.unacked += [f.seq for f in frames if f.cmd in (4, 8, 20, 24, 25, 64)]
         return frames
 
     def acks(self, count: int | None = None) -> bytes:
@@ -66,4 +73,11 @@ def im(content: str, sender: int = 2, receiver: int = 1) -> client.IM:
     """A message from 2 to 1."""
     return client.IM(
         sender=sender, receiver=receiver, timestamp=9, msgid=0, content=content.encode()
+    )
+
+
+def group_im(content: str, group_id: int, sender: int = 2) -> client.GroupIM:
+    """A message from 2 to a group."""
+    return client.GroupIM(
+        sender=sender, receiver=group_id, timestamp=9, msgid=0, content=content.encode()
     )

@@ -26,11 +26,11 @@ from gobelieve.errors import (
     LoginRefusedError,
     MessageRefusedError,
 )
-from gobelieve.names import AckStatus
+from gobelieve.names import AckStatus, User
 from gobelieve.wire import client, encode_frame
 from gobelieve.wire.frames import SELF
 from tests.client.net import Network, Wire
-from tests.client.scripted import im
+from tests.client.scripted import group_im, im
 from tests.protocols.logs import Events
 
 T = TypeVar("T")
@@ -204,6 +204,11 @@ class SendTests(ClientTestCase):
         wire.say(wire.server.ack(3, status=AckStatus.NOT_GROUP_MEMBER))
         refused = self.failureResultOf(sending, MessageRefusedError).value
         self.assertEqual(refused.status, AckStatus.NOT_GROUP_MEMBER)
+        self.assertEqual(str(refused), "message refused: NOT_GROUP_MEMBER")
+        self.assertEqual((refused.name, refused.not_stored), ("NOT_GROUP_MEMBER", False))
+        sending = start(self.client.send(2, "hi"))
+        wire.say(wire.server.ack(4, status=AckStatus.STORAGE_AWAY))
+        self.assertTrue(self.failureResultOf(sending, MessageRefusedError).value.not_stored)
 
     def test_too_long(self) -> None:
         """Is an error at once, connected or not, and the connection stays."""
@@ -255,6 +260,44 @@ class SendTests(ClientTestCase):
         self.failureResultOf(sending, CancelledError)
         wire.say(wire.server.ack(3))
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_customer_service(self) -> None:
+        """Waits for its ack as any message; our application is named in it."""
+        self.client = self.make(appid=7)
+        wire = self.log_in()
+        sendings = [
+            start(self.client.send_customer(2, "c")),
+            start(self.client.send_support(User(8, 3), "s")),
+            start(self.client.send_customer_v2(User(1453, 2), "v")),
+        ]
+        (customer, support, later) = wire.hear()
+        assert isinstance(customer, client.Customer)
+        assert isinstance(support, client.CustomerSupport)
+        assert isinstance(later, client.CustomerV2)
+        self.assertEqual((customer.customer_appid, customer.customer_id), (7, 1))
+        self.assertEqual((support.customer_appid, support.seller_id), (8, 1))
+        self.assertEqual((later.sender_appid, later.sender), (7, 1))
+        wire.say(wire.server.acks())
+        for sending in sendings:
+            self.successResultOf(sending)
+
+    def test_without_an_answer(self) -> None:
+        """Sent at once; forgotten while there is no connection."""
+        wire = self.log_in()
+        self.client.send_rt(2, "r")
+        self.client.send_inputing(2)
+        self.client.report_unread(3)
+        self.assertEqual(
+            wire.hear(),
+            [
+                client.RT(sender=1, receiver=2, content=b"r"),
+                client.Inputing(sender=1, receiver=2),
+                client.UnreadCount(count=3),
+            ],
+        )
+        wire.end(ConnectionLost())
+        self.client.send_rt(2, "r")
+        self.assertNotIn(client.RT(sender=1, receiver=2, content=b"r"), self.again().hear())
 
     def test_rooms(self) -> None:
         """A room is entered again on every connection, until it is left."""
@@ -315,6 +358,34 @@ class ReceiveTests(ClientTestCase):
         wire.say(wire.server.acks())
         said = [m for m in wire.hear() if isinstance(m, client.IM)]
         self.assertEqual([(m.receiver, m.content) for m in said], [(3, b"B")])
+
+    def test_live(self) -> None:
+        """What is stored nowhere has a way of its own."""
+        wire = self.log_in()
+        said = client.RoomIM(sender=2, receiver=5, content=b"hi")
+        waiting = start(self.client.receive_live())
+        wire.say(wire.server.frame(said))
+        self.assertEqual(self.successResultOf(waiting), said)
+
+    def test_a_super_group(self) -> None:
+        """Is followed from the moment it is asked for, over connections; its key is kept."""
+        wire = self.log_in()
+        self.client.follow(3111)
+        self.assertEqual(wire.hear(), [client.SyncGroup(group_id=3111, sync_key=0)])
+        wire.end(ConnectionLost())
+        wire = self.again()
+        self.assertIn(client.SyncGroup(group_id=3111, sync_key=0), wire.hear())
+        wire.say(wire.server.frame(client.AuthStatus(status=0)))
+        wire.say(wire.server.batch(0, [group_im("a", 3111)], 500, 3111))
+        wire.say(wire.server.push(group_im("b", 3111), 510, 500, group_id=3111))
+        for content in (b"a", b"b"):
+            message = self.successResultOf(start(self.client.receive()))
+            self.assertEqual((message.content, message.group_id), (content, 3111))
+        self.assertEqual(self.client.group_key(3111), 510)
+        closing = start(self.client.close())
+        self.clock.advance(0)
+        self.successResultOf(closing)
+        self.assertEqual(self.keys.load(), {0: 100, 3111: 510})
 
     def test_own_messages(self) -> None:
         """Left out, unless asked for."""

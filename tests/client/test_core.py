@@ -1,6 +1,7 @@
 """The client's dialogue."""
 
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,9 +22,10 @@ from gobelieve.client import (
     Synced,
 )
 from gobelieve.errors import BodyError
+from gobelieve.names import User
 from gobelieve.wire import Message, client, encode_frame
 from gobelieve.wire.frames import PUSH, SELF, SUPER_GROUP
-from tests.client.scripted import ServerEnd, im
+from tests.client.scripted import ServerEnd, group_im, im
 
 
 def contents(events: list[Event]) -> list[str]:
@@ -241,6 +243,18 @@ class PushTests(CoreTestCase):
         self.assertEqual(core.receive_data(server.ack(seq, 110, 100)), [Acked(seq, 0)])
         self.assertEqual(server.read(core.data_to_send()), [client.Sync(sync_key=100)])
 
+    def test_an_own_message_that_is_wanted_and_has_no_ids(self) -> None:
+        """As from servers that only notify, and during a sync: fetched all the same, but not
+        after what is said in a room."""
+        self.core = ClientCore(1, keys={0: 100}, skip_own=False)
+        self.core.enter_room(5)
+        self.hear(self.server.ack(self.core.send_room(5, "hi")))
+        self.said()
+        self.hear(self.server.ack(self.core.send_im(2, "hi")))
+        self.assertIn(client.Sync(sync_key=100), self.said())
+        self.hear(self.server.ack(self.core.send_group(3111, "hi"), group_id=3111))
+        self.assertIn(client.SyncGroup(group_id=3111, sync_key=0), self.said())
+
     def test_an_own_message(self) -> None:
         """The ack's metadata steps over it, if nothing is between."""
         seq = self.core.send_im(2, "hi")
@@ -337,6 +351,39 @@ class SuperGroupTests(CoreTestCase):
         events = self.tell(client.SyncGroupEnd(group_id=3111, sync_key=500))
         self.assertEqual(contents(events), ["group"])
 
+    def test_what_was_said_before_a_group_became_super(self) -> None:
+        """Is of the user's own queue, and lost with that queue's sync, not with the group's."""
+        self.core = ClientCore(1, keys={0: 100, 3111: 500})
+        self.core.sync_all()
+        self.hear(self.server.frame(client.SyncGroupBegin(group_id=3111, sync_key=500)))
+        events = self.hear(self.server.batch(100, [self.message(b"before")], 110))
+        self.assertEqual(contents(events), ["before"])
+
+    def test_a_notification(self) -> None:
+        """Names no group: it is of the queue that is being synced."""
+        self.core.sync_all()
+        self.core.sync(3111)
+        told: list[Message] = [client.GroupNotification(content=b"n")]
+        (received, *_) = self.hear(self.server.batch(0, told, 500, group_id=3111))
+        assert isinstance(received, MessageReceived)
+        self.assertEqual(received.group_id, 3111)
+        (received, *_) = self.hear(self.server.batch(100, told, 110))
+        assert isinstance(received, MessageReceived)
+        self.assertEqual(received.group_id, 0)
+
+    def test_to_whom_it_is_not_shown(self) -> None:
+        """A notify of a group whose sync is empty, since we are no member, is no endless sync."""
+        self.tell(client.SyncGroupNotify(group_id=3111, sync_key=500))
+        self.said()
+        self.assertEqual(self.hear(self.server.batch(0, [], 0, 3111)), [Synced(0, 0, 3111)])
+        self.assertEqual(self.said(), [])
+
+    def test_asking_for_a_key_is_not_following(self) -> None:
+        """A group that was only asked about is not synced."""
+        self.assertEqual(self.core.key(3111), 0)
+        self.core.sync_all()
+        self.assertEqual(self.said(), [client.Sync(sync_key=100)])
+
     def test_a_new_connection(self) -> None:
         """Syncs every queue that is known."""
         self.core = ClientCore(1, keys={0: 100, 3111: 500})
@@ -345,6 +392,65 @@ class SuperGroupTests(CoreTestCase):
             self.said(),
             [client.Sync(sync_key=100), client.SyncGroup(group_id=3111, sync_key=500)],
         )
+
+
+class CustomerTests(CoreTestCase):
+    """Customer service, in both forms."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.core = ClientCore(1, appid=7, keys={0: 100})
+
+    def test_sent(self) -> None:
+        """With ourselves as customer, as seller, as sender; all are acked."""
+        seqs = [
+            self.core.send_customer(2, "c", store_id=9),
+            self.core.send_support(User(8, 3), "s", store_id=9),
+            self.core.send_customer_v2(User(1453, 2), "v"),
+        ]
+        fields: dict[str, Any] = {"store_id": 9, "timestamp": 0}
+        self.assertEqual(
+            self.said(),
+            [
+                client.Customer(
+                    customer_appid=7, customer_id=1, seller_id=2, content=b"c", **fields
+                ),
+                client.CustomerSupport(
+                    customer_appid=8, customer_id=3, seller_id=1, content=b"s", **fields
+                ),
+                client.CustomerV2(
+                    sender_appid=7,
+                    sender=1,
+                    receiver_appid=1453,
+                    receiver=2,
+                    timestamp=0,
+                    content=b"v",
+                ),
+            ],
+        )
+        for seq, prev in zip(seqs, (100, 110, 120), strict=True):
+            self.hear(self.server.ack(seq, prev + 10, prev))
+        self.assertEqual(self.core.key(), 130)
+
+    def test_number_64(self) -> None:
+        """Pushed it is customer service, by itself the signalling of a call."""
+        message = client.CustomerV2(
+            sender_appid=1453, sender=2, receiver_appid=7, receiver=1, timestamp=9, content=b"v"
+        )
+        (received, _) = self.hear(self.server.push(message, 110, 100))
+        self.assertEqual(received, MessageReceived(message, 110, False, True))
+        self.core.send_voip(2, b"\0\0\0\1")
+        call = client.VoipControl(sender=1, receiver=2, content=b"\0\0\0\1")
+        frames = self.server.frames(self.core.data_to_send())
+        self.assertEqual((frames[-1].cmd, frames[-1].body), (64, call.encode()))
+        self.assertEqual(self.tell(call), [LiveReceived(call)])
+
+    def test_live(self) -> None:
+        """What was not to be stored comes by itself, and moves no key."""
+        message = client.Customer(
+            customer_appid=7, customer_id=3, store_id=1, seller_id=1, timestamp=9, content=b"c"
+        )
+        self.assertEqual(self.tell(message), [MessageReceived(message, None, False, False)])
 
 
 class LiveTests(CoreTestCase):
@@ -367,6 +473,7 @@ class LiveTests(CoreTestCase):
         """With ourselves as the sender."""
         self.core.send_rt(2, "r")
         self.core.send_inputing(2)
+        self.core.enter_room(5)
         self.core.send_room(5, "room")
         self.core.leave_room(5)
         self.core.report_unread(7)
@@ -375,6 +482,7 @@ class LiveTests(CoreTestCase):
             [
                 client.RT(sender=1, receiver=2, content=b"r"),
                 client.Inputing(sender=1, receiver=2),
+                client.EnterRoom(room=5),
                 client.RoomIM(sender=1, receiver=5, content=b"room"),
                 client.LeaveRoom(room=5),
                 client.UnreadCount(count=7),
@@ -455,7 +563,9 @@ class VersionTests(CoreTestCase):
     def test_a_refusal(self) -> None:
         """Version 2 has its reason, and no key is stepped to."""
         seq = self.core.send_im(2, "hi")
-        self.assertEqual(self.hear(self.server.ack(seq, 110, 100, status=2)), [Acked(seq, 2)])
+        (acked,) = self.hear(self.server.ack(seq, 110, 100, status=2))
+        assert isinstance(acked, Acked)
+        self.assertEqual((acked, acked.name), (Acked(seq, 2), "NOT_YOUR_FRIEND"))
         self.assertEqual(self.core.key(), 100)
 
 
@@ -494,90 +604,139 @@ class BadServerTests(CoreTestCase):
         self.assertEqual(self.core.send_im(2, bytes(32767 - 24)), 1)
 
 
+GROUP, ORDINARY = 3111, 3110
+"""A super group, which has a queue of its own; and a group whose messages are in the user's."""
+
+
 class Model:
-    """A server with one queue, and a client that it may lose at any moment.
+    """A server with a user's queue and a super group's, and a client that it may lose at any
+    moment.
 
     Every answer takes its time: a sync reads the queue at one moment and is written at another,
     while pushes and notifies go on.
     """
 
     def __init__(self) -> None:
-        self.core = ClientCore(1)
-        self.stored: list[tuple[int, str]] = []
-        self.told: list[str] = []
+        self.core = ClientCore(1, keys={0: 0, GROUP: 0})
+        self.stored: dict[int, list[tuple[int, Message]]] = {0: [], GROUP: []}
+        self.told: list[Message] = []
         self.connect()
 
     def connect(self) -> None:
         """A new connection; what was on the way is lost."""
         self.server = ServerEnd()
-        self.pending: list[tuple[int, list[tuple[int, str]]]] = []
-        self.owed = False
+        self.pending: list[tuple[int, int, list[tuple[int, Message]]]] = []
+        self.owed: set[int] = set()
         self.wire = b""
         self.core.connect()
         self.core.log_in("token")
-        self.core.sync()
+        if not self.core.holding:
+            self.core.sync_all()
 
-    @property
-    def newest(self) -> int:
-        """The newest id."""
-        return self.stored[-1][0] if self.stored else 0
+    def newest(self, queue: int) -> int:
+        """The newest id of a queue."""
+        return self.stored[queue][-1][0] if self.stored[queue] else 0
+
+    def enter(self, queue: int, message: Message) -> tuple[int, int]:
+        """The message is stored: its id, and the one before."""
+        prev = self.newest(queue)
+        # Ids of both queues are of one storage.
+        msgid = max(map(self.newest, self.stored)) + 7
+        self.stored[queue].append((msgid, message))
+        return msgid, prev
+
+    def push(self, message: Message, queue: int) -> None:
+        """Somebody writes: stored, pushed where the previous id is known, notified."""
+        msgid, prev = self.enter(queue, message)
+        if prev:
+            self.wire += self.server.push(message, msgid, prev, group_id=queue)
+        else:
+            self.wire += self.server.notify(msgid, queue)
 
     def store(self) -> None:
-        """Somebody writes: stored, pushed where the previous id is known, notified."""
-        prev, msgid = self.newest, self.newest + 7
-        content = str(msgid)
-        self.stored.append((msgid, content))
-        if prev:
-            self.wire += self.server.push(im(content), msgid, prev)
-        else:
-            self.wire += self.server.frame(client.SyncNotify(sync_key=msgid))
+        """To the user."""
+        self.push(im(f"to the user, {self.newest(0)}"), 0)
+
+    def store_to_members(self) -> None:
+        """To an ordinary group."""
+        self.push(group_im(f"to members, {self.newest(0)}", ORDINARY), 0)
+
+    def store_to_group(self) -> None:
+        """To the super group."""
+        self.push(group_im(f"to the group, {self.newest(GROUP)}", GROUP), GROUP)
 
     def store_slowly(self) -> None:
         """Somebody writes while the client reads slowly: no push, one notify for all, later."""
-        msgid = self.newest + 7
-        self.stored.append((msgid, str(msgid)))
-        self.owed = True
+        self.enter(0, im(f"slowly, {self.newest(0)}"))
+        self.owed.add(0)
+
+    def store_to_group_slowly(self) -> None:
+        """The same to the super group."""
+        self.enter(GROUP, group_im(f"slowly, {self.newest(GROUP)}", GROUP))
+        self.owed.add(GROUP)
 
     def write(self) -> None:
         """The client writes to somebody: stored in its own queue, stepped over by the ack."""
-        prev, msgid = self.newest, self.newest + 7
-        self.stored.append((msgid, "own"))
-        self.wire += self.server.ack(self.core.send_im(2, "own"), msgid, prev)
+        seq = self.core.send_im(2, "own")
+        self.wire += self.server.ack(seq, *self.enter(0, im("own", 1)))
+
+    def write_to_group(self) -> None:
+        """The client writes to the super group."""
+        seq = self.core.send_group(GROUP, "own")
+        entry = self.enter(GROUP, group_im("own", GROUP, 1))
+        self.wire += self.server.ack(seq, *entry, group_id=GROUP)
+
+    def write_to_members(self) -> None:
+        """The client writes to an ordinary group; the ids are not known in time for the ack."""
+        seq = self.core.send_group(ORDINARY, "own")
+        self.enter(0, group_im("own", ORDINARY, 1))
+        self.wire += self.server.ack(seq)
 
     def read(self) -> None:
         """The server reads what the client said, and the queue for each sync."""
         for message in self.server.read(self.core.data_to_send()):
-            if isinstance(message, client.Sync):
-                page = [m for m in self.stored if m[0] > message.sync_key][:3]
-                self.pending.append((message.sync_key, page))
+            queue = GROUP if isinstance(message, client.SyncGroup) else 0
+            if isinstance(message, client.Sync | client.SyncGroup):
+                key = message.sync_key
+                page = [m for m in self.stored[queue] if m[0] > key][:3]
+                self.pending.append((queue, key, page))
 
     def answer(self) -> None:
         """The server writes the oldest answer."""
         if self.pending:
-            key, page = self.pending.pop(0)
+            queue, key, page = self.pending.pop(0)
             end = page[-1][0] if page else key
-            self.wire += self.server.batch(key, [im(content) for _, content in page], end)
-            if end < self.newest:
-                self.wire += self.server.frame(client.SyncNotify(sync_key=end + 1))
+            self.wire += self.server.batch(key, [message for _, message in page], end, queue)
+            if end < self.newest(queue):
+                self.wire += self.server.notify(end + 1, queue)
 
     def deliver(self) -> None:
         """What is on the way arrives."""
-        if self.owed:
-            self.wire += self.server.frame(client.SyncNotify(sync_key=self.newest))
-            self.owed = False
+        for queue in self.owed:
+            self.wire += self.server.notify(self.newest(queue), queue)
+        self.owed.clear()
         data, self.wire = self.wire, b""
         events = self.core.receive_data(data)
-        self.told += [content for content in contents(events) if content != "own"]
+        self.told += [event.message for event in events if isinstance(event, MessageReceived)]
 
     def deliver_some(self) -> None:
         """Half of it arrives, and the connection is lost."""
         self.wire = self.wire[: len(self.wire) // 2]
-        self.owed = False
+        self.owed.clear()
         self.deliver()
         self.connect()
 
+    def hold(self) -> None:
+        """The client has more than its user takes."""
+        self.core.hold()
+
+    def resume(self) -> None:
+        """The user took it."""
+        self.core.resume()
+
     def settle(self) -> None:
         """Everybody reads and answers until there is nothing left to say."""
+        self.core.resume()
         while self.wire or self.owed or self.pending or not self.quiet():
             self.answer()
             self.deliver()
@@ -587,17 +746,33 @@ class Model:
         self.read()
         return not self.pending
 
+    def of(self, queue: int) -> list[Message]:
+        """What the client was told of a queue, but for its own."""
+        return [
+            m
+            for m in self.told
+            if m.content != b"own"  # type: ignore[attr-defined]
+            and (m.receiver == GROUP) == (queue == GROUP)  # type: ignore[attr-defined]
+        ]
+
 
 STEPS = st.lists(
     st.sampled_from(
         [
             Model.store,
+            Model.store_to_members,
+            Model.store_to_group,
             Model.store_slowly,
+            Model.store_to_group_slowly,
             Model.write,
+            Model.write_to_group,
+            Model.write_to_members,
             Model.read,
             Model.answer,
             Model.deliver,
             Model.deliver_some,
+            Model.hold,
+            Model.resume,
             Model.settle,
         ]
     ),
@@ -612,9 +787,12 @@ class ExactlyOnceTests(SynchronousTestCase):
     @settings(max_examples=150, deadline=None)
     @given(STEPS)
     def test_nothing_is_lost_or_doubled(self, steps: list[Callable[[Model], None]]) -> None:
-        """However pushes, syncs, own messages and lost connections fall together."""
+        """However pushes, syncs, own messages, slow readers and lost connections fall together,
+        in the user's queue and in a super group's."""
         model = Model()
         for step in steps:
             step(model)
         model.settle()
-        self.assertEqual(model.told, [c for _, c in model.stored if c != "own"])
+        for queue, stored in model.stored.items():
+            wanted = [m for _, m in stored if m.content != b"own"]  # type: ignore[attr-defined]
+            self.assertEqual(model.of(queue), wanted)
