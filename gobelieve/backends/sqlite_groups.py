@@ -8,6 +8,7 @@ import sqlite3
 
 from twisted.application.internet import TimerService
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from gobelieve.backends.sqlite import SqliteService
 from gobelieve.errors import BackendError
@@ -48,6 +49,8 @@ def _load(db: sqlite3.Cursor, group_id: int) -> Group | None:
 class SqliteChanges(TimerService):
     """Tells the sink whether other processes wrote to the file."""
 
+    _log = Logger()
+
     def __init__(self, sqlite: SqliteService, sink: EventSink, reactor: IReactorTime) -> None:
         super().__init__(CHECK_SECONDS, self.check)
         self.clock = reactor
@@ -58,10 +61,13 @@ class SqliteChanges(TimerService):
         """Look once."""
         try:
             version = await self._sqlite.run(_data_version)
+            self._sink.checked(version)
         except BackendError:
             self._sink.interrupted()
-        else:
-            self._sink.checked(version)
+        except Exception:
+            # It must not end the checks for good.
+            self._log.failure("looking for changes failed")
+            self._sink.interrupted()
 
 
 def _data_version(db: sqlite3.Cursor) -> int:

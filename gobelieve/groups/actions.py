@@ -22,6 +22,7 @@ class Actions:
     ) -> None:
         self._cache = cache
         self._what = what
+        self._words = what.replace("_", " ")
         self._time = time
         self._tally = tally
         self._log = log
@@ -50,7 +51,9 @@ class Actions:
         elif action != self._last:
             self._missed(action)
         self._last = action
-        self._cache.in_time()
+        if self._cache.is_late:
+            self._log.info("{what} are followed", what=self._words)
+            self._cache.in_time()
 
     def interrupted(self) -> None:
         """What comes from now on may be late."""
@@ -68,7 +71,7 @@ class Actions:
             return
         self._log.warn(
             "{what} were missed: {last} was seen last, and then there was {newest}",
-            what=self._what.replace("_", " "),
+            what=self._words,
             last=self._last,
             newest=newest,
         )

@@ -26,6 +26,7 @@ class ManagerTestCase(SynchronousTestCase):
         self.events = Events()
         self.manager = self.new_manager()
         self.manager.checked(10)
+        self.events.clear()
         self.last = 10
 
     def new_manager(self) -> GroupManager:

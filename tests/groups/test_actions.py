@@ -98,7 +98,9 @@ class LateTests(ManagerTestCase):
         self.clock.advance(1000)
         self.assertIsNone(self.manager.loaded(5))
         self.manager.checked(10)
+        self.manager.checked(10)
         self.assertIs(self.manager.loaded(5), self.kept)
+        self.assertEqual(self.events.texts(), ["group events are followed"])
 
     def test_if_something_happened_all_is_loaded_again(self) -> None:
         """Published events of that time do not come any more."""
