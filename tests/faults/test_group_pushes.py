@@ -26,6 +26,8 @@ class GroupPushTests(FaultTestCase):
         self.maria.start()
         self.addCleanup(self.maria.stop)
         with self.maria.connect() as connection, connection.cursor() as cursor:
+            # What is written here is still there when the server was killed.
+            cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
             for statement in SCHEMA.read_text().split(";\n"):
                 if statement.strip():
                     cursor.execute(statement)
