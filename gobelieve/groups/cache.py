@@ -12,6 +12,7 @@ that many who ask for it do not become many questions to the store.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
+from itertools import islice
 from typing import Generic, TypeVar
 
 from gobelieve.errors import BackendError
@@ -61,7 +62,7 @@ class _Load(Generic[V]):
 
 
 class Cache(Generic[K, V]):
-    """`what` names the values in counters and the log, as in ``groups``."""
+    """`what` names the values in counters and the log, as in ``groups``; `most` of them are kept."""
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Cache(Generic[K, V]):
         tasks: Tasks,
         tally: Tally,
         log: Log,
+        most: int | None = None,
     ) -> None:
         self._read = load
         self._what = what
@@ -79,6 +81,7 @@ class Cache(Generic[K, V]):
         self._tasks = tasks
         self._tally = tally
         self._log = log
+        self._most = most
         self._entries: dict[K, _Entry[V]] = {}
         self._missing: dict[K, float] = {}
         self._loads: dict[K, _Load[V]] = {}
@@ -159,6 +162,9 @@ class Cache(Generic[K, V]):
                 for change in load.changes:
                     value = None if value is None else change(value)
                 self._keep(key, value, since)
+                if load.changes:
+                    # Something happens to it: it is not to be taken for missing for long.
+                    self._missing.pop(key, None)
                 break
         return value
 
@@ -167,6 +173,10 @@ class Cache(Generic[K, V]):
             return
         if value is not None:
             self._tally.add(f"{self._what}_loaded")
+            if self._most is not None and len(self._entries) >= self._most:
+                # A tenth at once: taken one by one, the first of a dict is ever harder to find.
+                for old in list(islice(self._entries, max(1, self._most // 10))):
+                    del self._entries[old]
             self._entries[key] = _Entry(value, since, self._sweeps)
             return
         self._tally.add(f"{self._what}_missing")

@@ -70,19 +70,19 @@ def parse_published(channel: str, content: bytes) -> Event:
     wanted = _PUBLISHED.get(channel)
     if len(ids) != 3 or wanted is None:
         raise BodyError(f"{channel} {content[:80]!r} is not prev:id:content")
-    numbers = [_whole(text, channel) for text in ids[2].split(b",")]
+    numbers = [whole(text, channel) for text in ids[2].split(b",")]
     if len(numbers) != wanted:
         raise BodyError(f"{channel} {content[:80]!r} has {len(numbers)} numbers, not {wanted}")
-    group_id = _nonzero(numbers[0], channel)
+    group_id = nonzero(numbers[0], channel)
     uid = 0
     muted = False
     if channel in (MEMBER_ADD, MEMBER_REMOVE, MEMBER_MUTE):
-        uid = _nonzero(numbers[1], channel)
+        uid = nonzero(numbers[1], channel)
     if channel == MEMBER_MUTE:
-        muted = _flag(numbers[2], channel)
+        muted = flag(numbers[2], channel)
     elif channel == UPGRADE and numbers[2] != 1:
         raise BodyError(f"{channel} to {numbers[2]}")
-    return Event(_whole(ids[0], channel), _whole(ids[1], channel), channel, group_id, uid, muted)
+    return Event(whole(ids[0], channel), whole(ids[1], channel), channel, group_id, uid, muted)
 
 
 def parse_entered(fields: Mapping[bytes, bytes]) -> Event:
@@ -92,35 +92,38 @@ def parse_entered(fields: Mapping[bytes, bytes]) -> Event:
         raise BodyError("an entry without a name")
 
     def number(field: bytes) -> int:
-        return _whole(fields.get(field, b""), f"{field.decode()} of {name[:40]}")
+        return whole(fields.get(field, b""), f"{field.decode()} of {name[:40]}")
 
-    group_id = _nonzero(number(b"group_id"), name)
+    group_id = nonzero(number(b"group_id"), name)
     uid = 0
     muted = False
     if name in (MEMBER_ADD, MEMBER_REMOVE, MEMBER_MUTE):
-        uid = _nonzero(number(b"member_id"), name)
+        uid = nonzero(number(b"member_id"), name)
     if name == MEMBER_MUTE:
-        muted = _flag(number(b"mute"), name)
+        muted = flag(number(b"mute"), name)
     elif name == UPGRADE and b"super" in fields and number(b"super") != 1:
         raise BodyError(f"{name} to {number(b'super')}")
     previous, action = number(b"previous_action_id"), number(b"action_id")
     return Event(previous, action, name, group_id, uid, muted)
 
 
-def _whole(text: bytes, what: str) -> int:
+def whole(text: bytes, what: str) -> int:
+    """A number of 64 bits; `BodyError`, which says what it is of, if it is none."""
     number = int(text) if _WHOLE.fullmatch(text) else None
     if number is None or not -(1 << 63) <= number < 1 << 63:
         raise BodyError(f"{what}: {text[:40]!r} is no number")
     return number
 
 
-def _nonzero(number: int, what: str) -> int:
+def nonzero(number: int, what: str) -> int:
+    """An id; `BodyError` if it is none."""
     if number == 0:
         raise BodyError(f"{what}: the id 0")
     return number
 
 
-def _flag(number: int, what: str) -> bool:
+def flag(number: int, what: str) -> bool:
+    """0 or 1; `BodyError` if it is neither."""
     if number not in (0, 1):
         raise BodyError(f"{what}: {number} is neither 0 nor 1")
     return bool(number)

@@ -44,6 +44,21 @@ class LoadTests(ManagerTestCase):
         self.publish("group_create", "6,7,0")
         self.assertEqual(self.members(6), [9])
 
+    def test_any_event_about_it_says_that_a_group_may_be_there(self) -> None:
+        """Also if that of its creation was lost, and also while it is being loaded."""
+        self.assertEqual(self.ask(6), [None])
+        self.store.put(6, 9)
+        self.publish("group_member_add", "6,9")
+        self.assertEqual(self.members(6), [9])
+        self.store.held = True
+        asked = self.ask(7)
+        self.store.put(7, 9)
+        self.publish("group_member_add", "7,9")
+        self.store.answer()
+        self.assertEqual(asked, [None])
+        self.store.held = False
+        self.assertEqual(self.members(7), [9])
+
     def test_memory_of_missing_groups_is_bounded(self) -> None:
         """However many ids somebody tries."""
         for group_id in range(100, 10_200):
