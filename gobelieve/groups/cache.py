@@ -62,7 +62,7 @@ class _Load(Generic[V]):
 
 
 class Cache(Generic[K, V]):
-    """`what` names the values in counters and the log, as in ``groups``; `most` of them are kept."""
+    """`what` names the values in counters and the log, as in ``groups``; `most` are kept."""
 
     def __init__(
         self,
