@@ -409,8 +409,8 @@ class FaultTestCase(TestCase):
         await together(one.start() for one in daemons.daemons if one not in left_out)
         if linked and isinstance(daemons, Cluster):
             for im in daemons.im:
-                for said in (r"storage \S+ is connected", r"router \S+ is connected"):
-                    await im.said(said)
+                for what, there in (("storage", daemons.ims), ("router", daemons.imr)):
+                    await im.said(rf"(?s)({what} \S+ is connected.*){{{len(there)}}}")
 
     async def cluster(self, redis: RedisServer | None = None, **options: Any) -> Cluster:
         """A cluster that runs."""
