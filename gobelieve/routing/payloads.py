@@ -1,17 +1,16 @@
 """What goes into the push lists: for each kind of message, the list and its JSON.
 
-The push workers only need JSON, but the bytes are those of upstream's Go encoder: compact, keys
-in order, UTF-8 as it is, ``< > &`` and the two line separators escaped, and each byte that is not
-UTF-8 as ``\\ufffd``. `PAYLOADS` holds what has a payload; other kinds are not pushed.
+The push workers only need JSON, but the bytes are those of upstream's: see
+`gobelieve.wire.go_json`. `PAYLOADS` holds what has a payload; other kinds are not pushed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from json import JSONEncoder
 from typing import Any
 
 from gobelieve.errors import BodyError
 from gobelieve.wire.client import IM, Customer, CustomerSupport, CustomerV2, GroupIM, System
 from gobelieve.wire.frames import HEADER, HEADER_SIZE, Frame
+from gobelieve.wire.go_json import encode, text
 
 RECEIVERS_AN_ITEM = 4000
 """A group's item names at most so many; more than upstream's frames could ever carry."""
@@ -58,23 +57,6 @@ def push_items(appid: int, receivers: Sequence[int], inner: Frame) -> list[Item]
     if make is None:
         return []
     return [(name, encode(fields)) for name, fields in make(appid, receivers, inner)]
-
-
-# Made once: `json.dumps` would make it for every push.
-_json = JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
-_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
-# What `text` could not decode, a byte each.
-_ESCAPES.update({0xDC00 + byte: "\\ufffd" for byte in range(0x80, 0x100)})
-
-
-def encode(fields: dict[str, Any]) -> bytes:
-    """JSON as Go writes it."""
-    return _json(fields).translate(_ESCAPES).encode()
-
-
-def text(content: bytes) -> str:
-    """Content as text; bytes that are not UTF-8 are kept apart for `encode`."""
-    return content.decode("utf-8", "surrogateescape")
 
 
 @payload(IM.number)

@@ -2,19 +2,15 @@
 
 import json
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
 from gobelieve.routing.payloads import (
     PAYLOADS,
     RECEIVERS_AN_ITEM,
-    encode,
     inner_frame,
     payload,
     push_items,
-    text,
 )
 from gobelieve.wire.client import (
     IM,
@@ -144,43 +140,3 @@ class InnerFrameTests(SynchronousTestCase):
         for bad in (good + b"z", *(good[:n] for n in range(len(good))), b"\xff" * 12):
             with self.assertRaises(BodyError):
                 inner_frame(bad)
-
-
-class EncodeTests(SynchronousTestCase):
-    """JSON as Go's encoder writes it (seen with Go 1.19)."""
-
-    def content(self, content: bytes) -> bytes:
-        """How a content stands in the JSON."""
-        line = encode({"c": text(content)})
-        self.assertTrue(line.startswith(b'{"c":"') and line.endswith(b'"}'))
-        return line[6:-2]
-
-    def test_as_it_is(self) -> None:
-        """Everything that is UTF-8, four bytes long ones and a real U+FFFD too."""
-        for plain in ("héllo", "你好", "😀", "\ufffd", "/", "\x7f", "'"):
-            self.assertEqual(self.content(plain.encode()), plain.encode())
-
-    def test_escaped(self) -> None:
-        """What could end a script or a line."""
-        self.assertEqual(self.content(b"<>&"), rb"\u003c\u003e\u0026")
-        self.assertEqual(self.content("\u2028\u2029".encode()), rb"\u2028\u2029")
-        self.assertEqual(self.content(b'"\\\n\r\t\x01'), rb"\"\\\n\r\t\u0001")
-
-    def test_not_utf8(self) -> None:
-        """One U+FFFD for each byte that does not belong."""
-        self.assertEqual(self.content(b"a\xe2\x82 \xff\xfe"), rb"a\ufffd\ufffd \ufffd\ufffd")
-        self.assertEqual(self.content(b"\xed\xa0\x80"), rb"\ufffd\ufffd\ufffd")
-        self.assertEqual(self.content(b"\xf0\x9f\x98"), rb"\ufffd\ufffd\ufffd")
-
-    def test_order(self) -> None:
-        """Keys in order, without blanks."""
-        self.assertEqual(encode({"b": [1, 2], "a": -5}), b'{"a":-5,"b":[1,2]}')
-
-    @given(st.binary())
-    def test_anything(self, content: bytes) -> None:
-        """Any bytes at all make JSON that reads as the text they are."""
-        read = json.loads(encode({"c": text(content)}))["c"]
-        try:
-            self.assertEqual(read, content.decode())
-        except UnicodeDecodeError:
-            self.assertIn("\ufffd", read)
