@@ -150,6 +150,22 @@ class SyncKeys(Protocol[R]):
         """Keep this key if what is kept is larger: storage has nothing beyond it."""
 
 
+class Seen(NamedTuple):
+    """That a user logged in on a day."""
+
+    appid: int
+    uid: int
+    day: int
+    """`datetime.date.toordinal`, of the local date."""
+
+
+class DailyUsers(Protocol):
+    """How many users each app has a day."""
+
+    async def add(self, seen: Iterable[Seen]) -> None:
+        """Count these; one who is counted already changes nothing."""
+
+
 class UnreadCounts(Protocol):
     """The badge that the user's app shows."""
 
@@ -408,6 +424,38 @@ class GroupStore(Protocol):
 
     async def load(self, group_id: int) -> Group | None:
         """The group as it is there; None if there is none. Raises `BackendError`, in time."""
+
+
+# --- relations of users --------------------------------------------------------------------------
+
+MY_FRIEND, YOUR_FRIEND, IN_MY_BLACKLIST, IN_YOUR_BLACKLIST = 1, 2, 4, 8
+"""The bits of a *relation*, as one of two users sees it: the other is my friend; I am the other's;
+the other is in my blacklist; I am in the other's."""
+
+
+def mirrored(relation: int) -> int:
+    """The relation as the other user sees it."""
+    return (relation & 0b0101) << 1 | (relation & 0b1010) >> 1
+
+
+class Relations(Protocol):
+    """The relations of users within their app, kept in memory and up to date."""
+
+    def loaded(self, user: User, peer: int) -> int | None:
+        """What the peer is to the user, if that is at hand; None says nothing."""
+
+    async def find(self, user: User, peer: int) -> int:
+        """What the peer is to the user. `BackendError` if that cannot be known now."""
+
+
+class RelationStore(Protocol):
+    """Where the app's server keeps friends and blacklists."""
+
+    async def load(self, user: User, peer: int) -> int:
+        """The relation as it is there. Raises `BackendError`, in time."""
+
+
+# --- changes that the app's server announces -----------------------------------------------------
 
 
 class EventSink(Protocol):

@@ -62,7 +62,31 @@ CREATE TABLE group_sync_key (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_USERS, _GROUPS, _GROUP_SYNC_KEYS)
+# The first two as in etc/schema.sql.
+_RELATIONS = """
+CREATE TABLE friend (
+    appid INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    friend_uid INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
+    PRIMARY KEY (appid, uid, friend_uid)
+) WITHOUT ROWID;
+CREATE TABLE blacklist (
+    appid INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    friend_uid INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
+    PRIMARY KEY (appid, uid, friend_uid)
+) WITHOUT ROWID;
+CREATE TABLE daily_user (
+    day TEXT NOT NULL,
+    appid INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    PRIMARY KEY (day, appid, uid)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_USERS, _GROUPS, _GROUP_SYNC_KEYS, _RELATIONS)
 """The statements that make version n + 1 of version n."""
 
 VERSION = len(MIGRATIONS)
