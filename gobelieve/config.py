@@ -136,9 +136,10 @@ class ClientsConfig:
     group_deliver_count: int = ignored(0, "one queue delivers ordinary groups")
     kefu_appid: int = 0
     kefu_unpersistent: bool = False
-    word_file: str = unavailable("")
-    enable_friendship: bool = unavailable(False)
-    enable_blacklist: bool = unavailable(False)
+    word_file: str = ""
+    filter_all: bool = False
+    enable_friendship: bool = False
+    enable_blacklist: bool = False
     memory_limit: str = unavailable("")
     auth_method: str = one_of("redis", "jwt")
     jwt_signing_key: str = secret()
@@ -176,6 +177,8 @@ class ImConfig(ClientsConfig):
         """A router that is named twice would be two to the gateway: what went to the one would come
         back from the other."""
         super().check()
+        if (self.enable_friendship or self.enable_blacklist) and not self.mysqldb_datasource:
+            raise ConfigError("enable_friendship and enable_blacklist want mysqldb_datasource")
         named: dict[Address, str] = {}
         for key in ("route_addrs", "group_route_addrs"):
             for text in getattr(self, key):

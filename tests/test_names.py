@@ -30,6 +30,7 @@ class StatusTests(SynchronousTestCase):
                 AckStatus.STORAGE_FAILED,
                 AckStatus.READ_ONLY,
                 AckStatus.GROUPS_AWAY,
+                AckStatus.RELATIONS_AWAY,
             ],
         )
 

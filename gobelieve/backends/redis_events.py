@@ -23,7 +23,6 @@ from twisted.logger import Logger
 from gobelieve.backends.redis_service import RedisService
 from gobelieve.config import RedisConfig
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import EventSink
 
 CHECK_SECONDS = 290.0
 """So often the counter is looked at. A change whose announcement was lost is noticed with the next
@@ -44,6 +43,13 @@ def newest_action(counter: bytes | None) -> int:
     return int(found[1])
 
 
+class Interruptible(Protocol):
+    """Somebody for whom it matters whether all is heard. An `EventSink` is one."""
+
+    def interrupted(self) -> None:
+        """From now on changes may be late, or lost."""
+
+
 class Source(Protocol):
     """Something in Redis that tells of changes."""
 
@@ -61,7 +67,7 @@ class RedisEvents(Service):
     log = Logger()
 
     def __init__(
-        self, config: RedisConfig, reactor: IReactorTime, source: Source, sink: EventSink
+        self, config: RedisConfig, reactor: IReactorTime, source: Source, sink: Interruptible
     ) -> None:
         self._reactor = reactor
         self._source = source

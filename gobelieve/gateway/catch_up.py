@@ -9,62 +9,36 @@ from collections.abc import Iterable
 
 from gobelieve.errors import StorageError
 from gobelieve.gateway.sessions import Sessions
+from gobelieve.gateway.slices import Slices
 from gobelieve.interfaces import MessageReader, Tasks, Time
 from gobelieve.metrics import Tally
 from gobelieve.names import User
 
-AT_ONCE = 100
-INTERVAL = 0.05
-"""So many users are asked for every so many seconds: 20,000 in ten seconds, at a tenth of a
-storage's time."""
-RETRY = 1.0
-"""Seconds until those are asked for again whom storage did not answer for."""
 BEYOND_ALL = (1 << 63) - 1
 
 
 class CatchUp:
-    """Catches up with storage for any number of users."""
+    """Catches up with storage for any number of users: at a tenth of a storage's time."""
 
     def __init__(
         self, sessions: Sessions, reader: MessageReader, time: Time, tasks: Tasks, tally: Tally
     ) -> None:
         self._sessions = sessions
         self._reader = reader
-        self._time = time
-        self._tasks = tasks
         self._tally = tally
-        # A dict for its order: each user once, whoever asks first is served first.
-        self._waiting: dict[User, None] = {}
-        self._scheduled = False
+        self._slices = Slices(sessions, self._tell, time, tasks)
 
     def begin(self, users: Iterable[User]) -> None:
         """These users may have missed something."""
-        self._waiting.update(dict.fromkeys(users))
-        self._schedule(INTERVAL)
+        self._slices.begin(users)
 
-    def _schedule(self, delay: float) -> None:
-        if self._waiting and not self._scheduled:
-            self._scheduled = True
-            self._time.callLater(delay, self._step)
-
-    def _step(self) -> None:
-        self._scheduled = False
-        some = [user for user, _ in zip(self._waiting, range(AT_ONCE), strict=False)]
-        for user in some:
-            del self._waiting[user]
-        for user in some:
-            if self._sessions.of(user):
-                self._tasks.start(self._tell(user))
-        self._schedule(INTERVAL)
-
-    async def _tell(self, user: User) -> None:
+    async def _tell(self, user: User) -> bool:
         try:
             page = await self._reader.fetch(user, BEYOND_ALL, 1)
         except StorageError:
-            self._waiting[user] = None
-            self._schedule(RETRY)
-            return
+            return False
         self._tally.add("caught_up")
         if page.newest:
             for session in self._sessions.of(user):
                 session.notify(page.newest)
+        return True

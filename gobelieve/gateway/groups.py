@@ -14,6 +14,7 @@ from gobelieve.gateway.membership import Membership
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Session
 from gobelieve.gateway.underway import Underway
+from gobelieve.gateway.word_filter import WordFilter
 from gobelieve.interfaces import Entries, Group, Routing, SuperGroupQueues, Time
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus
@@ -46,6 +47,7 @@ class GroupMessages:
         delivery: Delivery,
         routing: Routing,
         underway: Underway,
+        words: WordFilter,
         time: Time,
         tally: Tally,
     ) -> None:
@@ -56,6 +58,7 @@ class GroupMessages:
         self._delivery = delivery
         self._routing = routing
         self._underway = underway
+        self._words = words
         self._time = time
         self._tally = tally
         self._number = 0
@@ -63,8 +66,8 @@ class GroupMessages:
     @receives(client.GroupIM)
     def group_im(self, session: Session, frame: Frame) -> None:
         """To the members, if the sender is one and may speak."""
-        body = client.stamped(frame.body, frame.version, int(self._time.seconds()))
-        sender, group_id = _SENDER_GROUP.unpack_from(body)
+        stamped = client.stamped(frame.body, frame.version, int(self._time.seconds()))
+        sender, group_id = _SENDER_GROUP.unpack_from(stamped)
         if sender != session.user.uid:
             self._tally.add("forged_senders")
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
@@ -74,7 +77,9 @@ class GroupMessages:
             if group is None or group.muted(sender):
                 self._tally.add("group_messages_refused")
                 session.ack(frame.seq, status or AckStatus.MUTED)
-            elif group.super:
+                return
+            body = self._words.clean(stamped, frame.flag)
+            if group.super:
                 self._to_queue(_Message(session, frame.seq, group, body))
             else:
                 self._to_members(session, frame.seq, group, body)
@@ -105,18 +110,19 @@ class GroupMessages:
         else:
             self._tally.add("messages")
             ((key, prev),) = entries
-            self._tell(message, key, prev)
+            sender = session.user.uid
+            self.stored(group, sender, message.body, key, prev, session)
             if prev and self._delivery.direct_push and not session.syncing(group.id):
                 session.metadata(key, prev)
             session.ack(seq, flag=SUPER_GROUP)
         self._underway.settled()
 
-    def _tell(self, message: _Message, key: int, prev: int) -> None:
-        session, _, group, body = message
+    def stored(
+        self, group: Group, sender: int, body: bytes, key: int, prev: int, session: Session | None
+    ) -> None:
+        """A GROUP_IM is in the queue of a super group: tell all but the session that sent it."""
         cmd, appid, id_ = client.GroupIM.number, group.appid, group.id
-        self._routing.push_group(
-            appid, id_, lambda: list(group.members), session.user.uid, cmd, body
-        )
+        self._routing.push_group(appid, id_, lambda: list(group.members), sender, cmd, body)
         if self._delivery.direct_push:
             flag = PUSH | SUPER_GROUP
             self._routing.publish_group(appid, id_, cmd, body, flag, key, prev)

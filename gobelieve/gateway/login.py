@@ -1,13 +1,15 @@
 """Login, and the two other things that need no storage: pings and the unread count."""
 
 from collections.abc import Callable
+from datetime import date
 
 from gobelieve.errors import BackendError
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
+from gobelieve.gateway.speakers import Speakers
 from gobelieve.gateway.write_behind import WriteBehind
-from gobelieve.interfaces import DeviceNumbers, Identity, Routing, Tasks, Tokens
+from gobelieve.interfaces import DeviceNumbers, Identity, Routing, Seen, Tasks, Time, Tokens
 from gobelieve.metrics import Tally
 from gobelieve.names import MOBILE, Platform, User
 from gobelieve.wire import client
@@ -31,8 +33,11 @@ class Login:
         tokens: Tokens,
         devices: DeviceNumbers,
         unread: WriteBehind[User],
+        daily: WriteBehind[Seen],
+        speakers: Speakers,
         sessions: Sessions,
         routing: Routing,
+        time: Time,
         tasks: Tasks,
         tally: Tally,
         rules: Callable[[], Rules],
@@ -40,8 +45,11 @@ class Login:
         self._tokens = tokens
         self._devices = devices
         self._unread = unread
+        self._daily = daily
+        self._speakers = speakers
         self._sessions = sessions
         self._routing = routing
+        self._time = time
         self._tasks = tasks
         self._tally = tally
         self._rules = rules
@@ -54,6 +62,7 @@ class Login:
         self._tasks.start(self._log_in(session, asked, frame.version))
 
     async def _log_in(self, session: Session, asked: client.AuthToken, version: int) -> None:
+        began = self._time.seconds()
         try:
             identity = await self._identify(asked.token)
             device = await self._device(asked) if identity is not None else 0
@@ -64,6 +73,8 @@ class Login:
         if session.closed:
             return
         if identity is not None:
+            changed = self._speakers.changed_since(began, identity.user, identity.forbidden)
+            identity = identity._replace(forbidden=changed)
             self._accept(session, identity, device, asked.platform, version)
             # What is published before the routers know of the user does not come. So the SYNC that
             # the client sent behind its login is to be answered after that.
@@ -109,6 +120,8 @@ class Login:
         session.send(client.AuthStatus.number, client.AuthStatus(status=ACCEPTED).encode())
         self._sessions.add(session)
         self._unread.put(session.user, 0)
+        today = date.fromtimestamp(self._time.seconds()).toordinal()
+        self._daily.put(Seen(*session.user, today), 1)
 
     @receives(client.UnreadCount)
     def unread_count(self, session: Session, frame: Frame) -> None:

@@ -5,8 +5,10 @@ from struct import Struct
 from gobelieve.errors import BodyError
 from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.exchange import Exchange
+from gobelieve.gateway.permission import Permission
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Session
+from gobelieve.gateway.word_filter import WordFilter
 from gobelieve.interfaces import Time
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
@@ -19,9 +21,19 @@ _SENDER_RECEIVER = Struct(">qq")
 class Peer:
     """The rules for messages from a user to a user."""
 
-    def __init__(self, exchange: Exchange, delivery: Delivery, time: Time, tally: Tally) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        delivery: Delivery,
+        permission: Permission | None,
+        words: WordFilter,
+        time: Time,
+        tally: Tally,
+    ) -> None:
         self._exchange = exchange
         self._delivery = delivery
+        self._permission = permission
+        self._words = words
         self._time = time
         self._tally = tally
 
@@ -35,8 +47,23 @@ class Peer:
             self._tally.add("forged_senders")
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
             return
-        to = User(user.appid, receiver)
-        self._exchange.send(session, frame.seq, to, client.IM.number, body, frame.flag & TEXT)
+        if self._permission is None or receiver == sender:
+            self._send(session, frame, receiver, body)
+            return
+
+        def decided(status: int) -> None:
+            if status:
+                self._tally.add("messages_refused")
+                session.ack(frame.seq, status)
+            else:
+                self._send(session, frame, receiver, body)
+
+        self._permission.ask(session, receiver, decided)
+
+    def _send(self, session: Session, frame: Frame, receiver: int, body: bytes) -> None:
+        to, flag = User(session.user.appid, receiver), frame.flag & TEXT
+        body = self._words.clean(body, flag)
+        self._exchange.send(session, frame.seq, to, client.IM.number, body, flag)
 
     @receives(client.RT)
     def rt(self, session: Session, frame: Frame) -> None:

@@ -24,6 +24,7 @@ from gobelieve.backends.sqlite import (
     SqliteTokens,
     SqliteUnreadCounts,
 )
+from gobelieve.backends.sqlite_daily_users import SqliteDailyUsers
 from gobelieve.backends.sqlite_group_keys import SqliteGroupSyncKeys
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
@@ -42,10 +43,12 @@ from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.pending import PendingService
+from gobelieve.services.relations import RelationStatus, add_local_relations
 from gobelieve.services.router_status import RouterStatus
 from gobelieve.services.starting import cannot_start
 from gobelieve.services.status import add_status, with_parts
 from gobelieve.services.storage_status import StorageStatus
+from gobelieve.services.words import add_words
 from gobelieve.storage.commit import Result
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
@@ -200,6 +203,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     db = Database(os.path.join(data, FILE_NAME), reactor)
     service.add("sqlite", db)
     groups = add_local_groups(service, db, reactor)
+    relations = add_local_relations(service, config.im, db, reactor)
 
     ims, imr, im = OrderedService(), OrderedService(), OrderedService()
     service.add("ims", ims)
@@ -215,24 +219,31 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     pending = PendingDatabase(
         os.path.join(data, "pending"), threads(reactor), Logger("gobelieve.backends.pending")
     )
+    preferences = SqlitePreferences(db)
     backends = Backends(
-        tokens(config.im, SqliteTokens(db), SqlitePreferences(db)),
+        tokens(config.im, SqliteTokens(db), preferences),
         SqliteDeviceNumbers(db),
         SqliteSyncKeys(db),
         SqliteGroupSyncKeys(db),
         SqliteUnreadCounts(db),
+        SqliteDailyUsers(db),
+        preferences,
         pending,
         groups,
+        relations,
     )
     local = LocalStorage(storage.storage)
     gateway = compose(config.im, reactor, backends, local, routing, tally)
     routing.attach(gateway.delivery)
+    add_words(im, service, config.im.word_file, gateway.words)
     im.add("pending", PendingService(pending, gateway.fan_out))
     add_listeners(im, gateway, config.im, reactor, turn)
     status = GatewayStatus(gateway)
     shown = GroupStatus(groups)
-    parts: dict[str, StorageStatus | RouterStatus | GroupStatus]
+    parts: dict[str, StorageStatus | RouterStatus | GroupStatus | RelationStatus]
     parts = {"storage": storage, "router": router, "groups": shown}
+    if relations is not None:
+        parts["relations"] = RelationStatus(relations)
     summary = with_parts(status.summary, parts)
     collectors = [status, cluster.metrics, *parts.values()]
     address = config.im.http_listen_address

@@ -22,25 +22,31 @@ from gobelieve.gateway.groups import GroupMessages
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.membership import Membership
 from gobelieve.gateway.peer import Peer
+from gobelieve.gateway.permission import Permission
 from gobelieve.gateway.room_messages import RoomMessages
 from gobelieve.gateway.rooms import Rooms
 from gobelieve.gateway.rules import RuleTables, gather
 from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
+from gobelieve.gateway.speakers import Speakers
 from gobelieve.gateway.sync import Sync
 from gobelieve.gateway.sync_keys import KeptKeys
 from gobelieve.gateway.underway import Underway
 from gobelieve.gateway.watch import Watch
+from gobelieve.gateway.word_filter import WordFilter
 from gobelieve.gateway.write_behind import WriteBehind
 from gobelieve.interfaces import (
     Connection,
+    DailyUsers,
     DeviceNumbers,
     Groups,
     MessageReader,
     MessageSaver,
     PendingMessages,
     Preferences,
+    Relations,
     Routing,
+    Seen,
     SuperGroupQueues,
     SyncKeys,
     Time,
@@ -69,9 +75,13 @@ class Backends:
     sync_keys: SyncKeys[User]
     group_sync_keys: SyncKeys[GroupReader]
     unread: UnreadCounts
+    daily: DailyUsers
+    preferences: Preferences
     pending: PendingMessages
     groups: Groups | None
     """None where the site has no groups."""
+    relations: Relations | None
+    """None where everybody may write to everybody."""
 
 
 class Queues(MessageSaver, MessageReader, SuperGroupQueues, Protocol):
@@ -93,12 +103,15 @@ class Gateway:
     sessions: Sessions
     rooms: Rooms
     room_messages: RoomMessages
+    speakers: Speakers
+    words: WordFilter
     delivery: Delivery
     fan_out: FanOut
     catch_up: CatchUp
     keys: KeptKeys[User]
     group_keys: KeptKeys[GroupReader]
     unread: WriteBehind[User]
+    daily: WriteBehind[Seen]
     underway: Underway
     watch: Watch
     tables: RuleTables
@@ -124,8 +137,19 @@ def compose(
     keys = KeptKeys(backends.sync_keys, time, tasks, tally, interval)
     group_keys = KeptKeys(backends.group_sync_keys, time, tasks, tally, interval)
     unread = WriteBehind(backends.unread.set, "unread_counts", time, tasks, tally, interval)
+    daily = WriteBehind(backends.daily.add, "daily_users", time, tasks, tally, interval)
     underway = Underway()
+    words = WordFilter(config.filter_all)
     room_messages = RoomMessages(rooms, sessions, delivery, routing, tally, config.rooms_at_once)
+    speakers = Speakers(
+        sessions,
+        room_messages,
+        backends.preferences,
+        time=time,
+        tasks=tasks,
+        tally=tally,
+        log=Logger("gobelieve.gateway.speakers"),
+    )
     membership = Membership(backends.groups, tasks, tally)
     fan_out = FanOut(
         backends.pending,
@@ -140,11 +164,12 @@ def compose(
     )
     audience = Audience(backends.groups, sessions, time, tasks, tally)
     group_messages = GroupMessages(
-        membership, storage, fan_out, audience, delivery, routing, underway, time, tally
+        membership, storage, fan_out, audience, delivery, routing, underway, words, time, tally
     )
     delivery.group_audience = group_messages.published
     exchange = Exchange(storage, delivery, routing, underway, tally)
-    peer = Peer(exchange, delivery, time, tally)
+    permission = _permission(config, backends.relations, tasks, tally)
+    peer = Peer(exchange, delivery, permission, words, time, tally)
     kefu = (config.kefu_appid, config.kefu_unpersistent)
 
     def after_login() -> Rules:
@@ -155,8 +180,11 @@ def compose(
             backends.tokens,
             backends.devices,
             unread,
+            daily,
+            speakers,
             sessions,
             routing,
+            time,
             tasks,
             tally,
             after_login,
@@ -187,18 +215,31 @@ def compose(
         sessions,
         rooms,
         room_messages,
+        speakers,
+        words,
         delivery,
         fan_out,
         catch_up,
         keys,
         group_keys,
         unread,
+        daily,
         underway,
         watch,
         tables,
         tasks,
         tally,
     )
+
+
+def _permission(
+    config: ClientsConfig, relations: Relations | None, tasks: Coroutines, tally: Tally
+) -> Permission | None:
+    """None where nobody has to be asked."""
+    friendship, blacklist = config.enable_friendship, config.enable_blacklist
+    if relations is None or not (friendship or blacklist):
+        return None
+    return Permission(relations, friendship, blacklist, tasks, tally)
 
 
 class Farewell(Service):
@@ -222,6 +263,7 @@ class Farewell(Service):
         await gateway.keys.flush()
         await gateway.group_keys.flush()
         await gateway.unread.flush()
+        await gateway.daily.flush()
         gateway.tasks.cancel()
 
     async def _patiently(self, when: Callable[[Callable[[], None]], None]) -> None:

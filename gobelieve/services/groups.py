@@ -1,14 +1,13 @@
 """The group manager as a service: the core, the store, and where changes are announced."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from random import choices
 from string import ascii_lowercase
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from twisted.application.internet import TimerService
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python import usage
 
@@ -22,14 +21,13 @@ from gobelieve.backends.redis_subscription import Subscription
 from gobelieve.backends.sqlite import SqliteService
 from gobelieve.backends.sqlite_groups import SqliteChanges, SqliteGroups
 from gobelieve.config import ImConfig, ImrConfig
-from gobelieve.errors import BackendError, ConfigError
+from gobelieve.errors import ConfigError
 from gobelieve.groups import events
-from gobelieve.groups.cache import SWEEP_SECONDS
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Group, GroupStore
-from gobelieve.metrics import Tally
 from gobelieve.protocols.metrics_page import TallyCollector
-from gobelieve.services.common import Coroutines, DaemonOptions
+from gobelieve.services.common import DaemonOptions
+from gobelieve.services.kept import KeptService, answer
 from gobelieve.services.ordered import OrderedService
 
 NAME = "group-manager"
@@ -47,52 +45,26 @@ class GroupsOptions(DaemonOptions):
             raise usage.UsageError(str(why)) from None
 
 
-class GroupManagerService(OrderedService):
-    """`gobelieve.interfaces.Groups`. What it needs are its children; `sweep` is one by itself."""
+class GroupManagerService(KeptService):
+    """`gobelieve.interfaces.Groups`."""
+
+    manager: GroupManager
 
     def __init__(self, store: GroupStore, reactor: Any) -> None:
-        super().__init__()
-        self.tally = Tally()
-        self._tasks = Coroutines()
+        super().__init__(reactor)
         self.manager = GroupManager(
             store,
             time=reactor,
-            tasks=self._tasks,
+            tasks=self.tasks,
             tally=self.tally,
             log=Logger("gobelieve.groups"),
         )
         self.loaded: Callable[[int], Group | None] = self.manager.loaded
         """See `gobelieve.interfaces.Groups`."""
-        sweep = TimerService(SWEEP_SECONDS, self._sweep)
-        sweep.clock = reactor
-        self.add("sweep", sweep)
 
     async def find(self, group_id: int) -> Group | None:
         """See `gobelieve.interfaces.Groups`."""
-        answer: Deferred[Group | None] = Deferred()
-
-        def done(group: Group | None, error: BackendError | None) -> None:
-            if not answer.called:
-                if error is None:
-                    answer.callback(group)
-                else:
-                    answer.errback(error)
-
-        self.manager.ask(group_id, done)
-        return await answer
-
-    def stopService(self) -> Deferred[None]:
-        """Whoever waits for a group gets an error, at once."""
-        self.manager.close()
-        self._tasks.cancel()
-        return super().stopService()
-
-    def _sweep(self) -> None:
-        try:
-            self.manager.sweep()
-        except Exception:
-            # It must not end the sweeps for good.
-            self.log.failure("a sweep failed")
+        return await answer(partial(self.manager.ask, group_id))
 
 
 class GroupStatus(Collector):

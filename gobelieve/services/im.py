@@ -14,6 +14,9 @@ from gobelieve.backends.redis import (
     RedisTokens,
     RedisUnreadCounts,
 )
+from gobelieve.backends.redis_daily_users import RedisDailyUsers
+from gobelieve.backends.redis_events import RedisEvents
+from gobelieve.backends.redis_speak_forbidden import SpeakForbidden
 from gobelieve.config import ImConfig
 from gobelieve.metrics import Tally
 from gobelieve.protocols.route_pool import RoutePool
@@ -28,7 +31,9 @@ from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.pending import PendingService
+from gobelieve.services.relations import RelationStatus, add_relations
 from gobelieve.services.status import add_status, with_parts
+from gobelieve.services.words import add_words
 from gobelieve.wire.cluster import Port
 
 
@@ -51,6 +56,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     redis = RedisService(config.redis, reactor)
     service.add("redis", redis)
     groups = add_groups(service, config, redis, reactor)
+    relations = add_relations(service, config, reactor)
 
     storage = OrderedService()
     service.add("storage", storage)
@@ -65,14 +71,18 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     pending = PendingDatabase(
         config.pending_root, threads(reactor), Logger("gobelieve.backends.pending")
     )
+    preferences = RedisPreferences(redis)
     backends = Backends(
-        tokens(config, RedisTokens(redis), RedisPreferences(redis)),
+        tokens(config, RedisTokens(redis), preferences),
         RedisDeviceNumbers(redis),
         RedisSyncKeys(redis),
         RedisGroupSyncKeys(redis),
         RedisUnreadCounts(redis),
+        RedisDailyUsers(redis),
+        preferences,
         pending,
         groups,
+        relations,
     )
     pool = StoragePool(
         [storage_links[address] for address in config.storage_rpc_addrs],
@@ -87,11 +97,19 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         connecting = cluster.connecting(Port.ROUTE, route_link.address, route_link)
         route.add(route_link.address, connecting)
 
+    speakers = gateway.speakers
+    forbidden = SpeakForbidden(speakers.listening, speakers.announced, reactor)
+    service.add("speak-forbidden", RedisEvents(config.redis, reactor, forbidden, forbidden))
+    add_words(service, service, config.word_file, gateway.words)
     if groups is not None:
         service.add("pending", PendingService(pending, gateway.fan_out))
     add_listeners(service, gateway, config, reactor, turn)
     status = GatewayStatus(gateway)
-    parts = {"groups": GroupStatus(groups)} if groups else {}
+    parts: dict[str, GroupStatus | RelationStatus] = {}
+    if groups is not None:
+        parts["groups"] = GroupStatus(groups)
+    if relations is not None:
+        parts["relations"] = RelationStatus(relations)
     summary = with_parts(status.summary, parts)
     collectors = [status, cluster.metrics, *parts.values()]
     add_status(service, config.http_listen_address, summary, collectors)

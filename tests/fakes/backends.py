@@ -4,12 +4,12 @@
 fail as if Redis were gone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Identity, PendingMessage, Settings, TokenDetails
+from gobelieve.interfaces import Identity, PendingMessage, Seen, Settings, TokenDetails
 from gobelieve.names import GroupReader, User
 
 
@@ -24,6 +24,7 @@ class Memory:
     devices: dict[tuple[str, int], int] = field(default_factory=dict)
     sync_keys: dict[User | GroupReader, int] = field(default_factory=dict)
     unread: dict[User, int] = field(default_factory=dict)
+    seen: set[Seen] = field(default_factory=set)
     pushes: dict[str, list[bytes]] = field(default_factory=dict)
     away: bool = False
 
@@ -124,6 +125,17 @@ class MemoryUnreadCounts:
     async def set(self, counts: Mapping[User, int]) -> None:
         self._memory.use()
         self._memory.unread.update(counts)
+
+
+class MemoryDailyUsers:
+    """`gobelieve.interfaces.DailyUsers`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def add(self, seen: Iterable[Seen]) -> None:
+        self._memory.use()
+        self._memory.seen.update(seen)
 
 
 class MemoryPushQueues:

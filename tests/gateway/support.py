@@ -17,13 +17,16 @@ from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import MESSAGES
 from tests.fakes.backends import (
     Memory,
+    MemoryDailyUsers,
     MemoryDeviceNumbers,
     MemoryPending,
+    MemoryPreferences,
     MemorySyncKeys,
     MemoryTokens,
     MemoryUnreadCounts,
 )
 from tests.fakes.groups import MemoryGroups
+from tests.fakes.relations import MemoryRelations
 
 APP = 7
 KEFU = 1453
@@ -277,6 +280,8 @@ class TestGateway:
         self.storage = FakeStorage()
         self.routing = FakeRouting()
         self.groups = MemoryGroups()
+        self.relations = MemoryRelations()
+        self.preferences = MemoryPreferences(self.memory)
         self.pending = MemoryPending()
         backends = Backends(
             self.tokens,
@@ -284,14 +289,19 @@ class TestGateway:
             MemorySyncKeys[User](self.memory),
             MemorySyncKeys[GroupReader](self.memory),
             MemoryUnreadCounts(self.memory),
+            MemoryDailyUsers(self.memory),
+            self.preferences,
             self.pending,
             self.groups if with_groups else None,
+            self.relations,
         )
         settings = ClientsConfig(**{"kefu_appid": KEFU, **config})
         gateway = compose(settings, self.clock, backends, self.storage, self.routing, self.tally)
         self.sessions = gateway.sessions
         self.rooms = gateway.rooms
         self.room_messages = gateway.room_messages
+        self.speakers = gateway.speakers
+        self.words = gateway.words
         self.delivery = gateway.delivery
         self.fan_out = gateway.fan_out
         self.keys = gateway.keys

@@ -3,7 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.catch_up import AT_ONCE, BEYOND_ALL, INTERVAL, RETRY, CatchUp
+from gobelieve.gateway.catch_up import BEYOND_ALL, CatchUp
+from gobelieve.gateway.slices import AT_ONCE, INTERVAL, RETRY
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import client

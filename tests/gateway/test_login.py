@@ -1,11 +1,12 @@
 """Who gets in, and what happens to those who do not."""
 
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.interfaces import Identity
+from gobelieve.interfaces import Identity, Seen
 from gobelieve.names import User
 from gobelieve.wire import Frame, client, encode_frame
 from tests.gateway.support import APP, TestGateway
@@ -33,6 +34,20 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(list(self.gateway.sessions.of(User(APP, 1001))), [alice.session])
         self.gateway.clock.advance(1)
         self.assertEqual(self.gateway.memory.unread, {User(APP, 1001): 0})
+
+    def test_who_logs_in_is_counted_for_the_day(self) -> None:
+        """Once, by the local date; who logs in on both sides of midnight, on both days."""
+        clock = self.gateway.clock
+        today = date.fromtimestamp(clock.seconds())
+        midnight = datetime.combine(today + timedelta(days=1), time()).timestamp()
+        clock.advance(midnight - 0.3 - clock.seconds())
+        for _ in range(2):
+            self.gateway.client(1001)
+        clock.advance(0.5)
+        self.gateway.client(1001)
+        clock.advance(1)
+        days = [today.toordinal(), today.toordinal() + 1]
+        self.assertEqual(self.gateway.memory.seen, {Seen(APP, 1001, day) for day in days})
 
     def test_what_comes_behind_a_login_waits_until_the_router_knows_the_user(self) -> None:
         """A message published before that would be in no sync and in no notify. The status of the

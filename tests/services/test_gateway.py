@@ -14,8 +14,10 @@ from gobelieve.services.gateway import Backends, Farewell, Gateway, compose, swe
 from gobelieve.wire import FrameReader, client
 from tests.fakes.backends import (
     Memory,
+    MemoryDailyUsers,
     MemoryDeviceNumbers,
     MemoryPending,
+    MemoryPreferences,
     MemorySyncKeys,
     MemoryTokens,
     MemoryUnreadCounts,
@@ -36,7 +38,10 @@ class FarewellTests(SynchronousTestCase):
             MemorySyncKeys(self.memory),
             MemorySyncKeys(self.memory),
             MemoryUnreadCounts(self.memory),
+            MemoryDailyUsers(self.memory),
+            MemoryPreferences(self.memory),
             MemoryPending(),
+            None,
             None,
         )
         self.gateway: Gateway = compose(

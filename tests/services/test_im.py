@@ -44,7 +44,7 @@ class CompositionTests(SynchronousTestCase):
             names(service),
             [
                 *("hangup", "cluster", "redis", "storage", "route"),
-                *("watch", "sessions", "tcp", "websocket", "http"),
+                *("speak-forbidden", "watch", "sessions", "tcp", "websocket", "http"),
             ],
         )
         self.assertEqual(names(service.getServiceNamed("storage")), ["127.0.0.1:13333"])

@@ -1,0 +1,45 @@
+"""The channel ``speak_forbidden``, on which the app's backend says who may not speak in rooms.
+
+Messages have no numbers, and what is published while we are away is gone: whoever listens is told
+when it begins to come, and looks then for what was missed.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from gobelieve.backends.redis_service import RedisService
+from gobelieve.backends.redis_subscription import PING_SECONDS
+
+CHANNEL = "speak_forbidden"
+
+
+class SpeakForbidden:
+    """`gobelieve.backends.redis_events.Source`. `listening()` is called whenever announcements
+    begin to come, `announced(content)` for each."""
+
+    def __init__(
+        self,
+        listening: Callable[[], None],
+        announced: Callable[[bytes], None],
+        reactor: IReactorTime,
+    ) -> None:
+        self._listening = listening
+        self._announced = announced
+        self._reactor = reactor
+
+    async def follow(self, own: RedisService) -> None:
+        """See `gobelieve.backends.redis_events.Source`."""
+        await own.call("SUBSCRIBE", CHANNEL)
+        self._listening()
+        while True:
+            await deferLater(self._reactor, PING_SECONDS)
+            await own.call("PING")
+
+    def published(self, channel: bytes, content: bytes) -> None:
+        """See `gobelieve.backends.redis_events.Source`."""
+        self._announced(content)
+
+    def interrupted(self) -> None:
+        """There is nobody who waits for what does not come."""
