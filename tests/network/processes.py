@@ -287,8 +287,8 @@ class Daemons:
 class Cluster(Daemons):
     """ims, imr and im as processes of their own, with a Redis that is there already.
 
-    `gateways`, `storages`, `routers`: how many of each; `group_routers`: how many more, for super
-    groups alone. `im`, `imr`, `ims`: settings for them.
+    `gateways`, `storages`, `routers`: how many of each; `group_routers`, `group_storages`: how many
+    more, for super groups alone. `im`, `imr`, `ims`: settings for them.
     """
 
     def __init__(
@@ -299,18 +299,32 @@ class Cluster(Daemons):
         storages: int = 1,
         routers: int = 1,
         group_routers: int = 0,
+        group_storages: int = 0,
         im: dict[str, Any] | None = None,
         imr: dict[str, Any] | None = None,
         ims: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.redis = redis
-        self.ims = [self._ims(ims or {}) for _ in range(storages)]
+        self._storages = storages
+        self.ims = [self._ims(ims or {}) for _ in range(storages + group_storages)]
         self.imr = [self._imr(imr or {}) for _ in range(routers + group_routers)]
         addresses = [f"127.0.0.1:{one.listens[0]}" for one in self.imr]
         self._route_addrs, self._group_route_addrs = addresses[:routers], addresses[routers:]
         self.im = [self._im(im or {}) for _ in range(gateways)]
         self.daemons = [*self.ims, *self.imr, *self.im]
+
+    async def start(self) -> None:
+        """Returns when all listen; those of a role start at the same time."""
+        for role in (self.ims, self.imr, self.im):
+            starting = [Deferred.fromCoroutine(daemon.start()) for daemon in role]
+            await gatherResults(starting, consumeErrors=True)
+
+    async def connected(self) -> None:
+        """Returns when every gateway has found all routers and storages."""
+        for gateway in self.im:
+            for what, count in (("router", len(self.imr)), ("storage", len(self.ims))):
+                await gateway.said(rf"(?s)({what} \S+ is connected.*){{{count}}}")
 
     def _ims(self, values: dict[str, Any]) -> Daemon:
         port = free_port()
@@ -331,12 +345,14 @@ class Cluster(Daemons):
 
     def _im(self, values: dict[str, Any]) -> Daemon:
         tcp, websocket, http = free_port(), free_port(), free_port()
+        storages = [f"127.0.0.1:{one.listens[0]}" for one in self.ims]
         own = {
             "host": "127.0.0.1",
             "port": tcp,
             "ws_address": f"127.0.0.1:{websocket}",
             "http_listen_address": f"127.0.0.1:{http}",
-            "storage_rpc_addrs": [f"127.0.0.1:{one.listens[0]}" for one in self.ims],
+            "storage_rpc_addrs": storages[: self._storages],
+            "group_storage_rpc_addrs": storages[self._storages :],
             "route_addrs": self._route_addrs,
             "group_route_addrs": self._group_route_addrs,
             "redis.address": self.redis.address,
@@ -364,6 +380,7 @@ class Cluster(Daemons):
 
     def client(self, uid: int, gateway: int = 0, *, appid: int = APPID, **options: Any) -> Client:
         """A client of this gateway with a new token, not connected yet."""
+        options["appid"] = appid
         return make_client(self.port(gateway), uid, self.token(uid, appid), options)
 
 
@@ -419,6 +436,7 @@ class AllInOne(Daemons):
 
     async def client(self, uid: int, *, appid: int = APPID, **options: Any) -> Client:
         """A client with a new token, not connected yet."""
+        options["appid"] = appid
         return make_client(self.port, uid, await self.token(uid, appid), options)
 
 

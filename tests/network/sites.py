@@ -1,0 +1,141 @@
+"""Sites with groups: a cluster on MariaDB, and everything in one process on its SQLite file."""
+
+import sqlite3
+from collections.abc import Awaitable, Iterable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from gobelieve.backends.sqlite import FILE_NAME
+from gobelieve.client import Client, Ponged
+from tests.network.processes import APPID, AllInOne, Cluster
+from tests.servers import shared_maria, shared_redis
+
+SCHEMA = Path(__file__).parents[2] / "etc" / "schema.sql"
+KEFU = 1453
+"""The sellers' app."""
+ORDINARY, SUPER = 3110, 3111
+MEMBERS = {ORDINARY: range(1, 11), SUPER: [*range(1, 11), *range(21, 27)]}
+"""1 to 10 as in the original's suite."""
+SECONDS = 30.0
+"""That anything may take; far more than it should."""
+
+GROUP_ROWS = [(ORDINARY, APPID, 0), (SUPER, APPID, 1)]
+MEMBER_ROWS = [(group, uid, 1_600_000_000) for group, uids in MEMBERS.items() for uid in uids]
+
+
+def groups_in_maria(database: str) -> str:
+    """Make the two groups in a database of that name; the key that names it."""
+    from pymysql.constants import CLIENT
+
+    maria = shared_maria()
+    with maria.connect(database=None) as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {database}")
+        cursor.execute(f"CREATE DATABASE {database}")
+    several = CLIENT.MULTI_STATEMENTS
+    with (
+        maria.connect(database=database, client_flag=several) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(SCHEMA.read_text("utf-8"))
+        while cursor.nextset():
+            pass
+        cursor.executemany("INSERT INTO `group` (id, appid, super) VALUES (%s, %s, %s)", GROUP_ROWS)
+        cursor.executemany(
+            "INSERT INTO group_member (group_id, uid, timestamp) VALUES (%s, %s, %s)", MEMBER_ROWS
+        )
+    return f"root@tcp(127.0.0.1:{maria.port})/{database}"
+
+
+def groups_in_sqlite(data: Path) -> None:
+    """The same beside a daemon that is all in one."""
+    connection = sqlite3.connect(data / FILE_NAME)
+    with connection:
+        connection.executemany(
+            'INSERT INTO "group" (id, appid, super) VALUES (?, ?, ?)', GROUP_ROWS
+        )
+        connection.executemany(
+            "INSERT INTO group_member (group_id, uid, timestamp) VALUES (?, ?, ?)", MEMBER_ROWS
+        )
+    connection.close()
+
+
+class SiteCase(TestCase):
+    """Waiting with a limit, and clients that are closed at the end."""
+
+    async def soon(self, work: Awaitable[Any], what: str) -> Any:
+        """The result, or a failure that says what did not happen."""
+        from twisted.internet import reactor
+
+        async def run() -> Any:
+            return await work
+
+        clock: Any = reactor
+        try:
+            return await Deferred.fromCoroutine(run()).addTimeout(SECONDS, clock)
+        except Exception as why:
+            raise AssertionError(f"{what}: {type(why).__name__}: {why}") from why
+
+    async def begin(self, made: Client) -> Client:
+        """Connected, and nothing left to sync: from here on all is told live."""
+        self.addCleanup(made.close)
+        await self.soon(made.connect(), f"{made.uid} logs in")
+        await self.soon(made.sync_to_end(), f"{made.uid} syncs")
+        return made
+
+    async def enter(self, room: int, *clients: Client) -> None:
+        """Returns when the routers know of it: then later frames are answered."""
+        for one in clients:
+            one.enter_room(room)
+            one.ping()
+        for one in clients:
+            await self.soon(one.next_event(Ponged), f"{one.uid} enters")
+
+    async def get(self, contents: Iterable[bytes], *clients: Client) -> None:
+        """Each of them receives these, in this order."""
+        for one in clients:
+            for content in contents:
+                message = await self.soon(one.receive(), f"{one.uid} gets {content!r}")
+                self.assertEqual(message.content, content, f"{one.uid}")
+
+    async def get_live(self, contents: Iterable[bytes], *clients: Client) -> None:
+        """The same for what is not stored."""
+        for one in clients:
+            for content in contents:
+                message = await self.soon(one.receive_live(), f"{one.uid} hears {content!r}")
+                self.assertEqual(message.content, content, f"{one.uid}")
+
+    async def nothing_more(self, *clients: Client, group: int = 0) -> None:
+        """Nothing was told twice, and nothing is left in the queue."""
+        for one in clients:
+            await self.soon(one.sync_to_end(group), f"{one.uid} syncs")
+            self.assertEqual(one.waiting, 0, f"{one.uid}")
+
+
+async def two_nodes(case: TestCase, database: str) -> Cluster:
+    """Two gateways, two routers and two storages for users, one of each for super groups."""
+    cluster = Cluster(
+        shared_redis(),
+        gateways=2,
+        routers=2,
+        storages=2,
+        group_routers=1,
+        group_storages=1,
+        im={"mysqldb_datasource": (source := groups_in_maria(database)), "kefu_appid": KEFU},
+        imr={"mysqldb_datasource": source},
+    )
+    case.addCleanup(cluster.stop)
+    await cluster.start()
+    await cluster.connected()
+    return cluster
+
+
+async def all_in_one(case: TestCase, **settings: Any) -> AllInOne:
+    """The daemon that has all roles, with the two groups."""
+    server = AllInOne({"im.kefu_appid": KEFU, **settings})
+    case.addCleanup(server.stop)
+    await server.start()
+    groups_in_sqlite(server.data)
+    return server
