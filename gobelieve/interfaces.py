@@ -264,6 +264,10 @@ class MessageReader(Protocol):
     async def fetch_latest(self, user: User, limit: int) -> Page:
         """The newest messages."""
 
+    async def fetch_before(self, user: User, before: int, limit: int) -> Page:
+        """The newest messages before an id. `Page.last` is the id back to which it reaches, and
+        `Page.more` says whether there may be others before that."""
+
     async def count_new(self, user: User, after: int) -> int:
         """How many messages there are after an id."""
 
@@ -417,6 +421,9 @@ class Groups(Protocol):
 
     async def find(self, group_id: int) -> Group | None:
         """The group; None if there is none. `BackendError` if that cannot be known now."""
+
+    def super_groups(self) -> Iterable[int]:
+        """The super groups that are in memory; they may change while this is walked along."""
 
 
 class GroupStore(Protocol):

@@ -32,6 +32,7 @@ from gobelieve.wire.storage import (
     CountNew,
     Failed,
     Fetch,
+    FetchBefore,
     FetchGroup,
     FetchLatest,
     Page,
@@ -68,6 +69,8 @@ class Storage(Protocol):
 
     def fetch_latest(self, user: User, limit: int) -> Messages: ...
 
+    def fetch_before(self, user: User, before: int, limit: int) -> Messages: ...
+
     def count_new(self, user: User, after: int) -> int: ...
 
 
@@ -76,7 +79,8 @@ class StorageListener(FramedProtocol):
 
     limit = RPC_BODY_LIMIT
     allowed = frozenset(
-        cls.number for cls in (Save, Fetch, FetchGroup, FetchLatest, CountNew, StoragePing)
+        cls.number
+        for cls in (Save, Fetch, FetchGroup, FetchLatest, FetchBefore, CountNew, StoragePing)
     )
 
     def __init__(self, turn: Turn, factory: "StorageFactory") -> None:
@@ -221,6 +225,11 @@ def _fetch_latest(storage: Storage, body: bytes) -> Message:
     return _page(storage.fetch_latest(User(ask.appid, ask.uid), ask.limit))
 
 
+def _fetch_before(storage: Storage, body: bytes) -> Message:
+    ask = FetchBefore.decode(body)
+    return _page(storage.fetch_before(User(ask.appid, ask.uid), ask.before, ask.limit))
+
+
 def _count_new(storage: Storage, body: bytes) -> Message:
     ask = CountNew.decode(body)
     return Counted(count=storage.count_new(User(ask.appid, ask.uid), ask.after))
@@ -239,6 +248,7 @@ _ASKS: dict[int, Callable[[Storage, bytes], Message]] = {
     Fetch.number: _fetch,
     FetchGroup.number: _fetch_group,
     FetchLatest.number: _fetch_latest,
+    FetchBefore.number: _fetch_before,
     CountNew.number: _count_new,
     StoragePing.number: _ping,
 }

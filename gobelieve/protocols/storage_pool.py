@@ -95,6 +95,11 @@ class StoragePool:
         question = storage.FetchLatest(appid=user.appid, uid=user.uid, limit=limit)
         return page_of(await self._link(user).ask(question))
 
+    async def fetch_before(self, user: User, before: int, limit: int) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.FetchBefore(appid=user.appid, uid=user.uid, before=before, limit=limit)
+        return page_of(await self._link(user).ask(question))
+
     async def count_new(self, user: User, after: int) -> int:
         """See `gobelieve.interfaces.MessageReader`."""
         question = storage.CountNew(appid=user.appid, uid=user.uid, after=after)

@@ -129,6 +129,10 @@ class LocalStorage:
         """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.fetch_latest(user, limit)
 
+    async def fetch_before(self, user: User, before: int, limit: int) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        return self._storage.fetch_before(user, before, limit)
+
     async def count_new(self, user: User, after: int) -> int:
         """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.count_new(user, after)

@@ -99,12 +99,30 @@ class Reader:
         head = self._heads(USERS, *user)
         if head is None:
             return EMPTY
+        messages, _ = self._backwards(head[LAST_ID], limit, room)
+        newest = head[LAST_MSGID]
+        return Page(newest, newest, False, messages)
+
+    def fetch_before(self, user: User, before: int, limit: int, room: int = PAGE_BYTES) -> Page:
+        """The newest messages of a user before an id, at most `limit` (at least 1).
+
+        `last` of the page is the id of its oldest message, or `before` if it has none; `more` says
+        whether something lies before that.
+        """
+        head = self._heads(USERS, *user)
+        if head is None:
+            return EMPTY
+        messages, left = self._backwards(self._entry_before(head, before), limit, room)
+        last = messages[0].msgid if messages else before
+        return Page(last, head[LAST_MSGID], left != 0, messages)
+
+    def _backwards(self, id_: int, limit: int, room: int) -> tuple[list[StoredMessage], int]:
+        """Messages from an entry on backwards, oldest first; and the entry before them, or 0."""
         found: list[StoredMessage] = []
-        id_: int = head[LAST_ID]
         while id_ and len(found) < max(limit, 1):
             entry = self._entry(id_)
             if entry is None:
-                break
+                return found[::-1], 0
             record = self._message(entry.msgid)
             if record is not None and record.cmd in LATEST:
                 body = delivered_body(record)
@@ -113,8 +131,26 @@ class Reader:
                     break
                 found.append(StoredMessage(entry.msgid, entry.device, record.cmd, body))
             id_ = self._before(id_, entry)
-        newest = head[LAST_MSGID]
-        return Page(newest, newest, False, found[::-1])
+        return found[::-1], id_
+
+    def _entry_before(self, head: Head, before: int) -> int:
+        """The newest entry whose message has a smaller id; 0 if there is none."""
+        id_: int = head[LAST_ID]
+        batch: int = head[LAST_BATCH]
+        while batch:
+            entry = self._entry(batch)
+            if entry is None or entry.msgid < before:
+                break
+            id_ = batch
+            batch = entry.prev_batch if 0 < entry.prev_batch < batch else 0
+        while id_:
+            entry = self._entry(id_)
+            if entry is None:
+                return 0
+            if entry.msgid < before:
+                break
+            id_ = self._before(id_, entry)
+        return id_
 
     def count_new(self, user: User, after: int) -> int:
         """How many entries a user's queue has after an id, delivered or not."""

@@ -113,6 +113,11 @@ class Storage:
         """The newest messages of a user, oldest first."""
         return self._read(self.store.reader.fetch_latest(user, min(max(limit, 1), self._limit)))
 
+    def fetch_before(self, user: User, before: int, limit: int) -> Page:
+        """The newest messages of a user before an id, oldest first."""
+        at_most = min(max(limit, 1), self._limit)
+        return self._read(self.store.reader.fetch_before(user, before, at_most))
+
     def count_new(self, user: User, after: int) -> int:
         """How many messages a user has after an id."""
         count = self.store.reader.count_new(user, after)

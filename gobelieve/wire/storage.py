@@ -298,6 +298,20 @@ class Failed(Message):
     reason: Rest
 
 
+@message(241, "FETCH_BEFORE", senders=ASKER)
+class FetchBefore(Message):
+    """The newest messages before an id in a user's queue, at most `limit`.
+
+    In the PAGE `last` is the id back to which it reaches (0: there are none before), and `more` is
+    1 if there may be others before that.
+    """
+
+    appid: I64
+    uid: I64
+    before: I64
+    limit: U32
+
+
 @message(239, "STORAGE_PING", senders=ASKER)
 class StoragePing(Message):
     """Is anybody there?"""

@@ -119,6 +119,7 @@ class FakeStorage:
         self.saves: list[Save] = []
         self.pages: dict[User, Page | Exception | Deferred[Page]] = {}
         self.fetched: list[tuple[User, int]] = []
+        self.asked: list[tuple[Any, ...]] = []
         self.group_saves: list[GroupSave] = []
         self.group_pages: dict[tuple[int, int], Page | Exception | Deferred[Page]] = {}
         self.group_fetched: list[tuple[int, int, int, int]] = []
@@ -168,6 +169,9 @@ class FakeStorage:
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         self.fetched.append((user, after))
+        return await self._page(user)
+
+    async def _page(self, user: User) -> Page:
         page = self.pages.get(user, Page(0, 0, False, ()))
         if isinstance(page, Exception):
             raise page
@@ -176,10 +180,17 @@ class FakeStorage:
         return page
 
     async def fetch_latest(self, user: User, limit: int) -> Page:
-        raise NotImplementedError
+        self.asked.append(("latest", user, limit))
+        return await self._page(user)
+
+    async def fetch_before(self, user: User, before: int, limit: int) -> Page:
+        self.asked.append(("before", user, before, limit))
+        return await self._page(user)
 
     async def count_new(self, user: User, after: int) -> int:
-        raise NotImplementedError
+        self.asked.append(("count", user, after))
+        page = await self._page(user)
+        return sum(message.msgid > after for message in page.messages)
 
 
 class FakeRouting:
@@ -304,6 +315,7 @@ class TestGateway:
         self.words = gateway.words
         self.delivery = gateway.delivery
         self.fan_out = gateway.fan_out
+        self.group_catch_up = gateway.group_catch_up
         self.keys = gateway.keys
         self.group_keys = gateway.group_keys
         self.unread = gateway.unread

@@ -37,6 +37,9 @@ class Storages:
     async def fetch_latest(self, user: User, limit: int) -> Page:
         raise NotImplementedError
 
+    async def fetch_before(self, user: User, before: int, limit: int) -> Page:
+        raise NotImplementedError
+
     async def count_new(self, user: User, after: int) -> int:
         raise NotImplementedError
 

@@ -246,12 +246,12 @@ class StorageLinkTests(SynchronousTestCase):
         self.assertEqual(decode(frame), question)
 
     def test_pages_and_counts_come_back_as_values(self) -> None:
-        """FETCH, FETCH_LATEST, COUNT_NEW."""
+        """FETCH, FETCH_LATEST, FETCH_BEFORE, COUNT_NEW."""
         pool, (link,) = self.links(1)
         wire = Wire(link)
         stored = [storage.StoredMessage(100, 1, 4, b"x"), storage.StoredMessage(200, 2, 8, b"y")]
         page = storage.Page(last=200, newest=300, more=1, messages=storage.pack_messages(stored))
-        for asking in (pool.fetch(A, 5), pool.fetch_latest(A, 2)):
+        for asking in (pool.fetch(A, 5), pool.fetch_latest(A, 2), pool.fetch_before(A, 250, 2)):
             question = Deferred.fromCoroutine(asking)
             self.clock.advance(0)
             wire.answer(wire.asked()[0].seq, page)

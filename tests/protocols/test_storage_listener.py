@@ -33,6 +33,7 @@ from gobelieve.wire.storage import (
     CountNew,
     Failed,
     Fetch,
+    FetchBefore,
     FetchGroup,
     FetchLatest,
     Page,
@@ -81,6 +82,9 @@ class FakeStorage:
     def fetch_latest(self, user: User, limit: int) -> Messages:
         return self._read("fetch_latest", user, limit)
 
+    def fetch_before(self, user: User, before: int, limit: int) -> Messages:
+        return self._read("fetch_before", user, before, limit)
+
     def count_new(self, user: User, after: int) -> int:
         self._read("count_new", user, after)
         return 5
@@ -126,6 +130,7 @@ class AskTests(ListenerCase):
             FetchLatest(appid=7, uid=102, limit=3).frame(seq=-3),
             CountNew(appid=7, uid=103, after=8).frame(seq=4),
             StoragePing().frame(seq=5),
+            FetchBefore(appid=7, uid=104, before=9, limit=2).frame(seq=6),
         )
         self.assertEqual(
             self.storage.asked,
@@ -134,15 +139,16 @@ class AskTests(ListenerCase):
                 ("fetch_group", User(7, 500), 6, 77, 11),
                 ("fetch_latest", User(7, 102), 3),
                 ("count_new", User(7, 103), 8),
+                ("fetch_before", User(7, 104), 9, 2),
             ],
         )
         page = Page(last=99, newest=120, more=1, messages=pack_messages(MESSAGES))
         answers = self.answers()
         self.assertEqual(
             [decode(frame) for frame in answers],
-            [page, page, page, Counted(count=5), StoragePong()],
+            [page, page, page, Counted(count=5), StoragePong(), page],
         )
-        self.assertEqual([frame.seq for frame in answers], [1, 2, -3, 4, 5])
+        self.assertEqual([frame.seq for frame in answers], [1, 2, -3, 4, 5, 6])
 
     def test_saves(self) -> None:
         """A save is answered when it is done, in whatever order, all of a turn in one write."""

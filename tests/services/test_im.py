@@ -146,6 +146,9 @@ class FakeStorage:
     def fetch_latest(self, user: User, limit: int) -> Page:
         return Page(limit, limit, False, [])
 
+    def fetch_before(self, user: User, before: int, limit: int) -> Page:
+        return Page(before - limit, before, True, [])
+
     def count_new(self, user: User, after: int) -> int:
         return after + 1
 
@@ -184,5 +187,7 @@ class LocalStorageTests(SynchronousTestCase):
         self.assertEqual(page.newest, 2)
         latest = self.successResultOf(Deferred.fromCoroutine(self.local.fetch_latest(user, 3)))
         self.assertEqual(latest.last, 3)
+        before = self.successResultOf(Deferred.fromCoroutine(self.local.fetch_before(user, 9, 2)))
+        self.assertEqual((before.last, before.newest), (7, 9))
         count = self.successResultOf(Deferred.fromCoroutine(self.local.count_new(user, 3)))
         self.assertEqual(count, 4)

@@ -128,6 +128,39 @@ class PageTests(PageCase):
         self.assertEqual(len(self.reader.fetch_latest(BOB, 99, room=80).messages), 2)
         self.assertEqual(self.reader.fetch_latest(User(APPID, 999), 3).messages, ())
 
+    def test_backwards(self) -> None:
+        """From any id, with any limit, the pages together are exactly what precedes the id."""
+        items = [to_users(102, 101, cmd=KINDS[n % len(KINDS)]) for n in range(2305)]
+        msgids = fill(self.store, items)
+        latest = [id_ for id_, item in zip(msgids, items, strict=True) if item.cmd in LATEST]
+        for before in (1 << 62, msgids[-1] + 1, *msgids[-1:-5:-1], msgids[1500], *msgids[:3]):
+            for limit in (1 if before <= msgids[2] else 300, 1000, 9999):
+                found: list[int] = []
+                page = self.reader.fetch_before(BOB, before, limit)
+                while page.messages:
+                    self.assertLessEqual(len(page.messages), limit)
+                    self.assertEqual((page.last, page.newest), (page.messages[0].msgid, msgids[-1]))
+                    found[:0] = [message.msgid for message in page.messages]
+                    if not page.more:
+                        break
+                    page = self.reader.fetch_before(BOB, page.last, limit)
+                self.assertEqual(found, [id_ for id_ in latest if id_ < before])
+
+    def test_backwards_with_nothing_there(self) -> None:
+        """Before the first message, and in a queue that is empty."""
+        msgids = fill(self.store, [to_users(102)])
+        self.assertEqual(
+            self.reader.fetch_before(BOB, msgids[0], 5), Page(msgids[0], msgids[0], False, [])
+        )
+        self.assertEqual(self.reader.fetch_before(User(APPID, 999), 5, 5), Page(0, 0, False, ()))
+
+    def test_backwards_by_bytes(self) -> None:
+        """A page that is full of bytes has at least one message, and says that there is more."""
+        msgids = fill(self.store, [to_users(102) for _ in range(4)])
+        page = self.reader.fetch_before(BOB, msgids[3], 9, room=1)
+        self.assertEqual([m.msgid for m in page.messages], [msgids[2]])
+        self.assertTrue(page.more)
+
     def fetch_joined(self, limit: int, after: int) -> Page:
         return self.reader.fetch_group(User(APPID, 500), after, 1006, limit)
 
@@ -289,6 +322,9 @@ class PropertyTests(SynchronousTestCase):
                 latest = [m[0] for m in messages if m[1] in LATEST][-limits[0] :]
                 page = store.reader.fetch_latest(user, limits[0])
                 self.assertEqual([m.msgid for m in page.messages], latest)
+                mine = [m[0] for m in messages if m[1] in LATEST and m[0] < messages[-1][0]]
+                page = store.reader.fetch_before(user, messages[-1][0], limits[0])
+                self.assertEqual([m.msgid for m in page.messages], mine[-limits[0] :])
 
 
 class LongOldQueueTests(PageCase):

@@ -173,6 +173,10 @@ GOLDEN: list[tuple[str, Message]] = [
         storage.FetchLatest(appid=7, uid=2, limit=10),
     ),
     (
+        "0000001c 00000009 f1 00 00 00 0000000000000007 0000000000000002 0000000000001092 0000000a",
+        storage.FetchBefore(appid=7, uid=2, before=4242, limit=10),
+    ),
+    (
         "00000012 00000009 eb 00 00 00 0000000000001092 0000000000001093 01 7a",
         storage.Page(last=4242, newest=4243, more=1, messages=b"z"),
     ),
