@@ -29,6 +29,10 @@ class Sessions:
         """The user's sessions; the sequence does not change when sessions come and go."""
         return self._of.get(user, ())
 
+    def __contains__(self, user: User) -> bool:
+        """Whether the user has a session here."""
+        return user in self._of
+
     def add(self, session: Session) -> None:
         """The session is logged in."""
         before = self._of.get(session.user, ())

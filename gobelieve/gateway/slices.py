@@ -1,42 +1,43 @@
-"""Doing something for each of many users who are here, some at a time, so that whoever is asked for
-it has time for others."""
+"""Doing something for each of many users or groups, some at a time, so that whoever is asked for it
+has time for others."""
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
-from gobelieve.gateway.sessions import Sessions
 from gobelieve.interfaces import Tasks, Time
-from gobelieve.names import User
+
+K = TypeVar("K")
 
 AT_ONCE = 100
 INTERVAL = 0.05
-"""So many users are asked for every so many seconds: 20,000 in ten seconds."""
+"""So many are asked for every so many seconds: 20,000 in ten seconds."""
 RETRY = 1.0
 """Seconds until those are asked for again for whom it failed."""
 
 
-class Slices:
-    """Visits users. `visit` is not called for who has no session here by then; it returns whether
-    it could be done, and is called again if not."""
+class Slices(Generic[K]):
+    """Visits each. `visit` returns whether it could be done, and is called again if not; it is not
+    called for what is not `wanted` any more by then."""
 
     def __init__(
         self,
-        sessions: Sessions,
-        visit: Callable[[User], Coroutine[Any, Any, bool]],
+        wanted: Callable[[K], bool],
+        visit: Callable[[K], Coroutine[Any, Any, bool]],
         time: Time,
         tasks: Tasks,
     ) -> None:
-        self._sessions = sessions
+        self._wanted = wanted
         self._visit = visit
         self._time = time
         self._tasks = tasks
-        # A dict for its order: each user once, whoever asks first is served first.
-        self._waiting: dict[User, None] = {}
+        # A dict for its order: each once, whoever asks first is served first.
+        self._waiting: dict[K, None] = {}
         self._scheduled = False
 
-    def begin(self, users: Iterable[User]) -> None:
+    def begin(self, keys: Iterable[K]) -> None:
         """Visit these."""
-        self._waiting.update(dict.fromkeys(users))
+        self._waiting.update(dict.fromkeys(keys))
         self._schedule(INTERVAL)
 
     def _schedule(self, delay: float) -> None:
@@ -46,15 +47,15 @@ class Slices:
 
     def _step(self) -> None:
         self._scheduled = False
-        some = [user for user, _ in zip(self._waiting, range(AT_ONCE), strict=False)]
-        for user in some:
-            del self._waiting[user]
-        for user in some:
-            if self._sessions.of(user):
-                self._tasks.start(self._one(user))
+        some = list(islice(self._waiting, AT_ONCE))
+        for key in some:
+            del self._waiting[key]
+        for key in some:
+            if self._wanted(key):
+                self._tasks.start(self._one(key))
         self._schedule(INTERVAL)
 
-    async def _one(self, user: User) -> None:
-        if not await self._visit(user):
-            self._waiting[user] = None
+    async def _one(self, key: K) -> None:
+        if not await self._visit(key):
+            self._waiting[key] = None
             self._schedule(RETRY)

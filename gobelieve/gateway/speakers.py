@@ -43,7 +43,7 @@ class Speakers:
         self._time = time
         self._tally = tally
         self._log = log
-        self._slices = Slices(sessions, self._read, time, tasks)
+        self._slices = Slices(sessions.__contains__, self._read, time, tasks)
         self._recent: dict[User, tuple[float, bool]] = {}
         """Changes and when they came, the oldest first."""
         self._reading: set[User] = set()

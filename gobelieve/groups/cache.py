@@ -94,6 +94,10 @@ class Cache(Generic[K, V]):
         """How many values are kept."""
         return len(self._entries)
 
+    def items(self) -> list[tuple[K, V]]:
+        """What is kept, whether it is good or not."""
+        return [(key, entry.value) for key, entry in self._entries.items()]
+
     @property
     def is_late(self) -> bool:
         """Whether announcements may be late."""

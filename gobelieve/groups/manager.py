@@ -70,6 +70,10 @@ class GroupManager:
         """How many groups are kept."""
         return len(self._cache)
 
+    def super_groups(self) -> list[int]:
+        """See `gobelieve.interfaces.Groups`."""
+        return [id_ for id_, group in self._cache.items() if group.super]
+
     @property
     def followed(self) -> bool:
         """Whether changes are heard of in time."""

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from gobelieve.backends.jwt import JwtTokens
 from gobelieve.config import Address, ClientsConfig, parse_address
 from gobelieve.gateway.audience import Audience
-from gobelieve.gateway.catch_up import CatchUp
+from gobelieve.gateway.catch_up import CatchUp, GroupCatchUp
 from gobelieve.gateway.customer import CustomerService
 from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.exchange import Exchange
@@ -108,6 +108,7 @@ class Gateway:
     delivery: Delivery
     fan_out: FanOut
     catch_up: CatchUp
+    group_catch_up: GroupCatchUp
     keys: KeptKeys[User]
     group_keys: KeptKeys[GroupReader]
     unread: WriteBehind[User]
@@ -220,6 +221,7 @@ def compose(
         delivery,
         fan_out,
         catch_up,
+        GroupCatchUp(backends.groups, storage, audience, time, tasks, tally),
         keys,
         group_keys,
         unread,

@@ -62,6 +62,10 @@ class GroupManagerService(KeptService):
         self.loaded: Callable[[int], Group | None] = self.manager.loaded
         """See `gobelieve.interfaces.Groups`."""
 
+    def super_groups(self) -> list[int]:
+        """See `gobelieve.interfaces.Groups`."""
+        return self.manager.super_groups()
+
     async def find(self, group_id: int) -> Group | None:
         """See `gobelieve.interfaces.Groups`."""
         return await answer(partial(self.manager.ask, group_id))

@@ -92,7 +92,13 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
 
     route = OrderedService()
     service.add("route", route)
-    routing.attach(gateway.sessions, gateway.rooms, gateway.delivery, gateway.catch_up.begin)
+    routing.attach(
+        gateway.sessions,
+        gateway.rooms,
+        gateway.delivery,
+        gateway.catch_up.begin,
+        gateway.group_catch_up.begin,
+    )
     for route_link in routing.links:
         connecting = cluster.connecting(Port.ROUTE, route_link.address, route_link)
         route.add(route_link.address, connecting)

@@ -23,6 +23,9 @@ class MemoryGroups:
     def loaded(self, group_id: int) -> Group | None:
         return self.at_hand.get(group_id)
 
+    def super_groups(self) -> list[int]:
+        return [id_ for id_, group in self.at_hand.items() if group.super]
+
     async def find(self, group_id: int) -> Group | None:
         self.asked.append(group_id)
         if self.away:

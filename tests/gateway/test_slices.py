@@ -17,7 +17,9 @@ class SlicesTests(SynchronousTestCase):
         self.visited: list[int] = []
         self.failing: set[int] = set()
         clock = self.gateway.clock
-        self.slices = Slices(self.gateway.sessions, self.visit, clock, self.gateway.tasks)
+        self.slices = Slices(
+            self.gateway.sessions.__contains__, self.visit, clock, self.gateway.tasks
+        )
 
     async def visit(self, user: User) -> bool:
         """Write it down."""
