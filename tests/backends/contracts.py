@@ -3,14 +3,18 @@
 A test module mixes the suites with a fixture that makes `self.backend`; see `Backend`.
 """
 
+from datetime import date
+
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from gobelieve.interfaces import (
+    DailyUsers,
     DeviceNumbers,
     Identity,
     Preferences,
     PushQueues,
+    Seen,
     Settings,
     SyncKeys,
     TokenAdmin,
@@ -36,6 +40,7 @@ class Backend:
     sync_keys: SyncKeys[User]
     group_sync_keys: SyncKeys[GroupReader]
     unread: UnreadCounts
+    daily: DailyUsers
     pushes: PushQueues
 
     async def set_flag(self, user: User, name: str, value: int) -> None:
@@ -44,6 +49,10 @@ class Backend:
 
     async def unread_of(self, user: User) -> int | None:
         """What a push worker sees."""
+        raise NotImplementedError
+
+    async def users_on(self, year: int, month: int, day: int, appid: int) -> int:
+        """How many users of an app a statistician sees for a date."""
         raise NotImplementedError
 
     async def pushed(self, queue: str) -> list[bytes]:
@@ -285,6 +294,31 @@ class UnreadCountsContract(Contract):
         self.assertEqual(await self.backend.sync_keys.load(ANN), 13)
         self.assertEqual(await self.name_of("t-ann"), "Ann")
         self.assertEqual(await self.backend.unread_of(ANN), 2)
+
+
+class DailyUsersContract(Contract):
+    """DailyUsers."""
+
+    async def test_each_user_counts_once_a_day(self) -> None:
+        add, monday = self.backend.daily.add, date(2018, 4, 2).toordinal()
+        await add([Seen(*ANN, monday), Seen(*BOB, monday)])
+        await add([Seen(*ANN, monday)])
+        await add([Seen(*ANN, monday + 1), Seen(*ANN_ELSEWHERE, monday)])
+        self.assertEqual(await self.backend.users_on(2018, 4, 2, 7), 2)
+        self.assertEqual(await self.backend.users_on(2018, 4, 3, 7), 1)
+        self.assertEqual(await self.backend.users_on(2018, 4, 2, 8), 1)
+        self.assertEqual(await self.backend.users_on(2018, 4, 1, 7), 0)
+
+    async def test_days_of_two_digits(self) -> None:
+        await self.backend.daily.add([Seen(*ANN, date(2026, 12, 31).toordinal())])
+        self.assertEqual(await self.backend.users_on(2026, 12, 31, 7), 1)
+
+    async def test_many_at_once(self) -> None:
+        today = date(2026, 1, 9).toordinal()
+        await self.backend.daily.add([Seen(7, uid, today) for uid in range(2500)])
+        await self.backend.daily.add([])
+        # Redis estimates, with a standard error of 0.81 %.
+        self.assertLess(abs(await self.backend.users_on(2026, 1, 9, 7) - 2500), 100)
 
 
 class PushQueuesContract(Contract):

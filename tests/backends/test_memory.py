@@ -1,10 +1,13 @@
 """The fakes that other tests use pass the suites too: so they can stand for the real ones."""
 
+from datetime import date
+
 from gobelieve.errors import BackendError
 from gobelieve.names import GroupReader, User
 from tests.backends import contracts
 from tests.fakes.backends import (
     Memory,
+    MemoryDailyUsers,
     MemoryDeviceNumbers,
     MemoryPreferences,
     MemoryPushQueues,
@@ -27,6 +30,7 @@ class MemoryBackend(contracts.Backend):
         self.sync_keys = MemorySyncKeys[User](self.memory)
         self.group_sync_keys = MemorySyncKeys[GroupReader](self.memory)
         self.unread = MemoryUnreadCounts(self.memory)
+        self.daily = MemoryDailyUsers(self.memory)
         self.pushes = MemoryPushQueues(self.memory)
 
     async def set_flag(self, user: User, name: str, value: int) -> None:
@@ -35,6 +39,10 @@ class MemoryBackend(contracts.Backend):
 
     async def unread_of(self, user: User) -> int | None:
         return self.memory.unread.get(user)
+
+    async def users_on(self, year: int, month: int, day: int, appid: int) -> int:
+        on = date(year, month, day).toordinal()
+        return len([one for one in self.memory.seen if (one.day, one.appid) == (on, appid)])
 
     async def pushed(self, queue: str) -> list[bytes]:
         return self.memory.pushes.get(queue, [])
@@ -69,6 +77,10 @@ class MemoryGroupSyncKeysTests(InMemory, contracts.GroupSyncKeysContract):
 
 class MemoryUnreadCountsTests(InMemory, contracts.UnreadCountsContract):
     """Unread counts in memory."""
+
+
+class MemoryDailyUsersTests(InMemory, contracts.DailyUsersContract):
+    """Daily users in memory."""
 
 
 class MemoryPushQueuesTests(InMemory, contracts.PushQueuesContract):

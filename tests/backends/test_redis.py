@@ -16,6 +16,7 @@ from gobelieve.backends.redis import (
     RedisTokens,
     RedisUnreadCounts,
 )
+from gobelieve.backends.redis_daily_users import RedisDailyUsers
 from gobelieve.config import RedisConfig
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Identity
@@ -38,6 +39,7 @@ class RedisBackend(contracts.Backend):
         self.sync_keys = RedisSyncKeys(service)
         self.group_sync_keys = RedisGroupSyncKeys(service)
         self.unread = RedisUnreadCounts(service)
+        self.daily = RedisDailyUsers(service)
         self.pushes = RedisPushQueues(service)
 
     async def set_flag(self, user: User, name: str, value: int) -> None:
@@ -46,6 +48,9 @@ class RedisBackend(contracts.Backend):
     async def unread_of(self, user: User) -> int | None:
         count = await self.call("HGET", f"users_{user.appid}_{user.uid}", "unread")
         return count and int(count)
+
+    async def users_on(self, year: int, month: int, day: int, appid: int) -> int:
+        return int(await self.call("PFCOUNT", f"statistics_dau_{year}_{month}_{day}_{appid}"))
 
     async def pushed(self, queue: str) -> list[bytes]:
         items: list[bytes] = await self.call("LRANGE", queue, 0, -1)
@@ -190,6 +195,10 @@ class RedisGroupSyncKeysTests(OnRedis, contracts.GroupSyncKeysContract):
 
 class RedisUnreadCountsTests(OnRedis, contracts.UnreadCountsContract):
     """Unread counts in Redis."""
+
+
+class RedisDailyUsersTests(OnRedis, contracts.DailyUsersContract):
+    """Daily users in Redis."""
 
 
 class RedisPushQueuesTests(OnRedis, contracts.PushQueuesContract):

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import date
 
 from twisted.internet import reactor  # noqa: TID253
 from twisted.internet.defer import Deferred, gatherResults
@@ -20,10 +21,12 @@ from gobelieve.backends.sqlite import (
     SqliteTokens,
     SqliteUnreadCounts,
 )
+from gobelieve.backends.sqlite_daily_users import DAYS_KEPT, SqliteDailyUsers
 from gobelieve.backends.sqlite_group_keys import SqliteGroupSyncKeys
 from gobelieve.backends.sqlite_groups import SqliteGroups
 from gobelieve.backends.sqlite_schema import MIGRATIONS
 from gobelieve.errors import BackendError
+from gobelieve.interfaces import Seen
 from gobelieve.names import User
 from tests.backends import contracts
 
@@ -40,6 +43,7 @@ class SqliteBackend(contracts.Backend):
         self.sync_keys = SqliteSyncKeys(service)
         self.group_sync_keys = SqliteGroupSyncKeys(service)
         self.unread = SqliteUnreadCounts(service)
+        self.daily = SqliteDailyUsers(service)
         self.pushes = SqlitePushQueues(service)
 
     async def set_flag(self, user: User, name: str, value: int) -> None:
@@ -49,6 +53,10 @@ class SqliteBackend(contracts.Backend):
     async def unread_of(self, user: User) -> int | None:
         rows = await self.select("SELECT unread FROM user WHERE appid = ? AND uid = ?", *user)
         return rows[0][0] if rows else None
+
+    async def users_on(self, year: int, month: int, day: int, appid: int) -> int:
+        sql = "SELECT count(*) FROM daily_user WHERE day = ? AND appid = ?"
+        return int((await self.select(sql, f"{year}-{month:02}-{day:02}", appid))[0][0])
 
     async def pushed(self, queue: str) -> list[bytes]:
         sql = "SELECT item FROM push WHERE queue = ? ORDER BY number"
@@ -91,6 +99,18 @@ class SqliteGroupSyncKeysTests(OnSqlite, contracts.GroupSyncKeysContract):
 
 class SqliteUnreadCountsTests(OnSqlite, contracts.UnreadCountsContract):
     """Unread counts in SQLite."""
+
+
+class SqliteDailyUsersTests(OnSqlite, contracts.DailyUsersContract):
+    """Daily users in SQLite."""
+
+    async def test_days_that_are_long_past_are_forgotten(self) -> None:
+        """The others stay."""
+        today = date(2026, 1, 9).toordinal()
+        for day in (today - DAYS_KEPT - 1, today - DAYS_KEPT, today):
+            await self.backend.daily.add([Seen(7, 1, day)])
+        rows = await self.backend.select("SELECT day FROM daily_user ORDER BY day")
+        self.assertEqual([day for (day,) in rows], ["2024-12-05", "2026-01-09"])
 
 
 class SqlitePushQueuesTests(OnSqlite, contracts.PushQueuesContract):
