@@ -95,6 +95,11 @@ class FanOut:
         """How many messages are not everywhere yet."""
         return len(self._sent)
 
+    @property
+    def storages(self) -> int:
+        """How many storages share the queues."""
+        return len(self._lanes)
+
     def resume(self, number: int, message: PendingMessage, done: frozenset[int]) -> None:
         """Go on with a message that was kept before; these parts of it are done."""
         if len(message.known) != len(self._lanes):
