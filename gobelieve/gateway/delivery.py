@@ -11,7 +11,7 @@ from gobelieve.interfaces import Routing
 from gobelieve.metrics import Tally
 from gobelieve.names import Room, User
 from gobelieve.wire import client
-from gobelieve.wire.frames import HEADER, HEADER_SIZE, PUSH
+from gobelieve.wire.frames import HEADER, HEADER_SIZE, PUSH, TEXT
 
 
 class Inner(NamedTuple):
@@ -130,7 +130,8 @@ class Delivery:
         self, session: Session, cmd: int, body: bytes, flag: int, key: int, prev: int
     ) -> None:
         if key:
-            session.deliver(cmd, body, flag & ~PUSH, key, prev if self.direct_push else 0)
+            # Upstream's gateways hand on whatever flags a sender sets.
+            session.deliver(cmd, body, flag & TEXT, key, prev if self.direct_push else 0)
         # Without ids no client could place it; the notify that follows brings it by sync.
 
 

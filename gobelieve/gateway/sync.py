@@ -2,8 +2,9 @@
 
 Every SYNC gets its SYNC_END, also when storage is away: then with the client's own key, which says
 that there is nothing new, and the next notify makes it ask again. A client that says it is further
-than its queue is set back, for what comes next would else be hidden from it. A super group's queue
-is read by its members alone; to anybody else it is empty.
+than its queue is set back, for what comes next would else be hidden from it; and one that names no
+key gets all, if the key that was reported before is beyond the queue. A super group's queue is read
+by its members alone; to anybody else it is empty.
 """
 
 from gobelieve.errors import BackendError, StorageError
@@ -132,6 +133,11 @@ class Sync:
         after = key or await queue.kept_key()
         try:
             page = await queue.fetch(after)
+            if not key and after > page.newest:
+                # Nobody can have read so far: what was reported says nothing.
+                await self._lower(queue, 0)
+                after = 0
+                page = await queue.fetch(after)
         except StorageError:
             self._tally.add("syncs_failed")
             _answer_nothing(queue, key)
@@ -151,12 +157,15 @@ class Sync:
     async def _end(self, queue: Queue, after: int, page: Page) -> int:
         if after <= page.newest:
             return max(after, page.last)
+        await self._lower(queue, page.newest)
+        return page.newest
+
+    async def _lower(self, queue: Queue, key: int) -> None:
         self._tally.add("sync_keys_corrected")
         try:
-            await queue.lower_key(page.newest)
+            await queue.lower_key(key)
         except BackendError:
             self._tally.add("sync_keys_dropped")
-        return page.newest
 
 
 def _answer_nothing(queue: Queue, key: int) -> None:

@@ -505,6 +505,7 @@ class GroupTests(TableCase):
         """Not answered; a client that comes with key 0 begins there."""
         for version in self.versions():
             phone = self.phone(1, version)
+            self.storage.group_pages[APP, SUPER] = Page(40, 40, False, ())
             self.assertEqual(phone.say(frame(2, 35, version, q(SUPER, 40))), [])
             self.assertEqual(
                 phone.say(frame(3, 30, version, q(SUPER, 0)))[0],
@@ -552,6 +553,7 @@ class SyncTests(TableCase):
         """Not answered; a client that comes with key 0 begins there."""
         for version in self.versions():
             phone = self.phone(1, version)
+            self.storage.pages[User(APP, 1)] = Page(40, 40, False, ())
             self.assertEqual(phone.say(frame(2, 34, version, q(40))), [])
             self.assertEqual(
                 phone.say(frame(3, 26, version, q(0)))[0], frame(2, 27, version, q(40))

@@ -56,6 +56,7 @@ class SyncTests(SynchronousTestCase):
     def test_a_client_without_a_key_goes_on_where_the_user_was(self) -> None:
         """Also when that was not written to the store yet."""
         self.gateway.memory.sync_keys[ALICE] = 70
+        self.gateway.storage.pages[ALICE] = Page(90, 90, False, ())
         self.alice.say(client.Sync(sync_key=0))
         self.alice.say(client.SyncKey(sync_key=90), client.Sync(sync_key=0))
         self.assertEqual(self.gateway.storage.fetched, [(ALICE, 70), (ALICE, 90)])
@@ -125,9 +126,20 @@ class SyncTests(SynchronousTestCase):
         """And so is the key that is kept for the user."""
         self.gateway.memory.sync_keys[ALICE] = 10**15
         self.gateway.storage.pages[ALICE] = Page(300, 300, False, ())
-        self.alice.say(client.Sync(sync_key=0))
+        self.alice.say(client.Sync(sync_key=10**15))
         self.assertEqual(self.alice.messages()[-1], client.SyncEnd(sync_key=300))
         self.assertEqual(self.gateway.memory.sync_keys[ALICE], 300)
+
+    def test_a_kept_key_beyond_the_queue_is_no_key(self) -> None:
+        """A client that names none gets all that there is; better twice than never."""
+        self.gateway.memory.sync_keys[ALICE] = 10**15
+        self.gateway.storage.pages[ALICE] = Page(300, 300, False, ())
+        self.alice.say(client.Sync(sync_key=0))
+        self.assertEqual(self.gateway.storage.fetched, [(ALICE, 10**15), (ALICE, 0)])
+        self.assertEqual(
+            self.alice.messages(), [client.SyncBegin(sync_key=0), client.SyncEnd(sync_key=300)]
+        )
+        self.assertEqual(self.gateway.memory.sync_keys[ALICE], 0)
 
     def test_while_storage_is_away_a_sync_still_ends(self) -> None:
         """With the client's own key, so that it neither hangs nor moves."""

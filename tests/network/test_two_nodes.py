@@ -53,6 +53,9 @@ class PeerTests(TwoNodeCase):
         await self.get([b"first", b"second", b"third"] * 3, tablet)
         await others[0].send(1, "back")
         await self.get([b"back"], alice, tablet)
+        longest = bytes(32767 - 24)
+        await alice.send(2, longest)
+        await self.get([longest], others[0], tablet)
         await self.nothing_more(alice, tablet, *others)
 
     async def live_messages(self) -> None:
