@@ -20,9 +20,9 @@ from gobelieve.interfaces import InThread, Log, PendingMessage
 
 FILE_NAME = "pending.db"
 """What the file is called in the folder ``pending_root``."""
-VERSION = 1
+VERSION = 2
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE members (hash BLOB PRIMARY KEY, uids BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE message (
     number INTEGER PRIMARY KEY,
@@ -41,6 +41,9 @@ CREATE TABLE part (
     PRIMARY KEY (number, part)
 ) WITHOUT ROWID;
 """
+_IMPORTS = "CREATE TABLE imported (digest BLOB PRIMARY KEY) WITHOUT ROWID;"
+_MIGRATIONS = (_FIRST, _IMPORTS)
+"""The statements that make version n + 1 of version n."""
 _FORGET_MEMBERS = "DELETE FROM members WHERE hash NOT IN (SELECT members FROM message)"
 _TIDY_AFTER = 100_000
 """Lists of members that nobody needs are thrown away at the start, and after so many messages."""
@@ -96,6 +99,30 @@ class PendingDatabase:
         except (sqlite3.Error, OSError) as why:
             raise BackendError(f"{self.path}: {why}") from None
 
+    def imports(self) -> set[bytes]:
+        """What `take_over` was ever given, by its digest."""
+        assert self._db is not None
+        return {digest for (digest,) in self._db.execute("SELECT digest FROM imported")}
+
+    def take_over(self, messages: Sequence[PendingMessage], digests: Iterable[bytes]) -> list[Left]:
+        """Keep messages that waited elsewhere: all, with where they are from, or none.
+
+        They are on disk when this returns; it blocks. `BackendError` if that cannot be. Only
+        between `open` and the first message.
+        """
+        assert self._db is not None and not self._writing
+        left = []
+        for message in messages:
+            self._last += 1
+            left.append(Left(self._last, message, frozenset()))
+        keeps: list[tuple[int, PendingMessage, Kept]]
+        keeps = [(one.number, one.message, _nobody_waits) for one in left]
+        try:
+            self._write(_Round(keeps, [], []), digests)
+        except sqlite3.Error as why:
+            raise BackendError(f"{self.path}: {why}") from None
+        return left
+
     def close(self, closed: Callable[[], None]) -> None:
         """Write what waits, then close the file and call `closed`."""
         self._closed = closed
@@ -129,8 +156,9 @@ class PendingDatabase:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise BackendError(f"{self.path} was written by a later version")
-            if version == 0:
-                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+            if version < VERSION:
+                made = " ".join(_MIGRATIONS[version:])
+                db.executescript(f"BEGIN; {made} PRAGMA user_version = {VERSION}; COMMIT")
             db.execute(_FORGET_MEMBERS)
             (self._last,) = db.execute("SELECT coalesce(max(number), 0) FROM message").fetchone()
         except BaseException:
@@ -152,7 +180,7 @@ class PendingDatabase:
             self._db = None
             self._closed()
 
-    def _write(self, round_: _Round) -> None:
+    def _write(self, round_: _Round, digests: Iterable[bytes] = ()) -> None:
         assert self._db is not None
         # Only what somebody waits for has to be on the disk itself.
         self._db.execute(f"PRAGMA synchronous = {'FULL' if round_.keeps else 'NORMAL'}")
@@ -160,6 +188,9 @@ class PendingDatabase:
             db.execute("BEGIN")
             try:
                 self._write_all(db, round_)
+                db.executemany(
+                    "INSERT OR IGNORE INTO imported VALUES (?)", [(one,) for one in digests]
+                )
                 db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -222,6 +253,10 @@ class PendingDatabase:
         """The end has come and the disk is still full: what is done is looked for next time."""
         self._next = _Round([], [], [])
         self._begin()
+
+
+def _nobody_waits(number: int) -> None:
+    """For who is told by other means."""
 
 
 def _left(db: sqlite3.Connection) -> Iterable[Left]:

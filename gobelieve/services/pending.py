@@ -4,15 +4,17 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from gobelieve.backends.pending import PendingDatabase
+from gobelieve.backends import old_pending
+from gobelieve.backends.pending import Left, PendingDatabase
 from gobelieve.errors import BackendError
 from gobelieve.gateway.fan_out import FanOut
 from gobelieve.services.starting import cannot_start
 
 
 class PendingService(Service):
-    """Opens the file when started, and goes on with what is in it; when it stops, what storage was
-    asked for is waited for, and the file is closed."""
+    """Opens the file when started, and goes on with what is in it, and with what upstream's gateway
+    left beside it; when it stops, what storage was asked for is waited for, and the file is
+    closed."""
 
     log = Logger()
 
@@ -23,13 +25,36 @@ class PendingService(Service):
     def startService(self) -> None:
         super().startService()
         try:
-            left = self._pending.open()
+            left = [*self._pending.open(), *self._take_over()]
         except BackendError as why:
             cannot_start(f"messages of groups cannot be kept: {why}")
         if left:
             self.log.info("{count} messages of groups go on", count=len(left))
         for number, message, done in left:
             self._fan_out.resume(number, message, done)
+
+    def _take_over(self) -> list[Left]:
+        """Keep what upstream's queues hold, and only then set them aside: who is killed in between
+        knows by their digests what is kept."""
+        queues = old_pending.find(self._pending.path.parent)
+        if not queues:
+            return []
+        kept = self._pending.imports()
+        new = [queue for queue in queues if queue.digest not in kept]
+        for remark in (remark for queue in new for remark in queue.remarks):
+            self.log.warn("{remark}", remark=remark)
+        messages = old_pending.merged(new, self._fan_out.storages)
+        left = self._pending.take_over(messages, [queue.digest for queue in new])
+        for queue in queues:
+            queue.set_aside()
+        self.log.info(
+            "{count} messages are taken over from {queues} of upstream's queues;"
+            " their files end in {end} now",
+            count=len(left),
+            queues=len(queues),
+            end=old_pending.IMPORTED,
+        )
+        return left
 
     def stopService(self) -> Deferred[None]:
         super().stopService()

@@ -109,7 +109,8 @@ class SqliteDailyUsersTests(OnSqlite, contracts.DailyUsersContract):
         today = date(2026, 1, 9).toordinal()
         for day in (today - DAYS_KEPT - 1, today - DAYS_KEPT, today):
             await self.backend.daily.add([Seen(7, 1, day)])
-        rows = await self.backend.select("SELECT day FROM daily_user ORDER BY day")
+        sql = "SELECT day FROM daily_user ORDER BY day"
+        rows = await self.service.run(lambda db: db.execute(sql).fetchall())
         self.assertEqual([day for (day,) in rows], ["2024-12-05", "2026-01-09"])
 
 
