@@ -127,6 +127,45 @@ class TokenAdmin(Protocol):
         """Whom it logs in; None if nobody."""
 
 
+class Conversation(NamedTuple):
+    """What a phone may ring for."""
+
+    peer: int
+    """The other user; 0 if it is a group."""
+    group_id: int
+
+
+class UserAdmin(Protocol):
+    """What the app's server decides about users, beside their groups. All raise `BackendError`;
+    all may be asked again."""
+
+    async def grant(self, user: User, new: str, name: str | None) -> str:
+        """The user's token: the one that was granted last if it is still good, else `new`, which
+        is good from now on. The name, if there is one, is shown in pushes."""
+
+    async def revoke_all(self, user: User) -> bool:
+        """No token that is known to be the user's is good any longer. False if none was."""
+
+    async def sessions_ended(self, user: User) -> None:
+        """Tell all gateways that the user's connections are to end."""
+
+    async def rename(self, user: User, name: str) -> None:
+        """The name that is shown in pushes."""
+
+    async def forbid(self, user: User, forbidden: bool) -> None:
+        """Whether the user may not speak in rooms; all gateways are told."""
+
+    async def mute(self, user: User, muted: bool) -> None:
+        """Whether the phone is silent while a desktop or a browser is connected. Counts from the
+        next login on."""
+
+    async def disturb(self, user: User, conversation: Conversation, wanted: bool) -> None:
+        """Whether the phone rings for a conversation."""
+
+    async def forget_group_keys(self, appid: int, group_id: int, uids: Sequence[int]) -> None:
+        """These begin to read a super group's queue anew."""
+
+
 class DeviceNumbers(Protocol):
     """Small integers for devices, by which storage remembers where a message was written."""
 
@@ -270,6 +309,10 @@ class MessageReader(Protocol):
 
     async def count_new(self, user: User, after: int) -> int:
         """How many messages there are after an id."""
+
+    async def decided(self, user: User) -> None:
+        """Returns once all that the storage of this user's queue was asked to save before is on
+        disk, or never will be: what is read from then on shows it."""
 
 
 class SuperGroupQueues(Protocol):
@@ -431,6 +474,122 @@ class GroupStore(Protocol):
 
     async def load(self, group_id: int) -> Group | None:
         """The group as it is there; None if there is none. Raises `BackendError`, in time."""
+
+
+class NewMember(NamedTuple):
+    """Somebody who is to be a member of a group."""
+
+    uid: int
+    nickname: str = ""
+    """The name within the group; "" for none."""
+
+
+class NewGroup(NamedTuple):
+    """A group that is to be."""
+
+    appid: int
+    master: int
+    """Its owner."""
+    name: str
+    super: bool
+    members: Sequence[NewMember]
+    id: int = 0
+    """0: the database chooses one."""
+
+
+class GroupCard(NamedTuple):
+    """What the app's server knows of a group, beside its members."""
+
+    id: int
+    appid: int
+    master: int
+    super: bool
+    name: str
+    notice: str
+
+
+class MemberCard(NamedTuple):
+    """The same of a member."""
+
+    uid: int
+    nickname: str
+    joined: int
+    """In seconds since 1970; 0 if nobody wrote it down."""
+    muted: bool
+
+
+class GroupAdmin(Protocol):
+    """Writes where the app's groups are kept.
+
+    Each call is one transaction, and is on disk when it returns. It gives the group as it was
+    written, or None if the app has no such group. All raise `BackendError`: then it may be done or
+    not, and may be asked again.
+    """
+
+    async def create(self, group: NewGroup, now: int) -> GroupCard | None:
+        """A new group. One with this id that has the same app, owner, name and kind is taken for
+        it, and gets the members that it lacks; None if the id is another group's."""
+
+    async def disband(self, appid: int, group_id: int) -> tuple[GroupCard, list[int]] | None:
+        """Gone, with all who were members."""
+
+    async def rename(self, appid: int, group_id: int, name: str) -> GroupCard | None:
+        """Its name."""
+
+    async def set_notice(self, appid: int, group_id: int, notice: str) -> GroupCard | None:
+        """Its announcement."""
+
+    async def upgrade(self, appid: int, group_id: int) -> GroupCard | None:
+        """From now on a super group."""
+
+    async def add(
+        self, appid: int, group_id: int, members: Sequence[NewMember], now: int
+    ) -> GroupCard | None:
+        """Who is a member already stays as he is."""
+
+    async def remove(self, appid: int, group_id: int, uids: Sequence[int]) -> GroupCard | None:
+        """Who is none stays none."""
+
+    async def nickname(
+        self, appid: int, group_id: int, uid: int, nickname: str
+    ) -> tuple[GroupCard, bool] | None:
+        """A member's name; False if there is no such member."""
+
+    async def mute(
+        self, appid: int, group_id: int, uid: int, muted: bool
+    ) -> tuple[GroupCard, bool] | None:
+        """Whether a member may not speak; False if there is no such member."""
+
+    async def show(
+        self, appid: int, group_id: int
+    ) -> tuple[GroupCard, Sequence[MemberCard]] | None:
+        """The group and its members."""
+
+
+class Change(NamedTuple):
+    """A change of a group that gateways are to hear of; see `gobelieve.groups.events`."""
+
+    name: str
+    group_id: int
+    appid: int = 0
+    super: bool = False
+    uid: int = 0
+    muted: bool = False
+
+
+class Announcer(Protocol):
+    """Tells all gateways of changes of groups."""
+
+    async def announce(self, changes: Sequence[Change]) -> None:
+        """In this order; returns when this gateway knows too. `BackendError`: some may not have
+        been announced. Announcing again does no harm."""
+
+
+class AppSecrets(Protocol):
+    """By what the app's server proves who it is."""
+
+    async def of(self, appid: int) -> Sequence[str]:
+        """The app's secrets; none if there is no such app. `BackendError`."""
 
 
 # --- relations of users --------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from gobelieve.gateway.delivery import Delivery
-from gobelieve.gateway.lanes import QUEUES_AN_ASK, Lanes, Part
+from gobelieve.gateway.lanes import QUEUES_AN_ASK, Lanes
+from gobelieve.gateway.parts import Part
 from gobelieve.gateway.session import Session
 from gobelieve.interfaces import (
     Entries,
@@ -25,6 +26,7 @@ from gobelieve.interfaces import (
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User, shard
 from gobelieve.wire import client
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 
 OWN_IDS = 2.0
 """Seconds that a sender waits for the ids of the own entry; the message is safe already."""
@@ -102,11 +104,13 @@ class FanOut:
 
     def resume(self, number: int, message: PendingMessage, done: frozenset[int]) -> None:
         """Go on with a message that was kept before; these parts of it are done."""
+        scattered = False
         if len(message.known) != len(self._lanes):
             # There are more storages than there were: its parts are others, and no id is known.
             done = frozenset()
             message = message._replace(known=(0,) * len(self._lanes))
-        self._enter(number, _Sent(message, None, None), done, doubtful=True)
+            scattered = True
+        self._enter(number, _Sent(message, None, None), done, doubtful=True, scattered=scattered)
 
     def send(
         self,
@@ -119,22 +123,29 @@ class FanOut:
         session: Session | None,
         settled: Settled,
     ) -> None:
-        """Bring a message to the members; `session`, which sent it, is not told of it."""
+        """Bring a message to the members, each of whom is named once; `session`, which sent it, is
+        not told of it."""
         message = PendingMessage(
             sender.appid, group_id, sender.uid, device, cmd, body, members, self._saver.newest()
         )
         sent = _Sent(message, session, settled)
+        if len(body) > CLIENT_BODY_LIMIT:
+            sent.settle(AckStatus.TOO_LARGE)
+            return
         if self._stopping or self._bytes + sent.size > MOST_BYTES:
             self._tally.add("pending_refused")
             sent.settle(AckStatus.STORAGE_AWAY)
             return
 
         def kept(number: int) -> None:
-            if number:
+            if not number:
+                sent.settle(AckStatus.STORAGE_FULL)
+            elif self._stopping:
+                # It goes on next time.
+                sent.settle(AckStatus.SUCCESS)
+            else:
                 self._wait(sent)
                 self._enter(number, sent, frozenset(), doubtful=False)
-            else:
-                sent.settle(AckStatus.STORAGE_FULL)
 
         self._pending.keep(message, kept)
 
@@ -154,7 +165,14 @@ class FanOut:
         for lanes in self._lanes:
             lanes.stop(one_stopped)
 
-    def _enter(self, number: int, sent: _Sent, done: frozenset[int], doubtful: bool) -> None:
+    def _enter(
+        self,
+        number: int,
+        sent: _Sent,
+        done: frozenset[int],
+        doubtful: bool,
+        scattered: bool = False,
+    ) -> None:
         self._sent[number] = sent
         self._bytes += sent.size
         parts = [
@@ -166,7 +184,7 @@ class FanOut:
         if not parts:
             self._everywhere(number, sent)
         for storage, part in parts:
-            part.doubtful = doubtful
+            part.doubtful, part.scattered = doubtful, scattered
             self._lanes[storage].add(part)
 
     # --- what became of it
@@ -185,8 +203,10 @@ class FanOut:
                 sent.settle(AckStatus.SUCCESS, key, prev)
         self._tally.add("group_entries", len(part.uids))
 
-    def _ended(self, part: Part) -> None:
+    def _ended(self, part: Part, status: int) -> None:
         sent = self._sent[part.number]
+        if status:
+            sent.settle(status)
         sent.open -= 1
         if sent.open:
             self._pending.part_done(part.number, part.index)

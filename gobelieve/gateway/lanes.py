@@ -9,16 +9,16 @@ a part is *doubtful*: before it is asked for again, the queues themselves are lo
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from gobelieve.errors import StorageError
+from gobelieve.gateway.parts import Part, Search
 from gobelieve.interfaces import (
     Cancellable,
     Entries,
     Log,
     MessageReader,
     MessageSaver,
-    PendingMessage,
     Tasks,
     Time,
 )
@@ -32,28 +32,6 @@ BYTES_AN_ASK = 256 << 10
 GROUPS_AT_ONCE = 16
 FIRST_REST, LAST_REST = 1.0, 10.0
 """Seconds that a storage is left alone after a failure; doubled each time in between."""
-SLOW = 0.5
-"""Seconds after which an answer may tell less than what the storage has done meanwhile."""
-
-
-class Part:
-    """A message for some queues, all of one storage."""
-
-    __slots__ = ("doubtful", "index", "known", "message", "number", "uids")
-
-    def __init__(
-        self, number: int, index: int, message: PendingMessage, uids: Sequence[int], known: int
-    ) -> None:
-        self.number = number
-        """The message's, see `PendingMessages`."""
-        self.index = index
-        """Which part of the message."""
-        self.message = message
-        self.uids = uids
-        self.known = known
-        """An id before all that this message can have here."""
-        self.doubtful = False
-
 
 Done = Callable[[Part, Entries], None]
 """Told of queues that have it now, of a part or of some of its queues: `Part.uids` names them."""
@@ -75,8 +53,8 @@ class _Lane:
 class Lanes:
     """The parts for one storage.
 
-    `done(part, entries)` is called when queues have the message; `ended(part)` when nothing is left
-    to do for the part.
+    `done(part, entries)` is called when queues have the message; `ended(part, status)` when nothing
+    is left to do for the part: with 0, or with the `AckStatus` for which it is given up.
     """
 
     def __init__(
@@ -84,7 +62,7 @@ class Lanes:
         saver: MessageSaver,
         reader: MessageReader,
         done: Done,
-        ended: Callable[[Part], None],
+        ended: Callable[[Part, int], None],
         *,
         time: Time,
         tasks: Tasks,
@@ -92,7 +70,7 @@ class Lanes:
         log: Log,
     ) -> None:
         self._saver = saver
-        self._reader = reader
+        self._search = Search(reader, time)
         self._done = done
         self._ended = ended
         self._time = time
@@ -103,6 +81,7 @@ class Lanes:
         self._ready: deque[_Lane] = deque()
         """Lanes that have something to ask and do not ask yet."""
         self._active = 0
+        self._going_on = False
         self._rest = FIRST_REST
         self._resting: Cancellable | None = None
         self._stopped: Callable[[], None] | None = None
@@ -135,13 +114,19 @@ class Lanes:
                 stopped, self._stopped = self._stopped, lambda: None
                 stopped()
             return
-        while self._ready and self._active < GROUPS_AT_ONCE and self._resting is None:
-            lane = self._ready.popleft()
-            self._active += 1
-            if lane.parts[0].doubtful:
-                self._tasks.start(self._look(lane))
-            else:
-                self._ask(lane)
+        if self._going_on:
+            return  # a look that was over at once: the loop below goes on by itself
+        self._going_on = True
+        try:
+            while self._ready and self._active < GROUPS_AT_ONCE and self._resting is None:
+                lane = self._ready.popleft()
+                self._active += 1
+                if lane.parts[0].doubtful:
+                    self._tasks.start(self._look(lane))
+                else:
+                    self._ask(lane)
+        finally:
+            self._going_on = False
 
     def _ask(self, lane: _Lane) -> None:
         """Ask for as much as goes into one ask; all of it comes to the same end."""
@@ -162,31 +147,43 @@ class Lanes:
 
     def _saved(self, asked: tuple[_Lane, Part], status: int, entries: Entries) -> None:
         lane, part = asked
-        if status == AckStatus.TOO_LARGE:
-            # It would be refused for ever, and hold up all that comes behind it.
-            self._log.error("a message of group {id} cannot be stored", id=part.message.group_id)
-            self._tally.add("pending_given_up")
-            self._finish(lane, part)
-        elif status:
-            part.doubtful = lane.failed = True
-            self._say(f"status {status}")
-        else:
-            self._done(part, entries)
-            self._finish(lane, part)
-        lane.open -= 1
-        if not lane.open:
-            self._answered(lane)
+        try:
+            if status == AckStatus.TOO_LARGE:
+                # It would be refused for ever, and hold up all that comes behind it.
+                self._give_up(lane, part, status)
+            elif status:
+                part.doubtful = lane.failed = True
+                self._say(f"status {status}")
+            else:
+                self._stored(lane, part, entries)
+        finally:
+            lane.open -= 1
+            if not lane.open:
+                self._answered(lane)
 
-    def _finish(self, lane: _Lane, part: Part) -> None:
+    def _give_up(self, lane: _Lane, part: Part, status: int) -> None:
+        self._log.error("a message of group {id} cannot be stored", id=part.message.group_id)
+        self._tally.add("pending_given_up")
+        self._finish(lane, part, status)
+
+    def _stored(self, lane: _Lane, part: Part, entries: Entries) -> None:
+        # Should telling fail (a bug), the message is in the queues all the same.
+        try:
+            self._done(part, entries)
+        finally:
+            self._finish(lane, part)
+
+    def _finish(self, lane: _Lane, part: Part, status: int = 0) -> None:
         # Nearly always the first: an ask is done as a whole, and its parts in order.
         lane.parts.remove(part)
-        self._ended(part)
+        self._ended(part, status)
 
     def _answered(self, lane: _Lane) -> None:
         self._active -= 1
         if lane.failed:
             lane.failed = False
-            self._ready.appendleft(lane)
+            # Behind the others: what ails it may be of its own.
+            self._ready.append(lane)
             self._take_a_rest()
         else:
             self._rest = FIRST_REST
@@ -216,48 +213,29 @@ class Lanes:
         """Ask only for those queues of the first part that do not have it."""
         part = lane.parts[0]
         try:
-            missing = await self._missing(part)
-        except StorageError as why:
+            found = await self._search.queues_with(part, lambda: self._stopped is not None)
+        except Exception as why:
             lane.failed = True
             self._say(str(why))
             self._answered(lane)
-            return
+            if isinstance(why, StorageError):
+                return
+            raise
         part.doubtful = False
-        part.uids = missing
-        if not missing:
-            self._finish(lane, part)
-        if missing and self._stopped is None:
-            self._ask(lane)
-        else:
-            self._answered(lane)
+        missing = [uid for uid in part.uids if uid not in found]
+        try:
+            if found:
+                self._tell_found(part, found)
+        finally:
+            part.uids = missing
+            if not missing:
+                self._finish(lane, part)
+            if missing and self._stopped is None:
+                self._ask(lane)
+            else:
+                self._answered(lane)
 
-    async def _missing(self, part: Part) -> Sequence[int]:
-        """The queues that do not have the message; of the others `done` is told."""
-        while True:
-            began = self._time.seconds()
-            # An ask is done as a whole, or from its first queue on to where a crash cut it off.
-            if await self._entry(part, part.uids[0]) or await self._entry(part, part.uids[-1]):
-                break
-            if self._time.seconds() - began < SLOW:
-                return part.uids
-        entries = {uid: await self._entry(part, uid) for uid in part.uids}
-        found = [uid for uid, msgid in entries.items() if msgid]
+    def _tell_found(self, part: Part, found: Mapping[int, int]) -> None:
         self._tally.add("pending_found", len(found))
-        self._done(
-            Part(part.number, part.index, part.message, found, part.known),
-            [(entries[uid], 0) for uid in found],
-        )
-        return [uid for uid, msgid in entries.items() if not msgid]
-
-    async def _entry(self, part: Part, uid: int) -> int:
-        """The id under which the user's queue has the message; 0 if it has not."""
-        wanted = part.message
-        after = part.known
-        while True:
-            page = await self._reader.fetch(User(wanted.appid, uid), after)
-            for msgid, device, cmd, body in page.messages:
-                if body == wanted.body and cmd == wanted.cmd and device == wanted.device:
-                    return msgid
-            if not page.more:
-                return 0
-            after = page.last
+        some = Part(part.number, part.index, part.message, tuple(found), part.known)
+        self._done(some, [(msgid, 0) for msgid in found.values()])

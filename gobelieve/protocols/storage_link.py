@@ -126,6 +126,14 @@ class StorageLink(Factory):
             raise StorageError(answer.status, answer.reason.decode(errors="replace"))
         return answer
 
+    async def decided(self) -> None:
+        """Returns when what was saved before is on disk, or never will be. Raises `StorageError`.
+
+        (A SAVE of nothing is answered then.)
+        """
+        self._flush()
+        await self.ask(storage.Save(items=b""))
+
     def _ask(self, cmd: int, body: bytes, waiting: list[Saving] | Deferred[Message]) -> None:
         if self._connection is None:
             self._fail(waiting, AckStatus.STORAGE_AWAY, "is not connected")

@@ -108,6 +108,10 @@ class StoragePool:
             raise StorageError(AckStatus.STORAGE_FAILED, f"{answer.label} where COUNTED belongs")
         return answer.count
 
+    async def decided(self, user: User) -> None:
+        """See `gobelieve.interfaces.MessageReader`."""
+        await self._link(user).decided()
+
     def _link(self, user: User) -> StorageLink:
         return self._links[shard(user.uid, len(self._links))]
 

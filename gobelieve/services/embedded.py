@@ -137,6 +137,9 @@ class LocalStorage:
         """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.count_new(user, after)
 
+    async def decided(self, user: User) -> None:
+        """At once: a save here is answered whatever comes of it, and ends with this process."""
+
 
 class DataFolder(Service):
     """Makes the folder before anything is opened in it."""

@@ -145,8 +145,7 @@ class GroupCommit:
         accepted, self._accepted = self._accepted, 0
         self._tally.appends += accepted
         if not self._store.unwritten:
-            # All refused, or taken back by now.
-            _answer(waiting)
+            self._answer_behind(waiting)
             return
         try:
             self._store.flush()
@@ -170,6 +169,14 @@ class GroupCommit:
         if self._store.blocks_behind >= BEHIND and not self._sync_runs:
             self._sync()
         _answer(waiting)
+
+    def _answer_behind(self, waiting: _Waiting) -> None:
+        """Nothing is written for these: refused, taken back, or empty. Answer once all before is
+        decided."""
+        if not self._sync_runs or self._policy is not Policy.COMMIT:
+            _answer(waiting)
+        else:
+            (self._written if self._unsynced else self._syncing).extend(waiting)
 
     # --- sync
 

@@ -3,7 +3,8 @@
 **RPC**, between gateway and storage, is ours alone. An ask and its answer carry the same `seq`;
 many asks may be under way, and answers come in any order. All saves of one turn of the asker's
 event loop travel as one SAVE and are answered by one SAVED, once all of them are on disk. An ask
-that fails as a whole is answered by FAILED.
+that fails as a whole is answered by FAILED. A SAVE of nothing is answered once all that storage was
+asked to save before is on disk, or given up, and can be read.
 
 A SAVE is a row of items, each::
 

@@ -192,6 +192,9 @@ class FakeStorage:
         page = await self._page(user)
         return sum(message.msgid > after for message in page.messages)
 
+    async def decided(self, user: User) -> None:
+        pass
+
 
 class FakeRouting:
     """Writes down what the routers would be told. What is said is in effect at once, unless

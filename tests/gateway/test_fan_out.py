@@ -43,6 +43,9 @@ class Storages:
     async def count_new(self, user: User, after: int) -> int:
         raise NotImplementedError
 
+    async def decided(self, user: User) -> None:
+        await self.all[shard(user.uid, len(self.all))].decided(user)
+
     def newest(self) -> tuple[int, ...]:
         return tuple(one.newest()[0] for one in self.all)
 
@@ -162,6 +165,21 @@ class FanOutTests(FanOutTestCase):
         self.assertEqual([one.asked for one in self.storage.all], [[], []])
         self.assertEqual(len(self.fan_out), 0)
 
+    def test_a_message_that_no_storage_takes_is_refused_before_it_is_kept(self) -> None:
+        """It is not acked as a success, nor does it wait for ever."""
+        self.send(bytes(32_767))
+        self.send(bytes(32_768))
+        self.assertEqual(self.settled, [(AckStatus.TOO_LARGE, 0, 0)])
+        self.assertEqual(len(self.pending.messages), 1)
+
+    def test_a_message_that_storage_refuses_for_good_is_not_acked_as_a_success(self) -> None:
+        """The client is told why."""
+        self.send(b"hello")
+        for one in self.storage.all:
+            one.answer(AckStatus.TOO_LARGE)
+        self.assertEqual(self.settled, [(AckStatus.TOO_LARGE, 0, 0)])
+        self.assertEqual((len(self.fan_out), self.pending.messages), (0, {}))
+
     def test_members_are_told_and_the_others_pushed_to(self) -> None:
         """One push for many; the sender gets none."""
         bob = self.gateway.client(2)
@@ -252,6 +270,30 @@ class RestartTests(FanOutTestCase):
         self.storage.answer()
         for uid in (1, 2, 3, 4):
             self.assertEqual(self.storage.bodies(uid), [b"a"], uid)
+
+    def test_whoever_has_it_does_not_get_it_twice_when_storages_are_added(self) -> None:
+        """Also if it is neither the first nor the last of a part as they are cut now."""
+        members = (3, 6, 9, 12, 15)
+        self.send(b"a", members)
+        self.storage.all[0].answer()
+        self.storage.all = [Storage(self.clock) for _ in range(3)]
+        self.storage.all[0].enter(b"a", [6, 12])
+        self.start()
+        self.storage.answer()
+        for uid in members:
+            self.assertEqual(self.storage.bodies(uid), [b"a"], uid)
+
+    def test_what_is_kept_while_the_gateway_stops_goes_on_next_time(self) -> None:
+        """Its sender is answered at once: it is safe."""
+        self.pending.slow = True
+        self.send(b"a")
+        self.fan_out.stop(lambda: None)
+        self.pending.write()
+        self.assertEqual(self.settled, [(0, 0, 0)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.start()
+        self.storage.answer()
+        self.assertEqual(self.storage.bodies(1), [b"a"])
 
     def test_a_stop_waits_for_what_was_asked(self) -> None:
         """And answers every sender."""

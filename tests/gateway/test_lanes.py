@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.lanes import FIRST_REST, GROUPS_AT_ONCE, SLOW, Lanes, Part
+from gobelieve.gateway.lanes import FIRST_REST, GROUPS_AT_ONCE, Lanes
+from gobelieve.gateway.parts import MOST_LOOKS, SLOW, Part
 from gobelieve.interfaces import Entries, Page, PendingMessage
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
@@ -26,6 +28,10 @@ class Storage:
         self.asked: list[tuple[bytes, tuple[int, ...]]] = []
         """Every ask: body and queues."""
         self.away = False
+        self.undecided: Deferred[None] | None = None
+        """Fires when what was asked before is decided; None if all is."""
+        self.unreadable: set[int] = set()
+        """Users whose queues are damaged."""
         self.looked = 0
         self.looking_takes = 0.0
         self.before_a_look: Callable[[], None] = lambda: None
@@ -66,7 +72,7 @@ class Storage:
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         self.looked += 1
-        if self.away:
+        if self.away or user.uid in self.unreadable:
             raise StorageError(AckStatus.STORAGE_AWAY, "away")
         self._clock.advance(self.looking_takes)
         queue = [one for one in self.queues.get(user, []) if one.msgid > after]
@@ -83,6 +89,13 @@ class Storage:
 
     async def count_new(self, user: User, after: int) -> int:
         raise NotImplementedError
+
+    async def decided(self, user: User) -> None:
+        if self.away:
+            self.looked += 1
+            raise StorageError(AckStatus.STORAGE_AWAY, "away")
+        if self.undecided is not None:
+            await self.undecided
 
     def newest(self) -> tuple[int, ...]:
         return (self._next,)
@@ -104,11 +117,12 @@ class LanesTestCase(SynchronousTestCase):
         self.told: list[tuple[bytes, int, int]] = []
         """(body, user, id) of all that somebody is to be told of."""
         self.ended: list[tuple[int, int]] = []
+        self.given_up: list[int] = []
         self.lanes = Lanes(
             self.storage,
             self.storage,
             self._done,
-            lambda part: self.ended.append((part.number, part.index)),
+            self._ended,
             time=self.clock,
             tasks=self.tasks,
             tally=self.tally,
@@ -117,7 +131,14 @@ class LanesTestCase(SynchronousTestCase):
         self.number = 0
         self.addCleanup(lambda: self.assertEqual(self.tasks.failures, []))
 
+    def _ended(self, part: Part, status: int) -> None:
+        self.ended.append((part.number, part.index))
+        if status:
+            self.given_up.append(status)
+
     def _done(self, part: Part, entries: Entries) -> None:
+        if part.message.body == b"bug":
+            raise RuntimeError("a bug")
         for uid, (key, _) in zip(part.uids, entries, strict=True):
             self.told.append((part.message.body, uid, key))
 
@@ -300,6 +321,19 @@ class FailureTests(LanesTestCase):
         self.storage.answer()
         self.assertEqual(self.storage.bodies(1), [b"a", b"b"])
 
+    def test_a_queue_that_can_never_be_read_holds_up_its_own_group_alone(self) -> None:
+        """The others go on between two tries."""
+        self.storage.unreadable.add(1)
+        self.add(b"a", [1, 2], doubtful=True)
+        for number in range(3):
+            for group in range(2, GROUPS_AT_ONCE * 3):
+                self.add(b"%d" % number, [group], group)
+        for _ in range(3):
+            self.rest()
+            while self.storage.answer():
+                pass
+        self.assertEqual(len(self.lanes), 1)
+
     def test_a_storage_that_failed_is_left_alone_by_all_groups(self) -> None:
         """And comes back with all of them; the log has one line for it."""
         for group in range(10):
@@ -325,6 +359,88 @@ class FailureTests(LanesTestCase):
         self.assertEqual(self.storage.bodies(1), [b"b"])
         self.assertEqual(self.ended, [(1, 0), (2, 0)])
         self.assertEqual(self.tally["pending_given_up"], 1)
+        self.assertEqual(self.given_up, [AckStatus.TOO_LARGE])
+
+    def test_while_it_is_not_decided_whether_storage_has_it_nothing_is_asked_for(self) -> None:
+        """A disk that stands still: what was asked for is not there yet, and will be."""
+        self.add(b"a", [1, 2, 3])
+        self.storage.answer(AckStatus.STORAGE_AWAY)
+        self.storage.undecided = Deferred()
+        self.rest()
+        self.storage.enter(b"a", [1, 2, 3])
+        self.storage.undecided.callback(None)
+        while self.storage.answer():
+            pass
+        self.once_each(b"a")
+
+    def test_a_storage_that_is_always_slow_is_asked_at_last(self) -> None:
+        """It is looked for some times, not for ever."""
+        self.add(b"a", [1, 2, 3])
+        self.storage.answer(AckStatus.STORAGE_AWAY)
+        self.storage.looking_takes = SLOW
+        self.rest()
+        self.storage.answer()
+        self.once_each(b"a")
+        self.assertEqual(self.storage.looked, 2 * MOST_LOOKS)
+
+    def test_a_clock_that_is_set_back_does_not_make_a_look_fast(self) -> None:
+        """It is looked once more."""
+        self.add(b"a", [1, 2, 3])
+        self.storage.answer(AckStatus.STORAGE_AWAY)
+
+        def set_back() -> None:
+            self.clock.rightNow -= 3600
+            self.storage.before_a_look = lambda: None
+            self.storage.enter(b"a", [1, 2, 3])
+
+        self.storage.before_a_look = set_back
+        self.rest()
+        self.once_each(b"a")
+
+    def test_thousands_that_are_found_at_once_are_no_burden(self) -> None:
+        """A storage in the same process answers before the question is over."""
+        self.add(b"first", [2000])
+        for uid in range(2000):
+            self.storage.enter(b"%d" % uid, [uid])
+            self.add(b"%d" % uid, [uid], doubtful=True)
+        self.storage.answer()
+        self.assertEqual((len(self.lanes), len(self.told)), (0, 2001))
+
+    def test_a_bug_in_telling_holds_up_nobody(self) -> None:
+        """The message is in the queues; what comes behind it goes on."""
+        self.add(b"bug", [1, 2, 3])
+        self.add(b"b", [1, 2, 3])
+        self.assertRaises(RuntimeError, self.storage.answer)
+        self.storage.answer()
+        self.assertEqual((self.storage.bodies(1), len(self.lanes)), ([b"bug", b"b"], 0))
+
+    def test_a_bug_in_telling_who_was_found_holds_up_nobody(self) -> None:
+        """The same after a look."""
+        self.add(b"bug", [1, 2, 3])
+        self.add(b"b", [1, 2, 3])
+        self.storage.answer(AckStatus.STORAGE_AWAY, done_all_the_same=True)
+        self.rest()
+        self.storage.answer()
+        self.assertEqual((self.storage.bodies(1), len(self.lanes)), ([b"bug", b"b"], 0))
+        self.assertEqual(len(self.tasks.failures), 1)
+        self.tasks.failures.clear()
+
+    def test_a_bug_in_looking_is_tried_again_and_holds_up_no_other_group(self) -> None:
+        """After a rest, like a storage that failed."""
+        self.add(b"a", [1, 2, 3])
+        self.storage.answer(AckStatus.STORAGE_AWAY)
+
+        def bug() -> None:
+            self.storage.before_a_look = lambda: None
+            raise RuntimeError("a bug")
+
+        self.storage.before_a_look = bug
+        self.rest()
+        self.rest(10)
+        self.storage.answer()
+        self.once_each(b"a")
+        self.assertEqual(len(self.tasks.failures), 1)
+        self.tasks.failures.clear()
 
 
 class RecoveryTests(LanesTestCase):
@@ -364,6 +480,18 @@ class StopTests(LanesTestCase):
         self.assertEqual(stopped, [True])
         self.assertEqual(self.ended, [(1, 0)])
         self.assertEqual(len(self.storage.asked), 1)
+
+    def test_a_look_is_not_carried_on(self) -> None:
+        """What it did not find out is found out next time."""
+        self.storage.enter(b"a", list(range(500)))
+        self.storage.undecided = Deferred()
+        self.add(b"a", list(range(500)), doubtful=True)
+        stopped: list[bool] = []
+        self.lanes.stop(lambda: stopped.append(True))
+        self.storage.undecided.callback(None)
+        self.assertEqual(stopped, [True])
+        self.assertLess(self.storage.looked, 10)
+        self.assertEqual(len(self.storage.asked), 0)
 
     def test_a_storage_that_rests_is_not_waited_for(self) -> None:
         """It stops at once."""

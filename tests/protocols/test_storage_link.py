@@ -261,6 +261,20 @@ class StorageLinkTests(SynchronousTestCase):
         wire.answer(wire.asked()[0].seq, storage.Counted(count=8))
         self.assertEqual(self.successResultOf(count), 8)
 
+    def test_that_all_before_is_decided_is_asked_behind_what_is_still_to_be_sent(self) -> None:
+        """By a SAVE of nothing; and what is asked for is not asked twice."""
+        pool, (link,) = self.links(1)
+        wire = Wire(link)
+        self.save(pool, "a", A)
+        question = Deferred.fromCoroutine(pool.decided(A))
+        self.clock.advance(0)
+        first, second = wire.asked()
+        self.assertEqual(decode(second), storage.Save(items=b""))
+        wire.saved(first.seq, (0, 100, (0,)))
+        self.assertNoResult(question)
+        wire.saved(second.seq)
+        self.assertIs(self.successResultOf(question), None)
+
     def test_failed_asks_and_senseless_answers_are_storage_errors(self) -> None:
         """With the status that storage gave; nobody is left waiting."""
         pool, (link,) = self.links(1)

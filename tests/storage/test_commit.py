@@ -131,6 +131,34 @@ class CommitTests(CommitCase):
         self.turn.end()
         self.assertEqual(self.told, [("empty", [])])
 
+    def test_nothing_is_answered_when_all_before_is_there_to_be_read(self) -> None:
+        """Whether that waits for the sync under way or for the next; no further one is made."""
+        self.save(b"one")
+        self.turn.end()
+        self.commits.save([], self.done, "behind one")
+        self.turn.end()
+        self.save(b"two")
+        self.turn.end()
+        self.commits.save([], self.done, "behind two")
+        self.turn.end()
+        self.assertEqual(self.told, [])
+        self.thread.run()
+        self.assertEqual(list(self.statuses()), [b"one", "behind one"])
+        self.thread.run()
+        self.assertEqual(list(self.statuses()), [b"one", "behind one", b"two", "behind two"])
+        self.assertEqual((self.thread.waiting, self.read()), ([], [b"one", b"two"]))
+
+    def test_nothing_is_answered_too_if_what_was_before_is_taken_back(self) -> None:
+        """Then that is decided."""
+        self.save(b"one")
+        self.turn.end()
+        self.commits.save([], self.done, "behind")
+        self.turn.end()
+        self.disk.broken = True
+        self.thread.run()
+        self.assertEqual(self.told[1:], [("behind", [])])
+        self.assertEqual(self.read(), [])
+
     def test_disk_full(self) -> None:
         """The saves of that turn fail, those before do not; when there is room it goes on."""
         self.save(b"one")
