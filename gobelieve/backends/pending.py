@@ -95,9 +95,29 @@ class PendingDatabase:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._connect()
-            return list(_left(self._db))
+            return list(self._left(self._db))
         except (sqlite3.Error, OSError) as why:
             raise BackendError(f"{self.path}: {why}") from None
+
+    def _left(self, db: sqlite3.Connection) -> Iterable[Left]:
+        lists = dict(db.execute("SELECT hash, uids FROM members"))
+        parts: dict[int, set[int]] = {}
+        for number, part in db.execute("SELECT number, part FROM part"):
+            parts.setdefault(number, set()).add(part)
+        members: dict[bytes, tuple[int, ...]] = {}
+        for number, *plain, hash_, known in db.execute("SELECT * FROM message ORDER BY number"):
+            try:
+                if hash_ not in members:
+                    members[hash_] = _numbers(lists[hash_])
+                message = PendingMessage._make([*plain, members[hash_], _numbers(known)])
+            except (KeyError, ValueError):
+                self._log.error(
+                    "{path}: message {number} makes no sense and stays there",
+                    path=str(self.path),
+                    number=number,
+                )
+            else:
+                yield Left(number, message, frozenset(parts.get(number, ())))
 
     def imports(self) -> set[bytes]:
         """What `take_over` was ever given, by its digest."""
@@ -125,6 +145,9 @@ class PendingDatabase:
 
     def close(self, closed: Callable[[], None]) -> None:
         """Write what waits, then close the file and call `closed`."""
+        if self._db is None:
+            closed()
+            return
         self._closed = closed
         self._begin()
 
@@ -257,18 +280,6 @@ class PendingDatabase:
 
 def _nobody_waits(number: int) -> None:
     """For who is told by other means."""
-
-
-def _left(db: sqlite3.Connection) -> Iterable[Left]:
-    lists: dict[bytes, tuple[int, ...]] = {
-        hash_: _numbers(uids) for hash_, uids in db.execute("SELECT hash, uids FROM members")
-    }
-    parts: dict[int, set[int]] = {}
-    for number, part in db.execute("SELECT number, part FROM part"):
-        parts.setdefault(number, set()).add(part)
-    for number, *plain, hash_, known in db.execute("SELECT * FROM message ORDER BY number"):
-        message = PendingMessage._make([*plain, lists[hash_], _numbers(known)])
-        yield Left(number, message, frozenset(parts.get(number, ())))
 
 
 def _numbers(packed: bytes) -> tuple[int, ...]:

@@ -104,6 +104,29 @@ class PendingTests(SynchronousTestCase):
         self.assertEqual(self.crash(), [Left(1, said, frozenset())])
         self.stop()
 
+    def test_one_that_was_never_open_is_closed_at_once(self) -> None:
+        """A daemon that could not start ends all the same."""
+        closed: list[bool] = []
+        PendingDatabase(self.mktemp(), Thread(), Events().log()).close(lambda: closed.append(True))
+        self.assertEqual(closed, [True])
+        self.stop()
+
+    def test_a_record_that_makes_no_sense_is_left_alone_and_the_others_go_on(self) -> None:
+        """The log names it; it stays in the file, and its number is not given again."""
+        self.keep(message(b"a", (1, 2)), message(b"b", (3,)), message(b"c"), message(b"d"))
+        self.thread.run()
+        self.stop()
+        with closing(sqlite3.connect(self.root / FILE_NAME)) as db, db:
+            db.execute("UPDATE members SET uids = x'000000' WHERE length(uids) = 16")
+            db.execute("DELETE FROM members WHERE length(uids) = 8")
+            db.execute("UPDATE message SET known = x'00' WHERE number = 4")
+        self.assertEqual([left.number for left in self.start()], [3])
+        self.assertEqual(len(self.events.texts()), 3)
+        self.keep(message(b"e"))
+        self.thread.run()
+        self.assertEqual(self.kept[-1], 5)
+        self.stop()
+
     def test_what_came_meanwhile_is_written_all_together(self) -> None:
         """One sync of the disk for many; in order."""
         self.keep(message(b"first"))
