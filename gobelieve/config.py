@@ -111,9 +111,6 @@ class ClusterConfig:
             raise ConfigError("cluster.cert_file, key_file and ca_file go together: TLS needs all")
 
 
-NO_TLS = "there is no TLS in this version"
-
-
 @dataclass(frozen=True)
 class ClientsConfig:
     """How the gateway deals with clients, whatever stands behind it."""
@@ -121,6 +118,16 @@ class ClientsConfig:
     host: str = "0.0.0.0"
     port: int = port_number(23000)
     ws_address: str = address("")
+    socket_io_address: str = address("")
+    ssl_port: int = port_number(0)
+    """0: nowhere."""
+    wss_address: str = address("")
+    tls_address: str = address("")
+    """engine.io on TLS."""
+    cert_file: str = ""
+    key_file: str = ""
+    ws_allowed_origins: tuple[str, ...] = ("*",)
+    ws_ping_interval: float = not_negative(45.0)
     http_listen_address: str = address("")
     direct_push: bool = True
     sync_self: bool = True
@@ -128,10 +135,6 @@ class ClientsConfig:
     idle_timeout: float = positive(360.0)
     write_timeout: float = positive(30.0)
     sync_key_interval: float = positive(1.0)
-    ssl_port: int = unavailable(0)
-    wss_address: str = unavailable("")
-    cert_file: str = ignored("", NO_TLS)
-    key_file: str = ignored("", NO_TLS)
     rooms_at_once: int = positive(1)
     group_deliver_count: int = ignored(0, "one queue delivers ordinary groups")
     kefu_appid: int = 0
@@ -150,6 +153,15 @@ class ClientsConfig:
         """`ConfigError` if keys do not go together."""
         if self.auth_method == "jwt" and not self.jwt_signing_key:
             raise ConfigError("auth_method is jwt, so jwt_signing_key is wanted")
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ConfigError("cert_file and key_file go together")
+        if self.has_tls and not self.cert_file:
+            raise ConfigError("ssl_port, wss_address and tls_address want cert_file and key_file")
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether clients can come by TLS."""
+        return bool(self.ssl_port or self.wss_address or self.tls_address)
 
 
 LOOPBACK = {"": "127.0.0.1", "localhost": "127.0.0.1"}

@@ -1,9 +1,16 @@
 """A browser's connection: each binary message is one frame, in both directions.
 
 The path is ``/ws`` and nothing else. A text message, a message that is not exactly one frame, and
-one that is too long end the connection with the close code that fits.
+one that is too long end the connection with the close code that fits. Fragments of a message are
+joined. Compression is not agreed upon: what is said is short, and often encrypted by the apps; yet
+it would cost each connection some hundred kB.
+
+The library is for peers that behave. What is added here: an end to a handshake that never ends, to
+fragments without content, and to pages that it would show; nobody who is slow is taken for dead.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -16,28 +23,77 @@ from zope.interface import implementer
 
 from gobelieve.errors import WireError
 from gobelieve.gateway.session import Session
+from gobelieve.interfaces import Turn
 from gobelieve.protocols.client_listener import CLIENT_COMMANDS, Reception
-from gobelieve.protocols.writing import unsent
+from gobelieve.protocols.writing import TurnWriter, unsent
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER_SIZE, FrameReader
 
 PATH = "/ws"
 LONGEST_MESSAGE = HEADER_SIZE + CLIENT_BODY_LIMIT
+LONGEST_REQUEST = 16 << 10
+"""Bytes of a handshake; browsers need about 500."""
+SECONDS_TO_CLOSE = 4.0
+"""For the answer to our farewell."""
 # Close codes: an application may only use 1000 and those from 3000.
 GOING_AWAY = 1000
 NOT_ACCEPTABLE = 4003
 MAKES_NO_SENSE = 4007
 
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class WebSocketTerms:
+    """Who may connect from where, and how it is found out that somebody is gone.
+
+    `origins`: ``scheme://host:port`` with ``*`` for any part; ``null`` for pages of no server.
+    Who is not a browser sends none, and is not asked for it. `ping_interval`: seconds, 0 for
+    never; `ping_timeout`: seconds for the answer. `open_timeout`: seconds for TLS and handshake.
+    """
+
+    origins: Sequence[str] = (ANY,)
+    ping_interval: float = 45.0
+    ping_timeout: float = 30.0
+    open_timeout: float = 10.0
+
 
 @implementer(IPushProducer)
-class WebSocketConnection(WebSocketServerProtocol):
-    """One client on WebSocket; `gobelieve.interfaces.Connection` for its session."""
+class BrowserConnection(WebSocketServerProtocol):
+    """`gobelieve.interfaces.Connection` for a session, on WebSocket.
+
+    A subclass says how frames are put into messages, by `send` and `onMessage`.
+    """
 
     _log = Logger()  # not `log`, in which autobahn tells every step it takes
-    factory: "WebSocketFactory"
+    factory: "BrowserFactory"
     transport: Any
     session: Session | None = None
     congested = False
     _pauses = 0
+    _writer: TurnWriter
+
+    # --- for subclasses
+
+    def frame_received(self, payload: bytes) -> None:
+        """A message that is to be exactly one frame."""
+        session = self.session
+        if session is None or self.state != self.STATE_OPEN:
+            return
+        reader = FrameReader(CLIENT_BODY_LIMIT, CLIENT_COMMANDS)
+        frames = reader.feed(payload)
+        if reader.error is not None:
+            self.refuse(MAKES_NO_SENSE, str(reader.error))
+        elif len(frames) != 1 or len(payload) != HEADER_SIZE + len(frames[0].body):
+            self.refuse(MAKES_NO_SENSE, "a message that is not one frame")
+        else:
+            session.seen = self.factory.reception.watch.tick
+            session.received(frames)
+
+    def refuse(self, code: int, why: str) -> None:
+        """End it since the client did what it must not."""
+        if self.state == self.STATE_OPEN:
+            self._log.warn("websocket {peer} is cut off: {why}", peer=self.peer, why=why)
+            self._leave(code, why[:100])
 
     # --- for the session
 
@@ -46,71 +102,90 @@ class WebSocketConnection(WebSocketServerProtocol):
         return unsent(self.transport)
 
     def send(self, frame: bytes) -> None:
-        """Send one frame as one message; without effect once it is closing."""
-        if self.state == self.STATE_OPEN:
-            self.sendMessage(frame, isBinary=True)
+        """Send one frame; without effect once it is closing."""
+        raise NotImplementedError
 
     def pause(self) -> None:
         """See `gobelieve.interfaces.Connection`."""
         self._pauses += 1
-        if self._pauses == 1 and self.session is not None:
+        if self._pauses == 1 and self._reads():
             self.transport.pauseProducing()
 
     def resume(self) -> None:
         """See `gobelieve.interfaces.Connection`."""
         self._pauses -= 1
-        if self._pauses == 0 and self.session is not None:
+        if self._pauses == 0 and self._reads():
             self.transport.resumeProducing()
 
     def cut(self, why: WireError) -> None:
         """See `gobelieve.interfaces.Connection`."""
-        self._refuse(MAKES_NO_SENSE, str(why))
+        self.refuse(MAKES_NO_SENSE, str(why))
 
     def close(self) -> None:
         """See `gobelieve.interfaces.Connection`."""
-        self.sendClose(GOING_AWAY)
+        if self.state == self.STATE_OPEN:
+            self._leave(GOING_AWAY, None)
 
     def abort(self) -> None:
         """See `gobelieve.interfaces.Connection`."""
         self.transport.abortConnection()
 
-    def _refuse(self, code: int, why: str) -> None:
-        self._log.warn("websocket {peer} is cut off: {why}", peer=self.peer, why=why)
-        self.sendClose(code, why[:100])
+    def _leave(self, code: int, why: str | None) -> None:
+        self.sendClose(code, why)
+        # The answer must be read to know that all was taken. What else comes is not looked at.
+        if self._pauses > 0:
+            self.transport.resumeProducing()
+
+    def _reads(self) -> bool:
+        """Whether it is up to the session what is read."""
+        return self.session is not None and self.state == self.STATE_OPEN
 
     # --- called by autobahn
 
-    def onConnect(self, request: ConnectionRequest) -> None:
-        if request.path != PATH:
-            raise ConnectionDeny(404, f"there is nothing but {PATH}")
-
     def onOpen(self) -> None:
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpKeepAlive(True)
-        self.transport.registerProducer(self, True)
         self.session = self.factory.reception.opened(self)
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        session = self.session
-        if session is None or self.state != self.STATE_OPEN:
-            return
-        if not isBinary:
-            self._refuse(NOT_ACCEPTABLE, "a text message")
-            return
-        reader = FrameReader(CLIENT_BODY_LIMIT, CLIENT_COMMANDS)
-        frames = reader.feed(payload)
-        if reader.error is not None:
-            self._refuse(MAKES_NO_SENSE, str(reader.error))
-        elif len(frames) != 1 or len(payload) != HEADER_SIZE + len(frames[0].body):
-            self._refuse(MAKES_NO_SENSE, "a message that is not one frame")
-        else:
-            session.seen = self.factory.reception.watch.tick
-            session.received(frames)
+    def onMessageFrameData(self, payload: bytes) -> None:
+        # Fragments without content would be kept without a limit.
+        if payload:
+            super().onMessageFrameData(payload)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         self._ended()
 
+    def onAutoPingTimeout(self) -> None:
+        # Of whom nothing is read no answer can come. Whether he reads is seen to by the watch.
+        if self._pauses > 0:
+            self.autoPingTimeoutCall = None
+            self.autoPingPending = None
+            self._sendAutoPing()
+        else:
+            super().onAutoPingTimeout()
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """All messages of a turn leave in one write."""
+        self._writer.write(data)
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        if not abort:
+            self._writer.flush()
+        super()._closeConnection(abort)
+
     # --- called by Twisted
+
+    def connectionMade(self) -> None:
+        self._writer = TurnWriter(self.transport, self.factory.turn)
+        super().connectionMade()
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        connecting = self.state == self.STATE_CONNECTING
+        if connecting and len(self.data) + len(data) > LONGEST_REQUEST:
+            self.dropConnection(abort=True)
+        else:
+            super().dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
@@ -130,6 +205,8 @@ class WebSocketConnection(WebSocketServerProtocol):
         self.pause()
 
     def resumeProducing(self) -> None:
+        if not self.congested:
+            return
         self.congested = False
         if self.session is not None:
             self.factory.reception.watch.drained(self.session)
@@ -140,21 +217,60 @@ class WebSocketConnection(WebSocketServerProtocol):
         """The transport is going; `connectionLost` follows."""
 
 
-class WebSocketFactory(WebSocketServerFactory):
-    """Clients on WebSocket."""
+class WebSocketConnection(BrowserConnection):
+    """One client at ``/ws``."""
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        if request.path != PATH:
+            raise ConnectionDeny(404, f"there is nothing but {PATH}")
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if isBinary:
+            self.frame_received(payload)
+        else:
+            self.refuse(NOT_ACCEPTABLE, "a text message")
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame as one message; without effect once it is closing."""
+        if self.state == self.STATE_OPEN:
+            self.sendMessage(frame, isBinary=True)
+
+
+class BrowserFactory(WebSocketServerFactory):
+    """What clients on WebSocket have in common."""
 
     noisy = False
+    connection: type[BrowserConnection]
 
-    def __init__(self, reception: Reception, reactor: Any) -> None:
-        super().__init__(reactor=reactor)
+    def __init__(
+        self,
+        turn: Turn,
+        reception: Reception,
+        reactor: Any,
+        terms: WebSocketTerms,
+        longest_message: int = LONGEST_MESSAGE,
+    ) -> None:
+        super().__init__(reactor=reactor, server=None)
+        self.turn = turn
         self.reception = reception
-        self.protocol = WebSocketConnection
+        self.protocol = self.connection
         self.setProtocolOptions(
-            maxFramePayloadSize=LONGEST_MESSAGE,
-            maxMessagePayloadSize=LONGEST_MESSAGE,
+            webStatus=False,
+            maxFramePayloadSize=longest_message,
+            maxMessagePayloadSize=longest_message,
             autoFragmentSize=0,
             failByDrop=False,
-            openHandshakeTimeout=5,
-            closeHandshakeTimeout=2,
+            openHandshakeTimeout=terms.open_timeout,
+            closeHandshakeTimeout=SECONDS_TO_CLOSE,
             tcpNoDelay=True,
+            autoPingInterval=terms.ping_interval,
+            autoPingTimeout=terms.ping_timeout,
+            allowedOrigins=list(terms.origins),
+            allowNullOrigin=ANY in terms.origins or "null" in terms.origins,
         )
+
+
+class WebSocketFactory(BrowserFactory):
+    """Clients at ``/ws``."""
+
+    connection = WebSocketConnection

@@ -36,11 +36,12 @@ from gobelieve.routing.local import LocalLink
 from gobelieve.services.cluster import add_cluster
 from gobelieve.services.common import DaemonOptions, threads
 from gobelieve.services.daemon import DaemonService
-from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
+from gobelieve.services.gateway import Backends, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.groups import GroupStatus, add_local_groups
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
+from gobelieve.services.listeners import add_listeners
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.pending import PendingService
 from gobelieve.services.relations import RelationStatus, add_local_relations
@@ -179,6 +180,14 @@ class Greeting(Service):
         self._log.info("TCP clients:       {at}", at=f"{config.host}:{config.port}")
         if config.ws_address:
             self._log.info("WebSocket clients: ws://{at}/ws", at=config.ws_address)
+        if config.socket_io_address:
+            self._log.info("engine.io clients: http://{at}", at=config.socket_io_address)
+        if config.ssl_port:
+            self._log.info("TLS clients:       {at}", at=f"{config.host}:{config.ssl_port}")
+        if config.wss_address:
+            self._log.info("                   wss://{at}/ws", at=config.wss_address)
+        if config.tls_address:
+            self._log.info("                   https://{at} (engine.io)", at=config.tls_address)
         if config.http_listen_address:
             self._log.info("status:            http://{at}/summary", at=config.http_listen_address)
         self._log.info(
@@ -244,7 +253,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     routing.attach(gateway.delivery)
     add_words(im, service, config.im.word_file, gateway.words)
     im.add("pending", PendingService(pending, gateway.fan_out))
-    add_listeners(im, gateway, config.im, reactor, turn)
+    add_listeners(im, service, gateway, config.im, reactor, turn)
     status = GatewayStatus(gateway)
     shown = GroupStatus(groups)
     parts: dict[str, StorageStatus | RouterStatus | GroupStatus | RelationStatus]

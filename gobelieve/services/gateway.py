@@ -4,14 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from twisted.application.internet import TimerService
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gobelieve.backends.jwt import JwtTokens
-from gobelieve.config import Address, ClientsConfig, parse_address
+from gobelieve.config import ClientsConfig
 from gobelieve.gateway.audience import Audience
 from gobelieve.gateway.catch_up import CatchUp, GroupCatchUp
 from gobelieve.gateway.customer import CustomerService
@@ -51,16 +49,12 @@ from gobelieve.interfaces import (
     SyncKeys,
     Time,
     Tokens,
-    Turn,
     UnreadCounts,
 )
 from gobelieve.metrics import Tally
 from gobelieve.names import GroupReader, User
-from gobelieve.protocols.client_listener import ClientFactory, Reception
-from gobelieve.protocols.websocket import WebSocketFactory
+from gobelieve.protocols.client_listener import Reception
 from gobelieve.services.common import Coroutines
-from gobelieve.services.listening import Listening
-from gobelieve.services.ordered import OrderedService
 
 PATIENCE = 5.0
 """Seconds that a gateway which stops waits for storage, and then for its clients."""
@@ -293,22 +287,3 @@ def sweeping(watch: Watch) -> Callable[[], None]:
             Logger("gobelieve.gateway").failure("a sweep failed")
 
     return sweep
-
-
-def add_listeners(
-    parent: OrderedService,
-    gateway: Gateway,
-    config: ClientsConfig,
-    reactor: IReactorTime,
-    turn: Turn,
-) -> None:
-    """Add the services through which clients come; they end before what they need."""
-    watch = TimerService(1, sweeping(gateway.watch))
-    watch.clock = reactor
-    parent.add("watch", watch)
-    parent.add("sessions", Farewell(gateway, reactor))
-    factory = ClientFactory(turn, gateway.reception)
-    parent.add("tcp", Listening(Address(config.host, config.port), factory))
-    if config.ws_address:
-        address = parse_address(config.ws_address, "ws_address")
-        parent.add("websocket", Listening(address, WebSocketFactory(gateway.reception, reactor)))

@@ -26,9 +26,10 @@ from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.cluster import add_cluster
 from gobelieve.services.common import threads
 from gobelieve.services.daemon import DaemonService
-from gobelieve.services.gateway import Backends, add_listeners, compose, tokens
+from gobelieve.services.gateway import Backends, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
+from gobelieve.services.listeners import add_listeners
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.pending import PendingService
 from gobelieve.services.relations import RelationStatus, add_relations
@@ -109,7 +110,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     add_words(service, service, config.word_file, gateway.words)
     if groups is not None:
         service.add("pending", PendingService(pending, gateway.fan_out))
-    add_listeners(service, gateway, config, reactor, turn)
+    add_listeners(service, service, gateway, config, reactor, turn)
     status = GatewayStatus(gateway)
     parts: dict[str, GroupStatus | RelationStatus] = {}
     if groups is not None:

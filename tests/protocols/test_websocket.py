@@ -1,108 +1,37 @@
 """A browser's connection, from the bytes of the handshake on."""
 
-from base64 import b64encode
-from collections.abc import Callable
-from typing import Any
-
-from twisted.internet.address import IPv4Address
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.trial.unittest import SynchronousTestCase
-
-from gobelieve.gateway.session import Session
-from gobelieve.interfaces import Connection
 from gobelieve.protocols.client_listener import Reception
-from gobelieve.protocols.websocket import WebSocketConnection, WebSocketFactory
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.protocols.websocket import (
+    LONGEST_REQUEST,
+    SECONDS_TO_CLOSE,
+    WebSocketFactory,
+    WebSocketTerms,
+)
 from gobelieve.wire import FrameReader, Message, client, decode
-from tests.gateway.support import TestGateway
-
-MASK = b"\x01\x02\x03\x04"
-TEXT, BINARY, CLOSE = 1, 2, 8
-
-
-def handshake(path: str) -> bytes:
-    """What a browser sends first."""
-    key = b64encode(bytes(16)).decode()
-    lines = (
-        f"GET {path} HTTP/1.1",
-        "Host: 127.0.0.1:13891",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {key}",
-        "Sec-WebSocket-Version: 13",
-    )
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+from tests.protocols.browsers import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    BrowserTestCase,
+    handshake,
+    masked,
+)
 
 
-def masked(payload: bytes, opcode: int = BINARY) -> bytes:
-    """A message as browsers send it."""
-    size = len(payload)
-    if size < 126:
-        head = bytes((0x80 | opcode, 0x80 | size))
-    elif size < 65536:
-        head = bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
-    else:
-        head = bytes((0x80 | opcode, 0x80 | 127)) + size.to_bytes(8, "big")
-    return head + MASK + bytes(b ^ MASK[i % 4] for i, b in enumerate(payload))
+class WebSocketTestCase(BrowserTestCase):
+    """A browser at /ws."""
+
+    def factory(self, turn: ReactorTurn, reception: Reception) -> WebSocketFactory:
+        """With the terms of the test."""
+        return WebSocketFactory(turn, reception, self.gateway.clock, self.terms)
 
 
-class Timer:
-    """In the place of autobahn's own, which sets its timers on the reactor of the process."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def call_later(self, delay: float, call: Callable[..., None], *arguments: object) -> Any:
-        """Call later, on the clock of the test."""
-        return self._clock.callLater(delay, call, *arguments)
-
-
-class Transport(StringTransport):
-    """As forgiving as a socket's: autobahn takes a producer back that was never there."""
-
-    def unregisterProducer(self) -> None:
-        self.producer = None
-
-
-class WebSocketTests(SynchronousTestCase):
+class WebSocketTests(WebSocketTestCase):
     """Frames in binary messages."""
-
-    def setUp(self) -> None:
-        self.gateway = gateway = TestGateway()
-
-        def new_session(connection: Connection, tick: int) -> Session:
-            return Session(connection, gateway.tables.before_login, gateway.tally, tick)
-
-        reception = Reception(new_session, gateway.sessions.remove, gateway.watch)
-        factory = WebSocketFactory(reception, gateway.clock)
-        factory._batched_timer = Timer(gateway.clock)
-        protocol: object = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5))
-        assert isinstance(protocol, WebSocketConnection)
-        self.protocol = protocol
-        self.transport = Transport(peerAddress=IPv4Address("TCP", "127.0.0.1", 5))
-        self.protocol.makeConnection(self.transport)
-
-    def say(self, data: bytes) -> None:
-        """Bytes from the browser."""
-        self.protocol.dataReceived(data)
-
-    def open(self) -> None:
-        """Do the handshake."""
-        self.say(handshake("/ws"))
-        self.assertIn(b" 101 ", self.transport.value().split(b"\r\n")[0])
-        self.transport.clear()
-
-    def told(self) -> list[tuple[int, bytes]]:
-        """The messages to the browser: opcode and payload."""
-        data, found = self.transport.value(), []
-        self.transport.clear()
-        while data:
-            opcode, size, start = data[0] & 15, data[1], 2
-            if size == 126:
-                size, start = int.from_bytes(data[2:4], "big"), 4
-            found.append((opcode, data[start : start + size]))
-            data = data[start + size :]
-        return found
 
     def messages(self) -> list[Message]:
         """The frames to the browser, each of which was one binary message."""
@@ -113,18 +42,10 @@ class WebSocketTests(SynchronousTestCase):
             found.append(decode(frame))
         return found
 
-    def closed_with(self) -> int:
-        """The code with which the connection was closed."""
-        opcode, payload = self.told()[-1]
-        self.assertEqual(opcode, CLOSE)
-        self.assertEqual(self.flushLoggedErrors(), [])
-        return int.from_bytes(payload[:2], "big")
-
     def test_the_same_session_as_on_tcp(self) -> None:
         """Login, ping, a delivery: each frame a message of its own."""
         self.open()
-        token = self.gateway.grant(1).encode()
-        self.say(masked(client.AuthToken(platform=3, token=token, device_id=b"x").frame(1, 1)))
+        self.say(masked(self.auth()))
         self.say(masked(client.Ping().frame(2, 1)))
         (session,) = self.gateway.sessions.all()
         body = client.IM(sender=2, receiver=1, timestamp=5, msgid=0, content=b"hi").encode()
@@ -158,10 +79,8 @@ class WebSocketTests(SynchronousTestCase):
     def test_what_comes_behind_the_close_is_not_looked_at(self) -> None:
         """Neither in the same read nor later: it would be stored and never acked."""
         self.open()
-        token = self.gateway.grant(1).encode()
         im = client.IM(sender=1, receiver=2, msgid=0, content=b"x").frame(2, 1)
-        auth = client.AuthToken(platform=3, token=token, device_id=b"x").frame(1, 1)
-        self.say(masked(auth) + masked(b"text", TEXT) + masked(im))
+        self.say(masked(self.auth()) + masked(b"text", TEXT) + masked(im))
         self.say(masked(im))
         self.assertEqual(self.gateway.storage.saves, [])
 
@@ -180,8 +99,7 @@ class WebSocketTests(SynchronousTestCase):
     def test_the_end_of_the_connection_ends_the_session(self) -> None:
         """Once, however it ends."""
         self.open()
-        token = self.gateway.grant(1).encode()
-        self.say(masked(client.AuthToken(platform=3, token=token, device_id=b"x").frame(1, 1)))
+        self.say(masked(self.auth()))
         self.assertEqual(len(self.gateway.sessions), 1)
         (session,) = self.gateway.sessions.all()
         self.protocol.connectionLost()
@@ -191,8 +109,7 @@ class WebSocketTests(SynchronousTestCase):
     def test_a_browser_that_does_not_read_is_treated_like_any_client(self) -> None:
         """Nothing is read from it, and of its notifies the newest is kept."""
         self.open()
-        token = self.gateway.grant(1).encode()
-        self.say(masked(client.AuthToken(platform=3, token=token, device_id=b"x").frame(1, 1)))
+        self.say(masked(self.auth()))
         self.told()
         (session,) = self.gateway.sessions.all()
         self.protocol.pauseProducing()
@@ -204,3 +121,180 @@ class WebSocketTests(SynchronousTestCase):
         self.protocol.resumeProducing()
         self.assertEqual(self.transport.producerState, "producing")
         self.assertEqual(self.messages(), [client.SyncNotify(sync_key=6)])
+
+    def test_messages_quickly_behind_each_other(self) -> None:
+        """In order, each answered, and all in one write."""
+        self.open()
+        pings = b"".join(masked(client.Ping().frame(seq, 1)) for seq in range(50))
+        writes: list[bytes] = []
+        self.patch(self.transport, "write", writes.append)
+        self.say(masked(self.auth()) + pings)
+        self.assertEqual(len(writes), 1)
+        self.transport.io.write(writes[0])
+        self.assertEqual([m.label for m in self.messages()], ["AUTH_STATUS"] + ["PONG"] * 50)
+
+    def test_fragments_are_joined(self) -> None:
+        """Also empty ones, and with a control frame between them."""
+        self.open()
+        ping = client.Ping().frame(1, 1)
+        self.say(masked(ping[:3], fin=False))
+        self.say(masked(b"", CONTINUATION, fin=False) * 3 + masked(b"hi", PING))
+        self.say(masked(ping[3:7], CONTINUATION, fin=False) + masked(ping[7:], CONTINUATION))
+        self.assertEqual([opcode for opcode, _ in self.told()], [PONG, BINARY])
+
+    def test_fragments_without_content_are_not_kept(self) -> None:
+        """There may be any number."""
+        self.open()
+        self.say(masked(b"x", fin=False) + masked(b"", CONTINUATION, fin=False) * 1000)
+        self.assertLess(len(self.protocol.message_data), 5)
+
+    def test_fragments_are_limited_together(self) -> None:
+        """As one message is: 1009."""
+        self.open()
+        self.say(masked(bytes(30000), fin=False) + masked(bytes(3000), CONTINUATION, fin=False))
+        self.assertEqual(self.closed_with(), 1009)
+
+    def test_compression_is_not_agreed_upon(self) -> None:
+        """Offered by every browser; and it is an error to use it then."""
+        answer = self.open("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
+        self.assertNotIn("deflate", answer)
+        self.say(b"\xc2" + masked(client.Ping().frame(1, 1))[1:])
+        self.assertEqual(self.closed_with(), 1002)
+
+    def test_a_handshake_that_does_not_end_is_cut_off(self) -> None:
+        """By time, and by size."""
+        self.say(handshake("/ws")[:-2])
+        self.gateway.clock.advance(self.terms.open_timeout)
+        self.assertTrue(self.transport.disconnected)
+        self.setUp()
+        self.say(b"GET /ws HTTP/1.1\r\n")
+        for _ in range(LONGEST_REQUEST // 1000 + 1):
+            self.say(b"X: " + bytes(995) + b"\r\n")
+        self.assertTrue(self.transport.disconnected)
+        self.assertLessEqual(len(self.protocol.data), LONGEST_REQUEST)
+
+    def test_what_is_no_handshake_is_refused_with_a_status(self) -> None:
+        """And shows and redirects to nothing."""
+        for request, status in (
+            (b"GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", "426"),
+            (b"GET /ws?redirect=http://evil.example HTTP/1.1\r\nHost: a\r\n\r\n", "426"),
+            (b"GET /ws?redirect=%00&after=x HTTP/1.1\r\nHost: a\r\n\r\n", "426"),
+            (b"POST /ws HTTP/1.1\r\nHost: a\r\n\r\n", "405"),
+            (b"\x00\x00\x00\x00\x00\x00\x00\x01\x0d\x0a\x0d\x0a", "400"),
+            (b"\xff\xfe GET\r\n\r\n", "400"),
+            (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", "400"),
+        ):
+            self.setUp()
+            self.say(request)
+            answer = self.transport.value().decode()
+            self.assertTrue(answer.startswith(f"HTTP/1.1 {status} "), answer)
+            self.assertNotIn("evil", answer)
+            self.assertTrue(self.transport.disconnecting)
+            self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_a_close_is_waited_for_but_not_for_long(self) -> None:
+        """A browser that does not answer our farewell is left."""
+        self.open()
+        self.say(masked(self.auth()))
+        self.protocol.close()
+        self.protocol.close()
+        self.assertEqual(self.closed_with(), 1000)
+        self.assertFalse(self.transport.disconnected)
+        self.gateway.clock.advance(SECONDS_TO_CLOSE)
+        self.assertTrue(self.transport.disconnected)
+
+    def test_a_close_while_nothing_is_read_reads_the_answer(self) -> None:
+        """Else a gateway that stops would have to wait for every browser."""
+        self.open()
+        self.say(masked(self.auth()))
+        self.protocol.pause()
+        self.assertEqual(self.transport.producerState, "paused")
+        self.protocol.close()
+        self.assertEqual(self.transport.producerState, "producing")
+        self.assertEqual(self.closed_with(), 1000)
+        self.say(masked(b"\x03\xe8", CLOSE))
+        self.assertTrue(self.transport.disconnected)
+
+    def test_a_browser_that_says_farewell_is_answered(self) -> None:
+        """With its own code, and behind what was sent before."""
+        self.open()
+        self.say(
+            masked(self.auth()) + masked(client.Ping().frame(2, 1)) + masked(b"\x03\xe8", CLOSE)
+        )
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual([opcode for opcode, _ in self.told()], [BINARY, BINARY, CLOSE])
+
+
+class PingTests(WebSocketTestCase):
+    """The server pings by itself."""
+
+    terms = WebSocketTerms(ping_interval=40, ping_timeout=20)
+
+    def test_a_browser_that_does_not_answer_is_gone(self) -> None:
+        """After interval and timeout."""
+        self.open()
+        self.gateway.clock.advance(40)
+        self.assertEqual([opcode for opcode, _ in self.told()], [PING])
+        self.gateway.clock.advance(20)
+        self.assertTrue(self.transport.disconnected)
+
+    def test_an_answer_keeps_it(self) -> None:
+        """Until the next ping."""
+        self.open()
+        for _ in range(3):
+            self.gateway.clock.advance(40)
+            ((opcode, payload),) = self.told()
+            self.assertEqual(opcode, PING)
+            self.say(masked(payload, PONG))
+            self.gateway.clock.advance(19)
+            self.gateway.clock.advance(1)
+        self.assertFalse(self.transport.disconnected)
+
+    def test_of_whom_nothing_is_read_no_answer_is_expected(self) -> None:
+        """Whether it reads is seen to by the watch."""
+        self.open()
+        self.protocol.pauseProducing()
+        for _ in range(4):
+            self.gateway.clock.advance(60)
+        self.assertFalse(self.transport.disconnected)
+        self.protocol.resumeProducing()
+        self.gateway.clock.advance(60)
+        self.assertTrue(self.transport.disconnected)
+
+
+class OriginTests(WebSocketTestCase):
+    """Only pages of these servers."""
+
+    terms = WebSocketTerms(origins=("https://chat.example.com:443", "http://*.dev.example:*"))
+
+    def test_pages_of_these(self) -> None:
+        """With any name or port where the configuration says so."""
+        for origin in ("https://chat.example.com", "http://a.dev.example:8080"):
+            self.setUp()
+            self.open(f"Origin: {origin}")
+
+    def test_pages_of_others(self) -> None:
+        """403 or 400."""
+        for origin in (
+            "https://evil.example",
+            "https://chat.example.com.evil.example",
+            "http://chat.example.com",
+            "null",
+            "file://",
+        ):
+            self.setUp()
+            self.assertIn("not allowed", self.refused(f"Origin: {origin}"), origin)
+
+    def test_who_is_no_browser_is_not_asked(self) -> None:
+        """An app sends no origin."""
+        self.open()
+
+
+class AnyOriginTests(WebSocketTestCase):
+    """By default any page may connect."""
+
+    def test_pages_of_servers_of_files_and_of_apps(self) -> None:
+        """What proves who somebody is is a token that the page must have, and no cookie."""
+        for origin in ("https://evil.example", "null", "file://", "capacitor://localhost"):
+            self.setUp()
+            self.open(f"Origin: {origin}")
