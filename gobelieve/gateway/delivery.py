@@ -70,7 +70,9 @@ class Delivery:
             key_body = key.to_bytes(8, "big")
             self._routing.publish(user, client.SyncNotify.number, key_body)
 
-    def live(self, user: User, cmd: int, body: bytes, sender: Session, flag: int = 0) -> None:
+    def live(
+        self, user: User, cmd: int, body: bytes, sender: Session | None, flag: int = 0
+    ) -> None:
         """Something that is not stored, for all sessions of the user but the one that sent it.
 
         `flag`: of the publication. Kinds that are stored elsewhere have UNPERSISTENT, or else the

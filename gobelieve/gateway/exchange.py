@@ -2,8 +2,10 @@
 
 The order is the contract: stored before told, told before acked. The message goes to the queues of
 the receiver and of the sender, whose other devices find it there; to oneself it is entered once.
+What the app's server posts goes the same way; there is no session to ack it to, or to leave out.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from gobelieve.gateway.delivery import Delivery
@@ -23,6 +25,20 @@ class _Message(NamedTuple):
     cmd: int
     body: bytes
     flag: int
+
+
+Posted = Callable[[int], None]
+"""Called once with 0 when all is on disk and told, else with the `AckStatus` that says why not."""
+
+
+class _Post(NamedTuple):
+    """The same of a message that no session sent."""
+
+    sender: User
+    receiver: User
+    cmd: int
+    body: bytes
+    posted: Posted
 
 
 class Exchange:
@@ -55,13 +71,43 @@ class Exchange:
         self._underway.begun(session)
         self._saver.save(cmd, body, session.device, queues, self._stored, message)
 
-    def _stored(self, message: _Message, status: int, entries: Entries) -> None:
-        self._underway.ended(message.session)
-        self._tell(message, status, entries)
+    def post(self, sender: User, receiver: User, cmd: int, body: bytes, posted: Posted) -> None:
+        """In the name of the sender, from no device."""
+        queues = (receiver, sender) if receiver != sender else (sender,)
+        self._underway.begun(None)
+        post = _Post(sender, receiver, cmd, body, posted)
+        self._saver.save(cmd, body, 0, queues, self._posted, post)
+
+    def _posted(self, post: _Post, status: int, entries: Entries) -> None:
+        self._underway.ended(None)
+        sender, receiver, cmd, body, posted = post
+        self._tell(sender, receiver, cmd, body, 0, status, entries, None)
+        posted(status)
         self._underway.settled()
 
-    def _tell(self, message: _Message, status: int, entries: Entries) -> None:
+    def _stored(self, message: _Message, status: int, entries: Entries) -> None:
         session, seq, receiver, cmd, body, flag = message
+        self._underway.ended(session)
+        self._tell(session.user, receiver, cmd, body, flag, status, entries, session)
+        # The last are the ids of the sender's own queue. Not during a sync, for the same reason as
+        # in `Session.deliver`.
+        key, prev = entries[-1]
+        if prev and not status and self._delivery.direct_push and not session.syncing():
+            session.metadata(key, prev)
+        session.ack(seq, status)
+        self._underway.settled()
+
+    def _tell(
+        self,
+        sender: User,
+        receiver: User,
+        cmd: int,
+        body: bytes,
+        flag: int,
+        status: int,
+        entries: Entries,
+        session: Session | None,
+    ) -> None:
         key, prev = entries[0]
         if key:
             self._routing.push(receiver.appid, (receiver.uid,), cmd, body)
@@ -69,12 +115,5 @@ class Exchange:
         if len(entries) > 1:
             key, prev = entries[1]
             if key:
-                self._delivery.stored(session.user, cmd, body, flag, key, prev, session)
-        if status:
-            self._tally.add("messages_not_stored")
-        else:
-            self._tally.add("messages")
-            # Not during a sync, for the same reason as in `Session.deliver`.
-            if prev and self._delivery.direct_push and not session.syncing():
-                session.metadata(key, prev)
-        session.ack(seq, status)
+                self._delivery.stored(sender, cmd, body, flag, key, prev, session)
+        self._tally.add("messages_not_stored" if status else "messages")

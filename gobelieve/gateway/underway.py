@@ -24,16 +24,20 @@ class Underway:
         """How many there are."""
         return self._open
 
-    def begun(self, session: Session) -> None:
-        """Storage is asked."""
+    def begun(self, session: Session | None) -> None:
+        """Storage is asked; None for what no session sent."""
         self._open += 1
+        if session is None:
+            return
         session.saving += 1
         if session.saving == SAVES_AT_ONCE:
             session.connection.pause()
 
-    def ended(self, session: Session) -> None:
+    def ended(self, session: Session | None) -> None:
         """Storage answered."""
         self._open -= 1
+        if session is None:
+            return
         session.saving -= 1
         if session.saving == SAVES_AT_ONCE - 1:
             session.connection.resume()

@@ -21,6 +21,7 @@ from gobelieve.gateway.login import Login
 from gobelieve.gateway.membership import Membership
 from gobelieve.gateway.peer import Peer
 from gobelieve.gateway.permission import Permission
+from gobelieve.gateway.posting import Posting
 from gobelieve.gateway.room_messages import RoomMessages
 from gobelieve.gateway.rooms import Rooms
 from gobelieve.gateway.rules import RuleTables, gather
@@ -110,6 +111,7 @@ class Gateway:
     underway: Underway
     watch: Watch
     tables: RuleTables
+    posting: Posting
     tasks: Coroutines
     tally: Tally
 
@@ -165,6 +167,21 @@ def compose(
     exchange = Exchange(storage, delivery, routing, underway, tally)
     permission = _permission(config, backends.relations, tasks, tally)
     peer = Peer(exchange, delivery, permission, words, time, tally)
+    posting = Posting(
+        exchange,
+        group_messages,
+        fan_out,
+        audience,
+        storage,
+        storage,
+        delivery,
+        routing,
+        sessions,
+        backends.groups,
+        underway,
+        time,
+        tally,
+    )
     kefu = (config.kefu_appid, config.kefu_unpersistent)
 
     def after_login() -> Rules:
@@ -223,6 +240,7 @@ def compose(
         underway,
         watch,
         tables,
+        posting,
         tasks,
         tally,
     )

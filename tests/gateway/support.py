@@ -311,6 +311,8 @@ class TestGateway:
         )
         settings = ClientsConfig(**{"kefu_appid": KEFU, **config})
         gateway = compose(settings, self.clock, backends, self.storage, self.routing, self.tally)
+        self.gateway = gateway
+        self.settings = settings
         self.sessions = gateway.sessions
         self.rooms = gateway.rooms
         self.room_messages = gateway.room_messages
