@@ -107,32 +107,43 @@ class Audience:
                 return
             waiting = self._waiting[appid, group_id] = _Waiting(appid, group_id)
             waiting.add(call)
-            self._tasks.start(self._load(self._groups, waiting))
+            self._tasks.start(self._go_on(self._groups, waiting))
         elif not waiting.add(call):
             self._tally.add("group_messages_only_notified")
 
-    async def _load(self, groups: Groups, waiting: _Waiting) -> None:
+    async def _go_on(self, groups: Groups, waiting: _Waiting) -> None:
+        """Tell as much as goes into a turn, to whoever is a member in this one."""
         try:
             group = await groups.find(waiting.group_id)
         except BackendError:
             self._tally.add("groups_not_found_out")
             waiting.keep_newest()
-            self._time.callLater(RETRY, lambda: self._tasks.start(self._load(groups, waiting)))
+            self._again(RETRY, groups, waiting)
             return
-        if group is None:
-            del self._waiting[waiting.appid, waiting.group_id]
-        else:
-            self._go_on(waiting, group)
+        finished = False
+        try:
+            finished = group is None or self._tell_slice(waiting, group)
+        except Exception:
+            # A bug. What it was about is given up, what waits behind it is not.
+            waiting.now = None
+            raise
+        finally:
+            if finished:
+                del self._waiting[waiting.appid, waiting.group_id]
+            else:
+                self._again(0, groups, waiting)
 
-    def _go_on(self, waiting: _Waiting, group: Group) -> None:
-        """Tell as much as goes into a turn."""
+    def _again(self, delay: float, groups: Groups, waiting: _Waiting) -> None:
+        self._time.callLater(delay, lambda: self._tasks.start(self._go_on(groups, waiting)))
+
+    def _tell_slice(self, waiting: _Waiting, group: Group) -> bool:
+        """True when nothing waits any more."""
         room = SLICE
         while room > 0:
             if waiting.now is None:
                 waiting.now = waiting.next()
                 if waiting.now is None:
-                    del self._waiting[waiting.appid, waiting.group_id]
-                    return
+                    return True
                 waiting.users = self._candidates(waiting.appid, group)
             some = list(islice(waiting.users, room))
             for user in some:
@@ -140,7 +151,7 @@ class Audience:
             if len(some) < room:
                 waiting.now = None
             room -= max(1, len(some))
-        self._time.callLater(0, self._go_on, waiting, group)
+        return False
 
     def _lookups(self, group: Group) -> int:
         return min(len(group), len(self._sessions))

@@ -24,7 +24,7 @@ SYNCS_WAITING = 16
 """So many SYNCs of a queue may wait behind one that is under way; the rest is answered as empty
 at once."""
 QUEUES_AT_ONCE = 256
-"""So many queues of a session may be synced at a time; those of others are answered likewise."""
+"""So many queues of a session may be synced at a time; the client is to ask for others again."""
 
 LARGEST_KEY = (1 << 63) - 1
 
@@ -103,8 +103,10 @@ class Sync:
         waiting = syncs.get(queue.number)
         if waiting is not None and len(waiting) < SYNCS_WAITING:
             waiting.append(key)
-        elif waiting is not None or len(syncs) >= QUEUES_AT_ONCE:
+        elif waiting is not None:
             _answer_nothing(queue, key)
+        elif len(syncs) >= QUEUES_AT_ONCE:
+            _answer_later(queue, key)
         else:
             syncs[queue.number] = []
             self._tasks.start(self._sync(session, syncs, queue, key))
@@ -126,9 +128,8 @@ class Sync:
 
     async def _answer(self, session: Session, queue: Queue, key: int) -> None:
         if session.connection.congested:
-            # It has not read the page before. Once it has, the notify makes it ask again.
-            _answer_nothing(queue, key)
-            queue.notify(min(key, LARGEST_KEY - 1) + 1)
+            # It has not read the page before. Once it has, it gets the notify.
+            _answer_later(queue, key)
             return
         after = key or await queue.kept_key()
         try:
@@ -171,6 +172,12 @@ class Sync:
 def _answer_nothing(queue: Queue, key: int) -> None:
     queue.begin(key)
     queue.end(key)
+
+
+def _answer_later(queue: Queue, key: int) -> None:
+    """Nothing now; the notify makes the client ask again."""
+    _answer_nothing(queue, key)
+    queue.notify(min(key, LARGEST_KEY - 1) + 1)
 
 
 def _is_own(user: User, device: int, message: StoredMessage) -> bool:

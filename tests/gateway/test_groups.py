@@ -4,14 +4,16 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.audience import RETRY, SLICE, WAITING
+from gobelieve.gateway.audience import RETRY, SLICE, WAITING, Audience
+from gobelieve.gateway.session import Session
+from gobelieve.gateway.sync import QUEUES_AT_ONCE
 from gobelieve.interfaces import Page, membership
 from gobelieve.names import AckStatus, GroupReader, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import PUSH, SELF, SUPER_GROUP, TEXT, encode_frame
 from gobelieve.wire.storage import StoredMessage
 from tests.fakes.groups import group
-from tests.gateway.support import APP, TestClient, TestGateway
+from tests.gateway.support import APP, Tasks, TestClient, TestGateway
 
 NOW = 1_700_000_000
 GROUP, SUPER = 100, 200
@@ -373,6 +375,17 @@ class GroupSyncTests(GroupTestCase):
         self.gateway.clock.advance(1)
         self.assertEqual(self.gateway.memory.sync_keys, {})
 
+    def test_who_is_in_very_many_groups_misses_nothing(self) -> None:
+        """Those beyond the bound are asked for again."""
+        first: Deferred[Page] = Deferred()
+        for number in range(QUEUES_AT_ONCE + 2):
+            self.groups.at_hand[1000 + number] = group(1000 + number, 2, super=True)
+            self.gateway.storage.group_pages[APP, 1000 + number] = first
+        groups = range(1000, 1000 + QUEUES_AT_ONCE + 2)
+        self.bob.say(*[client.SyncGroup(group_id=one, sync_key=5) for one in groups])
+        late = [one.group_id for one in self.bob.messages() if type(one) is client.SyncGroupNotify]
+        self.assertEqual(late, list(groups[QUEUES_AT_ONCE:]))
+
     def test_during_a_sync_of_the_group_its_messages_are_only_notified(self) -> None:
         """Those of another queue are not concerned."""
         page: Deferred[Page] = Deferred()
@@ -445,6 +458,70 @@ class AudienceTests(GroupTestCase):
         rest = self.keys(self.bob)
         told = first + rest
         self.assertEqual(told, [500] * (len(uids) + 1) + [600] * (len(uids) + 1))
+
+    def make_big(self) -> None:
+        """The super group has more members than are told in a turn; bob is each of them."""
+        big = self.groups.at_hand[SUPER]
+        uids = range(10, 10 + SLICE + 1)
+        big.members.update(dict.fromkeys(uids, membership(1, False)))
+        for uid in uids:
+            self.gateway.sessions._of[User(APP, uid)] = (self.bob.session,)
+
+    def test_who_left_meanwhile_is_not_told_even_if_the_group_was_loaded_anew(self) -> None:
+        """However long the stream of messages is already."""
+        self.make_big()
+        self.publish(500)
+        self.publish(600)
+        self.groups.at_hand[SUPER] = group(SUPER, 1, super=True)
+        self.bob.messages()
+        for _ in range(10):
+            self.gateway.clock.advance(0)
+        self.assertEqual(self.keys(self.bob), [])
+        self.assertEqual(self.keys(self.alice), [500, 600])
+
+    def test_a_group_that_is_disbanded_meanwhile_is_forgotten(self) -> None:
+        """Nobody is told any more."""
+        self.make_big()
+        self.publish(500)
+        self.publish(600)
+        self.bob.messages()
+        del self.groups.at_hand[SUPER]
+        for _ in range(10):
+            self.gateway.clock.advance(0)
+        self.assertEqual(self.keys(self.bob), [])
+        self.assertEqual(len(self.groups.asked), 2)
+
+    def test_a_group_that_cannot_be_loaded_again_in_between_is_told_later(self) -> None:
+        """All of it."""
+        self.make_big()
+        self.publish(500)
+        self.publish(600)
+        big = self.groups.at_hand.pop(SUPER)
+        self.groups.away = True
+        self.gateway.clock.advance(0)
+        self.groups.away = False
+        self.groups.stored[SUPER] = big
+        self.gateway.clock.advance(RETRY)
+        for _ in range(10):
+            self.gateway.clock.advance(0)
+        told = self.keys(self.bob)
+        self.assertEqual(told, [500] * (SLICE + 2) + [600] * (SLICE + 2))
+
+    def test_a_bug_in_telling_a_large_group_holds_up_nothing_else(self) -> None:
+        """What it was about is given up."""
+        self.make_big()
+
+        def bug(session: Session) -> None:
+            raise RuntimeError("a bug")
+
+        gateway, tasks, told = self.gateway, Tasks(), set[Session]()
+        audience = Audience(self.groups, gateway.sessions, gateway.clock, tasks, gateway.tally)
+        audience.tell(APP, SUPER, bug, 500)
+        audience.tell(APP, SUPER, told.add, 600)
+        for _ in range(10):
+            gateway.clock.advance(0)
+        self.assertEqual(len(tasks.failures), 1)
+        self.assertEqual(told, {self.alice.session, self.bob.session})
 
     def test_what_is_too_much_for_a_group_that_waits_ends_in_one_notify(self) -> None:
         """Memory is bounded, and the newest id still comes."""
