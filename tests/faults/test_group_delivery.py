@@ -1,0 +1,152 @@
+"""Messages to ordinary groups while gateway and storage are killed: each member has each, once.
+
+Ordinary groups are in a real MariaDB. What the members have is read from storage's own files, when
+all daemons have ended.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+
+from gobelieve.backends.pending import FILE_NAME
+from gobelieve.client import Client
+from gobelieve.names import User, shard
+from gobelieve.storage.store import Store
+from gobelieve.wire.client import GroupIM
+from tests.app_server import AppServer
+from tests.faults.support import PATIENT, FaultTestCase, together, until
+from tests.network.processes import APPID, Cluster, Daemon
+from tests.servers import missing, shared_maria
+from tests.storage.support import Lines, pages
+
+GROUP = 100
+WRITER = 1
+ROUNDS = 6
+
+
+class GroupDeliveryTests(FaultTestCase):
+    """A gateway, a router, two storages; user 1 writes."""
+
+    skip = missing("redis-server", "mariadbd", "mariadb-install-db")
+
+    async def site(self, members: Iterable[int]) -> Cluster:
+        """It runs; the group has these members."""
+        self.members = list(members)
+        maria, redis = shared_maria(), self.own_redis()
+        app = AppServer(maria, redis, "stream", "delivery")
+        app.begin()
+        app.create(GROUP)
+        with maria.connect(database="delivery") as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO group_member (group_id, uid) VALUES (%s, %s)",
+                [(GROUP, uid) for uid in self.members],
+            )
+        database = f"root@tcp(127.0.0.1:{maria.port})/delivery"
+        cluster = Cluster(redis, storages=2, im={"mysqldb_datasource": database})
+        await self.running(cluster)
+        self.daemons = cluster
+        self.im = cluster.im[0]
+        return cluster
+
+    async def writer(self) -> Client:
+        """Who sends nothing again by itself."""
+        (alice,) = await self.connected(self.daemons.client(WRITER, timing=PATIENT))
+        return alice
+
+    async def has(self, uid: int, count: int) -> None:
+        """Wait until a member has so many messages."""
+        token = self.daemons.token(uid)
+        while len(await self.everything(self.daemons.port(), uid, token)) < count:
+            pass
+
+    async def judge(self, sent: list[bytes]) -> None:
+        """All of it is in each member's queue, once, in order; the gateway has nothing left."""
+        # The members are served in the order of their ids, and the messages in their own.
+        for storage in range(2):
+            last = max(uid for uid in self.members if shard(uid, 2) == storage)
+            await self.has(last, len(sent))
+        await self.im.stop()
+        with closing(sqlite3.connect(self.im.folder / "pending" / FILE_NAME)) as db:
+            self.assertEqual(db.execute("SELECT count(*) FROM message").fetchone(), (0,))
+        await together(daemon.stop() for daemon in self.daemons.ims)
+        wrong = {
+            uid: contents
+            for storage, daemon in enumerate(self.daemons.ims)
+            for uid, contents in self.queues(daemon, storage).items()
+            if contents != sent
+        }
+        self.assertEqual(wrong, {})
+
+    def queues(self, daemon: Daemon, storage: int) -> dict[int, list[bytes]]:
+        """What the members have whose queues lie here."""
+        store = Store(str(daemon.folder / "storage"), Lines())
+        store.open()
+        found: dict[int, list[bytes]] = {}
+        for uid in (uid for uid in self.members if shard(uid, 2) == storage):
+            user = User(APPID, uid)
+            read = pages(lambda after, user=user: store.reader.fetch(user, after, 3000))  # type: ignore[misc]
+            found[uid] = [
+                GroupIM.decode(one.body).content for page in read for one in page.messages
+            ]
+        store.leave(lambda: None)
+        return found
+
+    async def test_the_gateway_is_killed_right_after_acks(self) -> None:
+        """An acked message is the gateway's to bring about, whatever becomes of it."""
+        await self.site(range(1, 11))
+        alice = await self.writer()
+        sent: list[bytes] = []
+        for number in range(ROUNDS):
+            said = [b"%d:%d" % (number, place) for place in range(5)]
+            await together(alice.send_group(GROUP, one) for one in said)
+            sent += said
+            await self.im.restart(kill=True)
+        await self.judge(sent)
+
+    async def test_the_gateway_is_killed_while_a_storage_stands_still(self) -> None:
+        """What it was asked for last it does later, when a new gateway asks for the same."""
+        await self.site(range(1, 11))
+        alice = await self.writer()
+        other = self.daemons.ims[1 - shard(WRITER, 2)]
+        sent: list[bytes] = []
+        for number in range(ROUNDS // 2):
+            said = [b"%d:%d" % (number, place) for place in range(5)]
+            other.pause()
+            await together(alice.send_group(GROUP, one) for one in said)
+            sent += said
+            await self.im.kill()
+            other.resume()
+            await self.im.restart()
+        await self.judge(sent)
+
+    async def test_a_storage_is_killed_in_the_middle_of_a_fan_out(self) -> None:
+        """To 5,000 members: it goes on where it stopped."""
+        await self.site(range(1, 5001))
+        alice = await self.writer()
+        other = self.daemons.ims[1 - shard(WRITER, 2)]
+        blocks = other.folder / "storage"
+        sent: list[bytes] = []
+        grown: list[int] = []
+        rounds = 4
+        for number in range(rounds):
+            before = size(blocks)
+            said = [b"%d:%d" % (number, place) for place in range(8)]
+            sending = together(alice.send_group(GROUP, one) for one in said)
+            acked = Deferred.fromCoroutine(sending)
+            sent += said
+            await until(lambda before=before: size(blocks) > before, "the fan-out")  # type: ignore[misc]
+            await other.kill()
+            grown.append(size(blocks) - before)
+            await other.restart()
+            await acked
+        await self.judge(sent)
+        a_round = size(blocks) / rounds
+        self.assertLess(min(grown), a_round * 0.9, "it was killed in the middle at least once")
+
+
+def size(folder: Path) -> int:
+    """Of all blocks."""
+    return sum(path.stat().st_size for path in folder.glob("message_*"))
