@@ -11,6 +11,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -147,12 +148,25 @@ class ClientsConfig:
     auth_method: str = one_of("redis", "jwt")
     jwt_signing_key: str = secret()
     jwt_former_keys: tuple[str, ...] = field(default=(), repr=False)
+    http_api_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Whoever has one of these may use the HTTP API; without any, whoever is on this machine."""
+    storage_addrs: tuple[str, ...] = ignored(
+        (), "the latest messages and history are read over storage_rpc_addrs too"
+    )
     rpc_listen_address: str = ignored("", "there is no gRPC")
 
     def check(self) -> None:
         """`ConfigError` if keys do not go together."""
         if self.auth_method == "jwt" and not self.jwt_signing_key:
             raise ConfigError("auth_method is jwt, so jwt_signing_key is wanted")
+        if any(len(key.encode()) < SHORTEST_SECRET for key in self.http_api_keys):
+            raise ConfigError(f"each of http_api_keys wants at least {SHORTEST_SECRET} bytes")
+        address = self.http_listen_address
+        if address and not self.http_api_keys and not is_loopback(parse_address(address).host):
+            raise ConfigError(
+                f"http_listen_address {address} can be reached from other machines, and there the "
+                "HTTP API wants a key: set http_api_keys"
+            )
         if bool(self.cert_file) != bool(self.key_file):
             raise ConfigError("cert_file and key_file go together")
         if self.has_tls and not self.cert_file:
@@ -287,6 +301,16 @@ def parse_address(text: str, key: str = "address") -> Address:
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigError(f"{key}: {text!r} is not host:port")
     return Address(host.strip("[]"), int(port))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load(kind: type[C], path: str | None, overrides: Iterable[str] = ()) -> C:

@@ -14,6 +14,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from gobelieve.protocols.http_site import LimitedSite
 from gobelieve.protocols.metrics_page import MetricsPage, registry_of
 
 Figures = Callable[[], Mapping[str, object]]
@@ -68,11 +69,16 @@ def status_site(
     for path, page in pages.items():
         root.putChild(path, page)
     root.putChild(b"summary", JsonPage(summary))
+    root.putChild(b"", notFound())
+    return with_status(root, collectors, trouble)
+
+
+def with_status(
+    root: Resource, collectors: Iterable[Collector] = (), trouble: Trouble | None = None
+) -> Site:
+    """What is at a root, and the pages but the summary."""
     root.putChild(b"health", JsonPage(lambda: {"status": "ok"}))
     root.putChild(b"metrics", MetricsPage(registry_of(collectors)))
     if trouble is not None:
         root.putChild(b"ready", ReadyPage(trouble))
-    root.putChild(b"", notFound())
-    site = Site(root)
-    site.noisy = False
-    return site
+    return LimitedSite(root)

@@ -6,7 +6,6 @@ Every port for our own daemons and every connection to one is made here, so that
 import os
 import secrets
 from collections.abc import Callable
-from ipaddress import ip_address
 from random import random
 from stat import S_IROTH
 from typing import Any
@@ -18,7 +17,7 @@ from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from gobelieve.config import SHORTEST_SECRET, ClusterConfig, parse_address
+from gobelieve.config import SHORTEST_SECRET, ClusterConfig, is_loopback, parse_address
 from gobelieve.errors import ConfigError
 from gobelieve.metrics import Tally
 from gobelieve.protocols.attempts import Attempts
@@ -181,11 +180,3 @@ def add_cluster(parent: DaemonService, config: ClusterConfig, reactor: Any) -> C
     if config.secret_file or config.cert_file:
         parent.hangup.add("the cluster's secret and certificates are read again", cluster.reload)
     return cluster
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

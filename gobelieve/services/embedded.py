@@ -39,6 +39,7 @@ from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.groups import GroupStatus, add_local_groups
+from gobelieve.services.http_api import add_http
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.listeners import add_listeners
@@ -47,7 +48,7 @@ from gobelieve.services.pending import PendingService
 from gobelieve.services.relations import RelationStatus, add_local_relations
 from gobelieve.services.router_status import RouterStatus
 from gobelieve.services.starting import cannot_start
-from gobelieve.services.status import add_status, with_parts
+from gobelieve.services.status import with_parts
 from gobelieve.services.storage_status import StorageStatus
 from gobelieve.services.words import add_words
 from gobelieve.storage.commit import Result
@@ -190,6 +191,7 @@ class Greeting(Service):
             self._log.info("                   https://{at} (engine.io)", at=config.tls_address)
         if config.http_listen_address:
             self._log.info("status:            http://{at}/summary", at=config.http_listen_address)
+            self._log.info("HTTP API:          http://{at}/docs", at=config.http_listen_address)
         self._log.info(
             "a token to log in: {gobelieve} token create --app 7 --uid 1001 --data {data}",
             gobelieve=_command(),
@@ -262,7 +264,6 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         parts["relations"] = RelationStatus(relations)
     summary = with_parts(status.summary, parts)
     collectors = [status, cluster.metrics, *parts.values()]
-    address = config.im.http_listen_address
-    add_status(im, address, summary, collectors, lambda: storage.trouble)
+    add_http(im, config.im, gateway, local, summary, collectors, lambda: storage.trouble)
     service.add("greeting", Greeting(config.im, data))
     return service

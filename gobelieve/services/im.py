@@ -29,11 +29,12 @@ from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, compose, tokens
 from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
+from gobelieve.services.http_api import add_http
 from gobelieve.services.listeners import add_listeners
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.pending import PendingService
 from gobelieve.services.relations import RelationStatus, add_relations
-from gobelieve.services.status import add_status, with_parts
+from gobelieve.services.status import with_parts
 from gobelieve.services.words import add_words
 from gobelieve.wire.cluster import Port
 
@@ -119,5 +120,5 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         parts["relations"] = RelationStatus(relations)
     summary = with_parts(status.summary, parts)
     collectors = [status, cluster.metrics, *parts.values()]
-    add_status(service, config.http_listen_address, summary, collectors)
+    add_http(service, config, gateway, pool, summary, collectors)
     return service

@@ -15,6 +15,7 @@ from gobelieve.config import (
     ImConfig,
     ImrConfig,
     ImsConfig,
+    is_loopback,
     load,
     parse_address,
 )
@@ -23,7 +24,7 @@ from gobelieve.protocols.greeted import Greeted, GreetedEndpoint, Open, OpenEndp
 from gobelieve.protocols.handshake import ConnectorGreeting
 from gobelieve.protocols.tls import TLSFactory
 from gobelieve.services import embedded, imr, ims
-from gobelieve.services.cluster import DANGERS, Cluster, is_loopback
+from gobelieve.services.cluster import DANGERS, Cluster
 from gobelieve.services.starting import StartError
 from gobelieve.wire.cluster import Port
 from tests.certificates import Authority

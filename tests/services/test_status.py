@@ -9,11 +9,11 @@ from prometheus_client import parser
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
-from twisted.web.test.requesthelper import DummyRequest
 
-from gobelieve.services import embedded, im, imr, ims, status
+from gobelieve.services import embedded, http_api, im, imr, ims, status
 from gobelieve.services.common import DaemonOptions
 from gobelieve.services.ordered import OrderedService
+from tests.web import ask
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 PARTS = {"gobelieve_storage": "ims", "gobelieve_gateway": "im", "gobelieve_router": "imr"}
@@ -42,7 +42,8 @@ class PagesTests(SynchronousTestCase):
             sites.append(site)
             return OrderedService()
 
-        self.patch(status, "Listening", listening)
+        for module_ in (status, http_api):
+            self.patch(module_, "Listening", listening)
         options: DaemonOptions = module.Options()
         options.parseOptions([word for setting in settings for word in ("--set", setting)])
         module.makeService(options, MemoryReactorClock())
@@ -88,7 +89,8 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual(code, 503)
         self.assertEqual(json.loads(text)["why"], "storage is not open")
         for module in (im, imr):
-            self.assertEqual(self.pages(module, "http_listen_address=:1")["ready"][0], 404)
+            found = self.pages(module, "http_listen_address=127.0.0.1:1")
+            self.assertEqual(found["ready"][0], 404)
 
     def test_summaries(self) -> None:
         """Upstream's keys; all in one has the gateway's, and the others' within."""
@@ -106,6 +108,5 @@ class PagesTests(SynchronousTestCase):
 
 def get(site: Site, page: str) -> tuple[int, str]:
     """Status and text of a page."""
-    request = DummyRequest([page.encode()])
-    body = site.getResourceFor(request).render(request)
-    return request.responseCode or 200, body.decode()
+    response = ask(site, "GET", f"/{page}")
+    return response.code, response.body.decode()

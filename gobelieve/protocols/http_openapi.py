@@ -1,0 +1,112 @@
+"""The OpenAPI document of a table of routes: of what is declared there, and of nothing else."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from gobelieve.protocols.http_router import JSON, JsonBody, Route, TextBody, TextOrJson
+
+ERRORS = {
+    400: "A parameter or the body is not what it must be.",
+    401: "The key is missing or wrong.",
+    403: "Without keys: a page of another site asks, or it is asked for under another host's name.",
+    413: "The body or the message is too long.",
+    503: "Storage, or what the app's groups are read from, is away or full. Nothing is promised; "
+    "try again.",
+}
+
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["meta"],
+    "properties": {
+        "meta": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "integer"},
+                "message": {"type": "string"},
+                "detail": {"type": "string"},
+            },
+        },
+        "data": {"type": "object"},
+    },
+}
+
+
+def document(routes: Sequence[Route], version: str, about: str) -> dict[str, Any]:
+    """All of it, OpenAPI 3.1."""
+    paths: dict[str, dict[str, Any]] = {}
+    schemes: dict[str, Any] = {}
+    for route in routes:
+        for method in route.methods:
+            paths.setdefault(route.path, {})[method.lower()] = _operation(route, method)
+        if route.access is not None:
+            schemes[route.access.name] = dict(route.access.scheme())
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "gobelieve", "version": version, "description": about},
+        "paths": paths,
+        "components": {"schemas": {"Error": _ERROR}, "securitySchemes": schemes},
+    }
+
+
+def _operation(route: Route, method: str) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "operationId": _name(route, method),
+        "summary": route.what,
+        "responses": _responses(route),
+        "security": [] if route.access is None else [{route.access.name: []}],
+    }
+    if route.more:
+        made["description"] = route.more
+    if route.parameters:
+        made["parameters"] = [
+            {
+                "name": one.name,
+                "in": "path" if f"{{{one.name}}}" in route.path else "query",
+                "required": one.required,
+                "description": one.what,
+                "schema": one.shape.schema(),
+            }
+            for one in route.parameters
+        ]
+    if route.body is not None:
+        made["requestBody"] = _body(route.body)
+    return made
+
+
+def _body(body: TextBody | JsonBody | TextOrJson) -> dict[str, Any]:
+    if isinstance(body, TextOrJson):
+        text, json = _body(body.text), _body(body.json)
+        what = f"With `{body.parameter}` in the URL text, else JSON. {text['description']}"
+        return {"description": what, "content": {**json["content"], **text["content"]}}
+    if isinstance(body, TextBody):
+        content = {"text/plain": {"schema": {"type": "string"}}}
+        return {"description": body.what, "content": content}
+    made = {"required": True, "content": {JSON: {"schema": body.shape.schema()}}}
+    return {"description": body.what, **made} if body.what else made
+
+
+def _name(route: Route, method: str) -> str:
+    words = re.sub(r"\W+", "_", route.path).strip("_")
+    return words if method == route.methods[0] else f"{words}_{method.lower()}"
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": "Done."}
+    if isinstance(route.gives, str):
+        good["content"] = {route.gives: {"schema": {"type": "string"}}}
+    elif route.gives is not None:
+        schema = route.gives.schema()
+        if route.wraps:
+            schema = {"type": "object", "required": ["data"], "properties": {"data": schema}}
+        good["content"] = {"application/json": {"schema": schema}}
+    errors = dict(route.errors)
+    if route.parameters or isinstance(route.body, JsonBody | TextOrJson):
+        errors.setdefault(400, ERRORS[400])
+    if route.access is not None:
+        errors |= {code: ERRORS[code] for code in (401, 403)}
+    errors.setdefault(413, ERRORS[413])
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    found = {str(code): {"description": errors[code], "content": error} for code in sorted(errors)}
+    return {"200": good, **found}

@@ -1,0 +1,360 @@
+"""A table of routes for the HTTP API: what comes in, what goes out, who may.
+
+A `Route` is declared once. It checks requests, and `http_openapi` documents it. What answers it is
+``async``; it is given what was asked for, checked, and gives what becomes the JSON, or raises
+`HttpError`, `StorageError` or `BackendError`. It is cancelled when the client hangs up.
+
+::
+
+    200, no body                                   nothing to say
+    200 {"data":...}                               something
+    4xx, 5xx {"meta":{"code":400,"message":"invalid query param","detail":"uid is missing"}}
+
+The code and the message are upstream's, with the exception of 503 for what storage could not do.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, NamedTuple, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from gobelieve.errors import BackendError, StorageError
+from gobelieve.names import AckStatus, status_name
+from gobelieve.protocols.http_shapes import Shape, ShapeError, TextShape
+from gobelieve.wire.go_json import encode
+
+JSON = "application/json"
+
+
+class HttpError(Exception):
+    """An answer that says that something was not done, and why."""
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        detail: str = "",
+        data: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.data = data
+        """Goes beside ``meta`` if there is any."""
+        self.headers = headers or {}
+
+    def body(self) -> bytes:
+        """As JSON."""
+        meta: dict[str, object] = {"code": self.code, "message": self.message}
+        if self.detail:
+            meta["detail"] = self.detail
+        return encode({"meta": meta} if self.data is None else {"meta": meta, "data": self.data})
+
+
+class Page(NamedTuple):
+    """An answer that is no JSON of ours."""
+
+    content_type: str
+    content: bytes
+
+
+Answer = Mapping[str, Any] | Page | None
+
+
+class Call(NamedTuple):
+    """A request that was checked."""
+
+    query: dict[str, Any]
+    """The values of the route's parameters, those of the path too; None for absent ones."""
+    body: Any
+    who: object
+    """Whom `Access` let in."""
+
+
+class Access(Protocol):
+    """Who may use a route."""
+
+    name: str
+    """In the OpenAPI document."""
+
+    def scheme(self) -> Mapping[str, Any]:
+        """How to prove it, as OpenAPI says it."""
+
+    def check(self, request: Request) -> object:
+        """Whoever it is; `HttpError` if nobody."""
+
+
+class Parameter(NamedTuple):
+    """A parameter in the URL: in its path if that names it, else behind the ``?``."""
+
+    name: str
+    shape: TextShape
+    what: str
+    required: bool = True
+    invalid: str = ""
+    """The message if it is not what it must be; "": the route's."""
+
+
+class TextBody(NamedTuple):
+    """A body that is taken as it is."""
+
+    what: str
+
+
+class JsonBody(NamedTuple):
+    """A body of JSON."""
+
+    shape: Shape
+    what: str = ""
+
+
+class TextOrJson(NamedTuple):
+    """Either: text if this parameter is there, else JSON."""
+
+    parameter: str
+    text: TextBody
+    json: JsonBody
+
+
+@dataclass(frozen=True)
+class Route:
+    """One thing that can be asked for."""
+
+    path: str
+    """``/online``, or with parts that are parameters: ``/groups/{group}/members``."""
+    methods: tuple[str, ...]
+    what: str
+    """In one line; `more` says the rest."""
+    answer: Callable[[Call], Awaitable[Answer]]
+    access: Access | None
+    """None: everybody may."""
+    parameters: tuple[Parameter, ...] = ()
+    body: TextBody | JsonBody | TextOrJson | None = None
+    gives: Shape | str | None = None
+    """The ``data`` of a 200; a content type for a `Page`; None: no body."""
+    errors: Mapping[int, str] = field(default_factory=dict)
+    """What else it may answer, beside what every route may."""
+    more: str = ""
+    invalid: str = "invalid query param"
+    """The message if a parameter is not what it must be."""
+    wraps: bool = True
+    """False: the answer is not wrapped into ``data``."""
+
+
+class _Place(NamedTuple):
+    """What there is at a path."""
+
+    pattern: re.Pattern[str]
+    routes: dict[str, Route]
+
+
+class Router(Resource):
+    """Answers what its routes say; resources that were put as children come first."""
+
+    log = Logger("gobelieve.http")
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        super().__init__()
+        self.routes: Sequence[Route] = tuple(routes)
+        self._fixed: dict[str, dict[str, Route]] = {}
+        self._patterns: dict[str, _Place] = {}
+        for route in self.routes:
+            self._add(route)
+
+    def _add(self, route: Route) -> None:
+        if "{" in route.path:
+            named = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)
+            place = self._patterns.setdefault(route.path, _Place(re.compile(named), {}))
+            methods = place.routes
+        else:
+            methods = self._fixed.setdefault(route.path, {})
+        for method in route.methods:
+            if methods.setdefault(method, route) is not route:
+                raise ValueError(f"{method} {route.path} is there twice")
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        return _Rest(self)
+
+    def render(self, request: Request) -> int | bytes:
+        """Answer a request, whatever its path."""
+        try:
+            route, named = self._find(request)
+            call = _checked(route, named, request)
+        except HttpError as why:
+            return _refuse(request, why)
+        answering = Deferred.fromCoroutine(_answer(route, call))
+        if answering.called and not answering.paused:
+            # As most are. Then nobody has to be told of a client that hangs up.
+            answering.addCallbacks(self._reply, self._failed, (request, route), {}, (request,), {})
+            return NOT_DONE_YET
+        gone = request.notifyFinish()
+        gone.addErrback(lambda _: answering.cancel())
+        answering.addCallbacks(self._reply, self._failed, (request, route), {}, (request,), {})
+        return NOT_DONE_YET
+
+    def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
+        path = request.path.decode("utf-8", "replace")
+        named: dict[str, str] = {}
+        routes = self._fixed.get(path)
+        if routes is None:
+            for place in self._patterns.values():
+                match = place.pattern.fullmatch(path)
+                if match is not None:
+                    routes, named = place.routes, match.groupdict()
+                    break
+            else:
+                raise _NotFoundError
+        method = "GET" if request.method == b"HEAD" else request.method.decode("latin-1")
+        route = routes.get(method)
+        if route is None:
+            allow = ", ".join([*routes, "HEAD"] if "GET" in routes else routes)
+            raise HttpError(405, "method not allowed", headers={"allow": allow})
+        return route, named
+
+    def _reply(self, answer: Answer, request: Request, route: Route) -> None:
+        if answer is None:
+            request.setHeader(b"content-length", b"0")
+        elif isinstance(answer, Page):
+            _write(request, answer.content_type, answer.content)
+        else:
+            _write(request, JSON, encode({"data": answer} if route.wraps else dict(answer)))
+        request.finish()
+
+    def _failed(self, failure: Failure, request: Request) -> None:
+        if failure.check(CancelledError):
+            return  # nobody is there to read an answer
+        why = failure.value
+        if not isinstance(why, HttpError):
+            self.log.failure("a request could not be answered", failure)
+            why = HttpError(500, "internal server error")
+        _write_error(request, why)
+        request.finish()
+
+
+class _Rest(Resource):
+    """All that is below the router."""
+
+    isLeaf = True
+
+    def __init__(self, router: Router) -> None:
+        super().__init__()
+        self._router = router
+
+    def render(self, request: Request) -> int | bytes:
+        return self._router.render(request)
+
+
+class _NotFoundError(HttpError):
+    """As upstream says it, which is not JSON."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "404 page not found")
+
+
+async def _answer(route: Route, call: Call) -> Answer:
+    try:
+        return await route.answer(call)
+    except StorageError as why:
+        raise not_done(why.status, str(why)) from None
+    except BackendError as why:
+        raise HttpError(503, "service unavailable", str(why)) from None
+
+
+def not_done(status: int, detail: str = "", data: object = None) -> HttpError:
+    """What to say of a message or an ask that ended with an `AckStatus`."""
+    if status == AckStatus.TOO_LARGE:
+        return HttpError(413, "message too large", detail, data)
+    reason = status_name(status).lower().replace("_", " ")
+    return HttpError(503, reason, detail, data, {"retry-after": "1"})
+
+
+# --- checking
+
+
+def _checked(route: Route, named: dict[str, str], request: Request) -> Call:
+    who = None if route.access is None else route.access.check(request)
+    if getattr(request, "too_long", False):
+        raise HttpError(413, "request too large", headers={"connection": "close"})
+    query: dict[str, Any] = {}
+    for one in route.parameters:
+        try:
+            query[one.name] = _parameter(one, named, request)
+        except ShapeError as why:
+            raise HttpError(400, one.invalid or route.invalid, str(why)) from None
+    body = route.body
+    if isinstance(body, TextOrJson):
+        body = body.json if query[body.parameter] is None else body.text
+    return Call(query, None if body is None else _body(body, request), who)
+
+
+def _parameter(declared: Parameter, named: dict[str, str], request: Request) -> Any:
+    text = named.get(declared.name)
+    if text is None:
+        # A name may come twice; the first one counts.
+        values = request.args.get(declared.name.encode())
+        if not values or (not values[0] and not declared.required):
+            if declared.required:
+                raise ShapeError(f"{declared.name} is missing")
+            return None
+        try:
+            text = values[0].decode()
+        except UnicodeDecodeError:
+            raise ShapeError(f"{declared.name} is not UTF-8") from None
+    return declared.shape.parse(text, declared.name)
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_number).decode
+
+
+def _body(body: TextBody | JsonBody, request: Request) -> Any:
+    assert request.content is not None
+    content: bytes = request.content.read()
+    if isinstance(body, TextBody):
+        return content
+    try:
+        return body.shape.read(_decode(content.decode()), "the body")
+    except (ValueError, RecursionError, ShapeError) as why:
+        raise HttpError(400, "invalid json format", str(why)[:200]) from None
+
+
+# --- writing
+
+
+def _write(request: Request, content_type: str, content: bytes) -> None:
+    request.setHeader(b"content-type", content_type.encode())
+    request.setHeader(b"content-length", b"%d" % len(content))
+    request.write(content)
+
+
+def _write_error(request: Request, why: HttpError) -> None:
+    try:
+        phrase = HTTPStatus(why.code).phrase
+    except ValueError:
+        phrase = "Error"
+    request.setResponseCode(why.code, phrase.encode())
+    for name, value in why.headers.items():
+        request.setHeader(name, value)
+    if isinstance(why, _NotFoundError):
+        _write(request, "text/plain; charset=utf-8", b"404 page not found\n")
+    else:
+        _write(request, JSON, why.body())
+
+
+def _refuse(request: Request, why: HttpError) -> int:
+    _write_error(request, why)
+    request.finish()
+    return NOT_DONE_YET

@@ -1,0 +1,126 @@
+"""Our HTTP servers, with limits: whoever is slow, large or many is sent away.
+
+A request, from its first byte on, has `REQUEST_SECONDS` to be here whole; a connection on which
+nothing happens ends after `IDLE_SECONDS`. A body beyond the limit is not kept: it is read to its
+end, so that the client gets to see the 413 that says so, unless that takes too long.
+"""
+
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+REQUEST_SECONDS = 30.0
+IDLE_SECONDS = 60
+BODY_LIMIT = 2 << 20
+"""Bytes of a request's body."""
+CONNECTIONS = 1000
+"""Of one server at once; further ones are closed at once."""
+
+
+class LimitedRequest(Request):
+    """A request that knows whether it is too long."""
+
+    channel: "LimitedChannel"
+    too_long = False
+
+    def gotLength(self, length: int | None) -> None:
+        """The headers are here; the length is None for a chunked body."""
+        self._taken = 0
+        self.too_long = length is not None and length > BODY_LIMIT
+        # Not Twisted's: that would be a temporary file for a long one.
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Keep a piece of the body, or not."""
+        self._taken += len(data)
+        if self._taken > BODY_LIMIT and not self.too_long:
+            self.too_long = True
+            self.content = BytesIO()
+        if not self.too_long:
+            super().handleContentChunk(data)
+
+    def process(self) -> None:
+        """It is here whole."""
+        self.channel.is_whole()
+        super().process()
+
+
+class LimitedChannel(HTTPChannel):
+    """One connection."""
+
+    factory: "LimitedSite"
+    _due: IDelayedCall | None = None
+    _answering = False
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.factory.connections.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._due is None and not self._answering:
+            self._due = self.callLater(REQUEST_SECONDS, self._too_slow)
+        super().dataReceived(data)
+
+    def is_whole(self) -> None:
+        """The request is here, in time."""
+        self._answering = True
+        self._forget_due()
+
+    def requestDone(self, request: Request) -> None:
+        self._answering = False
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.connections.discard(self)
+        self._forget_due()
+        super().connectionLost(reason)
+
+    def _forget_due(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _too_slow(self) -> None:
+        self._due = None
+        self.factory.log_slow(self)
+        self.forceAbortClient()
+
+
+class LimitedSite(Site):
+    """A server. It writes no line for each request."""
+
+    protocol: Any = LimitedChannel
+    noisy = False
+    logger = Logger("gobelieve.http")
+
+    def __init__(self, root: IResource, reactor: Any = None) -> None:
+        # A form's fields are no parameters: those are in the URL.
+        super().__init__(
+            root,
+            LimitedRequest,
+            timeout=IDLE_SECONDS,
+            reactor=reactor,
+            parsePOSTFormSubmission=False,
+        )
+        self.connections: set[LimitedChannel] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """None, which closes it, if there are too many."""
+        if len(self.connections) >= CONNECTIONS:
+            self.logger.warn("{count} connections are too many", count=CONNECTIONS)
+            return None
+        return super().buildProtocol(addr)
+
+    def log(self, request: Any) -> None:
+        """Not at info, and not into a file: nothing."""
+
+    def log_slow(self, channel: LimitedChannel) -> None:
+        """A client took too long."""
+        self.logger.warn("a request of {peer} was too slow", peer=channel.getPeer())

@@ -1,0 +1,45 @@
+"""A gateway's HTTP server: its API, and its status pages."""
+
+from collections.abc import Iterable
+
+from prometheus_client.registry import Collector
+
+from gobelieve.config import ClientsConfig, parse_address
+from gobelieve.interfaces import MessageReader
+from gobelieve.protocols.http_access import ApiKeys
+from gobelieve.protocols.http_api import About, api_router
+from gobelieve.protocols.http_posts import Posts
+from gobelieve.protocols.http_reads import Reads
+from gobelieve.protocols.http_router import Route
+from gobelieve.protocols.status_pages import Figures, Trouble, with_status
+from gobelieve.services.gateway import Gateway
+from gobelieve.services.listening import Listening
+from gobelieve.services.ordered import OrderedService
+
+
+def add_http(
+    parent: OrderedService,
+    config: ClientsConfig,
+    gateway: Gateway,
+    reader: MessageReader,
+    summary: Figures,
+    collectors: Iterable[Collector],
+    trouble: Trouble | None = None,
+) -> None:
+    """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``."""
+    if config.http_listen_address:
+        router = api_router(routes(config, gateway, reader, summary))
+        site = with_status(router, collectors, trouble)
+        address = parse_address(config.http_listen_address, "http_listen_address")
+        parent.add("http", Listening(address, site))
+
+
+def routes(
+    config: ClientsConfig, gateway: Gateway, reader: MessageReader, summary: Figures
+) -> list[Route]:
+    """Everything that can be asked for."""
+    access = ApiKeys(config.http_api_keys)
+    posts = Posts(gateway.posting, config.kefu_appid, access)
+    reads = Reads(reader, gateway.keys, gateway.sessions, gateway.speakers, gateway.tally, access)
+    about = About(summary, gateway.sessions, gateway.rooms, access)
+    return [*posts.routes(), *reads.routes(), *about.routes()]

@@ -1,0 +1,56 @@
+"""The HTTP API on the real rules, with fakes of storage, routers and groups."""
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.protocols.http_api import api_router
+from gobelieve.protocols.http_site import LimitedSite
+from gobelieve.services.http_api import routes
+from tests.gateway.support import TestGateway
+from tests.web import Response, Wire, ask
+
+KEY = "a-key-of-the-app's-server"
+WITH_KEY = {"authorization": f"Bearer {KEY}"}
+
+
+class ApiCase(SynchronousTestCase):
+    """A gateway whose API wants a key, which the tests send."""
+
+    def setUp(self) -> None:
+        self.begin()
+
+    def begin(self, **config: Any) -> None:
+        """With these settings."""
+        self.gateway = TestGateway(**{"http_api_keys": (KEY,), **config})
+        self.storage, self.routing = self.gateway.storage, self.gateway.routing
+        gateway = self.gateway.gateway
+        self.routes = routes(self.gateway.settings, gateway, self.storage, lambda: {"figure": 1})
+        self.router = api_router(self.routes)
+        self.site = LimitedSite(self.router, self.gateway.clock)
+
+    def post(self, path: str, body: Any = b"") -> Response:
+        """What comes back at once."""
+        return ask(self.site, "POST", path, _bytes(body), WITH_KEY)
+
+    def get(self, path: str) -> Response:
+        """The same without a body."""
+        return ask(self.site, "GET", path, None, WITH_KEY)
+
+    def begin_post(self, path: str, body: Any = b"") -> Wire:
+        """For what does not come at once."""
+        wire = Wire(self.site)
+        wire.send("POST", path, _bytes(body), WITH_KEY)
+        self.assertEqual(wire.responses(), [], "it waits for storage")
+        return wire
+
+    def done(self, wire: Wire) -> None:
+        """It was answered, with 200 and nothing more."""
+        (response,) = wire.responses()
+        self.assertEqual((response.code, response.body), (200, b""))
+        self.assertNotIn("content-type", response.headers)
+
+
+def _bytes(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
