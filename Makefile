@@ -1,5 +1,5 @@
 # make run    all of gobelieve in one process on one SQLite file, below var/
-# make test   all tests, with a real Redis and MariaDB if they are on this machine
+# make test   all tests, with a real Redis, MariaDB and browser (chromium) if they are on this machine
 # make check  lint, types, floors
 
 PYTHON ?= python3
