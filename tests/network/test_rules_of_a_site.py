@@ -3,7 +3,6 @@
 Over real daemons, with the app's own server on MariaDB and Redis.
 """
 
-import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ class SiteTests(TestCase):
         maria, self.redis = shared_maria(), shared_redis()
         self.app = AppServer(maria, self.redis, "stream", "site_rules")
         self.app.begin()
-        self.words = Path(os.path.abspath(self.mktemp()))
+        self.words = self.word_file()
         self.put_words("bad")
         self.cluster = Cluster(
             self.redis,
@@ -50,6 +49,10 @@ class SiteTests(TestCase):
         self.addCleanup(self.cluster.stop)
         await self.cluster.start()
         self.action = 0
+
+    def word_file(self) -> Path:
+        """A file that daemons find too."""
+        return Path(self.mktemp()).absolute()
 
     def put_words(self, *words: str) -> None:
         """The file of forbidden words."""

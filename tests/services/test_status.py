@@ -57,7 +57,7 @@ class PagesTests(SynchronousTestCase):
 
     def test_the_documentation_names_what_the_page_shows(self) -> None:
         """No metric more, none less."""
-        page = self.pages(embedded)["metrics"][1]
+        page = self.pages(embedded, "im.enable_friendship=true")["metrics"][1]
         self.assertEqual(set(shown(page)), set(documented()))
 
     def test_the_documentation_says_who_shows_it(self) -> None:
@@ -66,6 +66,7 @@ class PagesTests(SynchronousTestCase):
         for module, settings, names in (
             (im, [], ("im", "all")),
             (im, [groups], ("im", "groups", "all")),
+            (im, [groups, "enable_blacklist=true"], ("im", "groups", "relations", "all")),
             (imr, [], ("imr", "all")),
             (imr, [groups], ("imr", "groups", "all")),
             (ims, [], ("ims", "all")),
