@@ -1,4 +1,4 @@
-"""Measurements that need no daemons: they run, and notice what is wrong."""
+"""Measurements, as far as they need no daemons: they run, and notice what is wrong."""
 
 import argparse
 import io
@@ -7,9 +7,14 @@ from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.bench import start
+from gobelieve.bench.member import Member
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.wire import Frame, Message, client
+from gobelieve.wire.frames import PUSH
 
 
 class StartTests(SynchronousTestCase):
@@ -50,3 +55,53 @@ class StartTests(SynchronousTestCase):
             sound, _, err = self.measure()
         self.assertFalse(sound)
         self.assertIn("findings", err)
+
+
+class MemberTests(SynchronousTestCase):
+    """Who checks what comes to many."""
+
+    def setUp(self) -> None:
+        self.came: list[tuple[int, int]] = []
+        self.member = Member(ReactorTurn(Clock()), 1, 0, self.note)
+        self.seq = 0
+
+    def note(self, sender: int, number: int) -> None:
+        self.came.append((sender, number))
+
+    def hear(self, message: Message, flag: int = 0) -> None:
+        self.seq += 1
+        frame = Frame(message.number, 2, flag, self.seq, message.encode())
+        self.member.received(frame)
+
+    def said(self, number: int, sender: int = 2) -> client.RoomIM:
+        return client.RoomIM(sender=sender, receiver=9, content=b"%010d" % number)
+
+    def test_each_sender_counts_for_itself(self) -> None:
+        """What comes in order is sound."""
+        for number in (1, 2, 3):
+            for sender in (2, 3):
+                self.hear(self.said(number, sender))
+        self.assertEqual(len(self.came), 6)
+        self.assertEqual((self.member.doubled, self.member.disordered), (0, 0))
+
+    def test_what_comes_twice_or_late(self) -> None:
+        """Is counted as that; what never comes is missing in the number of what came."""
+        for number in (1, 2, 2, 5, 4, 4, 1):
+            self.hear(self.said(number))
+        self.assertEqual([number for _, number in self.came], [1, 2, 5, 4])
+        self.assertEqual((self.member.doubled, self.member.disordered), (3, 1))
+
+    def test_a_push_that_does_not_follow_is_left_to_the_sync(self) -> None:
+        """As apps do."""
+        message = client.GroupIM(sender=2, receiver=9, msgid=1, content=b"%010d" % 1)
+        self.hear(client.Metadata(sync_key=50, prev_sync_key=40))
+        self.hear(message, PUSH)
+        self.assertEqual(self.came, [])
+        self.hear(client.SyncNotify(sync_key=50))
+        self.hear(client.SyncBegin(sync_key=0))
+        self.hear(message)
+        self.hear(client.SyncEnd(sync_key=50))
+        self.assertEqual((self.came, self.member.synced), ([(2, 1)], 1))
+        self.hear(client.Metadata(sync_key=60, prev_sync_key=50))
+        self.hear(client.GroupIM(sender=2, receiver=9, msgid=2, content=b"%010d" % 2), PUSH)
+        self.assertEqual(self.came, [(2, 1), (2, 2)])

@@ -13,12 +13,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from gobelieve.bench import p2p, route, start, storage
+from gobelieve.bench.crowd import Measurement
+from gobelieve.wire import client
 
 MEASUREMENTS: dict[str, tuple[Any, str]] = {
+    "group": (Measurement("group", 50, client.GroupIM, False), "messages to an ordinary group"),
     "p2p": (p2p, "messages from user to user"),
+    "room": (Measurement("room", 500, client.RoomIM, False), "what is said in a room"),
     "route": (route, "publications between gateways, and pushes"),
     "start": (start, "storage's start, with and without its snapshot, and verification"),
     "storage": (storage, "saves and a long sync"),
+    "supergroup": (Measurement("supergroup", 3000, client.GroupIM, True), "to a super group"),
 }
 
 

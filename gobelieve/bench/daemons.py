@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from gobelieve.bench.databases import Crowd, mariadb_command, write_to_mariadb
+
 START_SECONDS = 20
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -37,8 +39,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def three_daemons(settings: Sequence[str] = (), cluster: Sequence[str] = ()) -> Iterator[Running]:
-    """Redis, ims, imr and im. `settings` are for ims, as for ``--set``; `cluster` for all."""
+def three_daemons(
+    settings: Sequence[str] = (), cluster: Sequence[str] = (), crowd: Crowd | None = None
+) -> Iterator[Running]:
+    """Redis, ims, imr and im. `settings` are for ims, as for ``--set``; `cluster` for all.
+
+    With a `crowd` there is a MariaDB too, which has this group.
+    """
     if shutil.which("redis-server") is None:
         sys.exit("redis-server is needed for this measurement; --embedded does without")
     with ExitStack() as stack:
@@ -47,9 +54,20 @@ def three_daemons(settings: Sequence[str] = (), cluster: Sequence[str] = ()) -> 
         command = ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
         pids = {"redis": stack.enter_context(_process("redis", command, folder, redis))}
         root = f"storage_root={folder}/messages"
+        groups: list[str] = []
+        if crowd is not None:
+            port = free_port()
+            pids["mariadb"] = stack.enter_context(
+                _process("mariadb", mariadb_command(folder, port), folder, port)
+            )
+            groups = [f"mysqldb_datasource={write_to_mariadb(port, crowd)}"]
         daemons = (
             ("ims", rpc, [f"rpc_listen=127.0.0.1:{rpc}", root, *settings]),
-            ("imr", route, [f"listen=127.0.0.1:{route}", f"redis.address=127.0.0.1:{redis}"]),
+            (
+                "imr",
+                route,
+                [f"listen=127.0.0.1:{route}", f"redis.address=127.0.0.1:{redis}", *groups],
+            ),
             (
                 "im",
                 clients,
@@ -59,6 +77,8 @@ def three_daemons(settings: Sequence[str] = (), cluster: Sequence[str] = ()) -> 
                     f"redis.address=127.0.0.1:{redis}",
                     f"storage_rpc_addrs=['127.0.0.1:{rpc}']",
                     f"route_addrs=['127.0.0.1:{route}']",
+                    f"pending_root={folder}/pending",
+                    *groups,
                 ],
             ),
         )
@@ -88,28 +108,6 @@ def storages(policies: Sequence[str]) -> Iterator[dict[str, Running]]:
             pid = stack.enter_context(_process("ims", command, folder, rpc))
             found[policy] = Running(f"127.0.0.1:{rpc}", None, folder, {"ims": pid})
         yield found
-
-
-@contextmanager
-def router() -> Iterator[Running]:
-    """imr and its Redis; clients are gateways here, and pushes wait for none of them."""
-    if shutil.which("redis-server") is None:
-        sys.exit("redis-server is needed for this measurement")
-    with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
-        redis, route = free_port(), free_port()
-        command = ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
-        pids = {"redis": stack.enter_context(_process("redis", command, folder, redis))}
-        values = [
-            f"listen=127.0.0.1:{route}",
-            f"redis.address=127.0.0.1:{redis}",
-            "push_grace=0",
-            "link_grace=0",
-        ]
-        arguments = [part for value in values for part in ("--set", value)]
-        command = _twistd("gobelieve-imr", *arguments)
-        pids["imr"] = stack.enter_context(_process("imr", command, folder, route))
-        yield Running(f"127.0.0.1:{route}", f"127.0.0.1:{redis}", folder, pids)
 
 
 @contextmanager

@@ -198,17 +198,17 @@ def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
 async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bool:
     """Measure and print; False if a message was lost, doubled or out of order."""
     tokens = [f"bench-token-{n}" for n in range(2 * options.pairs)]
-    await _grant(reactor, running, tokens)
+    await grant(reactor, running, tokens)
     turn = ReactorTurn(reactor)
     senders: list[Sender] = []
     receivers: list[Receiver] = []
     for n in range(options.pairs):
         receiver = Receiver(turn, FIRST_UID + options.pairs + n)
-        await _connect(reactor, running, receiver, tokens[options.pairs + n])
+        await connect(reactor, running, receiver, tokens[options.pairs + n])
         receiver.begin()
         receivers.append(receiver)
         sender = Sender(turn, FIRST_UID + n)
-        await _connect(reactor, running, sender, tokens[n])
+        await connect(reactor, running, sender, tokens[n])
         senders.append(sender)
     for sender, receiver in zip(senders, receivers, strict=True):
         sender.begin(receiver.uid, options.window, options.size, time.perf_counter)
@@ -228,7 +228,8 @@ async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bo
     return _print(options, messages, took, spent, delays, senders, receivers)
 
 
-async def _grant(reactor: Any, running: Running, tokens: list[str]) -> None:
+async def grant(reactor: Any, running: Running, tokens: list[str]) -> None:
+    """Make tokens for the users from `FIRST_UID` on."""
     service: Any
     if running.redis is not None:
         service = RedisService(RedisConfig(address=running.redis), reactor)
@@ -242,7 +243,8 @@ async def _grant(reactor: Any, running: Running, tokens: list[str]) -> None:
     await service.stopService()
 
 
-async def _connect(reactor: Any, running: Running, protocol: BenchClient, token: str) -> None:
+async def connect(reactor: Any, running: Running, protocol: BenchClient, token: str) -> None:
+    """Connect a client and log it in."""
     host, port = parse_address(running.clients)
     factory = Factory.forProtocol(lambda: protocol)
     factory.noisy = False

@@ -1,0 +1,52 @@
+"""The measurements of many members run, on real daemons, and find everything sound."""
+
+import sys
+
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import TestCase
+
+from tests.network.processes import ROOT
+from tests.servers import missing
+
+SMALL = ["--members=6", "--senders=2", "--window=2", "--warmup=0.1", "--seconds=0.2"]
+FIGURES = (
+    r"messages/s +[\d,]*[1-9]",
+    r"deliveries/s +[\d,]*[1-9]",
+    r"us CPU total +\d+\.\d\d",
+    r"ms to all p99 +\d+\.\d\d",
+    r"lost 0, doubled 0, out of order 0, refused 0",
+)
+
+
+class MeasurementTests(TestCase):
+    """``python -m gobelieve.bench`` group, supergroup, room."""
+
+    async def measure(self, *arguments: str) -> None:
+        command = ["-m", "gobelieve.bench", *arguments, *SMALL]
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable, command, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+        )
+        text: str = out.decode()
+        self.assertEqual((code, err), (0, b""), text)
+        for figure in FIGURES:
+            self.assertRegex(text, figure)
+
+    async def test_group(self) -> None:
+        """All in one."""
+        await self.measure("group", "--embedded")
+
+    async def test_super_group(self) -> None:
+        """All in one."""
+        await self.measure("supergroup", "--embedded")
+
+    async def test_room(self) -> None:
+        """All in one."""
+        await self.measure("room", "--embedded")
+
+    async def test_daemons(self) -> None:
+        """A daemon a role, and a database that has the group."""
+        await self.measure("supergroup")
+
+    test_daemons.skip = missing(  # type: ignore[attr-defined]
+        "redis-server", "mariadbd", "mariadb-install-db"
+    )
