@@ -1,5 +1,6 @@
 """``twistd gobelieve-im``: the gateway, with Redis, storage and routers in other processes."""
 
+import os
 from typing import Any
 
 from twisted.logger import Logger
@@ -109,7 +110,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     forbidden = SpeakForbidden(speakers.listening, speakers.announced, reactor)
     service.add("speak-forbidden", RedisEvents(config.redis, reactor, forbidden, forbidden))
     add_words(service, service, config.word_file, gateway.words)
-    if groups is not None:
+    if groups is not None or os.path.isdir(config.pending_root):
+        # What was acked when there were groups is sent on, also when there are none any more.
         service.add("pending", PendingService(pending, gateway.fan_out))
     add_listeners(service, service, gateway, config, reactor, turn)
     status = GatewayStatus(gateway)

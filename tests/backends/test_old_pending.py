@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.backends import old_pending
@@ -159,6 +161,26 @@ class OldPendingTests(SynchronousTestCase):
         (self.root / MESSAGES).write_bytes(b"a" * 100)
         with self.assertRaisesRegex(BackendError, "is no queue of group messages"):
             self.read()
+
+    @given(st.data())
+    def test_any_damage(self, data: st.DataObject) -> None:
+        """Whatever is written over a part of the file, and wherever it is cut: what is whole is
+        read, and nothing else is."""
+        whole = [record(b"%d" % number, tuple(range(1, number + 2))) for number in range(6)]
+        records = bytearray(b"".join(whole))
+        start = data.draw(st.integers(0, len(records)))
+        damage = data.draw(st.binary(max_size=80))
+        records[start : start + len(damage)] = damage
+        end = data.draw(st.integers(0, len(records)))
+        write(self.root, bytes(records[:end]))
+        said = self.said()
+        place = 0
+        for number, one in enumerate(whole):
+            untouched = place + len(one) <= start or place >= start + len(damage)
+            if untouched and place + len(one) <= end:
+                self.assertIn(b"%d" % number, said)
+            place += len(one)
+        self.assertLessEqual(len(said), len(whole))
 
     def test_set_aside(self) -> None:
         """Under other names, of which none is taken twice."""

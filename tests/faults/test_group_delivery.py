@@ -4,8 +4,9 @@ Ordinary groups are in a real MariaDB. What the members have is read from storag
 all daemons have ended.
 """
 
+import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gobelieve.client import Client
 from gobelieve.names import User, shard
 from gobelieve.storage.store import Store
 from gobelieve.wire.client import GroupIM
+from tests import old_pending
 from tests.app_server import AppServer
 from tests.faults.support import PATIENT, FaultTestCase, together, until
 from tests.network.processes import APPID, Cluster, Daemon
@@ -32,8 +34,11 @@ class GroupDeliveryTests(FaultTestCase):
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
-    async def site(self, members: Iterable[int]) -> Cluster:
-        """It runs; the group has these members."""
+    async def site(
+        self, members: Iterable[int], before: Callable[[Path], None] = lambda folder: None
+    ) -> None:
+        """It runs; the group has these members. `before` is called with the gateway's folder for
+        such messages."""
         self.members = list(members)
         maria, redis = shared_maria(), self.own_redis()
         app = AppServer(maria, redis, "stream", "delivery")
@@ -46,10 +51,10 @@ class GroupDeliveryTests(FaultTestCase):
             )
         database = f"root@tcp(127.0.0.1:{maria.port})/delivery"
         cluster = Cluster(redis, storages=2, im={"mysqldb_datasource": database})
-        await self.running(cluster)
         self.daemons = cluster
         self.im = cluster.im[0]
-        return cluster
+        before(self.im.folder / "pending")
+        await self.running(cluster)
 
     async def writer(self) -> Client:
         """Who sends nothing again by itself."""
@@ -120,6 +125,29 @@ class GroupDeliveryTests(FaultTestCase):
             await self.im.kill()
             other.resume()
             await self.im.restart()
+        await self.judge(sent)
+
+    async def test_what_upstream_left_while_the_gateway_is_killed_again_and_again(self) -> None:
+        """Four queues, which their gateway left in the middle of a message."""
+        members = tuple(range(1, 11))
+        sent = [b"%d" % number for number in range(200)]
+
+        def left(folder: Path) -> None:
+            for queue in range(4):
+                records = [
+                    old_pending.record(content, members, group=GROUP, timestamp=1_500_000_000 + n)
+                    for n, content in enumerate(sent)
+                    if n % 4 == queue
+                ]
+                delivered = old_pending.record(b"delivered", members, group=GROUP)
+                behind = delivered + b"".join(records) + records[0][:30]
+                old_pending.write(folder / f"q{queue}", behind, len(old_pending.HEAD))
+
+        await self.site(members, left)
+        for _ in range(3):
+            await self.im.restart(kill=True)
+        self.assertEqual(len(re.findall("200 messages are taken over", self.im.log)), 1)
+        self.assertEqual(len(re.findall("a torn write", self.im.log)), 4)
         await self.judge(sent)
 
     async def test_a_storage_is_killed_in_the_middle_of_a_fan_out(self) -> None:

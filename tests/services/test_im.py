@@ -55,6 +55,14 @@ class CompositionTests(SynchronousTestCase):
         service = self.made(im)
         self.assertEqual(names(service)[-1], "tcp")
 
+    def test_what_waits_for_a_group_is_sent_on_also_without_groups(self) -> None:
+        """It was acked. Where there is nothing, no folder is made."""
+        folder = Path(self.mktemp())
+        setting = ("--set", f"pending_root={folder}")
+        self.assertNotIn("pending", names(self.made(im, *setting)))
+        folder.mkdir()
+        self.assertIn("pending", names(self.made(im, *setting)))
+
     def test_all_in_one_has_the_three_roles_by_name(self) -> None:
         """Each with its own children."""
         service = self.made(embedded, "--data", self.mktemp())
