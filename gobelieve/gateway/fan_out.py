@@ -91,6 +91,8 @@ class FanOut:
         self._sent: dict[int, _Sent] = {}
         self._bytes = 0
         self._unsettled: deque[tuple[float, _Sent]] = deque()
+        self._watching = False
+        """Whether a look at these is due."""
         self._stopping = False
 
     def __len__(self) -> int:
@@ -222,9 +224,12 @@ class FanOut:
     # --- senders who wait
 
     def _wait(self, sent: _Sent) -> None:
-        if not self._unsettled:
-            self._time.callLater(OWN_IDS, self._overdue)
+        while self._unsettled and self._unsettled[0][1].settled is None:
+            self._unsettled.popleft()
         self._unsettled.append((self._time.seconds() + OWN_IDS, sent))
+        if not self._watching:
+            self._watching = True
+            self._time.callLater(OWN_IDS, self._overdue)
 
     def _overdue(self) -> None:
         now = self._time.seconds()
@@ -235,6 +240,7 @@ class FanOut:
                 return
             self._unsettled.popleft()
             sent.settle(AckStatus.SUCCESS)
+        self._watching = False
 
 
 def _cut(members: Sequence[int], storages: int) -> list[tuple[int, Sequence[int]]]:

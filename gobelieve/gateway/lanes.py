@@ -26,10 +26,11 @@ from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
 
 QUEUES_AN_ASK = 1000
-"""Some 5 ms of a storage's time."""
-BYTES_AN_ASK = 256 << 10
-"""Then it is one frame, which storage does as a whole or not at all."""
-GROUPS_AT_ONCE = 16
+"""Some 5 ms of a storage's time, and one frame, which storage does as a whole or not at all. (See
+`Part.weight`.)"""
+QUEUES_AT_ONCE = 16 * QUEUES_AN_ASK
+"""A few large groups, or hundreds of small ones: else how long storage takes to answer would limit
+how many of them are served in a second."""
 FIRST_REST, LAST_REST = 1.0, 10.0
 """Seconds that a storage is left alone after a failure; doubled each time in between."""
 
@@ -40,13 +41,15 @@ Done = Callable[[Part, Entries], None]
 class _Lane:
     """The parts of one group."""
 
-    __slots__ = ("failed", "key", "open", "parts")
+    __slots__ = ("failed", "key", "open", "parts", "weight")
 
     def __init__(self, key: tuple[int, int]) -> None:
         self.key = key
         self.parts: deque[Part] = deque()
         self.open = 0
         """Asks that are not answered."""
+        self.weight = 0
+        """Of these; while it looks, that of a full ask."""
         self.failed = False
 
 
@@ -81,6 +84,7 @@ class Lanes:
         self._ready: deque[_Lane] = deque()
         """Lanes that have something to ask and do not ask yet."""
         self._active = 0
+        self._weight = 0
         self._going_on = False
         self._rest = FIRST_REST
         self._resting: Cancellable | None = None
@@ -118,10 +122,11 @@ class Lanes:
             return  # a look that was over at once: the loop below goes on by itself
         self._going_on = True
         try:
-            while self._ready and self._active < GROUPS_AT_ONCE and self._resting is None:
+            while self._ready and self._weight < QUEUES_AT_ONCE and self._resting is None:
                 lane = self._ready.popleft()
                 self._active += 1
                 if lane.parts[0].doubtful:
+                    self._weigh(lane, QUEUES_AN_ASK)
                     self._tasks.start(self._look(lane))
                 else:
                     self._ask(lane)
@@ -131,19 +136,23 @@ class Lanes:
     def _ask(self, lane: _Lane) -> None:
         """Ask for as much as goes into one ask; all of it comes to the same end."""
         batch: list[Part] = []
-        room, bytes_ = QUEUES_AN_ASK, BYTES_AN_ASK
+        weight = 0
         for part in lane.parts:
-            room -= len(part.uids)
-            bytes_ -= len(part.message.body)
-            if batch and (part.doubtful or room < 0 or bytes_ < 0):
+            if batch and (part.doubtful or weight + part.weight > QUEUES_AN_ASK):
                 break
             batch.append(part)
+            weight += part.weight
         lane.open = len(batch)
+        self._weigh(lane, weight)
         for part in batch:
             message = part.message
             queues = [User(message.appid, uid) for uid in part.uids]
             asked = (lane, part)
             self._saver.save(message.cmd, message.body, message.device, queues, self._saved, asked)
+
+    def _weigh(self, lane: _Lane, weight: int) -> None:
+        self._weight += weight - lane.weight
+        lane.weight = weight
 
     def _saved(self, asked: tuple[_Lane, Part], status: int, entries: Entries) -> None:
         lane, part = asked
@@ -180,6 +189,7 @@ class Lanes:
 
     def _answered(self, lane: _Lane) -> None:
         self._active -= 1
+        self._weigh(lane, 0)
         if lane.failed:
             lane.failed = False
             # Behind the others: what ails it may be of its own.

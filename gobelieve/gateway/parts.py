@@ -32,6 +32,11 @@ class Part:
         self.scattered = False
         """Whether it was in other parts before, so that any of the queues may have it already."""
 
+    @property
+    def weight(self) -> int:
+        """How much there is to do for it: a queue counts as much as 256 bytes of the message."""
+        return len(self.uids) + (len(self.message.body) >> 8)
+
 
 class Search:
     """Looks for parts in the queues themselves."""

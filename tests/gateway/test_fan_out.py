@@ -145,6 +145,14 @@ class FanOutTests(FanOutTestCase):
         self.storage.answer()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_who_is_answered_is_not_remembered(self) -> None:
+        """However many messages come before the time is over."""
+        for _ in range(100):
+            self.send(b"hello")
+            self.storage.answer()
+        self.assertLess(len(self.fan_out._unsettled), 3)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
     def test_a_sender_who_is_no_member_is_answered_when_all_have_it(self) -> None:
         """As when the app's backend speaks."""
         self.send(b"hello", members=(2, 3))

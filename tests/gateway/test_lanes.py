@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.lanes import FIRST_REST, GROUPS_AT_ONCE, Lanes
+from gobelieve.gateway.lanes import FIRST_REST, QUEUES_AN_ASK, QUEUES_AT_ONCE, Lanes
 from gobelieve.gateway.parts import MOST_LOOKS, SLOW, Part
 from gobelieve.interfaces import Entries, Page, PendingMessage
 from gobelieve.metrics import Tally
@@ -18,6 +18,8 @@ from tests.gateway.support import Tasks
 from tests.protocols.logs import Events
 
 APP = 7
+EVERYBODY = list(range(QUEUES_AN_ASK))
+LARGE_AT_ONCE = QUEUES_AT_ONCE // QUEUES_AN_ASK
 
 
 class Storage:
@@ -203,12 +205,12 @@ class OrderTests(LanesTestCase):
         self.assertEqual(len(self.storage.asked), 1 + 2)
 
     def test_groups_do_not_wait_for_each_other(self) -> None:
-        """But not all of them ask at once."""
-        for group in range(GROUPS_AT_ONCE + 5):
-            self.add(b"%d" % group, [group], group)
-        self.assertEqual(len(self.storage.asked), GROUPS_AT_ONCE)
+        """But not all of the large ones ask at once."""
+        for group in range(LARGE_AT_ONCE + 5):
+            self.add(b"%d" % group, EVERYBODY, group)
+        self.assertEqual(len(self.storage.asked), LARGE_AT_ONCE)
         self.storage.answer(count=1)
-        self.assertEqual(len(self.storage.asked), GROUPS_AT_ONCE + 1)
+        self.assertEqual(len(self.storage.asked), LARGE_AT_ONCE + 1)
         while self.storage.answer():
             pass
         self.assertEqual(len(self.lanes), 0)
@@ -216,11 +218,38 @@ class OrderTests(LanesTestCase):
     def test_a_busy_group_does_not_keep_others_out(self) -> None:
         """Who has asked queues behind those that have not."""
         for number in range(3):
-            for group in range(GROUPS_AT_ONCE):
-                self.add(b"%d" % number, [group], group)
+            for group in range(LARGE_AT_ONCE):
+                self.add(b"%d" % number, EVERYBODY, group)
         self.add(b"quiet", [999], 999)
         self.storage.answer()
         self.assertIn((b"quiet", (999,)), self.storage.asked)
+
+    def test_hundreds_of_small_groups_are_served_at_once(self) -> None:
+        """However long storage takes to answer; long messages weigh more."""
+        for group in range(300):
+            self.add(b"%d" % group, list(range(50)), group)
+        self.assertEqual(len(self.storage.asked), 300)
+        while self.storage.answer():
+            pass
+        self.storage.asked.clear()
+        for group in range(300):
+            self.add(bytes(32_000), list(range(50)), group)
+        self.assertLess(len(self.storage.asked), 100)
+        while self.storage.answer():
+            pass
+        self.assertEqual((len(self.lanes), len(self.storage.asked)), (0, 300))
+
+    def test_a_group_without_end_and_a_thousand_small_ones_share_storage(self) -> None:
+        """Nobody's turn comes twice before each had one."""
+        for number in range(40):
+            self.add(b"big", EVERYBODY, 0)
+        for group in range(1, 1001):
+            self.add(b"small", [group], group)
+        self.storage.answer()
+        self.storage.answer()
+        small = [body for body, _ in self.storage.asked].count(b"small")
+        self.assertEqual(small, 1000)
+        self.assertLess(len(self.storage.asked), 1004)
 
 
 class FailureTests(LanesTestCase):
@@ -326,7 +355,7 @@ class FailureTests(LanesTestCase):
         self.storage.unreadable.add(1)
         self.add(b"a", [1, 2], doubtful=True)
         for number in range(3):
-            for group in range(2, GROUPS_AT_ONCE * 3):
+            for group in range(2, 50):
                 self.add(b"%d" % number, [group], group)
         for _ in range(3):
             self.rest()
