@@ -50,11 +50,12 @@ class RoomMessages:
             return
         while len(session.rooms) >= self._at_once:
             self._leave(session, session.rooms[0])
+        room = Room(session.user.appid, number)
+        # First in, then out: a room that is never empty stays known to the router.
+        self._rooms.enter(room, session)
         if session.device:
             self._put_out_older(session, number)
         session.rooms = (*session.rooms, number)
-        room = Room(session.user.appid, number)
-        self._rooms.enter(room, session)
         session.hold()
         self._routing.when_room_known(room, session.release)
 

@@ -241,7 +241,7 @@ class OrderTests(LanesTestCase):
 
     def test_a_group_without_end_and_a_thousand_small_ones_share_storage(self) -> None:
         """Nobody's turn comes twice before each had one."""
-        for number in range(40):
+        for _ in range(40):
             self.add(b"big", EVERYBODY, 0)
         for group in range(1, 1001):
             self.add(b"small", [group], group)

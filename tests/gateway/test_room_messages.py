@@ -162,6 +162,14 @@ class EnteringTests(RoomTestCase):
         self.bob.say(said(2))
         self.assertEqual([tab.messages() for tab in tabs], [[said(2)], [said(2)]])
 
+    def test_a_device_that_comes_again_leaves_no_gap(self) -> None:
+        """To the router the room is there all the time."""
+        again = self.gateway.client(1, version=2, device="a")
+        self.enter(self.alice)
+        self.gateway.routing.take()
+        self.enter(again)
+        self.assertEqual(self.gateway.routing.take(), [])
+
     def test_what_is_sent_behind_entering_waits_until_the_router_knows(self) -> None:
         """So nothing that is said after one's first words is missed."""
         waiting: list[Callable[[], None]] = []
