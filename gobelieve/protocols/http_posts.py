@@ -141,7 +141,7 @@ class Posts:
     async def _peer(self, call: Call) -> Answer:
         query = call.query
         content = _fitting(call.body)
-        await _posted(
+        await posted(
             self._posting.peer, query["appid"], query["sender"], query["receiver"], content
         )
         return None
@@ -149,29 +149,29 @@ class Posts:
     async def _peer_or_group(self, call: Call) -> Answer:
         query, body = call.query, call.body
         appid, sender = query["appid"], query["sender"] or body.get("sender", 0)
-        content = _encoded(body["content"])
+        content = encoded(body["content"])
         if query["class"] == "peer":
-            await _posted(self._posting.peer, appid, sender, body["receiver"], content)
+            await posted(self._posting.peer, appid, sender, body["receiver"], content)
         else:
             await self._to_group(appid, sender, body["receiver"], content)
         return None
 
     async def _customer(self, call: Call) -> Answer:
         body, kefu = call.body, self._kefu_appid
-        content = _encoded(body["content"])
+        content = encoded(body["content"])
         if "seller_id" in body:
             customer = User(body["customer_appid"], body["customer_id"])
             seller = User(kefu, body["seller_id"])
             if not (kefu and seller.uid):
                 raise HttpError(400, "invalid seller", "there is no kefu_appid, or no seller_id")
             store = body["store_id"]
-            await _posted(self._posting.customer, customer, seller, store, content)
+            await posted(self._posting.customer, customer, seller, store, content)
             return {"seller_id": seller.uid}
         sender = User(body["sender_appid"], body["sender"])
         receiver = User(body["receiver_appid"], body["receiver"])
         if not kefu or kefu not in (sender.appid, receiver.appid):
             raise HttpError(400, "invalid appid", "neither app is the site's kefu_appid")
-        await _posted(self._posting.customer_v2, sender, receiver, content)
+        await posted(self._posting.customer_v2, sender, receiver, content)
         return {}
 
     # --- to groups
@@ -214,17 +214,17 @@ class Posts:
         group = await self._posting.find(appid, group_id)
         if group is None:
             raise HttpError(404, "group not found")
-        await _posted(self._posting.group, group, sender, content)
+        await posted(self._posting.group, group, sender, content)
 
     async def _notice(self, call: Call) -> Answer:
         body = call.body
         appid, group_id, named = body["appid"], body["group_id"], body.get("members", [])
-        content = _encoded(body["notification"])
+        content = encoded(body["notification"])
         group = await self._posting.find(appid, group_id)
         if not named and not (group and len(group)):
             raise HttpError(400, "group no member")
         super_ = body.get("super", False)
-        await _posted(
+        await posted(
             self._posting.group_notification, appid, group_id, group, super_, named, content
         )
         return None
@@ -256,14 +256,14 @@ class Posts:
                 raise HttpError(400, "invalid query param", "appid is missing")
             content = _fitting(content)
         else:
-            appid, content = call.body["appid"], _encoded(call.body["content"])
+            appid, content = call.body["appid"], encoded(call.body["content"])
             receivers = list(dict.fromkeys(call.body["receivers"]))
         waiting: Deferred[tuple[int, Sequence[int]]] = Deferred()
 
-        def posted(status: int, missing: Sequence[int]) -> None:
+        def stored(status: int, missing: Sequence[int]) -> None:
             waiting.callback((status, missing))
 
-        self._posting.system(appid, receivers, content, posted)
+        self._posting.system(appid, receivers, content, stored)
         status, missing = await waiting
         if status:
             raise not_done(status, data={"not_stored": list(missing)})
@@ -317,7 +317,7 @@ class Posts:
         return None
 
 
-async def _posted(post: Callable[..., None], *arguments: Any) -> None:
+async def posted(post: Callable[..., None], *arguments: Any) -> None:
     """Post, and wait until it is stored and told."""
     waiting: Deferred[int] = Deferred()
     post(*arguments, waiting.callback)
@@ -326,7 +326,8 @@ async def _posted(post: Callable[..., None], *arguments: Any) -> None:
         raise not_done(status)
 
 
-def _encoded(content: str) -> bytes:
+def encoded(content: str) -> bytes:
+    """The content as it is stored; `HttpError` if it is too large."""
     try:
         return _fitting(content.encode())
     except UnicodeEncodeError:

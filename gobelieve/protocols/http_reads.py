@@ -8,7 +8,7 @@ from gobelieve.gateway.sync_keys import KeptKeys
 from gobelieve.interfaces import MessageReader
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-from gobelieve.protocols.http_messages import SCHEMA, shown, wrote
+from gobelieve.protocols.http_messages import SCHEMA, Shown, shown, wrote
 from gobelieve.protocols.http_openapi import ERRORS
 from gobelieve.protocols.http_posts import APPID, UID
 from gobelieve.protocols.http_router import Access, Answer, Call, HttpError, Parameter, Route
@@ -162,8 +162,11 @@ class Reads:
         ]
 
     async def _latest(self, call: Call) -> Any:
-        limit = min(max(call.query["limit"], 1), MESSAGES)
-        messages, _, _ = await self._backward(_user(call), MOST, limit)
+        return await self.latest(_user(call), call.query["limit"])
+
+    async def latest(self, user: User, limit: int) -> list[Shown]:
+        """The newest messages of the user's queue, oldest first."""
+        messages, _, _ = await self._backward(user, MOST, min(max(limit, 1), MESSAGES))
         return shown(messages)
 
     async def _history(self, call: Call) -> Answer:
@@ -207,15 +210,20 @@ class Reads:
 
     async def _count(self, call: Call) -> Answer:
         user, key = _user(call), call.query["sync_key"]
+        if key is None:
+            return {"count": int(await self.has_unread(user))}
         after = key or await self._keys.load(user)
-        if key is not None:
-            return {"count": await self._reader.count_new(user, after)}
+        return {"count": await self._reader.count_new(user, after)}
+
+    async def has_unread(self, user: User) -> bool:
+        """Whether there is something the user did not write, beyond what the apps reported."""
+        after = await self._keys.load(user)
         while True:
             page = await self._reader.fetch(user, after)
             if any(not wrote(user, message) for message in page.messages):
-                return {"count": 1}
+                return True
             if not page.more:
-                return {"count": 0}
+                return False
             after = page.last
 
     # --- sessions
