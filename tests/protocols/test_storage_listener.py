@@ -12,7 +12,10 @@ from twisted.test import iosim
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
+from gobelieve.gateway.lanes import Lanes
+from gobelieve.gateway.parts import Part
 from gobelieve.interfaces import Page as Messages
+from gobelieve.interfaces import PendingMessage
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.storage_link import Saving, StorageLink, page_of
@@ -22,6 +25,7 @@ from gobelieve.protocols.storage_listener import (
     StorageFactory,
     StorageListener,
 )
+from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, FrameReader, encode_frame
@@ -47,6 +51,7 @@ from gobelieve.wire.storage import (
     pack_save,
     pack_saved,
 )
+from tests.gateway.support import Tasks
 from tests.protocols.logs import Events
 
 Result = tuple[int, int, tuple[int, ...]]
@@ -441,6 +446,10 @@ class PairTests(SynchronousTestCase):
         self.factory = StorageFactory(self.storage, turn, self.clock, Tally())
         self.link = StorageLink("here", turn, self.clock)
         self.told: list[tuple[Any, int, Sequence[tuple[int, int]]]] = []
+        self.stands_still = False
+        self.connect()
+
+    def connect(self) -> None:
         client, server = self.link.buildProtocol(None), self.factory.buildProtocol(None)
         make = partial(iosim.FakeTransport, isServer=False)
         self.pump = iosim.connect(
@@ -450,8 +459,14 @@ class PairTests(SynchronousTestCase):
     def in_thread(
         self, work: Callable[[], None], done: Callable[[BaseException | None], None]
     ) -> None:
-        work()
-        self.clock.callLater(0, done, None)
+        def try_() -> None:
+            if self.stands_still:
+                self.clock.callLater(1, try_)
+            else:
+                work()
+                done(None)
+
+        self.clock.callLater(0, try_)
 
     def run_all(self) -> None:
         for _ in range(4):
@@ -486,6 +501,33 @@ class PairTests(SynchronousTestCase):
         page = page_of(ask(FetchLatest(appid=7, uid=102, limit=9)))
         self.assertEqual([m.body for m in page.messages], [b"one", b"two"])
         self.assertEqual(ask(CountNew(appid=7, uid=102, after=first)), Counted(count=1))
+
+    def test_disk_that_stands_still(self) -> None:
+        """What a gateway brings into many queues is there once, however often it tries again."""
+        pool, tasks, ended = StoragePool([self.link]), Tasks(), list[int]()
+        lanes = Lanes(
+            pool,
+            pool,
+            lambda part, entries: None,
+            lambda part, status: ended.append(status),
+            time=self.clock,
+            tasks=tasks,
+            tally=Tally(),
+            log=self.log.log(),
+        )
+        self.stands_still = True
+        message = PendingMessage(7, 1, 1, 5, 8, b"hello", (1, 2, 3), (0,))
+        lanes.add(Part(1, 0, message, message.members, 0))
+        for second in range(120):
+            self.stands_still = second < 40
+            self.clock.advance(0.5)
+            if self.pump.client.transport.disconnected:
+                self.connect()
+            self.run_all()
+        self.assertEqual((ended, tasks.failures), ([0], []))
+        for uid in message.members:
+            page = self.storage.fetch(User(7, uid), 0)
+            self.assertEqual([one.body for one in page.messages], [b"hello"])
 
     def test_stop(self) -> None:
         """A save that is under way when storage stops is answered before the connection ends."""
