@@ -51,7 +51,8 @@ class _Sent:
         self.settled = settled
         self.open = 0
         """Parts that are not done."""
-        self.size = len(message.body) + 8 * len(message.members)
+        # Twice the members: in the message, and in its parts.
+        self.size = len(message.body) + 16 * len(message.members)
 
     def settle(self, status: int, key: int = 0, prev: int = 0) -> None:
         """Answer the sender, once."""
@@ -112,7 +113,9 @@ class FanOut:
             done = frozenset()
             message = message._replace(known=(0,) * len(self._lanes))
             scattered = True
-        self._enter(number, _Sent(message, None, None), done, doubtful=True, scattered=scattered)
+        sent = _Sent(message, None, None)
+        self._bytes += sent.size
+        self._enter(number, sent, done, doubtful=True, scattered=scattered)
 
     def send(
         self,
@@ -138,9 +141,11 @@ class FanOut:
             self._tally.add("pending_refused")
             sent.settle(AckStatus.STORAGE_AWAY)
             return
+        self._bytes += sent.size
 
         def kept(number: int) -> None:
             if not number:
+                self._bytes -= sent.size
                 sent.settle(AckStatus.STORAGE_FULL)
             elif self._stopping:
                 # It goes on next time.
@@ -176,7 +181,6 @@ class FanOut:
         scattered: bool = False,
     ) -> None:
         self._sent[number] = sent
-        self._bytes += sent.size
         parts = [
             (storage, Part(number, index, sent.message, uids, sent.message.known[storage]))
             for index, (storage, uids) in enumerate(_cut(sent.message.members, len(self._lanes)))

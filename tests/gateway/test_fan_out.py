@@ -250,6 +250,22 @@ class FanOutTests(FanOutTestCase):
         self.assertEqual(len(refused) + len(self.fan_out), 8400)
         self.assertEqual(len(self.pending.messages), len(self.fan_out))
 
+    def test_what_a_slow_disk_of_ours_has_not_taken_yet_counts_too(self) -> None:
+        """And what it could not take does not count any more."""
+        self.pending.slow = True
+        body = bytes(32_000)
+        for _ in range(8400):
+            self.send(body, members=(1,))
+        self.assertGreater(len(self.settled), 0)
+        self.pending.full = True
+        self.pending.write()
+        self.assertEqual(len(self.settled), 8400)
+        self.pending.full, self.pending.slow = False, False
+        self.settled.clear()
+        self.send(body, members=(1,))
+        self.storage.answer()
+        self.assertEqual([status for status, _, _ in self.settled], [0])
+
 
 class RestartTests(FanOutTestCase):
     """A gateway that was killed, or stopped."""
