@@ -55,6 +55,11 @@ def address(default: str) -> Any:
     return field(default=default, metadata={"address": True})
 
 
+def memory(default: str) -> Any:
+    """An amount of memory, as ``512M`` or ``4G``; or empty."""
+    return field(default=default, metadata={"memory": True})
+
+
 def addresses(*defaults: str) -> Any:
     """A list of ``host:port``; at least one, unless there is none by default."""
     return field(default=defaults, metadata={"addresses": True})
@@ -144,7 +149,11 @@ class ClientsConfig:
     filter_all: bool = False
     enable_friendship: bool = False
     enable_blacklist: bool = False
-    memory_limit: str = unavailable("")
+    memory_limit: str = memory("")
+    anonymous_limit: int = not_negative(20_000)
+    """How many connections may not have logged in; 0: any number."""
+    anonymous_limit_per_address: int = not_negative(2000)
+    drain_seconds: float = not_negative(1.0)
     auth_method: str = one_of("redis", "jwt")
     jwt_signing_key: str = secret()
     jwt_former_keys: tuple[str, ...] = field(default=(), repr=False)
@@ -173,11 +182,17 @@ class ClientsConfig:
             raise ConfigError("ssl_port, wss_address and tls_address want cert_file and key_file")
 
     @property
+    def memory_bytes(self) -> int:
+        """Above how many bytes of memory nobody new is let in; 0: never."""
+        return parse_memory(self.memory_limit) if self.memory_limit else 0
+
+    @property
     def has_tls(self) -> bool:
         """Whether clients can come by TLS."""
         return bool(self.ssl_port or self.wss_address or self.tls_address)
 
 
+MEMORY_UNITS = {"M": 20, "G": 30}
 LOOPBACK = {"": "127.0.0.1", "localhost": "127.0.0.1"}
 
 
@@ -313,6 +328,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def parse_memory(text: str, key: str = "memory") -> int:
+    """Bytes, from ``512M`` or ``4G``; `ConfigError` if it is neither."""
+    number, unit = text[:-1], text[-1:].upper()
+    if unit not in MEMORY_UNITS or not (number.isascii() and number.isdigit()) or not int(number):
+        raise ConfigError(f"{key}: {text!r} is no amount of memory such as 512M or 4G")
+    return int(number) << MEMORY_UNITS[unit]
+
+
 def load(kind: type[C], path: str | None, overrides: Iterable[str] = ()) -> C:
     """Read a TOML file (none: all defaults), then apply overrides of the form key=value.
 
@@ -408,6 +431,8 @@ def _check(declared: dataclasses.Field[Any], value: Any, name: str) -> None:
         raise ConfigError(f"{name} is the number of a port, not {value!r}")
     if "address" in metadata and (value or declared.default):
         parse_address(value, name)
+    if "memory" in metadata and value:
+        parse_memory(value, name)
     if "addresses" in metadata:
         if not value and declared.default:
             raise ConfigError(f"{name} names at least one address")

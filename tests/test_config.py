@@ -256,6 +256,41 @@ class RouterAddressTests(SynchronousTestCase):
         self.assertIn("'x' is not host:port", self.refused("group_route_addrs=['x']"))
 
 
+class MemoryTests(SynchronousTestCase):
+    """Amounts of memory."""
+
+    def test_forms(self) -> None:
+        """As upstream has them."""
+        self.assertEqual(load(ImConfig, None, ["memory_limit=512M"]).memory_bytes, 512 << 20)
+        self.assertEqual(load(ImConfig, None, ["memory_limit=4G"]).memory_bytes, 4 << 30)
+        self.assertEqual(ImConfig().memory_bytes, 0)
+
+    def test_what_is_none(self) -> None:
+        """Names the key."""
+        for bad in ("512", "0M", "-1G", "M", "4T", "1.5G", "²M"):
+            with self.assertRaises(ConfigError, msg=bad) as caught:
+                load(ImConfig, None, [f"memory_limit={bad}"])
+            self.assertIn("memory_limit", str(caught.exception))
+
+
+class TLSTests(SynchronousTestCase):
+    """Ports on TLS."""
+
+    def test_they_want_a_certificate(self) -> None:
+        """And its key."""
+        for overrides in (
+            ["ssl_port=24430"],
+            ["wss_address=':14891'", "cert_file=a"],
+            ["key_file=b"],
+        ):
+            with self.assertRaises(ConfigError) as caught:
+                load(ImConfig, None, overrides)
+            self.assertIn("cert_file", str(caught.exception))
+        both = ["cert_file=a", "key_file=b"]
+        self.assertTrue(load(ImConfig, None, ["tls_address=':1'", *both]).has_tls)
+        self.assertFalse(load(ImConfig, None, both).has_tls)
+
+
 class AddressTests(SynchronousTestCase):
     """host:port."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date
 
 from gobelieve.errors import BackendError
+from gobelieve.gateway.lobby import Lobby
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
@@ -36,6 +37,7 @@ class Login:
         daily: WriteBehind[Seen],
         speakers: Speakers,
         sessions: Sessions,
+        lobby: Lobby,
         routing: Routing,
         time: Time,
         tasks: Tasks,
@@ -48,6 +50,7 @@ class Login:
         self._daily = daily
         self._speakers = speakers
         self._sessions = sessions
+        self._lobby = lobby
         self._routing = routing
         self._time = time
         self._tasks = tasks
@@ -118,6 +121,7 @@ class Login:
         session.online = platform in MOBILE or not identity.notification_on
         session.rules = self._rules()
         session.send(client.AuthStatus.number, client.AuthStatus(status=ACCEPTED).encode())
+        self._lobby.left(session.connection)
         self._sessions.add(session)
         self._unread.put(session.user, 0)
         today = date.fromtimestamp(self._time.seconds()).toordinal()

@@ -4,7 +4,7 @@ A session is stamped with the watch's tick whenever its client is heard of; that
 8 ns, and a sweep of 100,000 sessions 2 ms.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gobelieve.gateway.session import NOBODY, Session
 from gobelieve.metrics import Tally
@@ -47,6 +47,19 @@ class Watch:
         """The gateway is about to stop: clients are not listened to any more."""
         for session in list(self._opened):
             session.connection.pause()
+
+    def oldest(self) -> list[Session]:
+        """All sessions, in the order in which they came."""
+        return list(self._opened)
+
+    def send_away(self, sessions: Iterable[Session]) -> None:
+        """These are not listened to any more, and end, but for those whom storage owes an answer:
+        they end with `close_all`."""
+        for session in sessions:
+            if not session.closed:
+                session.connection.pause()
+                if not session.saving:
+                    session.connection.close()
 
     def close_all(self) -> None:
         """The gateway stops: send what waits, then end all connections."""

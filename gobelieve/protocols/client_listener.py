@@ -1,14 +1,17 @@
 """The gateway's side of a client's TCP connection."""
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from gobelieve.gateway.lobby import Lobby
 from gobelieve.gateway.session import Session
 from gobelieve.gateway.watch import Watch
 from gobelieve.interfaces import Connection, Turn
+from gobelieve.metrics import Tally
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame
 from gobelieve.wire.message import Sender, sent_by
@@ -17,26 +20,45 @@ CLIENT_COMMANDS = sent_by(Sender.CLIENT)
 
 
 class Reception:
-    """Where sessions begin and end, whatever their transport."""
+    """Where connections and their sessions begin and end, whatever their transport.
+
+    A connection may be there before its session: while a handshake is under way.
+    """
 
     def __init__(
         self,
         new_session: Callable[[Connection, int], Session],
         gone: Callable[[Session], None],
         watch: Watch,
+        lobby: Lobby,
     ) -> None:
         self._new_session = new_session
         self._gone = gone
         self.watch = watch
+        self._lobby = lobby
+        self.arrivals = Tally()
+        """By transport: how many connections there ever were."""
+        self.departures = Tally()
+        """And how many of them are gone."""
+
+    def arrived(self, connection: Connection, transport: Any, via: str) -> None:
+        """Somebody connected; `via` names how."""
+        self.arrivals.add(via)
+        self._lobby.entered(connection, getattr(transport.getPeer(), "host", ""))
+
+    def left(self, connection: Connection, via: str) -> None:
+        """The connection is gone."""
+        self.departures.add(via)
+        self._lobby.left(connection)
 
     def opened(self, connection: Connection) -> Session:
-        """A client connected."""
+        """A client can send frames now."""
         session = self._new_session(connection, self.watch.tick)
         self.watch.add(session)
         return session
 
     def closed(self, session: Session) -> None:
-        """It is gone."""
+        """It cannot any more."""
         session.closed = True
         self.watch.remove(session)
         self._gone(session)
@@ -49,12 +71,14 @@ class ClientConnection(FramedProtocol):
     allowed = CLIENT_COMMANDS
     session: Session
 
-    def __init__(self, turn: Turn, reception: Reception) -> None:
+    def __init__(self, turn: Turn, reception: Reception, via: str = "tcp") -> None:
         super().__init__(turn)
         self._reception = reception
+        self._via = via
         self._watch = reception.watch
 
     def opened(self) -> None:
+        self._reception.arrived(self, self.transport, self._via)
         self.session = self._reception.opened(self)
 
     def frames_received(self, frames: list[Frame]) -> None:
@@ -63,6 +87,7 @@ class ClientConnection(FramedProtocol):
 
     def closed(self, reason: Failure) -> None:
         self._reception.closed(self.session)
+        self._reception.left(self, self._via)
 
     def stalled(self) -> None:
         self._watch.congested(self.session)
@@ -75,13 +100,14 @@ class ClientConnection(FramedProtocol):
 
 
 class ClientFactory(Factory):
-    """Clients on TCP."""
+    """Clients on TCP, or on TLS: `via` says which."""
 
     noisy = False
 
-    def __init__(self, turn: Turn, reception: Reception) -> None:
+    def __init__(self, turn: Turn, reception: Reception, via: str = "tcp") -> None:
         self._turn = turn
         self._reception = reception
+        self._via = via
 
     def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
-        return ClientConnection(self._turn, self._reception)
+        return ClientConnection(self._turn, self._reception, self._via)

@@ -167,8 +167,9 @@ class EngineFactory(BrowserFactory):
         reception: Reception,
         reactor: Any,
         terms: WebSocketTerms,
+        via: str,
         new_sid: Callable[[], str],
     ) -> None:
-        super().__init__(turn, reception, reactor, terms, LONGEST_TEXT)
+        super().__init__(turn, reception, reactor, terms, via, LONGEST_TEXT)
         self.new_sid = new_sid
         self.for_anybody = "*" in terms.origins

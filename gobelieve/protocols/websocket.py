@@ -179,6 +179,7 @@ class BrowserConnection(WebSocketServerProtocol):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
+        self.factory.reception.arrived(self, self.transport, self.factory.via)
 
     def dataReceived(self, data: bytes) -> None:
         connecting = self.state == self.STATE_CONNECTING
@@ -190,6 +191,7 @@ class BrowserConnection(WebSocketServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._ended()
+        self.factory.reception.left(self, self.factory.via)
 
     def _ended(self) -> None:
         session, self.session = self.session, None
@@ -248,11 +250,13 @@ class BrowserFactory(WebSocketServerFactory):
         reception: Reception,
         reactor: Any,
         terms: WebSocketTerms,
+        via: str,
         longest_message: int = LONGEST_MESSAGE,
     ) -> None:
         super().__init__(reactor=reactor, server=None)
         self.turn = turn
         self.reception = reception
+        self.via = via
         self.protocol = self.connection
         self.setProtocolOptions(
             webStatus=False,

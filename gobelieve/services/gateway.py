@@ -1,11 +1,8 @@
 """The gateway's rules, put together. What they talk to is given: see ``im`` and ``embedded``."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from gobelieve.backends.jwt import JwtTokens
@@ -17,6 +14,7 @@ from gobelieve.gateway.delivery import Delivery
 from gobelieve.gateway.exchange import Exchange
 from gobelieve.gateway.fan_out import FanOut
 from gobelieve.gateway.groups import GroupMessages
+from gobelieve.gateway.lobby import Lobby
 from gobelieve.gateway.login import Login
 from gobelieve.gateway.membership import Membership
 from gobelieve.gateway.peer import Peer
@@ -57,9 +55,6 @@ from gobelieve.names import GroupReader, User
 from gobelieve.protocols.client_listener import Reception
 from gobelieve.services.common import Coroutines
 
-PATIENCE = 5.0
-"""Seconds that a gateway which stops waits for storage, and then for its clients."""
-
 
 @dataclass(frozen=True)
 class Backends:
@@ -96,6 +91,7 @@ class Gateway:
 
     reception: Reception
     sessions: Sessions
+    lobby: Lobby
     rooms: Rooms
     room_messages: RoomMessages
     speakers: Speakers
@@ -127,6 +123,7 @@ def compose(
     """Wire the rules to each other."""
     tasks = Coroutines()
     sessions = Sessions(routing)
+    lobby = Lobby(tally, config.anonymous_limit, config.anonymous_limit_per_address)
     rooms = Rooms(routing)
     delivery = Delivery(sessions, rooms, routing, tally, config.direct_push)
     catch_up = CatchUp(sessions, storage, time, tasks, tally)
@@ -195,6 +192,7 @@ def compose(
             daily,
             speakers,
             sessions,
+            lobby,
             routing,
             time,
             tasks,
@@ -221,10 +219,11 @@ def compose(
         room_messages.closed(session)
         sessions.remove(session)
 
-    reception = Reception(new_session, gone, watch)
+    reception = Reception(new_session, gone, watch, lobby)
     return Gateway(
         reception,
         sessions,
+        lobby,
         rooms,
         room_messages,
         speakers,
@@ -254,54 +253,3 @@ def _permission(
     if relations is None or not (friendship or blacklist):
         return None
     return Permission(relations, friendship, blacklist, tasks, tally)
-
-
-class Farewell(Service):
-    """When the daemon stops: what clients have sent is finished, told and acked; then their
-    connections end, and what they left behind is written."""
-
-    def __init__(self, gateway: Gateway, time: Time) -> None:
-        self._gateway = gateway
-        self._time = time
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        gateway = self._gateway
-        gateway.watch.pause_all()
-        await self._patiently(gateway.underway.when_none)
-        gateway.watch.close_all()
-        await self._patiently(gateway.watch.when_empty)
-        await gateway.keys.flush()
-        await gateway.group_keys.flush()
-        await gateway.unread.flush()
-        await gateway.daily.flush()
-        gateway.tasks.cancel()
-
-    async def _patiently(self, when: Callable[[Callable[[], None]], None]) -> None:
-        """Wait for something, but not for ever: a storage or a client may stand still."""
-        waited: Deferred[None] = Deferred()
-
-        def enough() -> None:
-            if not waited.called:
-                waited.callback(None)
-
-        late = self._time.callLater(PATIENCE, enough)
-        when(enough)
-        await waited
-        if late.active():
-            late.cancel()
-
-
-def sweeping(watch: Watch) -> Callable[[], None]:
-    """The watch's sweep, which an error of ours must not end for good."""
-
-    def sweep() -> None:
-        try:
-            watch.sweep()
-        except Exception:
-            Logger("gobelieve.gateway").failure("a sweep failed")
-
-    return sweep

@@ -14,13 +14,19 @@ from gobelieve.errors import ConfigError
 from gobelieve.interfaces import Turn
 from gobelieve.protocols.client_listener import ClientFactory
 from gobelieve.protocols.engine_io import EngineFactory
+from gobelieve.protocols.gate import Gate
 from gobelieve.protocols.tls import TLSFactory, TLSFiles
 from gobelieve.protocols.websocket import WebSocketFactory, WebSocketTerms
 from gobelieve.services.daemon import DaemonService
-from gobelieve.services.gateway import Farewell, Gateway, sweeping
+from gobelieve.services.farewell import Farewell, sweeping
+from gobelieve.services.gateway import Gateway
 from gobelieve.services.listening import Listening
+from gobelieve.services.memory import MemoryWatch
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.starting import cannot_start
+
+MakeFactory = Callable[[str], IProtocolFactory]
+"""Makes a factory for clients who come by what is named so."""
 
 
 class CertificateService(Service):
@@ -63,7 +69,10 @@ def add_listeners(
     watch = TimerService(1, sweeping(gateway.watch))
     watch.clock = reactor
     parent.add("watch", watch)
-    parent.add("sessions", Farewell(gateway, reactor))
+    parent.add("sessions", Farewell(gateway, reactor, config.drain_seconds))
+    memory = MemoryWatch(config.memory_bytes, reactor, gateway.tally)
+    if config.memory_bytes:
+        parent.add("memory", memory)
     tls = _tls(parent, daemon, config, reactor)
     terms = WebSocketTerms(
         config.ws_allowed_origins,
@@ -73,20 +82,36 @@ def add_listeners(
     )
     reception = gateway.reception
 
-    def listen(name: str, address: str, factory: IProtocolFactory) -> None:
-        if address:
-            parent.add(name, Listening(parse_address(address), factory))
+    def tcp(via: str) -> IProtocolFactory:
+        return ClientFactory(turn, reception, via)
 
-    tcp = ClientFactory(turn, reception)
-    websocket = WebSocketFactory(turn, reception, reactor, terms)
-    engine_io = EngineFactory(turn, reception, reactor, terms, lambda: secrets.token_urlsafe(15))
-    parent.add("tcp", Listening(Address(config.host, config.port), tcp))
-    listen("websocket", config.ws_address, websocket)
-    listen("engine-io", config.socket_io_address, engine_io)
-    if config.ssl_port:
-        parent.add("tls", Listening(Address(config.host, config.ssl_port), tls(tcp)))
-    listen("websocket-tls", config.wss_address, tls(websocket))
-    listen("engine-io-tls", config.tls_address, tls(engine_io))
+    def websocket(via: str) -> IProtocolFactory:
+        return WebSocketFactory(turn, reception, reactor, terms, via)
+
+    def engine_io(via: str) -> IProtocolFactory:
+        return EngineFactory(turn, reception, reactor, terms, via, _session_id)
+
+    def listen(name: str, where: Address | None, make: MakeFactory, on_tls: bool = False) -> None:
+        if where is not None:
+            factory = tls(make(name)) if on_tls else make(name)
+            parent.add(name, Listening(where, Gate(factory, memory.is_low)))
+
+    listen("tcp", Address(config.host, config.port), tcp)
+    listen("websocket", _address(config.ws_address), websocket)
+    listen("engine-io", _address(config.socket_io_address), engine_io)
+    ssl_port = Address(config.host, config.ssl_port) if config.ssl_port else None
+    listen("tls", ssl_port, tcp, on_tls=True)
+    listen("websocket-tls", _address(config.wss_address), websocket, on_tls=True)
+    listen("engine-io-tls", _address(config.tls_address), engine_io, on_tls=True)
+
+
+def _address(text: str) -> Address | None:
+    return parse_address(text) if text else None
+
+
+def _session_id() -> str:
+    """20 characters that nobody can guess."""
+    return secrets.token_urlsafe(15)
 
 
 def _tls(

@@ -314,6 +314,7 @@ class TestGateway:
         self.gateway = gateway
         self.settings = settings
         self.sessions = gateway.sessions
+        self.lobby = gateway.lobby
         self.rooms = gateway.rooms
         self.room_messages = gateway.room_messages
         self.speakers = gateway.speakers

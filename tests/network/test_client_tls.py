@@ -13,17 +13,16 @@ from typing import Any
 import treq
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.internet.threads import deferToThread
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from gobelieve.client import Client, LoggedIn, MessageReceived
 from tests.certificates import Authority
 from tests.faults.support import until, within
 from tests.network.processes import AllInOne, DaemonError
-from tests.network.test_listeners import Browser, BrowserFactory
+from tests.network.test_listeners import Browser, BrowserFactory, Stranger
 from tests.ports import free_port
 
 SECONDS = 30.0
@@ -46,16 +45,6 @@ class EngineBrowser(Browser):
         elif payload[:1] == b"0":
             assert json.loads(payload[1:])["pingInterval"] == 25000
             super().onOpen()
-
-
-class Silent(Protocol):
-    """Says nothing, and waits for the end."""
-
-    def __init__(self) -> None:
-        self.gone: Deferred[None] = Deferred()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.gone.callback(None)
 
 
 class ClientTLSTests(TestCase):
@@ -218,7 +207,7 @@ class ClientTLSTests(TestCase):
         await self.start(**{"im.auth_timeout": 0.9})
         silent = []
         for port in (self.tls, self.wss, self.engine, self.engine_tls):
-            factory = Factory.forProtocol(Silent)
+            factory = Factory.forProtocol(Stranger)
             silent.append(await self.endpoint(port, on_tls=False).connect(factory))
         for one in silent:
             await within(SECONDS, one.gone, "the end of a silent connection")

@@ -6,10 +6,13 @@ import treq
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from gobelieve.client import ClientCore, Event, LoggedIn, MessageReceived
+from tests.faults.support import within
 from tests.network.processes import AllInOne
 
 
@@ -49,6 +52,16 @@ class Browser(WebSocketClientProtocol):
                 return event
 
 
+class Stranger(Protocol):
+    """Says nothing."""
+
+    def __init__(self) -> None:
+        self.gone: Deferred[None] = Deferred()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.gone.callback(None)
+
+
 class BrowserFactory(WebSocketClientFactory):
     """Connects one browser."""
 
@@ -62,9 +75,9 @@ class BrowserFactory(WebSocketClientFactory):
 class ListenerTests(TestCase):
     """On the daemon that is all in one."""
 
-    async def start(self) -> AllInOne:
+    async def start(self, values: dict[str, Any] | None = None) -> AllInOne:
         """Start it."""
-        server = AllInOne()
+        server = AllInOne(values)
         self.addCleanup(server.stop)
         await server.start()
         return server
@@ -106,6 +119,27 @@ class ListenerTests(TestCase):
         await bob.next(LoggedIn)
         bob.sendMessage(b"text", isBinary=False)
         self.assertEqual(await bob.closed, 4003)
+
+    async def test_strangers_keep_nobody_out(self) -> None:
+        """Who says nothing gives way; who is logged in, or logs in, does not."""
+        from twisted.internet import reactor
+
+        server = await self.start({"im.anonymous_limit_per_address": 3})
+        alice, bob = await server.client(1001), await server.client(1002)
+        await alice.connect()
+        strangers = []
+        for port in (server.port, server.websocket_port) * 4:
+            endpoint = HostnameEndpoint(reactor, "127.0.0.1", port)
+            strangers.append(await endpoint.connect(Factory.forProtocol(Stranger)))
+        for stranger in strangers[:5]:
+            await within(30, stranger.gone, "the oldest strangers go")
+        await bob.connect()
+        await alice.send(1002, "still there")
+        self.assertEqual((await bob.receive()).content, b"still there")
+        await within(30, strangers[5].gone, "one more went for bob")
+        self.assertFalse(any(stranger.gone.called for stranger in strangers[6:]))
+        for client in (alice, bob):
+            await client.close()
 
     async def test_the_status_pages_count_clients_and_messages(self) -> None:
         """By upstream's names."""

@@ -78,7 +78,7 @@ class BrowserTestCase(SynchronousTestCase):
         def new_session(connection: Connection, tick: int) -> Session:
             return Session(connection, gateway.tables.before_login, gateway.tally, tick)
 
-        reception = Reception(new_session, gateway.sessions.remove, gateway.watch)
+        reception = Reception(new_session, gateway.sessions.remove, gateway.watch, gateway.lobby)
         factory = self.factory(ReactorTurn(gateway.clock), reception)
         factory._batched_timer = Timer(gateway.clock)
         protocol: object = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5))

@@ -20,7 +20,7 @@ class ClientListenerTests(SynchronousTestCase):
         def new_session(connection: Connection, tick: int) -> Session:
             return Session(connection, gateway.tables.before_login, gateway.tally, tick)
 
-        reception = Reception(new_session, gateway.sessions.remove, gateway.watch)
+        reception = Reception(new_session, gateway.sessions.remove, gateway.watch, gateway.lobby)
         self.factory = ClientFactory(ReactorTurn(gateway.clock), reception)
 
     def connect(self) -> tuple[ClientConnection, StringTransport]:

@@ -20,7 +20,9 @@ class EngineTestCase(BrowserTestCase):
 
     def factory(self, turn: ReactorTurn, reception: Reception) -> EngineFactory:
         """With one session id for all."""
-        return EngineFactory(turn, reception, self.gateway.clock, self.terms, lambda: SID)
+        return EngineFactory(
+            turn, reception, self.gateway.clock, self.terms, "engine-io", lambda: SID
+        )
 
     def opened(self) -> None:
         """Do the handshake, and take the packet ``open``."""

@@ -27,7 +27,7 @@ class WebSocketTestCase(BrowserTestCase):
 
     def factory(self, turn: ReactorTurn, reception: Reception) -> WebSocketFactory:
         """With the terms of the test."""
-        return WebSocketFactory(turn, reception, self.gateway.clock, self.terms)
+        return WebSocketFactory(turn, reception, self.gateway.clock, self.terms, "websocket")
 
 
 class WebSocketTests(WebSocketTestCase):

@@ -9,8 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.config import ClientsConfig
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-from gobelieve.services import gateway as module
-from gobelieve.services.gateway import Backends, Farewell, Gateway, compose, sweeping
+from gobelieve.services import farewell as module
+from gobelieve.services.farewell import Farewell, sweeping
+from gobelieve.services.gateway import Backends, Gateway, compose
 from gobelieve.wire import FrameReader, client
 from tests.fakes.backends import (
     Memory,
@@ -64,7 +65,7 @@ class FarewellTests(SynchronousTestCase):
 
     def stop(self) -> Deferred[None]:
         """Begin the end."""
-        return Farewell(self.gateway, self.clock).stopService()
+        return Farewell(self.gateway, self.clock, 1.0).stopService()
 
     def test_the_last_message_is_acked_before_the_connection_ends(self) -> None:
         """And what clients reported is written."""
@@ -91,6 +92,33 @@ class FarewellTests(SynchronousTestCase):
         self.assertEqual(self.connection.ended, "closed")
         self.assertNoResult(stopping)
         self.clock.advance(module.PATIENCE)
+        self.successResultOf(stopping)
+
+    def test_a_crowd_is_sent_away_in_parts(self) -> None:
+        """The oldest first; who is owed an ack at the end, and who is still there is served."""
+        self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"first"))
+        connections = [FakeConnection() for _ in range(module.CROWD)]
+        sessions = [self.gateway.reception.opened(connection) for connection in connections]
+        stopping = self.stop()
+
+        def ended() -> int:
+            return sum(one.ended == "closed" for one in connections)
+
+        self.assertEqual(ended(), 100)
+        self.assertIsNone(self.connection.ended)
+        self.clock.advance(module.STEP)
+        self.assertEqual(ended(), 201)
+        sessions[-1].received(_frames(client.Ping()))
+        self.assertEqual([m.label for m in connections[-1].messages()], ["PONG"])
+        for _ in range(9):
+            self.clock.advance(module.STEP)
+        self.assertEqual(ended(), module.CROWD)
+        self.assertIsNone(self.connection.ended)
+        self.storage.saves[0].answer(0, [(500, 0), (500, 0)])
+        self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])
+        self.assertEqual(self.connection.ended, "closed")
+        for session in (self.session, *sessions):
+            self.gateway.reception.closed(session)
         self.successResultOf(stopping)
 
     def test_a_sweep_that_fails_does_not_end_the_watch(self) -> None:
