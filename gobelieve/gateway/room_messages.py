@@ -77,8 +77,9 @@ class RoomMessages:
 
     def closed(self, session: Session) -> None:
         """The session is gone."""
-        for number in session.rooms:
-            self._leave(session, number)
+        rooms, session.rooms = session.rooms, ()
+        for number in rooms:
+            self._rooms.leave(Room(session.user.appid, number), session)
 
     @receives(client.RoomIM)
     def room_im(self, session: Session, frame: Frame) -> None:
