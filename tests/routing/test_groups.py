@@ -52,6 +52,9 @@ class FakeGroups:
             self.here[group_id] = self.there.pop(group_id)
         return self.here.get(group_id)
 
+    def super_groups(self) -> list[int]:
+        return [id_ for id_, group in self.here.items() if group.super]
+
     def answer(self) -> None:
         """All that were asked for."""
         waiting, self._waiting = self._waiting, []

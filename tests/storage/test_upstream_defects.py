@@ -369,7 +369,7 @@ class ReadTests(DirectoryCase):
             reads.append(count)
             return read_block(number, count, offset)
 
-        store.blocks.read_block = counting  # type: ignore[method-assign]
+        store.blocks.read_block = counting
         self.assertEqual(len(store.reader.fetch(BOB, 0, 100).messages), 100)
         self.assertLessEqual(len(reads), 201)
         thread.run()
