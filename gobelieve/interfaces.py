@@ -649,12 +649,15 @@ class Connection(Protocol):
 
     congested: bool
     """Whether the client is slow to read what was sent."""
+    stream: bool
+    """Whether one `send` may be several frames."""
 
     def unsent(self) -> int:
         """How many bytes of what was sent the client has not taken, as far as that is known."""
 
     def send(self, frame: bytes) -> None:
-        """Send one whole frame at the end of this turn; without effect once it is closed."""
+        """Send a whole frame at the end of this turn, or several to a `stream`; without effect
+        once it is closed."""
 
     def pause(self) -> None:
         """Read no more from the client, until `resume` is called as often as this."""

@@ -102,14 +102,27 @@ class Audience:
         if waiting is None:
             group = self._groups.loaded(group_id)
             if group is not None and self._lookups(group) <= SLICE:
-                for user in self._candidates(appid, group):
-                    self._tell(user, group, call)
+                self._tell_at_once(appid, group, call)
                 return
             waiting = self._waiting[appid, group_id] = _Waiting(appid, group_id)
             waiting.add(call)
             self._tasks.start(self._go_on(self._groups, waiting))
         elif not waiting.add(call):
             self._tally.add("group_messages_only_notified")
+
+    def _tell_at_once(self, appid: int, group: Group, call: _Call) -> None:
+        """All in this turn, in which nobody comes or goes."""
+        if group.appid != appid:
+            return
+        sessions, tell, but = self._sessions, call.tell, call.but
+        if len(group) <= len(sessions):
+            for uid in group.members:
+                for session in sessions.of((appid, uid)):
+                    if session is not but:
+                        tell(session)
+        else:
+            for user in sessions.users():
+                self._tell(user, group, call)
 
     async def _go_on(self, groups: Groups, waiting: _Waiting) -> None:
         """Tell as much as goes into a turn, to whoever is a member in this one."""

@@ -11,6 +11,7 @@ from gobelieve.gateway.audience import Audience
 from gobelieve.gateway.delivery import Delivery, Inner
 from gobelieve.gateway.fan_out import FanOut
 from gobelieve.gateway.membership import Membership
+from gobelieve.gateway.packed import GroupMessage
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Session
 from gobelieve.gateway.underway import Underway
@@ -130,9 +131,8 @@ class GroupMessages:
             prev = 0
             notify = client.SyncGroupNotify(group_id=id_, sync_key=key).encode()
             self._routing.publish_group(appid, id_, client.SyncGroupNotify.number, notify)
-        self._audience.tell(
-            appid, id_, lambda other: other.deliver_group(cmd, body, id_, key, prev), key, session
-        )
+        told = GroupMessage(cmd, body, id_, key, prev)
+        self._audience.tell(appid, id_, lambda other: other.deliver_group(told), key, session)
 
     def published(self, appid: int, group_id: int, inner: Inner, key: int, prev: int) -> None:
         """Another gateway has something for the members of a super group."""
@@ -144,8 +144,10 @@ class GroupMessages:
             if not self._delivery.direct_push:
                 prev = 0
 
+            told = GroupMessage(cmd, body, group_id, key, prev)
+
             def tell(session: Session) -> None:
-                session.deliver_group(cmd, body, group_id, key, prev)
+                session.deliver_group(told)
         elif cmd == client.SyncGroupNotify.number:
             key = client.SyncGroupNotify.decode(body).sync_key
 

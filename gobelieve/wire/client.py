@@ -12,9 +12,13 @@ ACK with its seq.
 Lengths, limits and the differences between versions: docs/protocol.md.
 """
 
+from struct import Struct
+
 from gobelieve.errors import BodyError
 from gobelieve.wire.layout import I8, I32, I64, U8, Gap16, Rest, Short
 from gobelieve.wire.message import Message, Sender, message, since
+
+_GROUP_KEY = Struct(">qq")
 
 CLIENT, SERVER, NOBODY = Sender.CLIENT, Sender.SERVER, Sender.NOBODY
 BOTH = CLIENT | SERVER
@@ -381,3 +385,11 @@ def key_of(body: bytes) -> int:
     if len(body) < 8:
         raise BodyError(f"{len(body)} bytes where at least 8 belong")
     return int.from_bytes(body[:8], "big", signed=True)
+
+
+def group_key_of(body: bytes) -> tuple[int, int]:
+    """The group and the key in a body that begins with both: the same of super groups."""
+    if len(body) < 16:
+        raise BodyError(f"{len(body)} bytes where at least 16 belong")
+    group_id, key = _GROUP_KEY.unpack_from(body)
+    return group_id, key

@@ -12,7 +12,7 @@ from gobelieve.interfaces import Entries, Identity, Members, Page
 from gobelieve.metrics import Tally
 from gobelieve.names import GroupReader, Room, User
 from gobelieve.services.gateway import Backends, compose
-from gobelieve.wire import Frame, FrameReader, Message, client
+from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import MESSAGES
 from tests.fakes.backends import (
@@ -42,8 +42,15 @@ class Told(NamedTuple):
     version: int
 
 
+def one_frame(frame: Frame) -> bytes:
+    """Its bytes."""
+    return encode_frame(frame.cmd, frame.body, frame.seq, frame.version, frame.flag)
+
+
 class FakeConnection:
     """A client's transport that keeps what it is given."""
+
+    stream = True
 
     def __init__(self) -> None:
         self.congested = False
@@ -57,7 +64,8 @@ class FakeConnection:
     def send(self, frame: bytes) -> None:
         if self.ended is None:
             got = self._reader.feed(frame)
-            assert len(got) == 1, "one whole frame a send"
+            assert b"".join(one_frame(f) for f in got) == frame, "whole frames"
+            assert len(got) == 1 or self.stream, "one a send"
             self.frames += got
 
     def unsent(self) -> int:

@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
 from gobelieve.gateway.audience import RETRY, SLICE, WAITING, Audience
+from gobelieve.gateway.packed import GroupMessage
 from gobelieve.gateway.session import Session
 from gobelieve.gateway.sync import QUEUES_AT_ONCE
 from gobelieve.interfaces import Page, membership
@@ -213,7 +214,8 @@ class SuperGroupTests(GroupTestCase):
         self.groups.at_hand[201] = group(201, 2, super=True)
         self.bob.connection.congested = True
         for key in (500, 700, 600):
-            self.bob.session.deliver_group(8, stored(1, SUPER).encode(1), SUPER, key, 400)
+            message = GroupMessage(8, stored(1, SUPER).encode(1), SUPER, key, 400)
+            self.bob.session.deliver_group(message)
         self.bob.session.notify_group(201, 900)
         self.assertEqual(self.bob.messages(), [])
         self.bob.connection.congested = False
@@ -392,10 +394,10 @@ class GroupSyncTests(GroupTestCase):
         self.gateway.storage.group_pages[APP, SUPER] = page
         self.bob.say(client.SyncGroup(group_id=SUPER, sync_key=400))
         body = stored(1, SUPER).encode(1)
-        self.bob.session.deliver_group(8, body, SUPER, 500, 400)
+        self.bob.session.deliver_group(GroupMessage(8, body, SUPER, 500, 400))
         notify = client.SyncGroupNotify(group_id=SUPER, sync_key=500)
         self.assertEqual(self.bob.messages(), [notify])
-        self.bob.session.deliver_group(8, body, 201, 500, 400)
+        self.bob.session.deliver_group(GroupMessage(8, body, 201, 500, 400))
         self.bob.session.deliver(8, body, 0, 500, 400)
         self.assertEqual(len(self.bob.messages()), 6)
         page.callback(Page(0, 0, False, ()))

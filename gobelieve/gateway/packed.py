@@ -1,0 +1,74 @@
+"""The three frames of a delivery packed at once: METADATA, the message, the notify.
+
+Packed and sent one by one they cost a session 1.5 us; at once 0.8 us, and 0.7 us where many get the
+same bytes but for the seqs. (For a single frame, as in rooms, there is nothing to be gained.)
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct
+
+from gobelieve.wire import client
+from gobelieve.wire.frames import HEADER, PUSH, SUPER_GROUP
+
+LAST_SEQ = 0x7FFFFFFF
+"""Behind it a session begins anew with 1. What is packed at once must not reach beyond."""
+VERSIONS = 3
+
+Run = Callable[[int], bytes]
+"""The three frames, the first of them with this seq."""
+
+
+class GroupMessage:
+    """A message in the queue of a super group, as its members get it.
+
+    `prev` is 0 if the id before is not known, or is not to be told.
+    """
+
+    __slots__ = ("_body", "_cmd", "_runs", "group_id", "key", "prev")
+
+    def __init__(self, cmd: int, body: bytes, group_id: int, key: int, prev: int) -> None:
+        self._cmd = cmd
+        self._body = body
+        self.group_id = group_id
+        self.key = key
+        self.prev = prev
+        self._runs: list[Run | None] = [None] * VERSIONS
+
+    def run(self, version: int) -> Run:
+        """The frames for sessions of this version."""
+        found = self._runs[version]
+        if found is None:
+            found = self._runs[version] = _packed(self.frames(version), version)
+        return found
+
+    def frames(self, version: int) -> list[tuple[int, int, bytes]]:
+        """Command, flag and body of each."""
+        body = self._body
+        if version == 0:
+            body = client.without_timestamp(self._cmd, body)
+        metadata = client.Metadata(sync_key=self.key, prev_sync_key=self.prev)
+        notify = client.SyncGroupNotify(group_id=self.group_id, sync_key=self.key)
+        return [
+            (metadata.number, 0, metadata.encode()),
+            (self._cmd, PUSH | SUPER_GROUP, body),
+            (notify.number, 0, notify.encode()),
+        ]
+
+
+def _packed(frames: list[tuple[int, int, bytes]], version: int) -> Run:
+    """What is between two seqs, the end of a frame and the length of the next, is one piece."""
+    pieces = [b""]
+    for cmd, flag, body in frames:
+        header = HEADER.pack(len(body), 0, cmd, version, flag, 0)
+        pieces[-1] += header[:4]
+        pieces.append(header[8:] + body)
+    a, b, c, d = pieces
+    pack = Struct(f">{len(a)}si{len(b)}si{len(c)}si{len(d)}s").pack
+    return lambda seq: pack(a, seq, b, seq + 1, c, seq + 2, d)
+
+
+@lru_cache(1024)
+def delivery(length: int) -> Callable[..., bytes]:
+    """Packs METADATA, a message with a body of this length, and SYNC_NOTIFY."""
+    return Struct(f">iiBBBBqq16xiiBBBB{length}siiBBBBq").pack
