@@ -36,7 +36,7 @@ class JwtTokens:
     log = Logger()
 
     def __init__(self, keys: Sequence[str], preferences: Preferences) -> None:
-        self._keys = [key.encode() for key in keys]
+        self._keys = [key.encode() for key in keys if key]
         self._preferences = preferences
         if any(len(key) < SHORT_KEY for key in self._keys):
             self.log.warn(

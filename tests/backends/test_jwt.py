@@ -69,6 +69,12 @@ class JwtTests(SynchronousTestCase):
         for token in ("", ".", "..", "a.b.c", "\0", "é" * 40, "a" * 255, "." * 255):
             self.assertIsNone(self.find(token), repr(token))
 
+    def test_an_empty_key_opens_nothing(self) -> None:
+        """Left in the list by mistake."""
+        self.tokens = JwtTokens([KEY, ""], MemoryPreferences(self.memory))
+        self.assertIsNone(self.user_of(FOREIGN))
+        self.assertEqual(self.user_of(), ANN)
+
     def test_its_times_are_kept_to(self) -> None:
         """With some seconds for clocks that differ."""
         # The library looks at the clock itself, so times are far from now.

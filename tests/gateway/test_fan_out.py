@@ -355,6 +355,10 @@ class RestartTests(FanOutTestCase):
                 one.answer(status, done_all_the_same=effect)
             elif kind < 0.95:
                 self.clock.advance(random.choice([0.5, 1, 3]))
+            elif kind < 0.96:
+                random.choice(self.storage.all).fail_undecided()
+            elif kind < 0.98:
+                self._stop()
             else:
                 self._crash(random)
         for one in self.storage.all:
@@ -369,6 +373,15 @@ class RestartTests(FanOutTestCase):
                 self.assertEqual(mine, bodies if uid in members[group] else [], name)
         self.assertEqual((len(self.fan_out), self.pending.messages), (0, {}), name)
         self.assertEqual(self.tasks.failures, [], name)
+
+    def _stop(self) -> None:
+        """In good order: what was asked for is answered."""
+        stopped: list[bool] = []
+        self.fan_out.stop(lambda: stopped.append(True))
+        for one in self.storage.all:
+            one.answer()
+        self.assertEqual(stopped, [True])
+        self.start()
 
     def _crash(self, random: Random) -> None:
         """Storage may still do what it was asked for; nobody hears of it."""

@@ -40,6 +40,7 @@ class Storage:
         self._clock = clock
         self._next = 100
         self._waiting: list[tuple[Any, ...]] = []
+        self._undecided: list[tuple[Any, ...]] = []
 
     def save(self, cmd, body, device, queues, done, argument) -> None:  # type: ignore[no-untyped-def]
         self.asked.append((body, tuple(uid for _, uid in queues)))
@@ -53,8 +54,22 @@ class Storage:
             queue.append(StoredMessage(self._next, device, cmd, body))
         return self._next
 
+    def fail_undecided(self) -> None:
+        """Answer what waits as failed; it is done all the same, but not yet."""
+        some, self._waiting = self._waiting, []
+        for cmd, body, device, queues, done, argument in some:
+            self._undecided.append((body, [uid for _, uid in queues], cmd, device))
+            done(argument, AckStatus.STORAGE_AWAY, [(0, 0)] * len(queues))
+
+    def decide(self) -> None:
+        """Do what was not done yet; before anything that was asked for later."""
+        undecided, self._undecided = self._undecided, []
+        for what in undecided:
+            self.enter(*what)
+
     def answer(self, status: int = 0, count: int = 1000, *, done_all_the_same: bool = False) -> int:
         """Do what waits, or fail it; how many asks that were."""
+        self.decide()
         some, self._waiting = self._waiting[:count], self._waiting[count:]
         for cmd, body, device, queues, done, argument in some:
             key = 0
@@ -67,6 +82,7 @@ class Storage:
 
     def forget_askers(self, *, done_all_the_same: bool) -> None:
         """Who asked is gone; what waits is done, or not."""
+        self.decide()
         some, self._waiting = self._waiting, []
         if done_all_the_same:
             for cmd, body, device, queues, _, _ in some:
@@ -98,6 +114,7 @@ class Storage:
             raise StorageError(AckStatus.STORAGE_AWAY, "away")
         if self.undecided is not None:
             await self.undecided
+        self.decide()
 
     def newest(self) -> tuple[int, ...]:
         return (self._next,)
