@@ -224,6 +224,45 @@ class LoadTests(SynchronousTestCase):
             load(EmbeddedConfig, None, ["im.auth_method=jwt"])
 
 
+class HttpTests(SynchronousTestCase):
+    """Where the HTTP API may listen."""
+
+    def refused(self, kind: Any, *overrides: str) -> str:
+        """Why; no key is in it."""
+        with self.assertRaises(ConfigError) as caught:
+            load(kind, None, overrides)
+        return str(caught.exception).removeprefix("the defaults: ")
+
+    def test_beyond_this_machine_a_key_is_wanted(self) -> None:
+        """Of every daemon that has the API."""
+        key = "http_api_keys=['sixteen-bytes-ok']"
+        for where in (
+            ":6666",
+            "0.0.0.0:6666",
+            "10.0.0.1:6666",
+            "gateway.example:6666",
+            "[::]:6666",
+        ):
+            said = self.refused(ImConfig, f"http_listen_address={where}")
+            self.assertIn("set http_api_keys", said)
+            load(ImConfig, None, [f"http_listen_address={where}", key])
+        self.refused(EmbeddedConfig, "im.http_listen_address=:6666")
+        for where in ("", "127.0.0.1:6666", "localhost:6666", "[::1]:6666"):
+            load(ImConfig, None, [f"http_listen_address={where}"])
+
+    def test_keys(self) -> None:
+        """A short one is refused, and none is shown."""
+        said = self.refused(ImConfig, "http_api_keys=['sixteen-bytes-ok', 'short']")
+        self.assertEqual(said, "each of http_api_keys wants at least 16 bytes")
+        config = load(ImConfig, None, ["http_api_keys=['sixteen-bytes-ok']"])
+        self.assertNotIn("sixteen", repr(config))
+
+    def test_the_older_port_of_storage(self) -> None:
+        """Is taken and not needed; which is said."""
+        config = load(ImConfig, None, ["storage_addrs=['127.0.0.1:3333']"])
+        self.assertIn("storage_addrs has no effect", next(without_effect(config)))
+
+
 class RouterAddressTests(SynchronousTestCase):
     """No router may be two to a gateway."""
 

@@ -25,13 +25,11 @@ class ApiKeys:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [key.encode() for key in keys]
 
-    def scheme(self) -> Mapping[str, Any]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "One of the configuration's `http_api_keys`. "
-            "Not asked for where there are none, which is possible on loopback only.",
-        }
+    def scheme(self) -> Mapping[str, Any] | None:
+        if not self._keys:
+            return None
+        what = "One of the configuration's `http_api_keys`."
+        return {"type": "http", "scheme": "bearer", "description": what}
 
     def check(self, request: Request) -> None:
         if not self._keys:

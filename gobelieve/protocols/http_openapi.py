@@ -1,7 +1,7 @@
 """The OpenAPI document of a table of routes: of what is declared there, and of nothing else."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gobelieve.protocols.http_router import JSON, JsonBody, Route, TextBody, TextOrJson
@@ -9,7 +9,7 @@ from gobelieve.protocols.http_router import JSON, JsonBody, Route, TextBody, Tex
 ERRORS = {
     400: "A parameter or the body is not what it must be.",
     401: "The key is missing or wrong.",
-    403: "Without keys: a page of another site asks, or it is asked for under another host's name.",
+    403: "A page of another site asks, or it is asked for under another host's name.",
     413: "The body or the message is too long.",
     503: "Storage, or what the app's groups are read from, is away or full. Nothing is promised; "
     "try again.",
@@ -40,8 +40,9 @@ def document(routes: Sequence[Route], version: str, about: str) -> dict[str, Any
     for route in routes:
         for method in route.methods:
             paths.setdefault(route.path, {})[method.lower()] = _operation(route, method)
-        if route.access is not None:
-            schemes[route.access.name] = dict(route.access.scheme())
+        scheme = _scheme(route)
+        if route.access is not None and scheme is not None:
+            schemes[route.access.name] = dict(scheme)
     return {
         "openapi": "3.1.0",
         "info": {"title": "gobelieve", "version": version, "description": about},
@@ -50,13 +51,19 @@ def document(routes: Sequence[Route], version: str, about: str) -> dict[str, Any
     }
 
 
+def _scheme(route: Route) -> Mapping[str, Any] | None:
+    return None if route.access is None else route.access.scheme()
+
+
 def _operation(route: Route, method: str) -> dict[str, Any]:
     made: dict[str, Any] = {
         "operationId": _name(route, method),
         "summary": route.what,
         "responses": _responses(route),
-        "security": [] if route.access is None else [{route.access.name: []}],
+        "security": [],
     }
+    if route.access is not None and _scheme(route) is not None:
+        made["security"] = [{route.access.name: []}]
     if route.more:
         made["description"] = route.more
     if route.parameters:
@@ -78,7 +85,8 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
 def _body(body: TextBody | JsonBody | TextOrJson) -> dict[str, Any]:
     if isinstance(body, TextOrJson):
         text, json = _body(body.text), _body(body.json)
-        what = f"With `{body.parameter}` in the URL text, else JSON. {text['description']}"
+        named = " and ".join(f"`{name}`" for name in body.parameters)
+        what = f"With {named} in the URL text, else JSON. {text['description']}"
         return {"description": what, "content": {**json["content"], **text["content"]}}
     if isinstance(body, TextBody):
         content = {"text/plain": {"schema": {"type": "string"}}}
@@ -105,7 +113,8 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.parameters or isinstance(route.body, JsonBody | TextOrJson):
         errors.setdefault(400, ERRORS[400])
     if route.access is not None:
-        errors |= {code: ERRORS[code] for code in (401, 403)}
+        code = 403 if _scheme(route) is None else 401
+        errors[code] = ERRORS[code]
     errors.setdefault(413, ERRORS[413])
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     found = {str(code): {"description": errors[code], "content": error} for code in sorted(errors)}

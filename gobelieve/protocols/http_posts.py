@@ -241,7 +241,7 @@ class Posts:
                     Parameter("appid", ID, "The app, in the form of 2018.", required=False),
                     Parameter("uid", ID, "The receiver, in the form of 2018.", required=False),
                 ),
-                body=TextOrJson("uid", CONTENT, JsonBody(SYSTEM)),
+                body=TextOrJson(("appid", "uid"), CONTENT, JsonBody(SYSTEM)),
                 errors=STORED,
                 more="Either with `appid` and `uid` in the URL and the content as body, or with "
                 "all as JSON. With several receivers, a 503 names in `data.not_stored` those who "
@@ -252,8 +252,6 @@ class Posts:
     async def _system(self, call: Call) -> Answer:
         if isinstance(call.body, bytes):
             appid, receivers, content = call.query["appid"], [call.query["uid"]], call.body
-            if appid is None:
-                raise HttpError(400, "invalid query param", "appid is missing")
             content = _fitting(content)
         else:
             appid, content = call.body["appid"], encoded(call.body["content"])

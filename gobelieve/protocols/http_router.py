@@ -87,8 +87,8 @@ class Access(Protocol):
     name: str
     """In the OpenAPI document."""
 
-    def scheme(self) -> Mapping[str, Any]:
-        """How to prove it, as OpenAPI says it."""
+    def scheme(self) -> Mapping[str, Any] | None:
+        """How to prove it, as OpenAPI says it; None if nothing is asked for."""
 
     def check(self, request: Request) -> object:
         """Whoever it is; `HttpError` if nobody."""
@@ -119,9 +119,9 @@ class JsonBody(NamedTuple):
 
 
 class TextOrJson(NamedTuple):
-    """Either: text if this parameter is there, else JSON."""
+    """Either: text if these parameters are there, else JSON."""
 
-    parameter: str
+    parameters: tuple[str, ...]
     text: TextBody
     json: JsonBody
 
@@ -293,7 +293,8 @@ def _checked(route: Route, named: dict[str, str], request: Request) -> Call:
             raise HttpError(400, one.invalid or route.invalid, str(why)) from None
     body = route.body
     if isinstance(body, TextOrJson):
-        body = body.json if query[body.parameter] is None else body.text
+        text = all(query[name] is not None for name in body.parameters)
+        body = body.text if text else body.json
     return Call(query, None if body is None else _body(body, request), who)
 
 

@@ -1,5 +1,8 @@
 """The posts of the HTTP API: what each takes, answers and refuses."""
 
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+
 from gobelieve.names import AckStatus, Room, User
 from gobelieve.protocols.http_posts import CONTENT_LIMIT
 from gobelieve.wire import client
@@ -121,7 +124,7 @@ class SystemTests(ApiCase):
     def test_errors(self) -> None:
         """Upstream's words."""
         for path, body, said in (
-            ("/post_system_message?uid=2", b"{}", "invalid query param"),
+            ("/post_system_message?uid=2", b"text", "invalid json format"),
             ("/post_system_message?appid=x&uid=2", b"{}", "invalid query param"),
             ("/post_system_message", b"{}", "invalid json format"),
             (
@@ -290,9 +293,6 @@ class FailureTests(ApiCase):
         bob = self.gateway.client(2)
         wire = Wire(self.site)
         wire.send("POST", PEER, b"hi", WITH_KEY)
-        from twisted.internet.error import ConnectionLost
-        from twisted.python.failure import Failure
-
         wire.channel.connectionLost(Failure(ConnectionLost()))
         self.storage.saves[0].answer(0, [(9, 0), (9, 0)])
         self.assertEqual(bob.messages(), [client.SyncNotify(sync_key=9)])
