@@ -3,7 +3,8 @@
 --
 --     mysql gobelieve < etc/schema.sql
 --
--- They are written by the app's own server and only read by gobelieve. Its INSERTs do not name
+-- Either the app's own server writes groups, and gobelieve only reads them; or gobelieve writes them
+-- too, for who uses its app API (docs/http-api.md). The INSERTs of upstream's server do not name
 -- `deleted`; so the column has a default, without which strict mode refuses them.
 
 CREATE TABLE IF NOT EXISTS `group` (
@@ -42,4 +43,12 @@ CREATE TABLE IF NOT EXISTS `blacklist` (
     `friend_uid` BIGINT NOT NULL COMMENT 'whom this user does not want to hear',
     `timestamp` INT NOT NULL COMMENT 'seconds since 1970',
     PRIMARY KEY (`appid`, `uid`, `friend_uid`)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+CREATE TABLE IF NOT EXISTS `app` (
+    `id` BIGINT NOT NULL AUTO_INCREMENT,
+    `name` VARCHAR(64) NULL,
+    `key` VARCHAR(64) NULL COMMENT 'public; not used here',
+    `secret` VARCHAR(64) NULL COMMENT 'by which the server of the app proves who it is',
+    PRIMARY KEY (`id`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

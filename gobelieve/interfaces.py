@@ -476,14 +476,6 @@ class GroupStore(Protocol):
         """The group as it is there; None if there is none. Raises `BackendError`, in time."""
 
 
-class NewMember(NamedTuple):
-    """Somebody who is to be a member of a group."""
-
-    uid: int
-    nickname: str = ""
-    """The name within the group; "" for none."""
-
-
 class NewGroup(NamedTuple):
     """A group that is to be."""
 
@@ -492,7 +484,8 @@ class NewGroup(NamedTuple):
     """Its owner."""
     name: str
     super: bool
-    members: Sequence[NewMember]
+    members: Sequence[int]
+    """Their uids."""
     id: int = 0
     """0: the database chooses one."""
 
@@ -531,7 +524,7 @@ class GroupAdmin(Protocol):
         it, and gets the members that it lacks; None if the id is another group's."""
 
     async def disband(self, appid: int, group_id: int) -> tuple[GroupCard, list[int]] | None:
-        """Gone, with all who were members."""
+        """Gone; and all who were members. Also if it was gone already, then nobody was."""
 
     async def rename(self, appid: int, group_id: int, name: str) -> GroupCard | None:
         """Its name."""
@@ -543,7 +536,7 @@ class GroupAdmin(Protocol):
         """From now on a super group."""
 
     async def add(
-        self, appid: int, group_id: int, members: Sequence[NewMember], now: int
+        self, appid: int, group_id: int, uids: Sequence[int], now: int
     ) -> GroupCard | None:
         """Who is a member already stays as he is."""
 

@@ -1,11 +1,12 @@
-"""Reading from the app's MySQL or MariaDB, without ever waiting for it for ever.
+"""Reading and writing the app's MySQL or MariaDB, without ever waiting for it for ever.
 
 PyMySQL blocks, so questions run on a few threads of `twisted.enterprise.adbapi`, each with a
 connection of its own, made when it is needed. Known here: how long anything may take, what is
 tried again, and how threads that hang are left behind. The SQL is given.
 
-Reading only: a question whose connection broke is asked once more, which for a write could mean to
-do it twice.
+A question whose connection broke before it was answered is asked once more: nothing of it was
+committed, since that comes after it. A commit whose answer is lost is not tried again; it may be
+done or not, so whoever writes must be able to write the same once more.
 """
 
 import socket
@@ -37,6 +38,7 @@ STOP_SECONDS = 1.0
 
 # Server gone away, connection lost, shut down, killed, ended for idleness.
 _LOST = {2006, 2013, 2055, 1053, 1927, 4031}
+_DEADLOCK = {1213}
 _SOON = 1 / 3
 """Of a silence: a connection lost later than this after the question did not die of old age."""
 
@@ -85,6 +87,10 @@ class MysqlService(Service):
         except OSError as why:
             raise self._error(str(why)) from None
 
+    async def write(self, question: Callable[[Any], T]) -> T:
+        """The same, and then a commit. After a `BackendError` it may be done or not."""
+        return await self.read(question)
+
     async def _answer(self, question: Callable[[Any], T]) -> T:
         answer: Deferred[T] = Deferred()
         try:
@@ -109,10 +115,13 @@ class MysqlService(Service):
         try:
             return question(connection)
         except pymysql.MySQLError as why:
-            lost = isinstance(why, pymysql.InterfaceError) or (why.args and why.args[0] in _LOST)
+            number = why.args[0] if why.args else None
+            lost = isinstance(why, pymysql.InterfaceError) or number in _LOST
             # After a silence, asking again would double it; and we may have hung up ourselves.
-            if not lost or monotonic() - begun > soon or not self.running:
+            again = (lost and monotonic() - begun <= soon) or number in _DEADLOCK
+            if not again or not self.running:
                 raise
+        # Of a deadlock nothing is left, but a new connection is sure to know of none.
         connection.reconnect()
         return question(connection)
 

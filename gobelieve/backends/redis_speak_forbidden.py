@@ -1,5 +1,7 @@
 """The channel ``speak_forbidden``, on which the app's backend says who may not speak in rooms.
 
+And ``sessions_ended``, on which a gateway says whose connections are to end; by a second one.
+
 Messages have no numbers, and what is published while we are away is gone: whoever listens is told
 when it begins to come, and looks then for what was missed.
 """
@@ -24,14 +26,16 @@ class SpeakForbidden:
         listening: Callable[[], None],
         announced: Callable[[bytes], None],
         reactor: IReactorTime,
+        channel: str = CHANNEL,
     ) -> None:
         self._listening = listening
         self._announced = announced
         self._reactor = reactor
+        self._channel = channel
 
     async def follow(self, own: RedisService) -> None:
         """See `gobelieve.backends.redis_events.Source`."""
-        await own.call("SUBSCRIBE", CHANNEL)
+        await own.call("SUBSCRIBE", self._channel)
         self._listening()
         while True:
             await deferLater(self._reactor, PING_SECONDS)

@@ -156,9 +156,10 @@ class SqliteTokenAdmin:
         def work(db: sqlite3.Cursor) -> None:
             db.execute("INSERT OR REPLACE INTO token VALUES (?, ?, ?)", (token, *user))
             db.execute(
-                "INSERT INTO user (appid, uid, name) VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET name = excluded.name",
-                (*user, name),
+                "INSERT INTO user (appid, uid, name, access_token) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET name = excluded.name,"
+                " access_token = excluded.access_token",
+                (*user, name, token),
             )
 
         await self._sqlite.run(work)

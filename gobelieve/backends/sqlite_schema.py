@@ -86,7 +86,24 @@ CREATE TABLE daily_user (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_USERS, _GROUPS, _GROUP_SYNC_KEYS, _RELATIONS)
+# The first as in etc/schema.sql.
+_APPS = """
+CREATE TABLE app (
+    id INTEGER PRIMARY KEY,
+    name TEXT,
+    key TEXT,
+    secret TEXT NOT NULL
+);
+CREATE TABLE do_not_disturb (
+    appid INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    conversation TEXT NOT NULL,
+    PRIMARY KEY (appid, uid, conversation)
+) WITHOUT ROWID;
+ALTER TABLE user ADD COLUMN access_token TEXT;
+"""
+
+MIGRATIONS = (_USERS, _GROUPS, _GROUP_SYNC_KEYS, _RELATIONS, _APPS)
 """The statements that make version n + 1 of version n."""
 
 VERSION = len(MIGRATIONS)

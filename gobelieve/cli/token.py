@@ -1,18 +1,13 @@
 """``gobelieve token create | show | revoke``: who may log in."""
 
 import argparse
-import secrets
-import string
 from typing import Any
 
+from gobelieve.backends.tokens import new_token
 from gobelieve.cli.stores import add_store, token_admin
 from gobelieve.errors import GobelieveError
 from gobelieve.names import User
 
-LENGTH = 30
-"""As upstream's API server makes them; 178 bits."""
-
-ALPHABET = string.ascii_letters + string.digits
 LARGEST_ID = (1 << 63) - 1
 
 
@@ -37,11 +32,6 @@ def add(subparsers: Any) -> None:
         action.add_argument("token", metavar="TOKEN")
         add_store(action)
         action.set_defaults(work=work)
-
-
-def new_token() -> str:
-    """A random token."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
 async def create(parsed: argparse.Namespace, reactor: Any) -> None:

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gobelieve.errors import BodyError
+from gobelieve.interfaces import Change
 
 CREATE = "group_create"
 DISBAND = "group_disband"
@@ -47,6 +48,8 @@ CHANNELS = tuple(_PUBLISHED)
 STREAM = "group_manager_stream"
 COUNTER = "groups_actions"
 """Where the app's server keeps ``prev:id`` of its newest action."""
+NEWEST = "groups_actions_id"
+"""Where it keeps the id alone."""
 
 _WHOLE = re.compile(rb"-?[0-9]{1,19}", re.ASCII)
 
@@ -62,6 +65,30 @@ class Event(NamedTuple):
     uid: int = 0
     """The member, where it is about one."""
     muted: bool = False
+
+
+def published(change: Change) -> str:
+    """What is published of a change, behind the action ids."""
+    numbers: tuple[int, ...] = (change.group_id,)
+    if change.name in (CREATE, UPGRADE):
+        numbers += (change.appid, int(change.super))
+    elif change.uid:
+        numbers += (change.uid,)
+    if change.name == MEMBER_MUTE:
+        numbers += (int(change.muted),)
+    return ",".join(map(str, numbers))
+
+
+def entered(change: Change) -> dict[str, str]:
+    """The fields of its entry, without the action ids."""
+    fields = {"name": change.name, "group_id": str(change.group_id)}
+    if change.name in (CREATE, UPGRADE):
+        fields |= {"app_id": str(change.appid), "super": str(int(change.super))}
+    elif change.uid:
+        fields["member_id"] = str(change.uid)
+    if change.name == MEMBER_MUTE:
+        fields["mute"] = str(int(change.muted))
+    return fields
 
 
 def parse_published(channel: str, content: bytes) -> Event:

@@ -35,9 +35,9 @@ class SchemaTests(SynchronousTestCase):
                 rows = list(cursor.fetchall())
             return rows
 
-    def test_it_makes_the_four_tables(self) -> None:
+    def test_it_makes_the_five_tables(self) -> None:
         tables = {name for (name,) in self.run_sql("SHOW TABLES")}
-        self.assertEqual(tables, {"group", "group_member", "friend", "blacklist"})
+        self.assertEqual(tables, {"group", "group_member", "friend", "blacklist", "app"})
 
     def test_loading_it_again_changes_nothing(self) -> None:
         self.run_sql("INSERT INTO `group` (appid, master, name) VALUES (7, 1, 'g')")
