@@ -7,6 +7,7 @@ in `STALE_SECONDS`, so that a server which misnumbers its changes does not have 
 all the time.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from gobelieve.groups.cache import STALE_SECONDS, Cache
@@ -30,6 +31,7 @@ class Actions:
         self._begun = False
         self._forgot_at = float("-inf")
         self._due: Cancellable | None = None
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
 
     @property
     def last(self) -> int | None:
@@ -42,6 +44,20 @@ class Actions:
             self._missed(previous)
         self._last = action
 
+    def when_seen(self, action: int, call: Callable[[], None]) -> None:
+        """Call once this change, or a later one, was seen and is applied."""
+        self._waiting.append((action, call))
+        self.applied()
+
+    def applied(self) -> None:
+        """The change that was announced last is applied."""
+        if self._waiting and self._last is not None:
+            last, waiting = self._last, self._waiting
+            self._waiting = [one for one in waiting if one[0] > last]
+            for action, call in waiting:
+                if action <= last:
+                    call()
+
     def checked(self, action: int) -> None:
         """Up to here the newest change is this one; what comes from now on is in time."""
         if not self._begun:
@@ -51,6 +67,7 @@ class Actions:
         elif action != self._last:
             self._missed(action)
         self._last = action
+        self.applied()
         if self._cache.is_late:
             self._log.info("{what} are followed", what=self._words)
             self._cache.in_time()

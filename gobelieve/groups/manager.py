@@ -111,6 +111,14 @@ class GroupManager:
         """See `gobelieve.interfaces.EventSink`."""
         self._actions.interrupted()
 
+    def when_seen(self, action: int, call: Callable[[], None]) -> None:
+        """Call once the change of this number, or a later one, is applied."""
+        self._actions.when_seen(action, call)
+
+    def forget(self, group_id: int) -> None:
+        """It changed, and nobody says how: it is read again when it is needed."""
+        self._cache.forget(group_id)
+
     def happened(self, event: Event) -> None:
         """A change, whatever its action ids."""
         name, group_id, uid = event.name, event.group_id, event.uid
@@ -133,6 +141,7 @@ class GroupManager:
         self._tally.add("group_events")
         self._actions.took(event.previous, event.action)
         self.happened(event)
+        self._actions.applied()
 
     def _malformed(self, why: BodyError) -> None:
         # Its action ids are not taken over, so that the next event, or check, shows a gap.

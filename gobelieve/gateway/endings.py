@@ -1,0 +1,38 @@
+"""Users whose connections are to end, because the app's server says so.
+
+It says so at one gateway, which announces it to all. What is announced while a gateway does not
+listen is not heard there: then the connections go on, until they end by themselves.
+"""
+
+import re
+
+from gobelieve.gateway.sessions import Sessions
+from gobelieve.interfaces import Log
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+
+_FORM = re.compile(rb"([0-9]{1,18}),([0-9]{1,18})", re.ASCII)
+
+
+class Endings:
+    """Ends them here."""
+
+    def __init__(self, sessions: Sessions, tally: Tally, log: Log) -> None:
+        self._sessions = sessions
+        self._tally = tally
+        self._log = log
+
+    def end(self, user: User) -> None:
+        """All connections of the user. What was sent to them before still goes out."""
+        sessions = self._sessions.of(user)
+        self._tally.add("kicked", len(sessions))
+        for session in sessions:
+            session.connection.close()
+
+    def announced(self, content: bytes) -> None:
+        """A gateway says ``appid,uid``."""
+        form = _FORM.fullmatch(content)
+        if form is None:
+            self._log.warn("sessions_ended: {content} is not appid,uid", content=repr(content[:80]))
+        else:
+            self.end(User(int(form[1]), int(form[2])))
