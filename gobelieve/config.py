@@ -159,6 +159,8 @@ class ClientsConfig:
     jwt_former_keys: tuple[str, ...] = field(default=(), repr=False)
     http_api_keys: tuple[str, ...] = field(default=(), repr=False)
     """Whoever has one of these may use the HTTP API; without any, whoever is on this machine."""
+    app_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """``appid:secret`` each: who has it may use the app API as the server of that app."""
     storage_addrs: tuple[str, ...] = ignored(
         (), "the latest messages and history are read over storage_rpc_addrs too"
     )
@@ -170,6 +172,10 @@ class ClientsConfig:
             raise ConfigError("auth_method is jwt, so jwt_signing_key is wanted")
         if any(len(key.encode()) < SHORTEST_SECRET for key in self.http_api_keys):
             raise ConfigError(f"each of http_api_keys wants at least {SHORTEST_SECRET} bytes")
+        for one in self.app_secrets:
+            appid, _, own = one.partition(":")
+            if not (appid.isascii() and appid.isdigit() and len(appid) < 19 and own):
+                raise ConfigError("each of app_secrets is appid:secret")
         address = self.http_listen_address
         if address and not self.http_api_keys and not is_loopback(parse_address(address).host):
             raise ConfigError(

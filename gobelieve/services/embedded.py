@@ -33,6 +33,7 @@ from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
+from gobelieve.services.app_api import add_local_app_api
 from gobelieve.services.cluster import add_cluster
 from gobelieve.services.common import DaemonOptions, threads
 from gobelieve.services.daemon import DaemonService
@@ -264,6 +265,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         parts["relations"] = RelationStatus(relations)
     summary = with_parts(status.summary, parts)
     collectors = [status, cluster.metrics, *parts.values()]
-    add_http(im, config.im, gateway, local, summary, collectors, lambda: storage.trouble)
+    app = add_local_app_api(im, config.im, gateway, backends.tokens, db, groups.manager, reactor)
+    add_http(im, config.im, gateway, local, summary, collectors, lambda: storage.trouble, app)
     service.add("greeting", Greeting(config.im, data))
     return service

@@ -11,6 +11,7 @@ from gobelieve.gateway.audience import Audience
 from gobelieve.gateway.catch_up import CatchUp, GroupCatchUp
 from gobelieve.gateway.customer import CustomerService
 from gobelieve.gateway.delivery import Delivery
+from gobelieve.gateway.endings import Endings
 from gobelieve.gateway.exchange import Exchange
 from gobelieve.gateway.fan_out import FanOut
 from gobelieve.gateway.groups import GroupMessages
@@ -95,6 +96,7 @@ class Gateway:
     rooms: Rooms
     room_messages: RoomMessages
     speakers: Speakers
+    endings: Endings
     words: WordFilter
     delivery: Delivery
     fan_out: FanOut
@@ -227,6 +229,7 @@ def compose(
         rooms,
         room_messages,
         speakers,
+        Endings(sessions, tally, Logger("gobelieve.gateway.endings")),
         words,
         delivery,
         fan_out,

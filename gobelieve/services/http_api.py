@@ -12,6 +12,7 @@ from gobelieve.protocols.http_posts import Posts
 from gobelieve.protocols.http_reads import Reads
 from gobelieve.protocols.http_router import Route
 from gobelieve.protocols.status_pages import Figures, Trouble, with_status
+from gobelieve.services.app_api import AppApi
 from gobelieve.services.gateway import Gateway
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
@@ -25,21 +26,27 @@ def add_http(
     summary: Figures,
     collectors: Iterable[Collector],
     trouble: Trouble | None = None,
+    app: AppApi | None = None,
 ) -> None:
     """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``."""
     if config.http_listen_address:
-        router = api_router(routes(config, gateway, reader, summary))
+        router = api_router(routes(config, gateway, reader, summary, app))
         site = with_status(router, collectors, trouble)
         address = parse_address(config.http_listen_address, "http_listen_address")
         parent.add("http", Listening(address, site))
 
 
 def routes(
-    config: ClientsConfig, gateway: Gateway, reader: MessageReader, summary: Figures
+    config: ClientsConfig,
+    gateway: Gateway,
+    reader: MessageReader,
+    summary: Figures,
+    app: AppApi | None = None,
 ) -> list[Route]:
     """Everything that can be asked for."""
     access = ApiKeys(config.http_api_keys)
     posts = Posts(gateway.posting, config.kefu_appid, access)
     reads = Reads(reader, gateway.keys, gateway.sessions, gateway.speakers, gateway.tally, access)
     about = About(summary, gateway.sessions, gateway.rooms, access)
-    return [*posts.routes(), *reads.routes(), *about.routes()]
+    of_apps = [] if app is None else app.routes(reads)
+    return [*posts.routes(), *reads.routes(), *about.routes(), *of_apps]

@@ -18,12 +18,14 @@ from gobelieve.backends.redis import (
 from gobelieve.backends.redis_daily_users import RedisDailyUsers
 from gobelieve.backends.redis_events import RedisEvents
 from gobelieve.backends.redis_speak_forbidden import SpeakForbidden
+from gobelieve.backends.redis_users import SESSIONS_ENDED
 from gobelieve.config import ImConfig
 from gobelieve.metrics import Tally
 from gobelieve.protocols.route_pool import RoutePool
 from gobelieve.protocols.storage_link import StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.services.app_api import add_app_api
 from gobelieve.services.cluster import add_cluster
 from gobelieve.services.common import threads
 from gobelieve.services.daemon import DaemonService
@@ -109,6 +111,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     speakers = gateway.speakers
     forbidden = SpeakForbidden(speakers.listening, speakers.announced, reactor)
     service.add("speak-forbidden", RedisEvents(config.redis, reactor, forbidden, forbidden))
+    ended = SpeakForbidden(lambda: None, gateway.endings.announced, reactor, SESSIONS_ENDED)
+    service.add("sessions-ended", RedisEvents(config.redis, reactor, ended, ended))
     add_words(service, service, config.word_file, gateway.words)
     if groups is not None or os.path.isdir(config.pending_root):
         # What was acked when there were groups is sent on, also when there are none any more.
@@ -122,5 +126,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         parts["relations"] = RelationStatus(relations)
     summary = with_parts(status.summary, parts)
     collectors = [status, cluster.metrics, *parts.values()]
-    add_http(service, config, gateway, pool, summary, collectors)
+    manager = None if groups is None else groups.manager
+    app = add_app_api(service, config, gateway, backends.tokens, redis, manager, reactor)
+    add_http(service, config, gateway, pool, summary, collectors, app=app)
     return service

@@ -44,7 +44,8 @@ class CompositionTests(SynchronousTestCase):
             names(service),
             [
                 *("hangup", "cluster", "redis", "storage", "route"),
-                *("speak-forbidden", "watch", "sessions", "tcp", "websocket", "http"),
+                *("speak-forbidden", "sessions-ended", "watch", "sessions"),
+                *("tcp", "websocket", "app-api", "http"),
             ],
         )
         self.assertEqual(names(service.getServiceNamed("storage")), ["127.0.0.1:13333"])
@@ -84,7 +85,7 @@ class CompositionTests(SynchronousTestCase):
         self.assertEqual(names(service.getServiceNamed("imr")), ["push", "route", "tcp"])
         self.assertEqual(
             names(service.getServiceNamed("im")),
-            ["pending", "watch", "sessions", "tcp", "websocket", "http"],
+            ["pending", "watch", "sessions", "tcp", "websocket", "app-api", "http"],
         )
 
     def test_nothing_is_opened_before_the_start(self) -> None:

@@ -1,0 +1,296 @@
+"""The app API as a service: its routes, and the changes that are under way.
+
+What an app's server orders is carried out whether it waits for the answer or hangs up, and before
+the daemon ends: a change that is written must be announced. Changes of one group come one after
+another.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredLock, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gobelieve.backends.app_secrets import ConfiguredSecrets, MysqlSecrets, SqliteSecrets
+from gobelieve.backends.group_admin import MysqlGroupAdmin, SqliteGroupAdmin
+from gobelieve.backends.mysql import MysqlService
+from gobelieve.backends.mysql_source import parse_datasource
+from gobelieve.backends.redis import RedisTokenAdmin
+from gobelieve.backends.redis_announcer import RedisAnnouncer
+from gobelieve.backends.redis_service import RedisService
+from gobelieve.backends.redis_users import RedisUserAdmin
+from gobelieve.backends.sqlite import SqliteService, SqliteTokenAdmin
+from gobelieve.backends.sqlite_users import SqliteUserAdmin
+from gobelieve.backends.tokens import new_token
+from gobelieve.config import ClientsConfig, ImConfig
+from gobelieve.errors import StorageError
+from gobelieve.gateway.posting import Posting
+from gobelieve.groups.changes import GroupChanges
+from gobelieve.groups.events import Event
+from gobelieve.groups.manager import GroupManager
+from gobelieve.interfaces import (
+    Announcer,
+    AppSecrets,
+    Change,
+    GroupAdmin,
+    TokenAdmin,
+    Tokens,
+    UserAdmin,
+)
+from gobelieve.metrics import Tally
+from gobelieve.protocols.http_app import AppRoutes, UserRoutes
+from gobelieve.protocols.http_app_access import AppAccess, UserAccess
+from gobelieve.protocols.http_app_groups import GroupRoutes
+from gobelieve.protocols.http_app_messages import MessageRoutes
+from gobelieve.protocols.http_reads import Reads
+from gobelieve.protocols.http_router import Route
+from gobelieve.services.gateway import Gateway
+from gobelieve.services.ordered import OrderedService
+
+T = TypeVar("T")
+
+NAME = "app-api"
+HEARD_SECONDS = 1.0
+"""How long a change waits until this gateway hears of it as all others do."""
+PATIENCE = 5.0
+"""Seconds that a gateway which stops waits for what was ordered."""
+
+
+# --- telling gateways, and members
+
+
+class DirectAnnouncer:
+    """`gobelieve.interfaces.Announcer` where there is no other gateway."""
+
+    def __init__(self, manager: GroupManager) -> None:
+        self._manager = manager
+
+    async def announce(self, changes: Sequence[Change]) -> None:
+        for name, group_id, _, _, uid, muted in changes:
+            self._manager.happened(Event(0, 0, name, group_id, uid, muted))
+
+
+class Numbered(Protocol):
+    """Announces, and says which number the last change got."""
+
+    async def announce(self, changes: Sequence[Change]) -> int:
+        """See `gobelieve.interfaces.Announcer`."""
+
+
+class FollowedAnnouncer:
+    """`gobelieve.interfaces.Announcer` on one that all gateways follow, this one too.
+
+    Applied twice, at once and when it is heard, a change could undo the next one for a moment. So
+    it is waited for; if it does not come, the groups are read again.
+    """
+
+    def __init__(self, announcer: Numbered, manager: GroupManager, reactor: Any) -> None:
+        self._announcer = announcer
+        self._manager = manager
+        self._reactor = reactor
+
+    async def announce(self, changes: Sequence[Change]) -> None:
+        action = await self._announcer.announce(changes)
+        heard: Deferred[None] = Deferred()
+
+        def seen() -> None:
+            if not heard.called:
+                heard.callback(None)
+
+        self._manager.when_seen(action, seen)
+        try:
+            await heard.addTimeout(HEARD_SECONDS, self._reactor)
+        except TimeoutError:
+            for change in changes:
+                self._manager.forget(change.group_id)
+
+
+class PostingNotifier:
+    """`gobelieve.groups.changes.Notifier`."""
+
+    def __init__(self, posting: Posting) -> None:
+        self._posting = posting
+
+    async def notify(
+        self, appid: int, group_id: int, is_super: bool, others: Sequence[int], content: bytes
+    ) -> None:
+        group = await self._posting.find(appid, group_id)
+        if not others and not (group and len(group)):
+            return
+        waiting: Deferred[int] = Deferred()
+        self._posting.group_notification(
+            appid, group_id, group, is_super, others, content, waiting.callback
+        )
+        status = await waiting
+        if status:
+            raise StorageError(status, f"status {status}")
+
+
+# --- what is under way
+
+
+class Orders(OrderedService):
+    """`gobelieve.protocols.http_app.Work`. Its children are what the work needs."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._locks: dict[object, DeferredLock] = {}
+        self._running: set[Deferred[Any]] = set()
+        self._idle: Deferred[None] | None = None
+
+    async def do(self, key: object, work: Callable[[], Awaitable[T]]) -> T:
+        """See `Work`. Whoever waits may give up; the work goes on."""
+        waited: Deferred[T] = Deferred()
+        running = Deferred.fromCoroutine(self._in_turn(key, work))
+        self._running.add(running)
+        running.addBoth(self._ended, running, waited)
+        return await waited
+
+    async def _in_turn(self, key: object, work: Callable[[], Awaitable[T]]) -> T:
+        lock = self._locks.setdefault(key, DeferredLock())
+        await lock.acquire()
+        try:
+            return await work()
+        finally:
+            if not lock.waiting:
+                del self._locks[key]
+            lock.release()
+
+    def _ended(self, result: Any, running: Deferred[Any], waited: Deferred[Any]) -> None:
+        self._running.discard(running)
+        if not waited.called:
+            waited.callback(result)
+        elif isinstance(result, Failure):
+            self.log.warn("what nobody waited for failed: {why}", why=result.getErrorMessage())
+        if not self._running and self._idle is not None and not self._idle.called:
+            self._idle.callback(None)
+
+    async def _stop_children(self) -> None:
+        if self._running:
+            self._idle = Deferred()
+            with suppress(TimeoutError):
+                await self._idle.addTimeout(PATIENCE, self._reactor)
+        await super()._stop_children()
+
+
+# --- put together
+
+
+@dataclass(frozen=True)
+class AppBackends:
+    """Where what the app's server orders is written."""
+
+    secrets: AppSecrets
+    users: UserAdmin
+    tokens: TokenAdmin
+    groups: GroupAdmin | None
+    """None where the site has no groups."""
+    announcer: Announcer | None
+
+
+class AppApi(Orders):
+    """All of it."""
+
+    def __init__(
+        self,
+        config: ClientsConfig,
+        gateway: Gateway,
+        logins: Tokens,
+        backends: AppBackends,
+        reactor: Any,
+    ) -> None:
+        super().__init__(reactor)
+        self._kept_tokens = config.auth_method == "redis"
+        self._gateway = gateway
+        self._logins = logins
+        self._backends = backends
+
+    def routes(self, reads: Reads) -> list[Route]:
+        """All routes."""
+        gateway, backends = self._gateway, self._backends
+        app = AppRoutes(AppAccess(backends.secrets, gateway.tally))
+        tokens = backends.tokens if self._kept_tokens else None
+        parts = (
+            UserRoutes(
+                app, backends.users, tokens, new_token, self, gateway.endings, gateway.speakers
+            ),
+            GroupRoutes(app, self._changes(gateway.tally), backends.users, self),
+            MessageRoutes(app, UserAccess(self._logins), gateway.posting, reads),
+        )
+        return [route for part in parts for route in part.routes()]
+
+    def _changes(self, tally: Tally) -> GroupChanges | None:
+        backends = self._backends
+        if backends.groups is None or backends.announcer is None:
+            return None
+        return GroupChanges(
+            backends.groups,
+            backends.announcer,
+            PostingNotifier(self._gateway.posting),
+            backends.users,
+            time=self._reactor,
+            tally=tally,
+            log=Logger("gobelieve.groups.changes"),
+        )
+
+
+def add_app_api(
+    parent: OrderedService,
+    config: ImConfig,
+    gateway: Gateway,
+    logins: Tokens,
+    redis: RedisService,
+    manager: GroupManager | None,
+    reactor: Any,
+) -> AppApi | None:
+    """Add ``app-api``, with ``mysql`` if there is a database; nothing without HTTP."""
+    if not config.http_listen_address:
+        return None
+    mysql: MysqlService | None = None
+    groups: GroupAdmin | None = None
+    announcer: Announcer | None = None
+    secrets: AppSecrets = ConfiguredSecrets(config.app_secrets)
+    if config.mysqldb_datasource and manager is not None:
+        mysql = MysqlService(parse_datasource(config.mysqldb_datasource), reactor)
+        groups = MysqlGroupAdmin(mysql)
+        numbered = RedisAnnouncer(redis, config.group_events)
+        announcer = FollowedAnnouncer(numbered, manager, reactor)
+        secrets = ConfiguredSecrets(config.app_secrets, MysqlSecrets(mysql))
+    backends = AppBackends(
+        secrets, RedisUserAdmin(redis), RedisTokenAdmin(redis), groups, announcer
+    )
+    api = AppApi(config, gateway, logins, backends, reactor)
+    if mysql is not None:
+        api.add("mysql", mysql)
+    parent.add(NAME, api)
+    return api
+
+
+def add_local_app_api(
+    parent: OrderedService,
+    config: ClientsConfig,
+    gateway: Gateway,
+    logins: Tokens,
+    db: SqliteService,
+    manager: GroupManager,
+    reactor: Any,
+) -> AppApi | None:
+    """Add ``app-api`` on the embedded file; nothing without HTTP."""
+    if not config.http_listen_address:
+        return None
+    backends = AppBackends(
+        ConfiguredSecrets(config.app_secrets, SqliteSecrets(db)),
+        SqliteUserAdmin(db),
+        SqliteTokenAdmin(db),
+        SqliteGroupAdmin(db),
+        DirectAnnouncer(manager),
+    )
+    api = AppApi(config, gateway, logins, backends, reactor)
+    parent.add(NAME, api)
+    return api
