@@ -105,6 +105,10 @@ class Delivery:
             notified = client.SyncNotify.decode(body).sync_key
             for session in sessions:
                 session.notify(notified)
+        elif cmd == client.SyncGroupNotify.number:
+            said = client.SyncGroupNotify.decode(body)
+            for session in sessions:
+                session.notify_group(said.group_id, said.sync_key)
         else:
             for session in sessions:
                 session.live(cmd, body)

@@ -209,6 +209,15 @@ class SuperGroupTests(GroupTestCase):
         self.assertEqual(self.bob.messages(), [client.Notification(content=b"!")])
         self.assertEqual(self.eve.messages(), [])
 
+    def test_a_notify_of_the_group_to_one_user_is_owed_too(self) -> None:
+        """Whom another gateway tells alone: it is a notify like any other, and is not dropped."""
+        notify = client.SyncGroupNotify(group_id=SUPER, sync_key=500)
+        self.bob.connection.congested = True
+        self.gateway.delivery.published_to_user(User(APP, 2), notify.frame(), 0, 0)
+        self.bob.connection.congested = False
+        self.bob.session.drained()
+        self.assertEqual(self.bob.messages(), [notify])
+
     def test_a_member_who_does_not_read_is_owed_one_notify_a_group(self) -> None:
         """The newest."""
         self.groups.at_hand[201] = group(201, 2, super=True)
