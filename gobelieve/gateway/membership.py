@@ -20,6 +20,11 @@ class Membership:
         self._tasks = tasks
         self._tally = tally
 
+    def at_hand(self, user: User, group_id: int) -> bool:
+        """Whether it is known already that the user is a member: the short way to a yes."""
+        group = None if self._groups is None else self._groups.loaded(group_id)
+        return group is not None and user.uid in group and group.appid == user.appid
+
     def find(self, session: Session, group_id: int, found: Found) -> None:
         """Find a group of the session's user: at once if it is at hand.
 

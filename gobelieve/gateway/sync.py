@@ -86,6 +86,9 @@ class Sync:
     def group_sync_key(self, session: Session, frame: Frame) -> None:
         """Keep the key, if it is of a group that the user is in."""
         group_id, key = client.group_key_of(frame.body)
+        if self._membership.at_hand(session.user, group_id):
+            self._group_keys.advance(GroupReader(*session.user, group_id), key)
+            return
 
         def found(group: Group | None, status: int) -> None:
             if group is not None:
