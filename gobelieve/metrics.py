@@ -53,10 +53,10 @@ class Distribution:
         """Of the values up to each bound and above the one before; last, above all."""
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        """One more value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """One more value, or as many that are equal."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
     def __len__(self) -> int:
         """How many values there were."""

@@ -93,6 +93,11 @@ class RedisService(Service):
             _Watched(endpoint, self._refused), _Links(self), self._delay, reactor
         )
 
+    @property
+    def trouble(self) -> str:
+        """Why it cannot be asked now; "" if it can."""
+        return "" if self._link is not None else f"redis: {self._why_away}"
+
     # --- calls
 
     async def call(self, *args: Any) -> Any:

@@ -32,6 +32,8 @@ _GROUP_KEY = Struct(">iiBBBBqq")
 _METADATA = Struct(">iiBBBBqq16x")
 
 _METADATA_CMD, _NOTIFY_CMD = client.Metadata.number, client.SyncNotify.number
+ACKS = {int(status): f"acks_{status.name.lower()}" for status in AckStatus}
+"""The counters of acks by status, those included that an older client does not get."""
 
 NOBODY = User(0, 0)
 OWN = 0
@@ -146,6 +148,7 @@ class Session:
         Version 2 gets the status. An older client would take any ack for success, so it gets none
         for what was not stored, and sends again; a refusal by a rule is acked, as it is final.
         """
+        self.tally.add(ACKS.get(status, "acks_other"))
         if self.version < 2 and was_not_stored(status):
             return
         own = self._seq = self._seq % 0x7FFFFFFF + 1

@@ -21,6 +21,10 @@ class KeptKeys(Generic[R]):
         self._tally = tally
         self._behind = WriteBehind(store.advance, "sync_keys", time, tasks, tally, interval)
 
+    def __len__(self) -> int:
+        """How many keys wait to be written."""
+        return len(self._behind)
+
     def advance(self, reader: R, key: int) -> None:
         """The user has everything up to this key."""
         if key > (self._behind.get(reader) or 0):

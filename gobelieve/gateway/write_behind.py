@@ -40,6 +40,10 @@ class WriteBehind(Generic[K]):
         self._waiting: dict[K, int] = {}
         self._scheduled = False
 
+    def __len__(self) -> int:
+        """How many numbers wait to be written."""
+        return len(self._waiting)
+
     def get(self, key: K) -> int | None:
         """What waits to be written for this one."""
         return self._waiting.get(key)

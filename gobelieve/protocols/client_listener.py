@@ -35,6 +35,8 @@ class Reception:
         self._new_session = new_session
         self._gone = gone
         self.watch = watch
+        self.received = [0] * 256
+        """By command: how many frames came."""
         self._lobby = lobby
         self.arrivals = Tally()
         """By transport: how many connections there ever were."""
@@ -77,6 +79,7 @@ class ClientConnection(FramedProtocol):
         self._reception = reception
         self._via = via
         self._watch = reception.watch
+        self._received = reception.received
 
     def opened(self) -> None:
         self._reception.arrived(self, self.transport, self._via)
@@ -84,6 +87,9 @@ class ClientConnection(FramedProtocol):
 
     def frames_received(self, frames: list[Frame]) -> None:
         self.session.seen = self._watch.tick
+        received = self._received
+        for frame in frames:
+            received[frame.cmd] += 1
         self.session.received(frames)
 
     def closed(self, reason: Failure) -> None:

@@ -51,6 +51,8 @@ class RouteLink(Factory):
         """Whether the router finds out itself who of a super group gets a push."""
         self._turn = turn
         self._time = time
+        self.connects = 0
+        """How often it was connected."""
         self._tally = tally
         self._connection: RouteConnection | None = None
         self._kept = of_users(tally)
@@ -58,6 +60,16 @@ class RouteLink(Factory):
         self._pushes = KeptPushes(tally)
         self._again: Cancellable | None = None
         self._step: Cancellable | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is there."""
+        return self._connection is not None
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many notifies and how many pushes wait for it."""
+        return len(self._kept) + len(self._kept_of_groups), len(self._pushes)
 
     def attach(self, unsaid: Unsaid, subscriber: Subscriber, missed: Missed) -> None:
         """Before the first connection: whom to say again, who is told what comes, and what not."""
@@ -202,6 +214,7 @@ class RouteLink(Factory):
     def connected(self, connection: RouteConnection) -> None:
         """Tell the router who is here, and what was kept."""
         self._connection = connection
+        self.connects += 1
         self.decides_group_pushes = False
         self.presence.connected(connection)
         self._again = self._time.callLater(AGAIN[0], self._tell_again, 1)

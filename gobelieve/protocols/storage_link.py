@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from gobelieve.errors import BodyError, StorageError
 from gobelieve.interfaces import Entries, Page, Time, Turn
+from gobelieve.metrics import Distribution
 from gobelieve.names import AckStatus
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
@@ -30,6 +31,9 @@ SAVE_BYTES = 1 << 20
 SWEEP = 0.5
 """Seconds between two looks for asks that are overdue."""
 
+
+ASK_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Bounds for `AskTimes`."""
 
 Done = Callable[[Any, int, Entries], None]
 """Called with the argument, the `AckStatus`, and the ids for each queue."""
@@ -48,6 +52,19 @@ class _Asked(NamedTuple):
 
     overdue_at: float
     waiting: list[Saving] | Deferred[Message]
+
+
+class AskTimes:
+    """How long storage took to answer, in seconds: by asks, and by the messages in them.
+
+    For a message it is the time until its ack, but for the turn before and the turn after.
+    """
+
+    __slots__ = ("asks", "messages")
+
+    def __init__(self) -> None:
+        self.asks = Distribution(ASK_SECONDS)
+        self.messages = Distribution(ASK_SECONDS)
 
 
 class StorageConnection(FramedProtocol):
@@ -78,8 +95,16 @@ class StorageLink(Factory):
     log = Logger()
     noisy = False
 
-    def __init__(self, address: str, turn: Turn, time: Time, timeout: float = 4.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        turn: Turn,
+        time: Time,
+        timeout: float = 4.0,
+        times: AskTimes | None = None,
+    ) -> None:
         self.address = address
+        self.times = times or AskTimes()
         self.turn = turn
         self._time = time
         self._timeout = timeout
@@ -96,6 +121,15 @@ class StorageLink(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> StorageConnection:
         return StorageConnection(self)
+
+    def __len__(self) -> int:
+        """How many asks are under way."""
+        return len(self._asked)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it can be asked."""
+        return self._connection is not None
 
     # --- asking
 
@@ -191,6 +225,10 @@ class StorageLink(Factory):
         asked = self._asked.pop(frame.seq, None)
         if asked is None:
             return  # it was overdue, and nobody waits any more
+        took = self._heard - asked.overdue_at + self._timeout
+        self.times.asks.observe(took)
+        if not isinstance(asked.waiting, Deferred):
+            self.times.messages.observe(took, len(asked.waiting))
         if frame.cmd == storage.Saved.number and not isinstance(asked.waiting, Deferred):
             self._saved(frame.body, asked.waiting)
             return

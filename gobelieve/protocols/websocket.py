@@ -87,7 +87,9 @@ class BrowserConnection(WebSocketServerProtocol):
         elif len(frames) != 1 or len(payload) != HEADER_SIZE + len(frames[0].body):
             self.refuse(MAKES_NO_SENSE, "a message that is not one frame")
         else:
-            session.seen = self.factory.reception.watch.tick
+            reception = self.factory.reception
+            session.seen = reception.watch.tick
+            reception.received[frames[0].cmd] += 1
             session.received(frames)
 
     def refuse(self, code: int, why: str) -> None:

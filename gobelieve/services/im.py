@@ -22,7 +22,7 @@ from gobelieve.backends.redis_users import SESSIONS_ENDED
 from gobelieve.config import ImConfig
 from gobelieve.metrics import Tally
 from gobelieve.protocols.route_pool import RoutePool
-from gobelieve.protocols.storage_link import StorageLink
+from gobelieve.protocols.storage_link import AskTimes, StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.app_api import add_app_api
@@ -30,7 +30,7 @@ from gobelieve.services.cluster import add_cluster
 from gobelieve.services.common import threads
 from gobelieve.services.daemon import DaemonService
 from gobelieve.services.gateway import Backends, compose, tokens
-from gobelieve.services.gateway_status import GatewayStatus
+from gobelieve.services.gateway_status import GatewayStatus, Links
 from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
 from gobelieve.services.http_api import add_http
 from gobelieve.services.listeners import add_listeners
@@ -65,8 +65,9 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
 
     storage = OrderedService()
     service.add("storage", storage)
+    times = AskTimes()
     storage_links = {
-        address: StorageLink(address, turn, reactor, config.storage_timeout)
+        address: StorageLink(address, turn, reactor, config.storage_timeout, times)
         for address in (*config.storage_rpc_addrs, *config.group_storage_rpc_addrs)
     }
     for address, link in storage_links.items():
@@ -118,7 +119,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         # What was acked when there were groups is sent on, also when there are none any more.
         service.add("pending", PendingService(pending, gateway.fan_out))
     add_listeners(service, service, gateway, config, reactor, turn)
-    status = GatewayStatus(gateway)
+    links = Links([*storage_links.values()], routing.links)
+    status = GatewayStatus(gateway, links, times)
     parts: dict[str, GroupStatus | RelationStatus] = {}
     if groups is not None:
         parts["groups"] = GroupStatus(groups)
@@ -128,5 +130,9 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     collectors = [status, cluster.metrics, *parts.values()]
     manager = None if groups is None else groups.manager
     app = add_app_api(service, config, gateway, backends.tokens, redis, manager, reactor)
-    add_http(service, config, gateway, pool, summary, collectors, app=app)
+
+    def trouble() -> str:
+        return redis.trouble or links.trouble
+
+    add_http(service, config, gateway, pool, summary, collectors, trouble, app=app)
     return service

@@ -147,5 +147,10 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     parts = {"groups": GroupStatus(groups)} if groups else {}
     summary = with_parts(status.summary, parts)
     collectors = [status, cluster.metrics, *parts.values()]
-    add_status(service, config.http_listen_address, summary, collectors, pages=pages)
+    address = config.http_listen_address
+
+    def trouble() -> str:
+        return "" if config.push_disabled else redis.trouble
+
+    add_status(service, address, summary, collectors, trouble, pages)
     return service

@@ -127,7 +127,7 @@ class ListenerTests(TestCase):
         server = await self.start({"im.anonymous_limit_per_address": 3})
         alice, bob = await server.client(1001), await server.client(1002)
         await alice.connect()
-        strangers = []
+        strangers: list[Any] = []
         for port in (server.port, server.websocket_port) * 4:
             endpoint = HostnameEndpoint(reactor, "127.0.0.1", port)
             strangers.append(await endpoint.connect(Factory.forProtocol(Stranger)))

@@ -16,6 +16,7 @@ from gobelieve.services.ordered import OrderedService
 from tests.web import ask
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+DASHBOARD = OPERATIONS.parents[1] / "etc" / "grafana" / "gobelieve.json"
 PARTS = {"gobelieve_storage": "ims", "gobelieve_gateway": "im", "gobelieve_router": "imr"}
 
 
@@ -83,15 +84,34 @@ class PagesTests(SynchronousTestCase):
         families = list(parser.text_string_to_metric_families(page))
         self.assertEqual([family.name for family in families if not family.documentation], [])
 
+    def test_the_dashboard_asks_for_what_there_is(self) -> None:
+        """Each of its questions names metrics of the page."""
+        page = self.pages(embedded, "im.enable_friendship=true")["metrics"][1]
+        there = set(shown(page))
+        there |= {f"{name}_bucket" for name, kind in shown(page).items() if kind == "histogram"}
+        dashboard = json.loads(DASHBOARD.read_text("utf-8"))
+        panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+        asked = [target["expr"] for panel in panels for target in panel["targets"]]
+        asked.append(dashboard["templating"]["list"][1]["query"])
+        self.assertGreater(len(asked), 40)
+        for question in asked:
+            names = re.findall(r"\b(?:gobelieve|process)_[a-z_]+", question)
+            self.assertTrue(names, question)
+            self.assertLessEqual(set(names), there, question)
+        self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
+
     def test_ready(self) -> None:
-        """Who has storage says whether it is open; the others have no such page."""
+        """Storage is open; the gateway has all that it needs; the router has Redis for pushes."""
         self.assertEqual(self.pages(embedded)["ready"][0], 503)
         code, text = self.pages(ims, "http_listen_address=127.0.0.1:1")["ready"]
         self.assertEqual(code, 503)
         self.assertEqual(json.loads(text)["why"], "storage is not open")
         for module in (im, imr):
-            found = self.pages(module, "http_listen_address=127.0.0.1:1")
-            self.assertEqual(found["ready"][0], 404)
+            code, text = self.pages(module, "http_listen_address=127.0.0.1:1")["ready"]
+            self.assertEqual(code, 503)
+            self.assertEqual(json.loads(text)["why"], "redis: not connected yet")
+        found = self.pages(imr, "http_listen_address=127.0.0.1:1", "push_disabled=true")
+        self.assertEqual(found["ready"][0], 200)
 
     def test_summaries(self) -> None:
         """Upstream's keys; all in one has the gateway's, and the others' within."""
