@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from struct import pack, unpack_from
 
+from twisted.internet.interfaces import IAddress
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -65,11 +66,11 @@ def metadata(key: int, prev: int) -> bytes:
 class Phone:
     """A client's socket."""
 
-    def __init__(self, gateway: TestGateway) -> None:
+    def __init__(self, gateway: TestGateway, peer: IAddress | None = None) -> None:
         self.gateway = gateway
         factory = ClientFactory(ReactorTurn(gateway.clock), gateway.reception)
         self.connection = factory.buildProtocol(None)
-        self.transport = StringTransport()
+        self.transport = StringTransport(peerAddress=peer)
         self.connection.makeConnection(self.transport)
 
     def say(self, *frames: bytes) -> list[bytes]:
