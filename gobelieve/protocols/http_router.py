@@ -303,7 +303,7 @@ def _parameter(declared: Parameter, named: dict[str, str], request: Request) -> 
     if text is None:
         # A name may come twice; the first one counts.
         values = request.args.get(declared.name.encode())
-        if not values or (not values[0] and not declared.required):
+        if not values:
             if declared.required:
                 raise ShapeError(f"{declared.name} is missing")
             return None
