@@ -1,4 +1,4 @@
-"""After a router was away: telling the users here of what they may have missed.
+"""After a router was away, or storage: telling the users here of what they may have missed.
 
 What other gateways published meanwhile did not come, and nobody keeps it. So storage is asked for
 the newest id of each user who is here, some at a time, and their sessions are notified of it; and
@@ -68,6 +68,10 @@ class GroupCatchUp:
         """Those groups may have missed something of which this is true."""
         if self._groups is not None:
             self._slices.begin([id_ for id_ in self._groups.super_groups() if missed(id_)])
+
+    def begin_with(self, group_ids: Iterable[int]) -> None:
+        """These may have."""
+        self._slices.begin(group_ids)
 
     def _is_at_hand(self, group_id: int) -> bool:
         return self._groups is not None and self._groups.loaded(group_id) is not None

@@ -6,6 +6,7 @@ the keys of their readers are kept; how a sync goes does not.
 
 from typing import Protocol
 
+from gobelieve.gateway.catch_up import CatchUp, GroupCatchUp
 from gobelieve.gateway.session import OWN, Session
 from gobelieve.gateway.sync_keys import KeptKeys
 from gobelieve.interfaces import MessageReader, Page, SuperGroupQueues
@@ -37,16 +38,22 @@ class Queue(Protocol):
     def notify(self, key: int) -> None:
         """Tell it that there is a message with this id."""
 
+    def catch_up(self) -> None:
+        """Notify it once storage can be read again."""
+
 
 class OwnQueue:
     """The user's own."""
 
     number = OWN
 
-    def __init__(self, session: Session, reader: MessageReader, keys: KeptKeys[User]) -> None:
+    def __init__(
+        self, session: Session, reader: MessageReader, keys: KeptKeys[User], catch_up: CatchUp
+    ) -> None:
         self._session = session
         self._reader = reader
         self._keys = keys
+        self._catch_up = catch_up
 
     async def fetch(self, after: int) -> Page:
         return await self._reader.fetch(self._session.user, after)
@@ -66,6 +73,9 @@ class OwnQueue:
     def notify(self, key: int) -> None:
         self._session.notify(key)
 
+    def catch_up(self) -> None:
+        self._catch_up.begin((self._session.user,))
+
 
 class GroupQueue:
     """A super group's. `joined`: when the user became a member, in seconds since 1970."""
@@ -77,12 +87,14 @@ class GroupQueue:
         joined: int,
         queues: SuperGroupQueues,
         keys: KeptKeys[GroupReader],
+        catch_up: GroupCatchUp,
     ) -> None:
         self.number = group_id
         self._session = session
         self._joined = joined
         self._queues = queues
         self._keys = keys
+        self._catch_up = catch_up
         self._reader = GroupReader(*session.user, group_id)
 
     async def fetch(self, after: int) -> Page:
@@ -103,3 +115,6 @@ class GroupQueue:
 
     def notify(self, key: int) -> None:
         self._session.notify_group(self.number, key)
+
+    def catch_up(self) -> None:
+        self._catch_up.begin_with((self.number,))

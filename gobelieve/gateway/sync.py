@@ -1,13 +1,14 @@
 """Sync: a client fetches what it does not have yet, and reports how far it is.
 
 Every SYNC gets its SYNC_END, also when storage is away: then with the client's own key, which says
-that there is nothing new, and the next notify makes it ask again. A client that says it is further
-than its queue is set back, for what comes next would else be hidden from it; and one that names no
-key gets all, if the key that was reported before is beyond the queue. A super group's queue is read
-by its members alone; to anybody else it is empty.
+that there is nothing new, and a notify makes it ask again once storage is back. A client that says
+it is further than its queue is set back, for what comes next would else be hidden from it; and one
+that names no key gets all, if the key that was reported before is beyond the queue. A super group's
+queue is read by its members alone; to anybody else it is empty.
 """
 
 from gobelieve.errors import BackendError, StorageError
+from gobelieve.gateway.catch_up import CatchUp, GroupCatchUp
 from gobelieve.gateway.membership import Membership
 from gobelieve.gateway.queues import GroupQueue, OwnQueue, Queue
 from gobelieve.gateway.rules import receives
@@ -15,7 +16,7 @@ from gobelieve.gateway.session import Session
 from gobelieve.gateway.sync_keys import KeptKeys
 from gobelieve.interfaces import Group, MessageReader, Page, SuperGroupQueues, Tasks
 from gobelieve.metrics import Tally
-from gobelieve.names import GroupReader, User
+from gobelieve.names import AckStatus, GroupReader, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import SELF, Frame
 from gobelieve.wire.storage import StoredMessage
@@ -42,6 +43,8 @@ class Sync:
         membership: Membership,
         keys: KeptKeys[User],
         group_keys: KeptKeys[GroupReader],
+        catch_up: CatchUp,
+        group_catch_up: GroupCatchUp,
         tasks: Tasks,
         tally: Tally,
         sync_self: bool = True,
@@ -51,6 +54,8 @@ class Sync:
         self._membership = membership
         self._keys = keys
         self._group_keys = group_keys
+        self._catch_up = catch_up
+        self._group_catch_up = group_catch_up
         self._tasks = tasks
         self._tally = tally
         self._sync_self = sync_self
@@ -58,7 +63,7 @@ class Sync:
     @receives(client.Sync)
     def sync(self, session: Session, frame: Frame) -> None:
         """Begin, or wait behind the sync that is under way."""
-        queue = OwnQueue(session, self._reader, self._keys)
+        queue = OwnQueue(session, self._reader, self._keys, self._catch_up)
         self._begin(session, queue, client.key_of(frame.body))
 
     @receives(client.SyncKey)
@@ -73,7 +78,14 @@ class Sync:
 
         def found(group: Group | None, status: int) -> None:
             joined = 0 if group is None else group.joined(session.user.uid)
-            queue = GroupQueue(session, asked.group_id, joined, self._queues, self._group_keys)
+            queue = GroupQueue(
+                session,
+                asked.group_id,
+                joined,
+                self._queues,
+                self._group_keys,
+                self._group_catch_up,
+            )
             if group is None:
                 self._tally.add("group_syncs_refused")
                 _answer_nothing(queue, asked.sync_key)
@@ -141,9 +153,12 @@ class Sync:
                 await self._lower(queue, 0)
                 after = 0
                 page = await queue.fetch(after)
-        except StorageError:
+        except StorageError as why:
             self._tally.add("syncs_failed")
             _answer_nothing(queue, key)
+            if why.status == AckStatus.STORAGE_AWAY:
+                # (With a queue that is damaged this would go round in circles.)
+                queue.catch_up()
             return
         queue.begin(after)
         for message in page.messages:

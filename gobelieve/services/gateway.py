@@ -159,6 +159,7 @@ def compose(
         log=Logger("gobelieve.gateway.fan_out"),
     )
     audience = Audience(backends.groups, sessions, time, tasks, tally)
+    group_catch_up = GroupCatchUp(backends.groups, storage, audience, time, tasks, tally)
     group_messages = GroupMessages(
         membership, storage, fan_out, audience, delivery, routing, underway, words, time, tally
     )
@@ -205,7 +206,18 @@ def compose(
         CustomerService(exchange, delivery, peer, time, tally, *kefu),
         group_messages,
         room_messages,
-        Sync(storage, storage, membership, keys, group_keys, tasks, tally, config.sync_self),
+        Sync(
+            storage,
+            storage,
+            membership,
+            keys,
+            group_keys,
+            catch_up,
+            group_catch_up,
+            tasks,
+            tally,
+            config.sync_self,
+        ),
     )
     watch = Watch(
         tally,
@@ -234,7 +246,7 @@ def compose(
         delivery,
         fan_out,
         catch_up,
-        GroupCatchUp(backends.groups, storage, audience, time, tasks, tally),
+        group_catch_up,
         keys,
         group_keys,
         unread,

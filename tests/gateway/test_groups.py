@@ -368,6 +368,17 @@ class GroupSyncTests(GroupTestCase):
         self.gateway.storage.group_pages[APP, SUPER] = away
         self.assertEqual(self.sync(self.alice, 400), self.empty(400))
 
+    def test_when_storage_is_back_members_are_notified(self) -> None:
+        """Those who could not sync would not know that there is something."""
+        away = StorageError(AckStatus.STORAGE_AWAY, "away")
+        self.gateway.storage.group_pages[APP, SUPER] = away
+        self.sync(self.alice, 400)
+        self.gateway.clock.pump([1] * 5)
+        self.page(newest=600)
+        self.gateway.clock.pump([1] * 5)
+        notify = client.SyncGroupNotify(group_id=SUPER, sync_key=600)
+        self.assertEqual(self.alice.messages(), [notify])
+
     def test_a_client_without_a_key_begins_where_the_user_was(self) -> None:
         """A user and a group have their own key; another member's is another."""
         self.page()

@@ -149,6 +149,26 @@ class SyncTests(SynchronousTestCase):
             self.alice.messages(), [client.SyncBegin(sync_key=77), client.SyncEnd(sync_key=77)]
         )
 
+    def test_when_storage_is_back_who_could_not_sync_is_notified(self) -> None:
+        """Else the client would not know that there is something, until the next message."""
+        self.gateway.storage.pages[ALICE] = StorageError(AckStatus.STORAGE_AWAY, "away")
+        self.alice.say(client.Sync(sync_key=77))
+        self.gateway.clock.pump([1] * 5)
+        self.alice.messages()
+        self.gateway.storage.pages[ALICE] = Page(0, 500, False, ())
+        self.gateway.clock.pump([1] * 5)
+        self.assertEqual(self.alice.messages(), [client.SyncNotify(sync_key=500)])
+
+    def test_a_queue_that_is_damaged_is_not_asked_for_in_circles(self) -> None:
+        """The client comes again with the next notify."""
+        damaged = StorageError(AckStatus.STORAGE_FAILED, "damaged")
+        self.gateway.storage.pages[ALICE] = damaged
+        self.alice.say(client.Sync(sync_key=77))
+        self.gateway.storage.pages[ALICE] = Page(0, 500, False, ())
+        self.alice.messages()
+        self.gateway.clock.pump([1] * 5)
+        self.assertEqual(self.alice.messages(), [])
+
     def test_pings_are_answered_while_a_sync_is_under_way(self) -> None:
         """Storage may be slow; the client must not hang up for it."""
         page: Deferred[Page] = Deferred()
