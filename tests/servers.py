@@ -197,7 +197,7 @@ class MariaServer(Server):
         """A second or two the first time."""
         if self.port == 0:
             install = shutil.which("mariadb-install-db", path=_PATH) or "mariadb-install-db"
-            subprocess.run(
+            made = subprocess.run(
                 [
                     install,
                     "--no-defaults",
@@ -206,9 +206,11 @@ class MariaServer(Server):
                     "--auth-root-authentication-method=normal",
                     "--skip-test-db",
                 ],
-                check=True,
                 capture_output=True,
+                check=False,
             )
+            if made.returncode:
+                raise OSError(f"{install}: {made.stdout.decode()}{made.stderr.decode()}")
         super().start()
         with self.connect(database=None) as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS {self.database}")

@@ -367,8 +367,10 @@ class RouterPortTests(BadBytesTestCase):
         frames += [encode_frame(number, b"x") for number in others]
         for number in RULES:
             for version in (0, 1):
-                short = shortest(number, version) - 1
-                frames += [encode_frame(number, bytes(n), 1, version) for n in (0, short)]
+                # MARK alone has no body that could be too short.
+                short = max(0, shortest(number, version) - 1)
+                wrong = {0, short} if shortest(number, version) else ()
+                frames += [encode_frame(number, bytes(n), 1, version) for n in wrong]
         await self.cut_off(port, frames)
         await self.cut_off(port, self.noise(20, 100_000))
         await self.come_and_go(port)

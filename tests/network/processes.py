@@ -317,7 +317,8 @@ class Cluster(Daemons):
     async def start(self) -> None:
         """Returns when all listen; those of a role start at the same time."""
         for role in (self.ims, self.imr, self.im):
-            starting = [Deferred.fromCoroutine(daemon.start()) for daemon in role]
+            some = [daemon for daemon in role if daemon in self.daemons]
+            starting = [Deferred.fromCoroutine(daemon.start()) for daemon in some]
             await gatherResults(starting, consumeErrors=True)
 
     async def connected(self) -> None:
