@@ -12,12 +12,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from gobelieve.bench import p2p, route, start, storage
+from gobelieve.bench import http, p2p, route, start, storage
 from gobelieve.bench.crowd import Measurement
 from gobelieve.wire import client
 
 MEASUREMENTS: dict[str, tuple[Any, str]] = {
     "group": (Measurement("group", 50, client.GroupIM, False), "messages to an ordinary group"),
+    "http": (http, "posts to the HTTP API"),
     "p2p": (p2p, "messages from user to user"),
     "room": (Measurement("room", 500, client.RoomIM, False), "what is said in a room"),
     "route": (route, "publications between gateways, and pushes"),

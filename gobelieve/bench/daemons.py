@@ -25,6 +25,8 @@ class Running(NamedTuple):
     redis: str | None
     data: str
     pids: dict[str, int]
+    http: str = ""
+    """Where the HTTP API is, if it is measured."""
 
     def cpu_seconds(self) -> dict[str, float]:
         """User and system time of each process so far."""
@@ -50,7 +52,7 @@ def three_daemons(
         sys.exit("redis-server is needed for this measurement; --embedded does without")
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
-        redis, rpc, route, clients = (free_port() for _ in range(4))
+        redis, rpc, route, clients, http = (free_port() for _ in range(5))
         command = ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
         pids = {"redis": stack.enter_context(_process("redis", command, folder, redis))}
         root = f"storage_root={folder}/messages"
@@ -74,6 +76,7 @@ def three_daemons(
                 [
                     "host=127.0.0.1",
                     f"port={clients}",
+                    f"http_listen_address=127.0.0.1:{http}",
                     f"redis.address=127.0.0.1:{redis}",
                     f"storage_rpc_addrs=['127.0.0.1:{rpc}']",
                     f"route_addrs=['127.0.0.1:{route}']",
@@ -87,7 +90,8 @@ def three_daemons(
             arguments = [part for value in values for part in ("--set", value)]
             command = _twistd(f"gobelieve-{name}", *arguments)
             pids[name] = stack.enter_context(_process(name, command, folder, port))
-        yield Running(f"127.0.0.1:{clients}", f"127.0.0.1:{redis}", folder, pids)
+        where = f"127.0.0.1:{http}"
+        yield Running(f"127.0.0.1:{clients}", f"127.0.0.1:{redis}", folder, pids, where)
 
 
 @contextmanager
@@ -137,11 +141,11 @@ def all_in_one(settings: Sequence[str] = ()) -> Iterator[Running]:
     """The daemon that has all roles; `settings` are for its storage."""
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
-        clients, rpc, route = (free_port() for _ in range(3))
+        clients, rpc, route, http = (free_port() for _ in range(4))
         values = [
             f"im.port={clients}",
             "im.ws_address=",
-            "im.http_listen_address=",
+            f"im.http_listen_address=127.0.0.1:{http}",
             f"ims.rpc_listen=127.0.0.1:{rpc}",
             f"imr.listen=127.0.0.1:{route}",
             *(f"ims.{setting}" for setting in settings),
@@ -149,7 +153,8 @@ def all_in_one(settings: Sequence[str] = ()) -> Iterator[Running]:
         arguments = [part for value in values for part in ("--set", value)]
         command = _twistd("gobelieve", "--data", folder, *arguments)
         pid = stack.enter_context(_process("gobelieve", command, folder, clients))
-        yield Running(f"127.0.0.1:{clients}", None, folder, {"gobelieve": pid})
+        where = f"127.0.0.1:{http}"
+        yield Running(f"127.0.0.1:{clients}", None, folder, {"gobelieve": pid}, where)
 
 
 def _twistd(plugin: str, *arguments: str) -> list[str]:
