@@ -195,19 +195,19 @@ class FanOut:
 
     # --- what became of it
 
-    def _told(self, part: Part, entries: Entries) -> None:
+    def _told(self, part: Part, queues: Sequence[User], entries: Entries) -> None:
         sent = self._sent[part.number]
         appid, _, sender, _, cmd, body, *_ = sent.message
         if cmd == client.GroupIM.number:
-            others = [uid for uid in part.uids if uid != sender]
+            others = [uid for _, uid in queues if uid != sender]
             if others:
                 self._routing.push(appid, others, cmd, body)
-        stored = self._delivery.stored
-        for uid, (key, prev) in zip(part.uids, entries, strict=True):
-            stored(User(appid, uid), cmd, body, 0, key, prev, sent.session)
-            if uid == sender:
+        stored, session = self._delivery.stored, sent.session
+        for user, (key, prev) in zip(queues, entries, strict=True):
+            stored(user, cmd, body, 0, key, prev, session)
+            if user[1] == sender:
                 sent.settle(AckStatus.SUCCESS, key, prev)
-        self._tally.add("group_entries", len(part.uids))
+        self._tally.add("group_entries", len(queues))
 
     def _ended(self, part: Part, status: int) -> None:
         sent = self._sent[part.number]

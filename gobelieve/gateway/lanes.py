@@ -9,7 +9,7 @@ a part is *doubtful*: before it is asked for again, the queues themselves are lo
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from gobelieve.errors import StorageError
 from gobelieve.gateway.parts import Part, Search
@@ -34,8 +34,8 @@ how many of them are served in a second."""
 FIRST_REST, LAST_REST = 1.0, 10.0
 """Seconds that a storage is left alone after a failure; doubled each time in between."""
 
-Done = Callable[[Part, Entries], None]
-"""Told of queues that have it now, of a part or of some of its queues: `Part.uids` names them."""
+Done = Callable[[Part, Sequence[User], Entries], None]
+"""Told of queues that have it now: all of a part, or some."""
 
 
 class _Lane:
@@ -56,8 +56,8 @@ class _Lane:
 class Lanes:
     """The parts for one storage.
 
-    `done(part, entries)` is called when queues have the message; `ended(part, status)` when nothing
-    is left to do for the part: with 0, or with the `AckStatus` for which it is given up.
+    `done(part, queues, entries)` is called when queues have the message; `ended(part, status)` when
+    nothing is left to do for the part: with 0, or with the `AckStatus` for which it is given up.
     """
 
     def __init__(
@@ -147,15 +147,17 @@ class Lanes:
         for part in batch:
             message = part.message
             queues = [User(message.appid, uid) for uid in part.uids]
-            asked = (lane, part)
+            asked = (lane, part, queues)
             self._saver.save(message.cmd, message.body, message.device, queues, self._saved, asked)
 
     def _weigh(self, lane: _Lane, weight: int) -> None:
         self._weight += weight - lane.weight
         lane.weight = weight
 
-    def _saved(self, asked: tuple[_Lane, Part], status: int, entries: Entries) -> None:
-        lane, part = asked
+    def _saved(
+        self, asked: tuple[_Lane, Part, Sequence[User]], status: int, entries: Entries
+    ) -> None:
+        lane, part, queues = asked
         try:
             if status == AckStatus.TOO_LARGE:
                 # It would be refused for ever, and hold up all that comes behind it.
@@ -164,7 +166,7 @@ class Lanes:
                 part.doubtful = lane.failed = True
                 self._say(f"status {status}")
             else:
-                self._stored(lane, part, entries)
+                self._stored(lane, part, queues, entries)
         finally:
             lane.open -= 1
             if not lane.open:
@@ -175,10 +177,10 @@ class Lanes:
         self._tally.add("pending_given_up")
         self._finish(lane, part, status)
 
-    def _stored(self, lane: _Lane, part: Part, entries: Entries) -> None:
+    def _stored(self, lane: _Lane, part: Part, queues: Sequence[User], entries: Entries) -> None:
         # Should telling fail (a bug), the message is in the queues all the same.
         try:
-            self._done(part, entries)
+            self._done(part, queues, entries)
         finally:
             self._finish(lane, part)
 
@@ -247,5 +249,5 @@ class Lanes:
 
     def _tell_found(self, part: Part, found: Mapping[int, int]) -> None:
         self._tally.add("pending_found", len(found))
-        some = Part(part.number, part.index, part.message, tuple(found), part.known)
-        self._done(some, [(msgid, 0) for msgid in found.values()])
+        queues = [User(part.message.appid, uid) for uid in found]
+        self._done(part, queues, [(msgid, 0) for msgid in found.values()])

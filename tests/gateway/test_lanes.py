@@ -1,6 +1,6 @@
 """Entering messages in many queues: in order, over failures, none twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -155,10 +155,10 @@ class LanesTestCase(SynchronousTestCase):
         if status:
             self.given_up.append(status)
 
-    def _done(self, part: Part, entries: Entries) -> None:
+    def _done(self, part: Part, queues: Sequence[User], entries: Entries) -> None:
         if part.message.body == b"bug":
             raise RuntimeError("a bug")
-        for uid, (key, _) in zip(part.uids, entries, strict=True):
+        for (_, uid), (key, _) in zip(queues, entries, strict=True):
             self.told.append((part.message.body, uid, key))
 
     def add(

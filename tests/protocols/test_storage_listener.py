@@ -508,7 +508,7 @@ class PairTests(SynchronousTestCase):
         lanes = Lanes(
             pool,
             pool,
-            lambda part, entries: None,
+            lambda part, queues, entries: None,
             lambda part, status: ended.append(status),
             time=self.clock,
             tasks=tasks,
