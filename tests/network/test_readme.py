@@ -58,6 +58,7 @@ class ReadmeTests(TestCase):
             f"TCP clients:       127.0.0.1:{server.port}",
             f"WebSocket clients: ws://127.0.0.1:{server.websocket_port}/ws",
             f"status:            http://127.0.0.1:{server.http_port}/summary",
+            f"HTTP API:          http://127.0.0.1:{server.http_port}/docs",
             "gobelieve token create --app 7 --uid 1001 --data ",
         ):
             self.assertIn(line, server.daemon.log)
