@@ -83,9 +83,10 @@ class RedisConfig:
 
 @dataclass(frozen=True)
 class LogConfig:
-    """What upstream lets one say of its log."""
+    """What is logged, and how."""
 
-    level: str = ignored("info", "everything of level info and up is logged")
+    level: str = one_of("info", "debug", "warn", "error", "fatal")
+    format: str = one_of("text", "json")
     filename: str = ignored("", "twistd --logfile says where the log goes")
     backup: int = ignored(0, "twistd --logfile says where the log goes")
     age: int = ignored(0, "twistd --logfile says where the log goes")
@@ -307,6 +308,7 @@ class EmbeddedConfig:
     imr: RouterConfig = RouterConfig()
     ims: StorageConfig = StorageConfig()
     cluster: ClusterConfig = ClusterConfig()
+    log: LogConfig = LogConfig()
 
 
 class Address(NamedTuple):

@@ -640,6 +640,8 @@ class EventSink(Protocol):
 class Connection(Protocol):
     """The transport of one client, whatever it is."""
 
+    peer: str
+    """Who it is to the network: an address."""
     congested: bool
     """Whether the client is slow to read what was sent."""
     stream: bool

@@ -10,7 +10,7 @@ from gobelieve.gateway.session import Rules, Session
 from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.speakers import Speakers
 from gobelieve.gateway.write_behind import WriteBehind
-from gobelieve.interfaces import DeviceNumbers, Identity, Routing, Seen, Tasks, Time, Tokens
+from gobelieve.interfaces import DeviceNumbers, Identity, Log, Routing, Seen, Tasks, Time, Tokens
 from gobelieve.metrics import Tally
 from gobelieve.names import MOBILE, Platform, User
 from gobelieve.wire import client
@@ -43,6 +43,7 @@ class Login:
         tasks: Tasks,
         tally: Tally,
         rules: Callable[[], Rules],
+        log: Log,
     ) -> None:
         self._tokens = tokens
         self._devices = devices
@@ -56,6 +57,7 @@ class Login:
         self._tasks = tasks
         self._tally = tally
         self._rules = rules
+        self._log = log
 
     @receives(client.AuthToken, before_login=True, after_login=False)
     def auth_token(self, session: Session, frame: Frame) -> None:
@@ -71,6 +73,8 @@ class Login:
             device = await self._device(asked) if identity is not None else 0
         except BackendError:
             self._tally.add("logins_without_backend")
+            peer = session.connection.peer
+            self._log.info("{peer} cannot log in now: its token cannot be looked up", peer=peer)
             session.connection.close()
             return
         if session.closed:
@@ -102,6 +106,7 @@ class Login:
     def _refuse(self, session: Session) -> bool:
         """True if the client may try again."""
         self._tally.add("logins_refused")
+        self._log.info("{peer} has a token that is unknown", peer=session.connection.peer)
         session.wrong_tokens += 1
         session.send(client.AuthStatus.number, client.AuthStatus(status=REFUSED).encode())
         if session.wrong_tokens < WRONG_TOKENS:
@@ -121,6 +126,14 @@ class Login:
         session.online = platform in MOBILE or not identity.notification_on
         session.rules = self._rules()
         session.send(client.AuthStatus.number, client.AuthStatus(status=ACCEPTED).encode())
+        self._log.debug(
+            "user {uid} of app {appid} logged in from {peer}, platform {platform}, device {device}",
+            uid=session.user.uid,
+            appid=session.user.appid,
+            peer=session.connection.peer,
+            platform=platform,
+            device=device,
+        )
         self._lobby.left(session.connection)
         self._sessions.add(session)
         self._unread.put(session.user, 0)

@@ -68,6 +68,7 @@ class BrowserConnection(WebSocketServerProtocol):
     factory: "BrowserFactory"
     transport: Any
     session: Session | None = None
+    peer: str = "nobody"
     congested = False
     stream = False
     _pauses = 0

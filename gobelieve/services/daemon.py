@@ -1,17 +1,20 @@
 """The outermost service of a daemon: what has nothing to do with its role."""
 
 import signal
+import sys
 from typing import Any
 
 from twisted.application.app import ServerOptions
 from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, textFileLogObserver
+from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.usage import Options
 
-from gobelieve.services.log_file import AppendedLogFile, log_path, open_log
+from gobelieve.config import LogConfig
+from gobelieve.services.log_file import AppendedLogFile, log_path, logs_to_stdout, open_log
+from gobelieve.services.log_format import observer_of
 from gobelieve.services.ordered import OrderedService
 from gobelieve.services.signals import OnSignal
 
@@ -31,6 +34,9 @@ class DaemonService(OrderedService):
         twistd = getattr(options, "parent", None)
         # Before twistd changes to another directory.
         self._log_path = log_path(twistd) if isinstance(twistd, ServerOptions) else ""
+        self._to_stdout = isinstance(twistd, ServerOptions) and logs_to_stdout(twistd)
+        config = getattr(options, "config", None)
+        self._log_config: LogConfig = getattr(config, "log", LogConfig())
         self._rotate = OnSignal(signal.SIGUSR1, reactor)
         self._log_file: AppendedLogFile | None = None
         if self._log_path:
@@ -48,8 +54,10 @@ class DaemonService(OrderedService):
             self._log_file = file = open_log(self._log_path)
             # With an observer of its own twistd would do this by itself.
             self._rotate.add("the log begins a new file", file.rotate)
-            observer = textFileLogObserver(file)  # type: ignore[arg-type]
+            observer = observer_of(file, self._log_config)  # type: ignore[arg-type]
             parent.setComponent(ILogObserver, observer)
+        elif self._to_stdout and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, observer_of(sys.stdout, self._log_config))
 
     def stopService(self) -> Deferred[None]:
         """End in good order; who cannot wait and sends SIGTERM once more is told that it does.

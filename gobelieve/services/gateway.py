@@ -24,7 +24,7 @@ from gobelieve.gateway.posting import Posting
 from gobelieve.gateway.room_messages import RoomMessages
 from gobelieve.gateway.rooms import Rooms
 from gobelieve.gateway.rules import RuleTables, gather
-from gobelieve.gateway.session import Rules, Session
+from gobelieve.gateway.session import NOBODY, Rules, Session
 from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.speakers import Speakers
 from gobelieve.gateway.sync import Sync
@@ -124,6 +124,7 @@ def compose(
 ) -> Gateway:
     """Wire the rules to each other."""
     tasks = Coroutines()
+    log = Logger("gobelieve.gateway")
     sessions = Sessions(routing)
     lobby = Lobby(tally, config.anonymous_limit, config.anonymous_limit_per_address)
     rooms = Rooms(routing)
@@ -201,6 +202,7 @@ def compose(
             tasks,
             tally,
             after_login,
+            log,
         ),
         peer,
         CustomerService(exchange, delivery, peer, time, tally, *kefu),
@@ -232,6 +234,13 @@ def compose(
     def gone(session: Session) -> None:
         room_messages.closed(session)
         sessions.remove(session)
+        if session.user is not NOBODY:
+            log.debug(
+                "user {uid} of app {appid} is gone from {peer}",
+                uid=session.user.uid,
+                appid=session.user.appid,
+                peer=session.connection.peer,
+            )
 
     reception = Reception(new_session, gone, watch, lobby)
     return Gateway(

@@ -51,6 +51,11 @@ def log_path(twistd: Mapping[str, Any]) -> str:
     return os.path.abspath(name) if name not in ("", "-") else ""
 
 
+def logs_to_stdout(twistd: Mapping[str, Any]) -> bool:
+    """Whether they say that it logs to standard output."""
+    return not (twistd.get("logger") or twistd.get("syslog") or log_path(twistd))
+
+
 def open_log(path: str) -> AppendedLogFile:
     """Open it. If that cannot be, the process ends with one line."""
     try:

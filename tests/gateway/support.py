@@ -53,6 +53,7 @@ class FakeConnection:
     stream = True
 
     def __init__(self) -> None:
+        self.peer = "10.0.0.9:5"
         self.congested = False
         self.paused = 0
         self.left = 0
