@@ -96,8 +96,7 @@ def _body(body: TextBody | JsonBody | TextOrJson) -> dict[str, Any]:
 
 
 def _name(route: Route, method: str) -> str:
-    words = re.sub(r"\W+", "_", route.path).strip("_")
-    return words if method == route.methods[0] else f"{words}_{method.lower()}"
+    return f"{method.lower()}_" + re.sub(r"\W+", "_", route.path).strip("_")
 
 
 def _responses(route: Route) -> dict[str, Any]:
