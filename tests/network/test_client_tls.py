@@ -132,10 +132,12 @@ class ClientTLSTests(TestCase):
 
     async def logins(self) -> int:
         """How many there were since the start."""
+        return int((await self.summary())["counts"]["logins"])
+
+    async def summary(self) -> Any:
+        """The status page."""
         url = f"http://127.0.0.1:{self.server.http_port}/summary"
-        summary = await (await treq.get(url, persistent=False)).json()
-        logins: int = summary["counts"]["logins"]
-        return logins
+        return await (await treq.get(url, persistent=False)).json()
 
     async def test_every_transport_exchanges_messages_with_every_other(self) -> None:
         """TLS, WSS, engine.io, and engine.io on TLS."""
@@ -201,6 +203,37 @@ class ClientTLSTests(TestCase):
         for browser in browsers:
             browser.sendClose(1000)
             await within(SECONDS, browser.closed, "its close")
+
+    async def test_who_does_not_read_is_ended_and_holds_up_nobody(self) -> None:
+        """On every transport: after write_timeout, while others are served."""
+        await self.start(**{"im.write_timeout": 2, "im.auth_timeout": 9})
+        alice, other = await self.client(1001), await self.client(1005)
+        engine = "/engine.io/?EIO=3&transport=websocket"
+        stuck = [
+            await self.browser(Browser, 1002, self.server.websocket_port, "/ws", on_tls=False),
+            await self.browser(Browser, 1003, self.wss, "/ws"),
+            await self.browser(EngineBrowser, 1004, self.engine_tls, engine),
+        ]
+        transports: list[Any] = [browser.transport for browser in stuck]
+        for transport in transports:
+            transport.pauseProducing()
+
+        async def closed() -> int:
+            counts = (await self.summary())["counts"]
+            return int(counts.get("closed_stuck", 0))
+
+        content = "x" * 30_000
+        sent = 0
+        while await closed() < len(stuck):
+            self.assertLess(sent, 3000, "nobody notices")
+            for browser in stuck:
+                await within(SECONDS, alice.send(browser.core.uid, content), "an ack")
+            await within(SECONDS, alice.send(1005, "still served"), "an ack")
+            await within(SECONDS, other.receive(), "a message")
+            sent += 1
+        for browser, transport in zip(stuck, transports, strict=True):
+            transport.resumeProducing()
+            await within(SECONDS, browser.closed, "the end of who did not read")
 
     async def test_who_does_not_begin_tls_is_closed_in_time(self) -> None:
         """By the time for the login, on every port."""

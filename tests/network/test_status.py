@@ -185,7 +185,7 @@ class StatusTests(FaultTestCase):
         await bob.receive()
         page = await self.scrape(server.http_port)
         self.assertEqual(page.value("gateway_clients"), 2)
-        self.assertEqual(page.value("gateway_events_total", event="messages"), 1)
+        self.assertEqual(page.value("gateway_messages_total", outcome="stored"), 1)
         self.assertEqual(page.value("storage_saves_total", outcome="stored"), 1)
         self.assertEqual(page.value("storage_queues", queue="user"), 2)
         self.assertEqual(page.value("router_gateways"), 0)
