@@ -2,7 +2,8 @@
 
 A request, from its first byte on, has `REQUEST_SECONDS` to be here whole; a connection on which
 nothing happens ends after `IDLE_SECONDS`. A body beyond the limit is not kept: it is read to its
-end, so that the client gets to see the 413 that says so, unless that takes too long.
+end, so that the client gets to see the 413 that says so, unless that takes too long. When the
+server stops, what it was asked for is answered, and connections are kept no longer.
 """
 
 from io import BytesIO
@@ -82,6 +83,13 @@ class LimitedChannel(HTTPChannel):
         self._forget_due()
         super().connectionLost(reason)
 
+    def finish(self) -> None:
+        """End when the request that is here is answered; at once if none is."""
+        if self._answering:
+            self.persistent = False
+        else:
+            self.loseConnection()
+
     def _forget_due(self) -> None:
         if self._due is not None:
             self._due.cancel()
@@ -90,7 +98,8 @@ class LimitedChannel(HTTPChannel):
     def _too_slow(self) -> None:
         self._due = None
         self.factory.log_slow(self)
-        self.forceAbortClient()
+        transport: Any = self.transport
+        transport.abortConnection()
 
 
 class LimitedSite(Site):
@@ -117,6 +126,12 @@ class LimitedSite(Site):
             self.logger.warn("{count} connections are too many", count=CONNECTIONS)
             return None
         return super().buildProtocol(addr)
+
+    def stopFactory(self) -> None:
+        """Nobody is listened to any more: those who are connected are not kept either."""
+        super().stopFactory()
+        for channel in list(self.connections):
+            channel.finish()
 
     def log(self, request: Any) -> None:
         """Not at info, and not into a file: nothing."""

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import treq
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.web.client import Agent, HTTPConnectionPool
 
-from gobelieve.client import Client
+from gobelieve.client import FROM_THE_BEGINNING, Client, MemoryKeyStore
 from gobelieve.wire import client
 from tests.network.processes import APPID, ROOT, Cluster
 from tests.network.sites import KEFU, ORDINARY, SUPER, SiteCase, all_in_one, two_nodes
@@ -223,8 +223,6 @@ class AwayTests(HttpCase):
                 failed.add(content)
 
         async def several(first: int) -> None:
-            from twisted.internet.defer import Deferred
-
             posts = [Deferred.fromCoroutine(post(first + n)) for n in range(100)]
             await self.soon(gatherResults(posts), "all are answered")
 
@@ -243,6 +241,45 @@ class AwayTests(HttpCase):
         came = [(await self.soon(bob.receive(), "a message")).content for _ in range(200)]
         self.assertEqual((set(came), len(set(came))), (stored, 200))
         await self.nothing_more(bob)
+
+    async def test_a_gateway_that_is_told_to_stop(self) -> None:
+        """Finishes the posts that it was asked for; a kept connection does not hold it up."""
+        cluster = Cluster(shared_redis(), im={"http_api_keys": [KEY]})
+        self.addCleanup(cluster.stop)
+        await cluster.start()
+        await cluster.connected()
+        self.port = cluster.http_port()
+        stored: list[bytes] = []
+        going = True
+
+        async def post_on(first: int) -> None:
+            number = first
+            while going:
+                content = b"%d" % number
+                query = {"appid": APPID, "sender": 1, "receiver": 2}
+                try:
+                    code, _ = await self.ask("POST", "/post_peer_message", content, **query)
+                except Exception:
+                    return  # it has stopped
+                if code == 200:
+                    stored.append(content)
+                    if len(stored) == 200:
+                        many.callback(None)
+                number += 100
+
+        many: Deferred[None] = Deferred()
+        posts = [Deferred.fromCoroutine(post_on(n)) for n in range(20)]
+        await self.soon(many, "posts are on their way")
+        await self.soon(cluster.im[0].stop(), "the gateway stops")
+        going = False
+        await self.soon(gatherResults(posts), "all are answered or cut off")
+        await cluster.im[0].start()
+        bob = await self.begin(cluster.client(2, key_store=MemoryKeyStore(FROM_THE_BEGINNING)))
+        came = []
+        while bob.waiting:
+            came.append((await bob.receive()).content)
+        self.assertEqual(len(set(came)), len(came))
+        self.assertEqual(set(stored) - set(came), set())
 
 
 class SchemaTests(HttpCase):

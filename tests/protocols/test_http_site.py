@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
 from gobelieve.protocols import http_site
 from gobelieve.protocols.http_site import BODY_LIMIT, REQUEST_SECONDS, LimitedSite
@@ -78,6 +78,30 @@ class LimitTests(SynchronousTestCase):
         self.clock.advance(http_site.IDLE_SECONDS + 1)
         self.clock.advance(60)
         self.assertTrue(wire.transport.disconnecting or wire.transport.disconnected)
+
+    def test_the_server_stops(self) -> None:
+        """What is asked for is answered, nothing more is taken, and idle connections end."""
+
+        class Slow(Resource):
+            isLeaf = True
+
+            def render(self, request: Request) -> int:
+                waiting.append(request)
+                return NOT_DONE_YET
+
+        waiting: list[Request] = []
+        site = LimitedSite(Slow(), self.clock)
+        site.doStart()
+        asking, idle = Wire(site), Wire(site)
+        asking.send("GET", "/")
+        site.doStop()
+        self.assertEqual(
+            (asking.transport.disconnecting, idle.transport.disconnecting), (False, True)
+        )
+        waiting[0].write(b"x")
+        waiting[0].finish()
+        self.assertEqual(asking.responses()[0].code, 200)
+        self.assertTrue(asking.transport.disconnecting)
 
     def test_too_many(self) -> None:
         """Further connections are closed at once, until others are gone."""
