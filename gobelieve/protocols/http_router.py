@@ -15,6 +15,7 @@ The code and the message are upstream's, with the exception of 503 for what stor
 
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -32,6 +33,8 @@ from gobelieve.protocols.http_shapes import Shape, ShapeError, TextShape
 from gobelieve.wire.go_json import encode
 
 JSON = "application/json"
+OTHER = "other"
+"""All paths at which there is no route."""
 
 
 class HttpError(Exception):
@@ -168,6 +171,8 @@ class Router(Resource):
         self.routes: Sequence[Route] = tuple(routes)
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: dict[str, _Place] = {}
+        self.answered: Counter[tuple[str, int]] = Counter()
+        """How many requests, by path (of the route, or `OTHER`) and status."""
         for route in self.routes:
             self._add(route)
 
@@ -185,21 +190,23 @@ class Router(Resource):
     def getChild(self, path: bytes, request: Request) -> Resource:
         return _Rest(self)
 
-    def render(self, request: Request) -> int | bytes:
+    def render(self, request: Request) -> int:
         """Answer a request, whatever its path."""
+        path = OTHER
         try:
             route, named = self._find(request)
+            path = route.path
             call = _checked(route, named, request)
         except HttpError as why:
-            return _refuse(request, why)
-        answering = Deferred.fromCoroutine(_answer(route, call))
-        if answering.called and not answering.paused:
-            # As most are. Then nobody has to be told of a client that hangs up.
-            answering.addCallbacks(self._reply, self._failed, (request, route), {}, (request,), {})
+            _write_error(request, why)
+            self._end(request, path)
             return NOT_DONE_YET
-        gone = request.notifyFinish()
-        gone.addErrback(lambda _: answering.cancel())
-        answering.addCallbacks(self._reply, self._failed, (request, route), {}, (request,), {})
+        answering = Deferred.fromCoroutine(_answer(route, call))
+        if not answering.called or answering.paused:
+            gone = request.notifyFinish()
+            gone.addErrback(lambda _: answering.cancel())
+        about = (request, route)
+        answering.addCallbacks(self._reply, self._failed, about, {}, about, {})
         return NOT_DONE_YET
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
@@ -228,9 +235,9 @@ class Router(Resource):
             _write(request, answer.content_type, answer.content)
         else:
             _write(request, JSON, encode({"data": answer} if route.wraps else dict(answer)))
-        request.finish()
+        self._end(request, route.path)
 
-    def _failed(self, failure: Failure, request: Request) -> None:
+    def _failed(self, failure: Failure, request: Request, route: Route) -> None:
         if failure.check(CancelledError):
             return  # nobody is there to read an answer
         why = failure.value
@@ -238,6 +245,10 @@ class Router(Resource):
             self.log.failure("a request could not be answered", failure)
             why = HttpError(500, "internal server error")
         _write_error(request, why)
+        self._end(request, route.path)
+
+    def _end(self, request: Request, path: str) -> None:
+        self.answered[path, request.code] += 1
         request.finish()
 
 
@@ -250,7 +261,7 @@ class _Rest(Resource):
         super().__init__()
         self._router = router
 
-    def render(self, request: Request) -> int | bytes:
+    def render(self, request: Request) -> int:
         return self._router.render(request)
 
 
@@ -353,9 +364,3 @@ def _write_error(request: Request, why: HttpError) -> None:
         _write(request, "text/plain; charset=utf-8", b"404 page not found\n")
     else:
         _write(request, JSON, why.body())
-
-
-def _refuse(request: Request, why: HttpError) -> int:
-    _write_error(request, why)
-    request.finish()
-    return NOT_DONE_YET

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gobelieve.config import ClientsConfig, parse_address
@@ -10,12 +11,29 @@ from gobelieve.protocols.http_access import ApiKeys
 from gobelieve.protocols.http_api import About, api_router
 from gobelieve.protocols.http_posts import Posts
 from gobelieve.protocols.http_reads import Reads
-from gobelieve.protocols.http_router import Route
+from gobelieve.protocols.http_router import Route, Router
+from gobelieve.protocols.metrics_page import labelled
 from gobelieve.protocols.status_pages import Figures, Trouble, with_status
 from gobelieve.services.app_api import AppApi
 from gobelieve.services.gateway import Gateway
 from gobelieve.services.listening import Listening
 from gobelieve.services.ordered import OrderedService
+
+
+class HttpStatus(Collector):
+    """How many requests were answered how, for Prometheus."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def collect(self) -> Iterable[Metric]:
+        answers = CounterMetricFamily(
+            "gobelieve_gateway_http_answers",
+            "Requests to the HTTP API, by path and status.",
+            labels=["path", "code"],
+        )
+        answered = sorted(self._router.answered.items())
+        yield labelled(answers, (((path, str(code)), count) for (path, code), count in answered))
 
 
 def add_http(
@@ -31,7 +49,7 @@ def add_http(
     """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``."""
     if config.http_listen_address:
         router = api_router(routes(config, gateway, reader, summary, app))
-        site = with_status(router, collectors, trouble)
+        site = with_status(router, [*collectors, HttpStatus(router)], trouble)
         address = parse_address(config.http_listen_address, "http_listen_address")
         parent.add("http", Listening(address, site))
 

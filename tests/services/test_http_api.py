@@ -58,3 +58,12 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual((read.code, read.message), (503, "storage away"))
         live = ask(site, "POST", "/post_notification?appid=7&uid=1", b"x", key)
         self.assertEqual(live.code, 200)
+        ask(site, "GET", "/none", None, key)
+        page = ask(site, "GET", "/metrics").body.decode()
+        for path, code in (
+            ("/load_latest_message", 503),
+            ("/post_notification", 200),
+            ("other", 404),
+        ):
+            line = f'gobelieve_gateway_http_answers_total{{code="{code}",path="{path}"}} 1.0'
+            self.assertIn(line, page.splitlines())
