@@ -9,14 +9,19 @@ add, remove   written; then for each member: all and the member are notified; an
 mute          written; announced
 ============= ====================================================================
 
-This order is upstream's; apps and gateways rely on it. The database, the announcements and the
+This order is upstream's; apps and gateways rely on it. Notifications of a super group are in its
+own queue, which only members can read and only who knows of it does. So disband and upgrade are put
+into the members' own queues; and of a super group's member who is removed it is announced first,
+then the others are notified by the group's queue, and the one by the own.
+
+The database, the announcements and the
 notifications are no one transaction. So whatever fails after the writing is answered with a
 `HalfDoneError`; and whoever was not told that all is done orders the same again, which does no
 harm: what is written stays, and is told and announced once more. (A new group is ordered again with
 the id that it got.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from gobelieve.errors import BackendError, GobelieveError, StorageError
@@ -76,6 +81,11 @@ class Notifier(Protocol):
         """A notification for the members, as far as this gateway knows them, and others. Raises
         `StorageError`. `is_super` counts if the group is not known any more."""
 
+    async def notify_each(
+        self, appid: int, group_id: int, uids: Sequence[int] | None, content: bytes
+    ) -> None:
+        """The same in the own queues of these users; None: of the members."""
+
 
 class GroupChanges:
     """Carries them out. Changes of one group are ordered one after another, by whoever calls."""
@@ -121,7 +131,7 @@ class GroupChanges:
         card, uids = found
         told = _Told(self, card)
         if uids:
-            await told.notify("disband", {}, uids)
+            await told.notify_each("disband", {}, uids)
         await told.announce(Change(events.DISBAND, group_id))
         told.check()
 
@@ -129,7 +139,7 @@ class GroupChanges:
         """From now on it has a queue of its own."""
         told = self._told(await self._admin.upgrade(appid, group_id), group_id)
         await told.announce(Change(events.UPGRADE, group_id, appid, True))
-        await told.notify("upgrade", {"super": 1})
+        await told.notify_each("upgrade", {"super": 1}, None)
         told.check()
 
     async def rename(self, appid: int, group_id: int, name: str) -> None:
@@ -164,11 +174,18 @@ class GroupChanges:
     async def remove(self, appid: int, group_id: int, people: Sequence[Person]) -> None:
         """They are members no longer."""
         uids = [person.uid for person in people]
-        told = self._told(await self._admin.remove(appid, group_id, uids), group_id)
+        card = await self._admin.remove(appid, group_id, uids)
+        told = self._told(card, group_id)
         for person in people:
+            removed = Change(events.MEMBER_REMOVE, group_id, uid=person.uid)
             about = {"member_id": person.uid, **person.facts}
-            await told.notify("quit_group", about, [person.uid])
-            await told.announce(Change(events.MEMBER_REMOVE, group_id, uid=person.uid))
+            if card is not None and card.super:
+                await told.announce(removed)
+                await told.notify("quit_group", about)
+                await told.notify_each("quit_group", about, [person.uid])
+            else:
+                await told.notify("quit_group", about, [person.uid])
+                await told.announce(removed)
         told.check()
 
     async def nickname(self, appid: int, group_id: int, uid: int, nickname: str) -> None:
@@ -234,15 +251,26 @@ class _Told:
         self, what: str, about: Facts, others: Sequence[int] = (), named: bool = True
     ) -> None:
         """To members and others. `named`: with the group's name."""
+        card, content = self._card, self._content(what, about, named)
+        await self._try(
+            self._changes._notifier.notify(card.appid, card.id, card.super, others, content)
+        )
+
+    async def notify_each(self, what: str, about: Facts, uids: Sequence[int] | None) -> None:
+        """To users, in their own queues; None: to the members."""
+        card, content = self._card, self._content(what, about, True)
+        await self._try(self._changes._notifier.notify_each(card.appid, card.id, uids, content))
+
+    def _content(self, what: str, about: Facts, named: bool) -> bytes:
         card = self._card
         content: dict[str, Any] = {"group_id": card.id, "timestamp": self._timestamp, **about}
         if named:
             content["group_name"] = card.name
-        # Apps read what is within as text.
+        return encode({what: content})
+
+    async def _try(self, notifying: Awaitable[None]) -> None:
         try:
-            await self._changes._notifier.notify(
-                card.appid, card.id, card.super, others, encode({what: content})
-            )
+            await notifying
         except StorageError as why:
             self.failed(f"the change is written, but not all members were notified: {why}")
 

@@ -35,6 +35,7 @@ from gobelieve.interfaces import (
     Announcer,
     AppSecrets,
     Change,
+    Group,
     GroupAdmin,
     TokenAdmin,
     Tokens,
@@ -118,8 +119,27 @@ class PostingNotifier:
         self, appid: int, group_id: int, is_super: bool, others: Sequence[int], content: bytes
     ) -> None:
         group = await self._posting.find(appid, group_id)
-        if not others and not (group and len(group)):
-            return
+        if others or (group and len(group)):
+            await self._post(appid, group_id, group, is_super, others, content)
+
+    async def notify_each(
+        self, appid: int, group_id: int, uids: Sequence[int] | None, content: bytes
+    ) -> None:
+        if uids is None:
+            group = await self._posting.find(appid, group_id)
+            uids = list(group.members) if group is not None else ()
+        if uids:
+            await self._post(appid, group_id, None, False, uids, content)
+
+    async def _post(
+        self,
+        appid: int,
+        group_id: int,
+        group: Group | None,
+        is_super: bool,
+        others: Sequence[int],
+        content: bytes,
+    ) -> None:
         waiting: Deferred[int] = Deferred()
         self._posting.group_notification(
             appid, group_id, group, is_super, others, content, waiting.callback

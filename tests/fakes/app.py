@@ -186,6 +186,14 @@ class MemoryTelling:
             raise StorageError(100, "storage is away")
         self.told.append((appid, group_id, is_super, list(others), content.decode()))
 
+    async def notify_each(
+        self, appid: int, group_id: int, uids: Sequence[int] | None, content: bytes
+    ) -> None:
+        if "notifier" in self.failing:
+            raise StorageError(100, "storage is away")
+        who = "each member" if uids is None else ("each", *uids)
+        self.told.append((appid, group_id, False, who, content.decode()))
+
 
 class MemorySecrets:
     """`gobelieve.interfaces.AppSecrets`."""

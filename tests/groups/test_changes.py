@@ -92,17 +92,17 @@ class OrderTests(ChangesCase):
         self.done(self.changes.disband(7, self.group))
         self.assertEqual(
             self.told(),
-            [("disband", {"group_name": "g"}, [1, 2]), Change(events.DISBAND, self.group)],
+            [("disband", {"group_name": "g"}, ("each", 1, 2)), Change(events.DISBAND, self.group)],
         )
         self.done(self.changes.disband(7, self.group))
         self.assertEqual(self.told(), [Change(events.DISBAND, self.group)], "once more")
 
     def test_upgrade(self) -> None:
-        """It is notified as a super group."""
+        """Members are notified in their own queues: they do not read the group's yet."""
         self.done(self.changes.upgrade(7, self.group))
-        self.assertTrue(self.telling.told[1][2])
         wanted = Change(events.UPGRADE, self.group, 7, True)
-        self.assertEqual(self.told(), [wanted, ("upgrade", {"group_name": "g", "super": 1}, [])])
+        about = {"group_name": "g", "super": 1}
+        self.assertEqual(self.told(), [wanted, ("upgrade", about, "each member")])
 
     def test_names_are_for_apps_alone(self) -> None:
         """Gateways do not care."""
@@ -145,6 +145,21 @@ class OrderTests(ChangesCase):
             [
                 ("quit_group", {"group_name": "g", "member_id": 2}, [2]),
                 Change(events.MEMBER_REMOVE, self.group, uid=2),
+            ],
+        )
+
+    def test_remove_from_a_super_group(self) -> None:
+        """Who goes can no longer read its queue."""
+        self.done(self.changes.upgrade(7, self.group))
+        self.told()
+        self.done(self.changes.remove(7, self.group, [Person(2)]))
+        about = {"group_name": "g", "member_id": 2}
+        self.assertEqual(
+            self.told(),
+            [
+                Change(events.MEMBER_REMOVE, self.group, uid=2),
+                ("quit_group", about, []),
+                ("quit_group", about, ("each", 2)),
             ],
         )
 

@@ -1,0 +1,268 @@
+"""An app's whole life, only by the app API and the client library; on daemons that run.
+
+On two gateways with MariaDB and Redis all is ordered from the first one: its own users hear of a
+change before the answer comes, those of the second one soon.
+"""
+
+import json
+from base64 import b64encode
+from hashlib import md5
+from typing import Any
+
+import treq
+from twisted.web.client import Agent, HTTPConnectionPool
+
+from gobelieve.client import Client
+from gobelieve.errors import LoginRefusedError, MessageRefusedError
+from gobelieve.wire import client
+from tests.network.processes import APPID, AllInOne, Cluster
+from tests.network.sites import SiteCase, groups_in_maria
+from tests.servers import missing, shared_redis
+
+SECRET = "the app's own secret"
+PROBE = b"may I?"
+
+
+class LifeCase(SiteCase):
+    """Orders things as the server of the app."""
+
+    port: int
+    """Where the API is asked."""
+    clients: list[int]
+    """Where clients connect: at one gateway or at two."""
+
+    def setUp(self) -> None:
+        from twisted.internet import reactor
+
+        clock: Any = reactor
+        self.pool = HTTPConnectionPool(clock)
+        self.addCleanup(self.pool.closeCachedConnections)
+        self.web = treq.client.HTTPClient(Agent(clock, pool=self.pool))
+        self.authorization = self.basic(APPID, md5(SECRET.encode()).hexdigest())
+
+    def basic(self, appid: int, password: str) -> str:
+        return "Basic " + b64encode(f"{appid}:{password}".encode()).decode()
+
+    async def order(self, method: str, path: str, body: Any = None, authorization: str = "") -> Any:
+        """What it is answered: the data of a 200, if there is any."""
+        code, content = await self.soon(
+            self.ask(method, path, body, authorization), f"{method} {path}"
+        )
+        self.assertEqual(code, 200, (method, path, content))
+        return json.loads(content)["data"] if content else None
+
+    async def ask(self, method: str, path: str, body: Any, authorization: str) -> tuple[int, bytes]:
+        data = None if body is None else json.dumps(body).encode()
+        headers: Any = {"authorization": authorization or self.authorization}
+        answer = await self.web.request(
+            method,
+            f"http://127.0.0.1:{self.port}/api{path}",
+            data=data,
+            headers=headers,
+        )
+        return answer.code, await answer.content()
+
+    async def grant(self, uid: int) -> str:
+        granted = await self.order("POST", "/auth/grant", {"uid": uid, "user_name": f"n{uid}"})
+        token: str = granted["token"]
+        return token
+
+    async def come(self, uid: int, gateway: int = 0) -> Client:
+        """A client that is logged in with a token that the API granted."""
+        from twisted.internet import reactor
+
+        port = self.clients[gateway % len(self.clients)]
+        made = Client(reactor, f"127.0.0.1:{port}", uid, await self.grant(uid), appid=APPID)
+        return await self.begin(made)
+
+    async def told(self, what: str, *clients: Client) -> dict[str, Any]:
+        """Each of them gets this notification; what it says."""
+        content: dict[str, Any] = {}
+        for one in clients:
+            got = await self.soon(one.receive(), f"{one.uid} hears of {what}")
+            self.assertIsInstance(got.message, client.GroupNotification, one.uid)
+            ((kind, content),) = json.loads(got.message.content).items()
+            self.assertEqual(kind, what, one.uid)
+        return content
+
+    async def refused(self, one: Client, group: int, *names: str) -> None:
+        """At once."""
+        sending = self.soon_refused(one, group)
+        self.assertIn(await self.soon(sending, f"{one.uid} is refused"), names)
+
+    async def soon_refused(self, one: Client, group: int) -> str:
+        try:
+            await one.send_group(group, PROBE)
+        except MessageRefusedError as why:
+            return why.name
+        return "nothing"
+
+    async def until_refused(self, one: Client, group: int, name: str, *others: Client) -> None:
+        """At another gateway: what is said until then comes to the others."""
+        said = 0
+        while (why := await self.soon(self.soon_refused(one, group), "an answer")) == "nothing":
+            said += 1
+        self.assertEqual(why, name)
+        await self.get([PROBE] * said, *others)
+
+    async def until_allowed(self, one: Client, group: int, *others: Client) -> None:
+        """The same, the other way round."""
+        while await self.soon(self.soon_refused(one, group), "an answer") != "nothing":
+            pass
+        await self.get([PROBE], *others)
+
+    async def live(self) -> None:
+        """The whole life."""
+        alice, bob, cat = await self.come(1), await self.come(2, 1), await self.come(3)
+        group = await self.create(alice, bob)
+        await self.change(group, alice, bob, cat)
+        await self.upgrade(group, alice, bob, cat)
+        await self.speak(alice, bob)
+        await self.end(group, alice, bob)
+
+    async def create(self, alice: Client, bob: Client) -> int:
+        """Its members talk at once, wherever they are."""
+        new = {"master": 1, "name": "friends", "super": False, "members": [1, 2]}
+        group: int = (await self.order("POST", "/groups", new))["group_id"]
+        said = await self.told("create", alice, bob)
+        self.assertEqual((said["group_id"], said["members"]), (group, [1, 2]))
+        await alice.send_group(group, b"hello")
+        await self.get([b"hello"], bob)
+        await bob.send_group(group, b"hi")
+        await self.get([b"hi"], alice)
+        return group
+
+    async def change(self, group: int, alice: Client, bob: Client, cat: Client) -> None:
+        """Who joins, is muted, or is put out."""
+        members = f"/groups/{group}/members"
+        await self.refused(cat, group, "NOT_GROUP_MEMBER")
+        await self.order("POST", members, [{"uid": 3, "name": "Cat"}])
+        said = await self.told("add_member", alice, bob, cat)
+        self.assertEqual((said["member_id"], said["name"]), (3, "Cat"))
+        await cat.send_group(group, b"here I am")
+        await self.get([b"here I am"], alice, bob)
+
+        await self.order("PATCH", f"{members}/3", {"mute": True})
+        await self.refused(cat, group, "MUTED")
+        await self.order("PATCH", f"{members}/2", {"mute": True})
+        await self.until_refused(bob, group, "MUTED", alice, cat)
+        for uid in (2, 3):
+            await self.order("PATCH", f"{members}/{uid}", {"mute": False})
+        await self.until_allowed(bob, group, alice, cat)
+        await cat.send_group(group, b"again")
+        await self.get([b"again"], alice, bob)
+
+        await self.order("PATCH", f"{members}/3", {"nickname": "Kitty"})
+        await self.told("update_member_nickname", alice, bob, cat)
+        await self.order("PATCH", f"/groups/{group}", {"name": "best friends"})
+        await self.told("update_name", alice, bob, cat)
+        shown = await self.order("GET", f"/groups/{group}")
+        self.assertEqual(shown["name"], "best friends")
+        self.assertEqual([one["nickname"] for one in shown["members"]], ["", "", "Kitty"])
+
+        await self.order("DELETE", f"{members}/3")
+        said = await self.told("quit_group", alice, bob, cat)
+        self.assertEqual((said["member_id"], said["group_name"]), (3, "best friends"))
+        await self.refused(cat, group, "NOT_GROUP_MEMBER")
+
+    async def upgrade(self, group: int, alice: Client, bob: Client, cat: Client) -> None:
+        """It gets a queue of its own; who joins then reads it."""
+        await self.order("POST", f"/groups/{group}/upgrade")
+        for one in (alice, bob):
+            one.follow(group)
+        said = await self.told("upgrade", alice, bob)
+        self.assertEqual(said["super"], 1)
+        await alice.send_group(group, b"a large one")
+        await self.get([b"a large one"], bob)
+        await self.order("POST", f"/groups/{group}/members", {"members": [3]})
+        await self.told("add_member", alice, bob)
+        cat.follow(group)
+        await alice.send_group(group, b"welcome")
+        await self.get([b"welcome"], bob)
+        while (await self.soon(cat.receive(), "cat is welcome")).content != b"welcome":
+            pass
+        await self.order("DELETE", f"/groups/{group}/members", [3])
+        await self.told("quit_group", alice, bob, cat)
+        await self.refused(cat, group, "NOT_GROUP_MEMBER")
+
+    async def speak(self, alice: Client, bob: Client) -> None:
+        """In a room, and in the name of others."""
+        await self.enter(5, alice, bob)
+        await self.order("PATCH", "/users/1", {"forbidden": True})
+        why = await self.assertFailure(self.deferred(alice.send_room(5, b"x")), MessageRefusedError)
+        self.assertEqual(why.name, "FORBIDDEN")
+        await self.order("PATCH", "/users/1", {"forbidden": 0})
+        await alice.send_room(5, b"free")
+        await self.get_live([b"free"], bob)
+        body = {"sender": 3, "receiver": 5, "content": "to the room"}
+        await self.order("POST", "/messages/rooms", body)
+        await self.get_live([b"to the room"], alice, bob)
+        body = {"sender": 3, "receiver": 2, "content": "to bob"}
+        await self.order("POST", "/messages/peers", body)
+        await self.get([b"to bob"], bob)
+        token = f"Bearer {await self.grant(2)}"
+        shown = await self.order("GET", "/messages", authorization=token)
+        self.assertEqual(shown[-1]["content"], "to bob")
+
+    async def end(self, group: int, alice: Client, bob: Client) -> None:
+        """A user is sent away, and the group is no more."""
+        await self.order("POST", "/auth/revoke", {"uid": 2})
+        why = await self.soon(
+            self.assertFailure(self.deferred(bob.receive()), LoginRefusedError), "bob is out"
+        )
+        self.assertTrue(why.status)
+        await self.order("DELETE", f"/groups/{group}")
+        await self.told("disband", alice)
+        await self.refused(alice, group, "GROUP_NONEXIST", "NOT_GROUP_MEMBER")
+        code, _ = await self.ask("GET", f"/groups/{group}", None, "")
+        self.assertEqual(code, 404)
+        await self.order("DELETE", f"/groups/{group}")
+
+    def deferred(self, work: Any) -> Any:
+        from twisted.internet.defer import Deferred
+
+        return Deferred.fromCoroutine(work)
+
+
+class EmbeddedTests(LifeCase):
+    """All in one process, on SQLite."""
+
+    async def test_an_app_s_life(self) -> None:
+        """With the secret in the configuration."""
+        server = AllInOne({"im.app_secrets": [f"{APPID}:{SECRET}"]})
+        self.addCleanup(server.stop)
+        await server.start()
+        self.port, self.clients = server.http_port, [server.port]
+        await self.live()
+
+
+class ClusterTests(LifeCase):
+    """Two gateways, MariaDB and Redis."""
+
+    skip = missing("redis-server", "mariadbd", "mariadb-install-db")
+
+    async def begin_cluster(self, form: str) -> Cluster:
+        source = groups_in_maria(f"app_life_{form}")
+        values = {"mysqldb_datasource": source, "group_events": form}
+        cluster = Cluster(
+            shared_redis(),
+            gateways=2,
+            im={**values, "app_secrets": [f"{APPID}:{SECRET}"]},
+            imr=values,
+        )
+        self.addCleanup(cluster.stop)
+        await cluster.start()
+        await cluster.connected()
+        self.port = cluster.http_port(0)
+        self.clients = [cluster.port(0), cluster.port(1)]
+        return cluster
+
+    async def test_an_app_s_life_with_a_stream(self) -> None:
+        """As upstream announces since 2019."""
+        await self.begin_cluster("stream")
+        await self.live()
+
+    async def test_an_app_s_life_with_channels(self) -> None:
+        """As it did before."""
+        await self.begin_cluster("pubsub")
+        await self.live()
