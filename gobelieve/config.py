@@ -8,6 +8,7 @@ Secrets are left out when a configuration is shown.
 import dataclasses
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ def not_negative(default: Any) -> Any:
 def port_number(default: int) -> Any:
     """The number of a TCP port; 0 lets the system choose."""
     return field(default=default, metadata={"port": True})
+
+
+def origins(*defaults: str) -> Any:
+    """A list of ``scheme://host`` or ``scheme://host:port``, with ``*`` for any part; ``null``."""
+    return field(default=defaults, metadata={"origins": True})
 
 
 def address(default: str) -> Any:
@@ -133,7 +139,7 @@ class ClientsConfig:
     """engine.io on TLS."""
     cert_file: str = ""
     key_file: str = ""
-    ws_allowed_origins: tuple[str, ...] = ("*",)
+    ws_allowed_origins: tuple[str, ...] = origins("*")
     ws_ping_interval: float = not_negative(45.0)
     http_listen_address: str = address("")
     direct_push: bool = True
@@ -199,6 +205,7 @@ class ClientsConfig:
         return bool(self.ssl_port or self.wss_address or self.tls_address)
 
 
+ORIGIN = re.compile(r"[a-z*][a-z0-9+.*-]*://[\w.*-]+(:(\d+|\*))?")
 MEMORY_UNITS = {"M": 20, "G": 30}
 LOOPBACK = {"": "127.0.0.1", "localhost": "127.0.0.1"}
 
@@ -439,6 +446,10 @@ def _check(declared: dataclasses.Field[Any], value: Any, name: str) -> None:
         raise ConfigError(f"{name} is the number of a port, not {value!r}")
     if "address" in metadata and (value or declared.default):
         parse_address(value, name)
+    if "origins" in metadata:
+        for one in value:
+            if one not in ("*", "null") and not ORIGIN.fullmatch(one):
+                raise ConfigError(f"{name}: {one!r} is no origin such as https://chat.example.com")
     if "memory" in metadata and value:
         parse_memory(value, name)
     if "addresses" in metadata:

@@ -312,6 +312,24 @@ class MemoryTests(SynchronousTestCase):
             self.assertIn("memory_limit", str(caught.exception))
 
 
+class OriginTests(SynchronousTestCase):
+    """Pages of which servers may connect."""
+
+    def test_forms(self) -> None:
+        """With a port, without one, with any part left open."""
+        for good in ("*", "null", "https://a.example", "http://*.a.example:*", "*://b:8080"):
+            self.assertEqual(
+                load(ImConfig, None, [f"ws_allowed_origins=['{good}']"]).ws_allowed_origins, (good,)
+            )
+
+    def test_what_is_none(self) -> None:
+        """A path, a bare host: they would keep everybody out without a word."""
+        for bad in ("a.example", "https://a.example/", "https://", "", "http://[a", "http://a:b"):
+            with self.assertRaises(ConfigError, msg=bad) as caught:
+                load(ImConfig, None, [f"ws_allowed_origins=['{bad}']"])
+            self.assertIn("ws_allowed_origins", str(caught.exception))
+
+
 class TLSTests(SynchronousTestCase):
     """Ports on TLS."""
 

@@ -46,15 +46,25 @@ ANY = "*"
 class WebSocketTerms:
     """Who may connect from where, and how it is found out that somebody is gone.
 
-    `origins`: ``scheme://host:port`` with ``*`` for any part; ``null`` for pages of no server.
-    Who is not a browser sends none, and is not asked for it. `ping_interval`: seconds, 0 for
-    never; `ping_timeout`: seconds for the answer. `open_timeout`: seconds for TLS and handshake.
+    `origins`: ``scheme://host`` or ``scheme://host:port``, with ``*`` for any part; ``null`` for
+    pages of no server. Who is not a browser sends none, and is not asked for it.
+    `ping_interval`: seconds, 0 for never; `ping_timeout`: seconds for the answer.
+    `open_timeout`: seconds for TLS and handshake.
     """
 
     origins: Sequence[str] = (ANY,)
     ping_interval: float = 45.0
     ping_timeout: float = 30.0
     open_timeout: float = 10.0
+
+
+def _with_port(origin: str) -> str:
+    """As the library compares it: with the port, also where that goes without saying."""
+    scheme, is_url, host = origin.partition("://")
+    if not is_url or ":" in host:
+        return origin
+    port = "*" if "*" in scheme else {"http": "80", "https": "443"}.get(scheme, "None")
+    return f"{origin}:{port}"
 
 
 @implementer(IPushProducer)
@@ -273,7 +283,7 @@ class BrowserFactory(WebSocketServerFactory):
             tcpNoDelay=True,
             autoPingInterval=terms.ping_interval,
             autoPingTimeout=terms.ping_timeout,
-            allowedOrigins=list(terms.origins),
+            allowedOrigins=[_with_port(origin) for origin in terms.origins],
             allowNullOrigin=ANY in terms.origins or "null" in terms.origins,
         )
 

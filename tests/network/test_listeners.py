@@ -141,6 +141,17 @@ class ListenerTests(TestCase):
         for client in (alice, bob):
             await client.close()
 
+    async def test_nobody_new_comes_in_when_memory_is_short(self) -> None:
+        """The connection is closed at once, and the log says why."""
+        from twisted.internet import reactor
+
+        server = await self.start({"im.memory_limit": "1M"})
+        await server.daemon.said("MiB of memory are more than memory_limit: no new connections")
+        for port in (server.port, server.websocket_port):
+            endpoint = HostnameEndpoint(reactor, "127.0.0.1", port)
+            stranger: Any = await endpoint.connect(Factory.forProtocol(Stranger))
+            await within(30, stranger.gone, "the end")
+
     async def test_the_status_pages_count_clients_and_messages(self) -> None:
         """By upstream's names."""
         from twisted.internet import reactor

@@ -265,11 +265,19 @@ class PingTests(WebSocketTestCase):
 class OriginTests(WebSocketTestCase):
     """Only pages of these servers."""
 
-    terms = WebSocketTerms(origins=("https://chat.example.com:443", "http://*.dev.example:*"))
+    terms = WebSocketTerms(
+        origins=("https://chat.example.com", "http://*.dev.example:*", "app://localhost", "*://any")
+    )
 
     def test_pages_of_these(self) -> None:
         """With any name or port where the configuration says so."""
-        for origin in ("https://chat.example.com", "http://a.dev.example:8080"):
+        for origin in (
+            "https://chat.example.com",
+            "https://chat.example.com:443",
+            "http://a.dev.example:8080",
+            "app://localhost",
+            "http://any:81",
+        ):
             self.setUp()
             self.open(f"Origin: {origin}")
 
@@ -279,6 +287,9 @@ class OriginTests(WebSocketTestCase):
             "https://evil.example",
             "https://chat.example.com.evil.example",
             "http://chat.example.com",
+            "https://chat.example.com:4430",
+            "https://chat-example.com",
+            "app://localhost:1",
             "null",
             "file://",
         ):
