@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from gobelieve import __version__
-from gobelieve.cli import storage, token
+from gobelieve.cli import app, group, storage, token
 from gobelieve.errors import GobelieveError
 
 DONE, FAILED = 0, 1
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"gobelieve {__version__}")
     subparsers = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (token, storage):
+    for module in (token, app, group, storage):
         module.add(subparsers)
     return whole
 

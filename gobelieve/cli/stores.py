@@ -19,14 +19,19 @@ DEFAULT_FOLDER = "var"
 REDIS_PORT = 6379
 
 
-def add_store(command: argparse.ArgumentParser) -> None:
-    """Declare the two options."""
-    where = command.add_mutually_exclusive_group()
-    where.add_argument(
+def add_data(command: Any) -> None:
+    """Declare ``--data``."""
+    command.add_argument(
         "--data",
         metavar="DIR",
         help=f"data folder of the embedded daemon (default: {DEFAULT_FOLDER})",
     )
+
+
+def add_store(command: argparse.ArgumentParser) -> None:
+    """Declare the two options."""
+    where = command.add_mutually_exclusive_group()
+    add_data(where)
     where.add_argument(
         "--redis",
         metavar="URL",
@@ -74,6 +79,19 @@ async def token_admin(
     service.startService()
     try:
         yield admin
+    finally:
+        await maybeDeferred(service.stopService)
+
+
+@asynccontextmanager
+async def data_file(
+    parsed: argparse.Namespace, reactor: Any, create: bool = False
+) -> AsyncIterator[SqliteService]:
+    """The file of the embedded daemon. Without `create` it must be there."""
+    service = SqliteService(_file(Path(parsed.data or DEFAULT_FOLDER), create), reactor)
+    service.startService()
+    try:
+        yield service
     finally:
         await maybeDeferred(service.stopService)
 

@@ -4,11 +4,10 @@ import argparse
 from typing import Any
 
 from gobelieve.backends.tokens import new_token
+from gobelieve.cli.arguments import identity
 from gobelieve.cli.stores import add_store, token_admin
 from gobelieve.errors import GobelieveError
 from gobelieve.names import User
-
-LARGEST_ID = (1 << 63) - 1
 
 
 def add(subparsers: Any) -> None:
@@ -18,8 +17,8 @@ def add(subparsers: Any) -> None:
     actions = group.add_subparsers(title="actions", required=True, metavar="ACTION")
 
     action = actions.add_parser("create", help="make a token for a user and print it")
-    action.add_argument("--app", metavar="ID", type=_id, required=True, help="application id")
-    action.add_argument("--uid", metavar="ID", type=_id, required=True, help="user id")
+    action.add_argument("--app", metavar="ID", type=identity, required=True, help="application id")
+    action.add_argument("--uid", metavar="ID", type=identity, required=True, help="user id")
     action.add_argument("--name", default="", help="name shown in phone pushes")
     add_store(action)
     action.set_defaults(work=create)
@@ -61,12 +60,6 @@ async def revoke(parsed: argparse.Namespace, reactor: Any) -> None:
     async with token_admin(parsed, reactor) as admin:
         if not await admin.revoke(parsed.token):
             raise GobelieveError("this token logs nobody in")
-
-
-def _id(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= LARGEST_ID:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an id: a number of 1 or more")
-    return int(text)
 
 
 def _yes_no(flag: bool) -> str:
