@@ -31,8 +31,7 @@ NEW = Fields(
     {"name": Text(), "super": FLAG, "group_id": ID},
 )
 PEOPLE = ListOf(PERSON, AT_ONCE)
-INVITER = Anything({"type": ["object", "integer"]})
-JOINING = AnyOf(PEOPLE, Fields({"members": PEOPLE}, {"inviter": INVITER}))
+JOINING = AnyOf(PEOPLE, Fields({"members": PEOPLE}, {"inviter": PERSON}))
 MEMBER = Fields({}, {"nickname": Text(), "mute": FLAG, "do_not_disturb": FLAG})
 NEW_ID = Anything(
     {"type": "object", "required": ["group_id"], "properties": {"group_id": {"type": "integer"}}}

@@ -5,17 +5,21 @@ change before the answer comes, those of the second one soon.
 """
 
 import json
+import sys
 from base64 import b64encode
 from hashlib import md5
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import treq
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from gobelieve.client import Client
 from gobelieve.errors import LoginRefusedError, MessageRefusedError
 from gobelieve.wire import client
-from tests.network.processes import APPID, AllInOne, Cluster
+from tests.network.processes import APPID, ROOT, AllInOne, Cluster
 from tests.network.sites import SiteCase, groups_in_maria
 from tests.servers import missing, shared_redis
 
@@ -234,6 +238,31 @@ class EmbeddedTests(LifeCase):
         await server.start()
         self.port, self.clients = server.http_port, [server.port]
         await self.live()
+
+    async def test_the_document_says_what_the_server_does(self) -> None:
+        """Schemathesis, as the server of an app: no 500, nothing that is not documented, no route
+        without its secret, and what the document does not allow is refused."""
+        server = AllInOne({"im.app_secrets": [f"{APPID}:{SECRET}"]})
+        self.addCleanup(server.stop)
+        await server.start()
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        out, err, code = await getProcessOutputAndValue(
+            str(Path(sys.executable).parent / "schemathesis"),
+            (
+                *("run", f"http://127.0.0.1:{server.http_port}/openapi.json", "--no-color"),
+                *("--include-path-regex", "^/api/"),
+                *("--header", f"Authorization: {self.authorization}"),
+                *("--phases", "coverage,fuzzing", "--max-examples", "10"),
+                *("--exclude-checks", "positive_data_acceptance"),
+                "--generation-deterministic",
+                *("--warnings", "off"),
+            ),
+            env={"PYTHONPATH": str(ROOT), "HOME": folder.name, "PATH": ""},
+            path=folder.name,
+        )
+        self.assertEqual(code, 0, out.decode(errors="replace")[-4000:] + err.decode())
+        self.assertNotIn(b"No test cases", out)
 
 
 class ClusterTests(LifeCase):
