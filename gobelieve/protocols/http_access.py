@@ -12,7 +12,7 @@ from typing import Any
 from twisted.web.server import Request
 
 from gobelieve.config import is_loopback
-from gobelieve.protocols.http_router import HttpError
+from gobelieve.protocols.http_routes import HttpError
 
 _OURS = (None, "same-origin", "none")
 

@@ -13,16 +13,8 @@ from gobelieve.gateway.rooms import Rooms
 from gobelieve.gateway.sessions import Sessions
 from gobelieve.protocols.http_docs import page
 from gobelieve.protocols.http_openapi import document
-from gobelieve.protocols.http_router import (
-    JSON,
-    Access,
-    Answer,
-    Call,
-    Page,
-    Parameter,
-    Route,
-    Router,
-)
+from gobelieve.protocols.http_router import Router
+from gobelieve.protocols.http_routes import JSON, Access, Answer, Call, Page, Parameter, Route
 from gobelieve.protocols.http_shapes import Anything, Integer
 from gobelieve.protocols.status_pages import Figures
 

@@ -13,7 +13,7 @@ from gobelieve.gateway.speakers import Speakers
 from gobelieve.interfaces import Conversation, TokenAdmin, UserAdmin
 from gobelieve.names import User
 from gobelieve.protocols.http_app_access import AppAccess
-from gobelieve.protocols.http_router import Answer, Call, HttpError, JsonBody, Parameter, Route
+from gobelieve.protocols.http_routes import Answer, Call, HttpError, JsonBody, Parameter, Route
 from gobelieve.protocols.http_shapes import AnyOf, Anything, Boolean, Fields, Integer, Text
 
 T = TypeVar("T")

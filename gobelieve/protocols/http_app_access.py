@@ -18,7 +18,7 @@ from twisted.web.server import Request
 from gobelieve.interfaces import AppSecrets, Tokens
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-from gobelieve.protocols.http_router import HttpError
+from gobelieve.protocols.http_routes import HttpError
 
 _APPID = re.compile(rb"[0-9]{1,18}", re.ASCII)
 

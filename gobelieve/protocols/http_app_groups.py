@@ -14,7 +14,7 @@ from gobelieve.groups.changes import (
 from gobelieve.interfaces import Conversation, NewGroup, UserAdmin
 from gobelieve.names import User
 from gobelieve.protocols.http_app import AWAY, FLAG, ID, UID, AppRoutes, Work, only_one
-from gobelieve.protocols.http_router import Answer, Call, HttpError, JsonBody, Parameter, Route
+from gobelieve.protocols.http_routes import Answer, Call, HttpError, JsonBody, Parameter, Route
 from gobelieve.protocols.http_shapes import AnyOf, Anything, Fields, ListOf, Text
 
 NEW_MEMBERS = 100_000

@@ -12,7 +12,7 @@ from gobelieve.protocols.http_app_access import UserAccess
 from gobelieve.protocols.http_openapi import ERRORS
 from gobelieve.protocols.http_posts import CONTENT_LIMIT, encoded, posted
 from gobelieve.protocols.http_reads import LIST, Reads
-from gobelieve.protocols.http_router import (
+from gobelieve.protocols.http_routes import (
     Answer,
     Call,
     HttpError,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gobelieve.protocols.http_router import JSON, JsonBody, Route, TextBody, TextOrJson
+from gobelieve.protocols.http_routes import JSON, JsonBody, Route, TextBody, TextOrJson
 
 ERRORS = {
     400: "A parameter or the body is not what it must be.",

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from gobelieve.gateway.posting import Posting
 from gobelieve.names import Room, User
 from gobelieve.protocols.http_openapi import ERRORS
-from gobelieve.protocols.http_router import (
+from gobelieve.protocols.http_routes import (
     Access,
     Answer,
     Call,

@@ -11,7 +11,7 @@ from gobelieve.names import User
 from gobelieve.protocols.http_messages import SCHEMA, Shown, shown, wrote
 from gobelieve.protocols.http_openapi import ERRORS
 from gobelieve.protocols.http_posts import APPID, UID
-from gobelieve.protocols.http_router import Access, Answer, Call, HttpError, Parameter, Route
+from gobelieve.protocols.http_routes import Access, Answer, Call, HttpError, Parameter, Route
 from gobelieve.protocols.http_shapes import MOST, Anything, Integer
 from gobelieve.wire.storage import StoredMessage
 

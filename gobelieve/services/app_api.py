@@ -47,7 +47,7 @@ from gobelieve.protocols.http_app_access import AppAccess, UserAccess
 from gobelieve.protocols.http_app_groups import GroupRoutes
 from gobelieve.protocols.http_app_messages import MessageRoutes
 from gobelieve.protocols.http_reads import Reads
-from gobelieve.protocols.http_router import Route
+from gobelieve.protocols.http_routes import Route
 from gobelieve.services.gateway import Gateway
 from gobelieve.services.ordered import OrderedService
 

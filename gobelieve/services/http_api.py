@@ -11,7 +11,8 @@ from gobelieve.protocols.http_access import ApiKeys
 from gobelieve.protocols.http_api import About, api_router
 from gobelieve.protocols.http_posts import Posts
 from gobelieve.protocols.http_reads import Reads
-from gobelieve.protocols.http_router import Route, Router
+from gobelieve.protocols.http_router import Router
+from gobelieve.protocols.http_routes import Route
 from gobelieve.protocols.metrics_page import labelled
 from gobelieve.protocols.status_pages import Figures, Trouble, with_status
 from gobelieve.services.app_api import AppApi

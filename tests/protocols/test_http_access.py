@@ -5,7 +5,7 @@ import hmac
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.protocols.http_access import ApiKeys
-from gobelieve.protocols.http_router import Route
+from gobelieve.protocols.http_routes import Route
 from tests.protocols.http_case import KEY, WITH_KEY, ApiCase
 from tests.web import Response, ask
 

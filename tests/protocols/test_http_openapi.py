@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.protocols.http_docs import page
 from gobelieve.protocols.http_openapi import document
-from gobelieve.protocols.http_router import Answer, Call, JsonBody, Parameter, Route, TextBody
+from gobelieve.protocols.http_routes import Answer, Call, JsonBody, Parameter, Route, TextBody
 from gobelieve.protocols.http_shapes import (
     Anything,
     Boolean,

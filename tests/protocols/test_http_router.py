@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BackendError, StorageError
 from gobelieve.names import AckStatus
-from gobelieve.protocols.http_router import (
+from gobelieve.protocols.http_router import Router
+from gobelieve.protocols.http_routes import (
     Answer,
     Call,
     HttpError,
@@ -14,7 +15,6 @@ from gobelieve.protocols.http_router import (
     Page,
     Parameter,
     Route,
-    Router,
 )
 from gobelieve.protocols.http_shapes import Fields, Integer, Text
 from gobelieve.protocols.http_site import BODY_LIMIT, LimitedSite
