@@ -9,8 +9,11 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
+from twisted.web.client import Agent, HTTPConnectionPool
 
 from gobelieve.backends.pending import FILE_NAME
 from gobelieve.client import Client
@@ -73,6 +76,7 @@ class GroupDeliveryTests(FaultTestCase):
         for storage in range(2):
             last = max(uid for uid in self.members if shard(uid, 2) == storage)
             await self.has(last, len(sent))
+        await self.nothing_waits()
         await self.im.stop()
         with closing(sqlite3.connect(self.im.folder / "pending" / FILE_NAME)) as db:
             self.assertEqual(db.execute("SELECT count(*) FROM message").fetchone(), (0,))
@@ -84,6 +88,18 @@ class GroupDeliveryTests(FaultTestCase):
             if contents != sent
         }
         self.assertEqual(wrong, {})
+
+    async def nothing_waits(self) -> None:
+        """Returns when the gateway says so: it may look for what the members have already."""
+        from twisted.internet import reactor
+
+        core: Any = reactor
+        agent = Agent(core, pool=HTTPConnectionPool(core, persistent=False))
+        web = HTTPClient(agent)
+        metrics = f"http://127.0.0.1:{self.daemons.http_port()}/metrics"
+        nothing = 'gobelieve_gateway_waiting{queue="group_messages"} 0.0'
+        while nothing not in await (await web.get(metrics)).text():
+            pass
 
     def queues(self, daemon: Daemon, storage: int) -> dict[int, list[bytes]]:
         """What the members have whose queues lie here."""
