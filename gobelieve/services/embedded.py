@@ -37,7 +37,7 @@ from gobelieve.services.app_api import add_local_app_api
 from gobelieve.services.cluster import add_cluster
 from gobelieve.services.common import DaemonOptions, threads
 from gobelieve.services.daemon import DaemonService
-from gobelieve.services.gateway import Backends, compose, tokens
+from gobelieve.services.gateway import Backends, Gateway, tokens
 from gobelieve.services.gateway_status import GatewayStatus
 from gobelieve.services.groups import GroupStatus, add_local_groups
 from gobelieve.services.http_api import add_http
@@ -252,7 +252,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         relations,
     )
     local = LocalStorage(storage.storage)
-    gateway = compose(config.im, reactor, backends, local, routing, tally)
+    gateway = Gateway(config.im, reactor, backends, local, routing, tally)
     routing.attach(gateway.delivery)
     add_words(im, service, config.im.word_file, gateway.words)
     im.add("pending", PendingService(pending, gateway.fan_out))

@@ -24,7 +24,7 @@ from gobelieve.gateway.posting import Posting
 from gobelieve.gateway.room_messages import RoomMessages
 from gobelieve.gateway.rooms import Rooms
 from gobelieve.gateway.rules import RuleTables, gather
-from gobelieve.gateway.session import NOBODY, Rules, Session
+from gobelieve.gateway.session import NOBODY, Session
 from gobelieve.gateway.sessions import Sessions
 from gobelieve.gateway.speakers import Speakers
 from gobelieve.gateway.sync import Sync
@@ -44,7 +44,6 @@ from gobelieve.interfaces import (
     Preferences,
     Relations,
     Routing,
-    Seen,
     SuperGroupQueues,
     SyncKeys,
     Time,
@@ -86,194 +85,204 @@ def tokens(config: ClientsConfig, kept: Tokens, preferences: Preferences) -> Tok
     return kept
 
 
-@dataclass(frozen=True)
 class Gateway:
-    """The parts that listeners and links need."""
+    """The rules, wired to each other. Its attributes are what listeners, links and pages need."""
 
-    reception: Reception
-    sessions: Sessions
-    lobby: Lobby
-    rooms: Rooms
-    room_messages: RoomMessages
-    speakers: Speakers
-    endings: Endings
-    words: WordFilter
-    delivery: Delivery
-    fan_out: FanOut
-    catch_up: CatchUp
-    group_catch_up: GroupCatchUp
-    keys: KeptKeys[User]
-    group_keys: KeptKeys[GroupReader]
-    unread: WriteBehind[User]
-    daily: WriteBehind[Seen]
-    underway: Underway
-    watch: Watch
-    tables: RuleTables
-    posting: Posting
-    tasks: Coroutines
-    tally: Tally
+    def __init__(
+        self,
+        config: ClientsConfig,
+        time: Time,
+        backends: Backends,
+        storage: Queues,
+        routing: Routing,
+        tally: Tally,
+    ) -> None:
+        self.tally = tally
+        self.tasks = Coroutines()
+        self.underway = Underway()
+        self._config = config
+        self._time = time
+        self._backends = backends
+        self._storage = storage
+        self._routing = routing
+        self._log = Logger("gobelieve.gateway")
+        self._add_who_is_here()
+        self._add_what_clients_report()
+        self._add_rooms()
+        self._add_messages()
+        self._add_groups()
+        self._add_posting()
+        self.tables = self._rules()
+        self.watch = Watch(
+            tally,
+            idle=max(1, round(config.idle_timeout)),
+            login=max(1, round(config.auth_timeout)),
+            write=max(1, round(config.write_timeout)),
+        )
+        self.reception = Reception(self._new_session, self._gone, self.watch, self.lobby)
 
+    def _add_who_is_here(self) -> None:
+        config, tally = self._config, self.tally
+        self.sessions = Sessions(self._routing)
+        self.lobby = Lobby(tally, config.anonymous_limit, config.anonymous_limit_per_address)
+        self.rooms = Rooms(self._routing)
+        self.delivery = Delivery(
+            self.sessions, self.rooms, self._routing, tally, config.direct_push
+        )
+        self.endings = Endings(self.sessions, tally, Logger("gobelieve.gateway.endings"))
+        self.catch_up = CatchUp(self.sessions, self._storage, self._time, self.tasks, tally)
 
-def compose(
-    config: ClientsConfig,
-    time: Time,
-    backends: Backends,
-    storage: Queues,
-    routing: Routing,
-    tally: Tally,
-) -> Gateway:
-    """Wire the rules to each other."""
-    tasks = Coroutines()
-    log = Logger("gobelieve.gateway")
-    sessions = Sessions(routing)
-    lobby = Lobby(tally, config.anonymous_limit, config.anonymous_limit_per_address)
-    rooms = Rooms(routing)
-    delivery = Delivery(sessions, rooms, routing, tally, config.direct_push)
-    catch_up = CatchUp(sessions, storage, time, tasks, tally)
-    interval = config.sync_key_interval
-    keys = KeptKeys(backends.sync_keys, time, tasks, tally, interval)
-    group_keys = KeptKeys(backends.group_sync_keys, time, tasks, tally, interval)
-    unread = WriteBehind(backends.unread.set, "unread_counts", time, tasks, tally, interval)
-    daily = WriteBehind(backends.daily.add, "daily_users", time, tasks, tally, interval)
-    underway = Underway()
-    words = WordFilter(config.filter_all)
-    room_messages = RoomMessages(rooms, sessions, delivery, routing, tally, config.rooms_at_once)
-    speakers = Speakers(
-        sessions,
-        room_messages,
-        backends.preferences,
-        time=time,
-        tasks=tasks,
-        tally=tally,
-        log=Logger("gobelieve.gateway.speakers"),
-    )
-    membership = Membership(backends.groups, tasks, tally)
-    fan_out = FanOut(
-        backends.pending,
-        storage,
-        storage,
-        delivery,
-        routing,
-        time=time,
-        tasks=Coroutines(),  # these go on when sessions have ended
-        tally=tally,
-        log=Logger("gobelieve.gateway.fan_out"),
-    )
-    audience = Audience(backends.groups, sessions, time, tasks, tally)
-    group_catch_up = GroupCatchUp(backends.groups, storage, audience, time, tasks, tally)
-    group_messages = GroupMessages(
-        membership, storage, fan_out, audience, delivery, routing, underway, words, time, tally
-    )
-    delivery.group_audience = group_messages.published
-    exchange = Exchange(storage, delivery, routing, underway, tally)
-    permission = _permission(config, backends.relations, tasks, tally)
-    peer = Peer(exchange, delivery, permission, words, time, tally)
-    posting = Posting(
-        exchange,
-        group_messages,
-        fan_out,
-        audience,
-        storage,
-        storage,
-        delivery,
-        routing,
-        sessions,
-        backends.groups,
-        underway,
-        time,
-        tally,
-    )
-    kefu = (config.kefu_appid, config.kefu_unpersistent)
+    def _add_what_clients_report(self) -> None:
+        backends, interval = self._backends, self._config.sync_key_interval
+        behind = (self._time, self.tasks, self.tally, interval)
+        self.keys = KeptKeys(backends.sync_keys, *behind)
+        self.group_keys = KeptKeys(backends.group_sync_keys, *behind)
+        self.unread = WriteBehind(backends.unread.set, "unread_counts", *behind)
+        self.daily = WriteBehind(backends.daily.add, "daily_users", *behind)
 
-    def after_login() -> Rules:
-        return tables.after_login
+    def _add_rooms(self) -> None:
+        self.room_messages = RoomMessages(
+            self.rooms,
+            self.sessions,
+            self.delivery,
+            self._routing,
+            self.tally,
+            self._config.rooms_at_once,
+        )
+        self.speakers = Speakers(
+            self.sessions,
+            self.room_messages,
+            self._backends.preferences,
+            time=self._time,
+            tasks=self.tasks,
+            tally=self.tally,
+            log=Logger("gobelieve.gateway.speakers"),
+        )
 
-    tables = gather(
-        Login(
-            backends.tokens,
-            backends.devices,
-            unread,
-            daily,
-            speakers,
-            sessions,
-            lobby,
+    def _add_messages(self) -> None:
+        self.words = WordFilter(self._config.filter_all)
+        self._exchange = Exchange(
+            self._storage, self.delivery, self._routing, self.underway, self.tally
+        )
+        self._peer = Peer(
+            self._exchange, self.delivery, self._permission(), self.words, self._time, self.tally
+        )
+
+    def _permission(self) -> Permission | None:
+        """None where nobody has to be asked."""
+        friendship, blacklist = self._config.enable_friendship, self._config.enable_blacklist
+        relations = self._backends.relations
+        if relations is None or not (friendship or blacklist):
+            return None
+        return Permission(relations, friendship, blacklist, self.tasks, self.tally)
+
+    def _add_groups(self) -> None:
+        groups, storage, routing = self._backends.groups, self._storage, self._routing
+        time, tasks, tally = self._time, self.tasks, self.tally
+        self._membership = Membership(groups, tasks, tally)
+        self.fan_out = FanOut(
+            self._backends.pending,
+            storage,
+            storage,
+            self.delivery,
             routing,
+            time=time,
+            tasks=Coroutines(),  # these go on when sessions have ended
+            tally=tally,
+            log=Logger("gobelieve.gateway.fan_out"),
+        )
+        self._audience = Audience(groups, self.sessions, time, tasks, tally)
+        self.group_catch_up = GroupCatchUp(groups, storage, self._audience, time, tasks, tally)
+        self._group_messages = GroupMessages(
+            self._membership,
+            storage,
+            self.fan_out,
+            self._audience,
+            self.delivery,
+            routing,
+            self.underway,
+            self.words,
             time,
-            tasks,
             tally,
-            after_login,
-            log,
-        ),
-        peer,
-        CustomerService(exchange, delivery, peer, time, tally, *kefu),
-        group_messages,
-        room_messages,
-        Sync(
-            storage,
-            storage,
-            membership,
-            keys,
-            group_keys,
-            catch_up,
-            group_catch_up,
-            tasks,
-            tally,
+        )
+        self.delivery.group_audience = self._group_messages.published
+
+    def _add_posting(self) -> None:
+        self.posting = Posting(
+            self._exchange,
+            self._group_messages,
+            self.fan_out,
+            self._audience,
+            self._storage,
+            self._storage,
+            self.delivery,
+            self._routing,
+            self.sessions,
+            self._backends.groups,
+            self.underway,
+            self._time,
+            self.tally,
+        )
+
+    def _rules(self) -> RuleTables:
+        config = self._config
+        customer_service = CustomerService(
+            self._exchange,
+            self.delivery,
+            self._peer,
+            self._time,
+            self.tally,
+            config.kefu_appid,
+            config.kefu_unpersistent,
+        )
+        sync = Sync(
+            self._storage,
+            self._storage,
+            self._membership,
+            self.keys,
+            self.group_keys,
+            self.catch_up,
+            self.group_catch_up,
+            self.tasks,
+            self.tally,
             config.sync_self,
-        ),
-    )
-    watch = Watch(
-        tally,
-        idle=max(1, round(config.idle_timeout)),
-        login=max(1, round(config.auth_timeout)),
-        write=max(1, round(config.write_timeout)),
-    )
+        )
+        return gather(
+            self._login(),
+            self._peer,
+            customer_service,
+            self._group_messages,
+            self.room_messages,
+            sync,
+        )
 
-    def new_session(connection: Connection, tick: int) -> Session:
-        return Session(connection, tables.before_login, tally, tick)
+    def _login(self) -> Login:
+        return Login(
+            self._backends.tokens,
+            self._backends.devices,
+            self.unread,
+            self.daily,
+            self.speakers,
+            self.sessions,
+            self.lobby,
+            self._routing,
+            self._time,
+            self.tasks,
+            self.tally,
+            lambda: self.tables.after_login,
+            self._log,
+        )
 
-    def gone(session: Session) -> None:
-        room_messages.closed(session)
-        sessions.remove(session)
+    def _new_session(self, connection: Connection, tick: int) -> Session:
+        return Session(connection, self.tables.before_login, self.tally, tick)
+
+    def _gone(self, session: Session) -> None:
+        self.room_messages.closed(session)
+        self.sessions.remove(session)
         if session.user is not NOBODY:
-            log.debug(
+            self._log.debug(
                 "user {uid} of app {appid} is gone from {peer}",
                 uid=session.user.uid,
                 appid=session.user.appid,
                 peer=session.connection.peer,
             )
-
-    reception = Reception(new_session, gone, watch, lobby)
-    return Gateway(
-        reception,
-        sessions,
-        lobby,
-        rooms,
-        room_messages,
-        speakers,
-        Endings(sessions, tally, Logger("gobelieve.gateway.endings")),
-        words,
-        delivery,
-        fan_out,
-        catch_up,
-        group_catch_up,
-        keys,
-        group_keys,
-        unread,
-        daily,
-        underway,
-        watch,
-        tables,
-        posting,
-        tasks,
-        tally,
-    )
-
-
-def _permission(
-    config: ClientsConfig, relations: Relations | None, tasks: Coroutines, tally: Tally
-) -> Permission | None:
-    """None where nobody has to be asked."""
-    friendship, blacklist = config.enable_friendship, config.enable_blacklist
-    if relations is None or not (friendship or blacklist):
-        return None
-    return Permission(relations, friendship, blacklist, tasks, tally)

@@ -29,7 +29,7 @@ from gobelieve.services.app_api import add_app_api
 from gobelieve.services.cluster import add_cluster
 from gobelieve.services.common import threads
 from gobelieve.services.daemon import DaemonService
-from gobelieve.services.gateway import Backends, compose, tokens
+from gobelieve.services.gateway import Backends, Gateway, tokens
 from gobelieve.services.gateway_status import GatewayStatus, Links
 from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
 from gobelieve.services.http_api import add_http
@@ -94,7 +94,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         [storage_links[address] for address in config.storage_rpc_addrs],
         [storage_links[address] for address in config.group_storage_rpc_addrs] or None,
     )
-    gateway = compose(config, reactor, backends, pool, routing, tally)
+    gateway = Gateway(config, reactor, backends, pool, routing, tally)
 
     route = OrderedService()
     service.add("route", route)

@@ -11,7 +11,7 @@ from gobelieve.errors import WireError
 from gobelieve.interfaces import Entries, Identity, Members, Page
 from gobelieve.metrics import Tally
 from gobelieve.names import GroupReader, Room, User
-from gobelieve.services.gateway import Backends, compose
+from gobelieve.services.gateway import Backends, Gateway
 from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import MESSAGES
@@ -319,7 +319,7 @@ class TestGateway:
             self.relations,
         )
         settings = ClientsConfig(**{"kefu_appid": KEFU, **config})
-        gateway = compose(settings, self.clock, backends, self.storage, self.routing, self.tally)
+        gateway = Gateway(settings, self.clock, backends, self.storage, self.routing, self.tally)
         self.gateway = gateway
         self.settings = settings
         self.sessions = gateway.sessions

@@ -11,7 +11,7 @@ from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.services import farewell as module
 from gobelieve.services.farewell import Farewell, sweeping
-from gobelieve.services.gateway import Backends, Gateway, compose
+from gobelieve.services.gateway import Backends, Gateway
 from gobelieve.wire import FrameReader, client
 from tests.fakes.backends import (
     Memory,
@@ -45,7 +45,7 @@ class FarewellTests(SynchronousTestCase):
             None,
             None,
         )
-        self.gateway: Gateway = compose(
+        self.gateway = Gateway(
             ClientsConfig(),
             self.clock,
             backends,
