@@ -27,7 +27,8 @@ cause reaches users at other gateways.
 
 The parameters are in the URL. An answer is 200 without a body, or `{"data":...}`; what was not \
 done is answered `{"meta":{"code":400,"message":"..."}}`, often with a `detail`. Numbers in JSON \
-are integers. A request is sent with `Authorization: Bearer KEY`.
+are integers. A request is sent with `Authorization: Bearer KEY`; below `/api` with the id of an \
+app and its secret, as `Authorization: Basic`.
 
 Messages are contents in the form that apps read: JSON, by convention."""
 
