@@ -40,6 +40,9 @@ from gobelieve.interfaces import (
 from gobelieve.metrics import Tally
 from gobelieve.wire.go_json import encode
 
+MOST_SHOWN = 30_000
+"""Bytes of a new group's name and members in a notification."""
+
 Facts = Mapping[str, Any]
 """What apps are told besides, as the app's server said it."""
 
@@ -119,6 +122,9 @@ class GroupChanges:
         told = _Told(self, card)
         await told.announce(created, *added)
         about = {"master": card.master, "name": card.name, "members": list(shown)}
+        if len(encode(about)) > MOST_SHOWN:
+            # No message has room for them all; apps ask the app's server for its groups anyway.
+            about["members"] = []
         await told.notify("create", about, group.members, named=False)
         told.check()
         return card.id

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 PREFIX = "/api"
 ID = Integer(1)
+NAME = Text(longest=255)
+"""Of users, groups and members: the database has no more room."""
 FLAG = AnyOf(Boolean(), Integer(0, 1))
 UID = Parameter("uid", ID, "The user.")
 TOKEN = Anything(
@@ -31,7 +33,7 @@ NO_TOKENS = {501: "`auth_method` is jwt: whoever signs tokens also ends them."}
 SETTINGS = Fields(
     {},
     {
-        "name": Text(),
+        "name": NAME,
         "forbidden": FLAG,
         "mute": FLAG,
         "do_not_disturb": Fields({"peer_uid": ID, "on": FLAG}),
@@ -106,7 +108,7 @@ class UserRoutes:
                 "/auth/grant",
                 "A token for a user.",
                 self._grant,
-                body=JsonBody(Fields({"uid": ID}, {"user_name": Text()})),
+                body=JsonBody(Fields({"uid": ID}, {"user_name": NAME})),
                 gives=TOKEN,
                 errors={**AWAY, **NO_TOKENS},
                 more="A user whose token is still good gets the same one again. It is good until "

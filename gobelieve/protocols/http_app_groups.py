@@ -13,7 +13,7 @@ from gobelieve.groups.changes import (
 )
 from gobelieve.interfaces import Conversation, NewGroup, UserAdmin
 from gobelieve.names import User
-from gobelieve.protocols.http_app import AWAY, FLAG, ID, UID, AppRoutes, Work, only_one
+from gobelieve.protocols.http_app import AWAY, FLAG, ID, NAME, UID, AppRoutes, Work, only_one
 from gobelieve.protocols.http_routes import Answer, Call, HttpError, JsonBody, Parameter, Route
 from gobelieve.protocols.http_shapes import AnyOf, Anything, Fields, ListOf, Text
 
@@ -21,18 +21,15 @@ NEW_MEMBERS = 100_000
 """With which a group may be made."""
 AT_ONCE = 1000
 """Members that are added or removed at once: all members are notified of each."""
-LONGEST = 255
-"""Characters of a name or a notice: the database has no more room."""
-
 GROUP = Parameter("group", ID, "The group.")
-PERSON = AnyOf(ID, Fields({"uid": ID}, {"name": Text(), "avatar": Text()}))
+PERSON = AnyOf(ID, Fields({"uid": ID}, {"name": NAME, "avatar": Text(longest=2000)}))
 NEW = Fields(
     {"master": ID, "members": ListOf(PERSON, NEW_MEMBERS)},
-    {"name": Text(), "super": FLAG, "group_id": ID},
+    {"name": NAME, "super": FLAG, "group_id": ID},
 )
 PEOPLE = ListOf(PERSON, AT_ONCE)
 JOINING = AnyOf(PEOPLE, Fields({"members": PEOPLE}, {"inviter": PERSON}))
-MEMBER = Fields({}, {"nickname": Text(), "mute": FLAG, "do_not_disturb": FLAG})
+MEMBER = Fields({}, {"nickname": NAME, "mute": FLAG, "do_not_disturb": FLAG})
 NEW_ID = Anything(
     {"type": "object", "required": ["group_id"], "properties": {"group_id": {"type": "integer"}}}
 )
@@ -107,7 +104,7 @@ class GroupRoutes:
                 "/groups/{group}",
                 "A group's name, or its notice.",
                 self._edit,
-                body=JsonBody(Fields({}, {"name": Text(), "notice": Text()}), "One of the two."),
+                body=JsonBody(Fields({}, {"name": NAME, "notice": NAME}), "One of the two."),
                 more=TOLD,
                 **one,
             ),
@@ -172,7 +169,7 @@ class GroupRoutes:
         group = NewGroup(
             appid,
             body["master"],
-            _short(body.get("name", ""), "name"),
+            body.get("name", ""),
             bool(body.get("super", False)),
             [person.uid for person in people],
             body.get("group_id", 0),
@@ -204,7 +201,7 @@ class GroupRoutes:
     async def _edit(self, appid: int, call: Call) -> Answer:
         changes, group, body = self._there(), call.query["group"], call.body
         what = only_one(body, "name", "notice")
-        value = _short(body[what], what)
+        value = body[what]
         change = changes.rename if what == "name" else changes.set_notice
         await self._do((appid, group), lambda: change(appid, group, value))
         return None
@@ -242,8 +239,7 @@ class GroupRoutes:
         what = only_one(call.body, "nickname", "mute", "do_not_disturb")
         value = call.body[what]
         if what == "nickname":
-            name = _short(value, what)
-            await self._do((appid, group), lambda: changes.nickname(appid, group, uid, name))
+            await self._do((appid, group), lambda: changes.nickname(appid, group, uid, value))
         elif what == "mute":
             await self._do((appid, group), lambda: changes.mute(appid, group, uid, bool(value)))
         else:
@@ -287,9 +283,3 @@ def _people(given: Sequence[Any]) -> list[Person]:
         else:
             people.setdefault(one, Person(one))
     return list(people.values())
-
-
-def _short(text: str, what: str) -> str:
-    if len(text) > LONGEST:
-        raise HttpError(400, "invalid param", f"{what}: at most {LONGEST} characters are wanted")
-    return text

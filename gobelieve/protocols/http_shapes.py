@@ -56,23 +56,30 @@ class Integer:
 
 
 class Text:
-    """A text; of certain ones if there are `choices`."""
+    """A text; of certain ones if there are `choices`, of at most so many characters if there is
+    `longest`."""
 
-    def __init__(self, *choices: str) -> None:
+    def __init__(self, *choices: str, longest: int | None = None) -> None:
         self._choices = choices
+        self._longest = longest
 
     def read(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or (self._choices and value not in self._choices):
             wanted = " or ".join(self._choices) or "a text"
             raise ShapeError(f"{where}: {wanted} is wanted")
+        if self._longest is not None and len(value) > self._longest:
+            raise ShapeError(f"{where}: at most {self._longest} characters are wanted")
         return value
 
     parse = read
 
     def schema(self) -> Schema:
-        return (
-            {"type": "string", "enum": list(self._choices)} if self._choices else {"type": "string"}
-        )
+        made: Schema = {"type": "string"}
+        if self._choices:
+            made["enum"] = list(self._choices)
+        if self._longest is not None:
+            made["maxLength"] = self._longest
+        return made
 
 
 class Boolean:

@@ -87,6 +87,19 @@ class OrderTests(ChangesCase):
         shown = {"master": 1, "name": "g", "members": [1, {"uid": 2, "name": "Bob"}]}
         self.assertEqual(notified, ("create", shown, [1, 2]))
 
+    def test_create_with_more_members_than_a_message_has_room_for(self) -> None:
+        """They are not shown."""
+        uids = range(10**9, 10**9 + 5000)
+        group = self.done(self.changes.create(NEW._replace(members=uids), uids))
+        (what, content), others = self.big(self.telling.told[-1])
+        self.assertEqual((what, content["members"], others), ("create", [], list(uids)))
+        self.assertEqual(len(self.admin.members[group]), 5000)
+
+    def big(self, notified: Any) -> Any:
+        _, _, _, others, text = notified
+        self.assertLess(len(text), 1000)
+        return next(iter(json.loads(text).items())), others
+
     def test_disband(self) -> None:
         """Those who were members hear of it, and then it is gone for gateways."""
         self.done(self.changes.disband(7, self.group))
