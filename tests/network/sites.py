@@ -11,7 +11,7 @@ from twisted.trial.unittest import TestCase
 from gobelieve.backends.sqlite import FILE_NAME
 from gobelieve.client import Client, Ponged
 from tests.network.processes import APPID, AllInOne, Cluster
-from tests.servers import shared_maria, shared_redis
+from tests.servers import MariaServer, shared_maria, shared_redis
 
 SCHEMA = Path(__file__).parents[2] / "etc" / "schema.sql"
 KEFU = 1453
@@ -26,11 +26,11 @@ GROUP_ROWS = [(ORDINARY, APPID, 0), (SUPER, APPID, 1)]
 MEMBER_ROWS = [(group, uid, 1_600_000_000) for group, uids in MEMBERS.items() for uid in uids]
 
 
-def groups_in_maria(database: str) -> str:
+def groups_in_maria(database: str, server: MariaServer | None = None) -> str:
     """Make the two groups in a database of that name; the key that names it."""
     from pymysql.constants import CLIENT
 
-    maria = shared_maria()
+    maria = server or shared_maria()
     with maria.connect(database=None) as connection, connection.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {database}")
         cursor.execute(f"CREATE DATABASE {database}")
