@@ -6,13 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.groups import events
 from gobelieve.interfaces import Change, Group
-from gobelieve.services.app_api import (
-    HEARD_SECONDS,
-    PATIENCE,
-    DirectAnnouncer,
-    FollowedAnnouncer,
-    Orders,
-)
+from gobelieve.services.app_api import PATIENCE, Orders
+from gobelieve.services.telling import HEARD_SECONDS, DirectAnnouncer, FollowedAnnouncer
 from tests.groups.support import ManagerTestCase
 
 ADDED = Change(events.MEMBER_ADD, 5, uid=3)
