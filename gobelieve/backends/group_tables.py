@@ -106,10 +106,7 @@ class GroupTables:
         """Those who are members stay as they are."""
         if "deleted" in self._member:
             # One who was deleted begins anew.
-            self._run_all(
-                "DELETE FROM group_member WHERE group_id = ? AND uid = ? AND deleted <> 0",
-                [(group_id, uid) for uid in uids],
-            )
+            self._delete(group_id, uids, " AND deleted <> 0")
         optional = {"timestamp": now, "mute": 0, "deleted": 0}
         common = {name: value for name, value in optional.items() if name in self._member}
         rows = [{"group_id": group_id, "uid": uid, **common} for uid in uids]
@@ -117,10 +114,7 @@ class GroupTables:
 
     def remove(self, group_id: int, uids: Sequence[int]) -> None:
         """Deletes them."""
-        self._run_all(
-            "DELETE FROM group_member WHERE group_id = ? AND uid = ?",
-            [(group_id, uid) for uid in uids],
-        )
+        self._delete(group_id, uids, "")
 
     def put_of_member(self, group_id: int, uid: int, column: str, value: object) -> bool:
         """Changes a column of a member's row; False if there is none."""
@@ -174,6 +168,13 @@ class GroupTables:
             self._run(sql, *values[0])
         else:
             self._run_all(sql, values)
+
+    def _delete(self, group_id: int, uids: Sequence[int], only: str) -> None:
+        for first in range(0, len(uids), PAGE):
+            some = uids[first : first + PAGE]
+            marks = ", ".join("?" for _ in some)
+            sql = f"DELETE FROM group_member WHERE group_id = ? AND uid IN ({marks}){only}"
+            self._run(sql, group_id, *some)
 
     def _run(self, sql: str, *values: object) -> None:
         self._rows.execute(sql.replace("?", self._dialect.mark), values)
