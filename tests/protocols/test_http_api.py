@@ -63,7 +63,7 @@ class AboutTests(ApiCase):
         )
         response = self.post("/stack")
         self.assertEqual((response.code, response.body), (200, b""))
-        self.assertIn("test_http_api", lines[0])
+        self.assertIn("test_http_api", "".join(lines))
 
 
 class DocumentTests(ApiCase):
