@@ -12,6 +12,7 @@ from tests.faults.support import (
     PONG_DUE,
     Bare,
     FaultTestCase,
+    Load,
     bare,
     exchange,
     reactor,
@@ -82,6 +83,31 @@ class RestartTests(FaultTestCase):
                     self.assertLess(others.slowest, PONG_DUE, "undisturbed")
         for one in traffic:
             await one.stop()
+
+    async def test_each_gateway_is_killed_under_load(self) -> None:
+        """Who writes by it goes on within 2 s of its return; who writes by the other one notices
+        nothing. What was acked is not lost, and no more comes twice than was sent twice."""
+        cluster = await self.cluster(gateways=2, routers=2, group_routers=1, storages=2)
+        loads = []
+        for index in range(2):
+            uids = range(1000 + index, 1008 + index, 2)
+            senders = [cluster.client(uid, index, timing=PATIENT) for uid in uids]
+            await self.connected(*senders)
+            loads.append(Load(senders, 2000 + index))
+            loads[-1].start()
+        for index, gateway in enumerate(cluster.im):
+            await together(load.more(100) for load in loads)
+            await gateway.kill()
+            loads[index].interrupted()
+            await loads[1 - index].more(100)
+            await gateway.start()
+            back = reactor.seconds()
+            await loads[index].more(20)
+            self.assertLess(reactor.seconds() - back, RESUMED, f"gateway {index}")
+        await together(load.stop() for load in loads)
+        for load, receiver in zip(loads, (2000, 2001), strict=True):
+            token = cluster.token(receiver)
+            load.judge(await self.everything(cluster.port(), receiver, token))
 
     async def test_a_router_that_was_away_for_long(self) -> None:
         """Is found as soon, and what was stored meanwhile comes by itself."""
