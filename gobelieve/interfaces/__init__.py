@@ -1,0 +1,123 @@
+"""What the cores need of the world, each as a small `typing.Protocol`.
+
+The cores (``storage``, ``routing``, ``gateway``) are given these; ``protocols`` and ``backends``
+implement them by real means, ``tests/fakes`` in memory. Methods that are ``async`` may take their
+time and raise `BackendError` (Redis, SQL) or `StorageError`; all others return at once and never
+raise for what the other side does.
+"""
+
+from gobelieve.interfaces.clients import (
+    Connection,
+)
+from gobelieve.interfaces.groups import (
+    IN_MY_BLACKLIST,
+    IN_YOUR_BLACKLIST,
+    MY_FRIEND,
+    YOUR_FRIEND,
+    Announcer,
+    AppSecrets,
+    Change,
+    EventSink,
+    Group,
+    GroupAdmin,
+    GroupCard,
+    Groups,
+    GroupStore,
+    MemberCard,
+    NewGroup,
+    Relations,
+    RelationStore,
+    membership,
+    mirrored,
+)
+from gobelieve.interfaces.routing import (
+    Members,
+    Routing,
+    Subscriber,
+)
+from gobelieve.interfaces.storage import (
+    Entries,
+    MessageReader,
+    MessageSaver,
+    Page,
+    PendingMessage,
+    PendingMessages,
+    SuperGroupQueues,
+)
+from gobelieve.interfaces.users import (
+    Conversation,
+    DailyUsers,
+    DeviceNumbers,
+    Identity,
+    Preferences,
+    PushQueues,
+    Seen,
+    Settings,
+    SyncKeys,
+    TokenAdmin,
+    TokenDetails,
+    Tokens,
+    UnreadCounts,
+    UserAdmin,
+)
+from gobelieve.interfaces.world import (
+    Cancellable,
+    InThread,
+    Log,
+    Tasks,
+    Time,
+    Turn,
+)
+
+__all__ = [
+    "IN_MY_BLACKLIST",
+    "IN_YOUR_BLACKLIST",
+    "MY_FRIEND",
+    "YOUR_FRIEND",
+    "Announcer",
+    "AppSecrets",
+    "Cancellable",
+    "Change",
+    "Connection",
+    "Conversation",
+    "DailyUsers",
+    "DeviceNumbers",
+    "Entries",
+    "EventSink",
+    "Group",
+    "GroupAdmin",
+    "GroupCard",
+    "GroupStore",
+    "Groups",
+    "Identity",
+    "InThread",
+    "Log",
+    "MemberCard",
+    "Members",
+    "MessageReader",
+    "MessageSaver",
+    "NewGroup",
+    "Page",
+    "PendingMessage",
+    "PendingMessages",
+    "Preferences",
+    "PushQueues",
+    "RelationStore",
+    "Relations",
+    "Routing",
+    "Seen",
+    "Settings",
+    "Subscriber",
+    "SuperGroupQueues",
+    "SyncKeys",
+    "Tasks",
+    "Time",
+    "TokenAdmin",
+    "TokenDetails",
+    "Tokens",
+    "Turn",
+    "UnreadCounts",
+    "UserAdmin",
+    "membership",
+    "mirrored",
+]
