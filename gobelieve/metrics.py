@@ -25,6 +25,17 @@ class Tally:
         return self.counts.get(name, 0)
 
 
+class ClientTally(Tally):
+    """A gateway's: what clients were sent, too."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = [0] * 256
+        """Frames, by command."""
+
+
 class Requests:
     """How many requests of each command came to which end."""
 

@@ -25,7 +25,7 @@ class GroupMessage:
     `prev` is 0 if the id before is not known, or is not to be told.
     """
 
-    __slots__ = ("_body", "_cmd", "_runs", "group_id", "key", "prev")
+    __slots__ = ("_body", "_cmd", "_runs", "commands", "group_id", "key", "prev")
 
     def __init__(self, cmd: int, body: bytes, group_id: int, key: int, prev: int) -> None:
         self._cmd = cmd
@@ -33,6 +33,7 @@ class GroupMessage:
         self.group_id = group_id
         self.key = key
         self.prev = prev
+        self.commands = (client.Metadata.number, cmd, client.SyncGroupNotify.number)
         self._runs: list[Run | None] = [None] * VERSIONS
 
     def run(self, version: int) -> Run:

@@ -16,7 +16,7 @@ from struct import Struct
 from gobelieve.errors import WireError
 from gobelieve.gateway.packed import LAST_SEQ, GroupMessage, delivery
 from gobelieve.interfaces import Connection
-from gobelieve.metrics import Tally
+from gobelieve.metrics import ClientTally
 from gobelieve.names import AckStatus, User, was_not_stored
 from gobelieve.wire import client
 from gobelieve.wire.frames import HEADER, PUSH, Frame
@@ -66,7 +66,7 @@ class Session:
         "wrong_tokens",
     )
 
-    def __init__(self, connection: Connection, rules: Rules, tally: Tally, seen: int) -> None:
+    def __init__(self, connection: Connection, rules: Rules, tally: ClientTally, seen: int) -> None:
         self.connection = connection
         self.rules = rules
         self.tally = tally
@@ -133,6 +133,7 @@ class Session:
         """Send a frame; its body is in the layout of the session's version."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
         header = HEADER.pack(len(body), seq, cmd, self.version, flag, 0)
+        self.tally.sent[cmd] += 1
         self.connection.send(header + body)
 
     def send_message(self, cmd: int, body: bytes, flag: int = 0) -> None:
@@ -151,6 +152,7 @@ class Session:
         self.tally.add(ACKS.get(status, "acks_other"))
         if self.version < 2 and was_not_stored(status):
             return
+        self.tally.sent[client.Ack.number] += 1
         own = self._seq = self._seq % 0x7FFFFFFF + 1
         if self.version < 2:
             frame = _ACK.pack(4, own, client.Ack.number, self.version, flag, 0, seq)
@@ -162,16 +164,19 @@ class Session:
         """Say which ids the frame sent next has."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
         frame = _METADATA.pack(32, seq, client.Metadata.number, self.version, 0, 0, key, prev)
+        self.tally.sent[_METADATA_CMD] += 1
         self.connection.send(frame)
 
     def send_key(self, cmd: int, key: int) -> None:
         """Send a frame whose body is a sync key."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
+        self.tally.sent[cmd] += 1
         self.connection.send(_KEY.pack(8, seq, cmd, self.version, 0, 0, key))
 
     def send_group_key(self, cmd: int, group_id: int, key: int) -> None:
         """Send a frame whose body is a group and a sync key."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
+        self.tally.sent[cmd] += 1
         self.connection.send(_GROUP_KEY.pack(16, seq, cmd, self.version, 0, 0, group_id, key))
 
     def syncing(self, queue: int = OWN) -> bool:
@@ -192,6 +197,9 @@ class Session:
             if version == 0:
                 body = client.without_timestamp(cmd, body)
             self.tally.add("delivered")
+            sent = self.tally.sent
+            for number in (_METADATA_CMD, cmd, _NOTIFY_CMD):
+                sent[number] += 1
             self._seq = seq = self._seq + 3
             frames = delivery(len(body))(
                 32, seq - 2, _METADATA_CMD, version, 0, 0, key, prev,
@@ -213,6 +221,9 @@ class Session:
         seq = self._seq
         if self.connection.stream and seq <= LAST_SEQ - 3:
             self._seq = seq + 3
+            sent = self.tally.sent
+            for number in message.commands:
+                sent[number] += 1
             self.connection.send(message.run(self.version)(seq + 1))
         else:
             for cmd, flag, body in message.frames(self.version):

@@ -29,7 +29,7 @@ from gobelieve.backends.sqlite_group_keys import SqliteGroupSyncKeys
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Entries, Page
-from gobelieve.metrics import Tally
+from gobelieve.metrics import ClientTally
 from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
@@ -233,7 +233,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     router = add_router(imr, config.imr, queues, turn, reactor, cluster, groups)
 
     service.add("im", im)
-    tally = Tally()
+    tally = ClientTally()
     routing = LocalLink(router.router, reactor, tally, Logger("gobelieve.routing"))
     pending = PendingDatabase(
         os.path.join(data, "pending"), threads(reactor), Logger("gobelieve.backends.pending")

@@ -50,7 +50,7 @@ from gobelieve.interfaces import (
     Tokens,
     UnreadCounts,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import ClientTally
 from gobelieve.names import GroupReader, User
 from gobelieve.protocols.client_listener import Reception
 from gobelieve.services.common import Coroutines
@@ -95,7 +95,7 @@ class Gateway:
         backends: Backends,
         storage: Queues,
         routing: Routing,
-        tally: Tally,
+        tally: ClientTally,
     ) -> None:
         self.tally = tally
         self.tasks = Coroutines()

@@ -120,14 +120,18 @@ class GatewayStatus(Collector):
             _counter("arrivals", "Connections of clients since the start.", "transport"),
             (([via], count) for via, count in sorted(reception.arrivals.counts.items())),
         )
-        yield labelled(
-            _counter("received", "Frames from clients.", "command"),
-            (
-                ([MESSAGES[number].label.lower()], count)
-                for number, count in enumerate(reception.received)
-                if count
-            ),
-        )
+        for name, what, counts in (
+            ("received", "Frames from clients.", reception.received),
+            ("sent", "Frames to clients.", tally.sent),
+        ):
+            yield labelled(
+                _counter(name, what, "command"),
+                (
+                    ([MESSAGES[number].label.lower()], count)
+                    for number, count in enumerate(counts)
+                    if count
+                ),
+            )
         for name, label, counted, what in COUNTERS:
             yield labelled(
                 _counter(name, what, label),

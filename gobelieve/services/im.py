@@ -20,7 +20,7 @@ from gobelieve.backends.redis_events import RedisEvents
 from gobelieve.backends.redis_speak_forbidden import SpeakForbidden
 from gobelieve.backends.redis_users import SESSIONS_ENDED
 from gobelieve.config import ImConfig
-from gobelieve.metrics import Tally
+from gobelieve.metrics import ClientTally
 from gobelieve.protocols.route_pool import RoutePool
 from gobelieve.protocols.storage_link import AskTimes, StorageLink
 from gobelieve.protocols.storage_pool import StoragePool
@@ -56,7 +56,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     service = DaemonService(options, reactor)
     cluster = add_cluster(service, config.cluster, reactor)
     turn = ReactorTurn(reactor)
-    tally = Tally()
+    tally = ClientTally()
 
     redis = RedisService(config.redis, reactor)
     service.add("redis", redis)

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from gobelieve.config import ClientsConfig
 from gobelieve.errors import WireError
 from gobelieve.interfaces import Entries, Identity, Members, Page
-from gobelieve.metrics import Tally
+from gobelieve.metrics import ClientTally
 from gobelieve.names import GroupReader, Room, User
 from gobelieve.services.gateway import Backends, Gateway
 from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
@@ -297,7 +297,7 @@ class TestGateway:
     def __init__(self, with_groups: bool = True, **config: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
-        self.tally = Tally()
+        self.tally = ClientTally()
         self.memory = Memory()
         self.tokens = PendingTokens(self.memory)
         self.storage = FakeStorage()

@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
+from gobelieve.gateway.packed import GroupMessage
 from gobelieve.gateway.rules import gather, receives
 from gobelieve.gateway.session import Session
 from gobelieve.gateway.watch import PROGRESS
@@ -312,6 +313,31 @@ class TableTests(SynchronousTestCase):
         second = gateway.client(1, device="other")
         second.hang_up()
         self.assertEqual(gateway.routing.take(), [])
+
+
+class SentTests(SynchronousTestCase):
+    """What clients were sent is counted by command, however it is packed."""
+
+    def test_every_frame_is_counted_once(self) -> None:
+        """On a stream several are packed at once; a browser gets each by itself."""
+        for stream in (True, False):
+            gateway = TestGateway()
+            alice = gateway.client(1, version=2)
+            alice.connection.stream = stream
+            before = list(gateway.tally.sent)
+            session, message = alice.session, GroupMessage(8, IM_BODY, 200, 500, 400)
+            session.deliver(4, IM_BODY, 0, 500, 400)
+            session.deliver(4, IM_BODY, 0, 600, 0)
+            session.deliver_group(message)
+            session.live(17, bytes(16))
+            session.ack(5)
+            session.metadata(500, 400)
+            frames = [one.message.number for one in alice.told()]
+            counted = [now - then for now, then in zip(gateway.tally.sent, before, strict=True)]
+            self.assertEqual(
+                {number: count for number, count in enumerate(counted) if count},
+                {number: frames.count(number) for number in frames},
+            )
 
 
 class RuleTests(SynchronousTestCase):

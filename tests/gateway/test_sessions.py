@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.session import Session
 from gobelieve.gateway.sessions import Sessions
-from gobelieve.metrics import Tally
+from gobelieve.metrics import ClientTally, Tally
 from gobelieve.names import User
 from gobelieve.routing.local import LocalLink
 from tests.gateway.support import APP, FakeConnection, FakeRouting
@@ -18,7 +18,7 @@ ALICE = User(APP, 1)
 
 def session(online: bool) -> Session:
     """One of Alice's: online, or at a desk and with a wish for phone pushes."""
-    made = Session(FakeConnection(), (), Tally(), 0)
+    made = Session(FakeConnection(), (), ClientTally(), 0)
     made.user, made.online = ALICE, online
     return made
 

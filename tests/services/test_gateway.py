@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.config import ClientsConfig
-from gobelieve.metrics import Tally
+from gobelieve.metrics import ClientTally
 from gobelieve.names import User
 from gobelieve.services import farewell as module
 from gobelieve.services.farewell import Farewell, sweeping
@@ -51,7 +51,7 @@ class FarewellTests(SynchronousTestCase):
             backends,
             self.storage,
             FakeRouting(),
-            Tally(),
+            ClientTally(),
         )
         self.connection = FakeConnection()
         self.session = self.gateway.reception.opened(self.connection)
