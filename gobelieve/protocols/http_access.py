@@ -14,7 +14,7 @@ from twisted.web.server import Request
 from gobelieve.config import is_loopback
 from gobelieve.protocols.http_routes import HttpError
 
-_OURS = (None, "same-origin", "none")
+_OURS = (None, b"same-origin", b"none")
 
 
 class ApiKeys:
@@ -45,8 +45,9 @@ class ApiKeys:
 
 
 def _refuse_pages(request: Request) -> None:
-    site = request.getHeader("sec-fetch-site")
-    origin = request.getHeader("origin")
+    # As bytes: they need not be text.
+    site = request.getHeader(b"sec-fetch-site")
+    origin = request.getHeader(b"origin")
     if (origin is not None and site is None) or site not in _OURS:
         raise HttpError(403, "forbidden", "a page of another site asks for this")
     host = request.getRequestHostname().decode("latin-1").strip("[]")

@@ -88,16 +88,16 @@ class Router(Resource):
             route, named = self._find(request)
             path = route.path
             call = _checked(route, named, request)
-        except HttpError as why:
-            _write_error(request, why)
-            self._end(request, path)
+        except Exception:
+            self._failed(Failure(), request, path)
             return NOT_DONE_YET
         answering = Deferred.fromCoroutine(_answer(route, call))
         if not answering.called or answering.paused:
             gone = request.notifyFinish()
             gone.addErrback(lambda _: answering.cancel())
-        about = (request, route)
-        answering.addCallbacks(self._reply, self._failed, about, {}, about, {})
+        answering.addCallbacks(
+            self._reply, self._failed, (request, route), {}, (request, route.path), {}
+        )
         return NOT_DONE_YET
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
@@ -128,7 +128,7 @@ class Router(Resource):
             _write(request, JSON, encode({"data": answer} if route.wraps else dict(answer)))
         self._end(request, route.path)
 
-    def _failed(self, failure: Failure, request: Request, route: Route) -> None:
+    def _failed(self, failure: Failure, request: Request, path: str) -> None:
         if failure.check(CancelledError):
             return  # nobody is there to read an answer
         why = failure.value
@@ -136,7 +136,7 @@ class Router(Resource):
             self.log.failure("a request could not be answered", failure)
             why = HttpError(500, "internal server error")
         _write_error(request, why)
-        self._end(request, route.path)
+        self._end(request, path)
 
     def _end(self, request: Request, path: str) -> None:
         self.answered[path, request.code] += 1

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.protocols.http_access import ApiKeys
 from gobelieve.protocols.http_routes import Route
 from tests.protocols.http_case import KEY, WITH_KEY, ApiCase
-from tests.web import Response, ask
+from tests.web import Response, Wire, ask
 
 PUBLIC = {"/summary", "/openapi.json", "/docs"}
 
@@ -63,6 +63,15 @@ class NoKeyTests(ApiCase):
     def code(self, **headers: str) -> int:
         said = {name.replace("_", "-"): value for name, value in headers.items()}
         return ask(self.site, "POST", "/post_notification?appid=7&uid=2", b"x", said).code
+
+    def test_headers_that_are_no_text(self) -> None:
+        """They are not of a page of ours; and it is no fault of the daemon."""
+        for name in (b"origin", b"sec-fetch-site", b"host"):
+            wire = Wire(self.site)
+            said = b"POST /kick?appid=7&uid=2 HTTP/1.1\r\n%s: \xff\xfe\r\n\r\n" % name
+            wire.channel.dataReceived(said)
+            self.assertEqual([one.code for one in wire.responses()], [403], name)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_programs(self) -> None:
         """Whoever is on this machine may."""

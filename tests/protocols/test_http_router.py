@@ -157,6 +157,24 @@ class RouterTests(SynchronousTestCase):
         self.assertNotIn(b"secret", response.body)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_a_check_that_fails(self) -> None:
+        """What goes wrong before anything is asked is answered and logged like the rest."""
+
+        class Broken:
+            name = "broken"
+
+            def scheme(self) -> None:
+                return None
+
+            def check(self, request: object) -> object:
+                raise ZeroDivisionError
+
+        router = Router([Route("/x", ("GET",), "", self.answer, Broken())])
+        response = ask(LimitedSite(router, Clock()), "GET", "/x")
+        self.assertEqual((response.code, response.message), (500, "internal server error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(dict(router.answered), {("/x", 500): 1})
+
     def test_an_answer_that_takes_its_time(self) -> None:
         """Comes when it is there; what is asked for behind it waits."""
         waited: Deferred[Answer] = Deferred()
