@@ -326,13 +326,7 @@ async def posted(post: Callable[..., None], *arguments: Any) -> None:
 
 def encoded(content: str) -> bytes:
     """The content as it is stored; `HttpError` if it is too large."""
-    try:
-        return _fitting(content.encode())
-    except UnicodeEncodeError:
-        # Half a character, which JSON can name by its escapes and UTF-8 cannot.
-        return _fitting(
-            content.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-        )
+    return _fitting(content.encode())
 
 
 def _fitting(content: bytes) -> bytes:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
+_ALONE = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can name by its escapes and UTF-8 cannot."""
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 
 Schema = dict[str, Any]
@@ -69,7 +71,7 @@ class Text:
             raise ShapeError(f"{where}: {wanted} is wanted")
         if self._longest is not None and len(value) > self._longest:
             raise ShapeError(f"{where}: at most {self._longest} characters are wanted")
-        return value
+        return value if value.isascii() else _ALONE.sub("\ufffd", value)
 
     parse = read
 

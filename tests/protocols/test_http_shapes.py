@@ -56,6 +56,11 @@ class ShapeTests(SynchronousTestCase):
         self.takes(Boolean(), True, False)
         self.refuses(Boolean(), 0, 1, "true")
 
+    def test_half_a_character(self) -> None:
+        """JSON can name one, and no database takes it: it is read as the character for such."""
+        self.assertEqual(Text().read("a\ud800b\udfff", "x"), "a\ufffdb\ufffd")
+        self.assertEqual(Text(longest=2).read("\udc80\U0001f600", "x"), "\ufffd\U0001f600")
+
     def test_lists(self) -> None:
         """Of a length; the place of what is wrong is named."""
         self.takes(ListOf(Integer(), 2), [], [1, 2])
