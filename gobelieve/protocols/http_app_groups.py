@@ -15,17 +15,20 @@ from gobelieve.interfaces import Conversation, NewGroup, UserAdmin
 from gobelieve.names import User
 from gobelieve.protocols.http_app import AWAY, FLAG, ID, NAME, UID, AppRoutes, Work, only_one
 from gobelieve.protocols.http_routes import Answer, Call, HttpError, JsonBody, Parameter, Route
-from gobelieve.protocols.http_shapes import AnyOf, Anything, Fields, ListOf, Text
+from gobelieve.protocols.http_shapes import AnyOf, Anything, Fields, Integer, ListOf, Text
 
 NEW_MEMBERS = 100_000
 """With which a group may be made."""
 AT_ONCE = 1000
 """Members that are added or removed at once: all members are notified of each."""
+MOST_GROUP_ID = 1 << 52
+"""That an app may choose. Databases count on from the largest id there is, for all apps: so there
+must be room above, and below 2^53, beyond which JavaScript does not tell ids apart."""
 GROUP = Parameter("group", ID, "The group.")
 PERSON = AnyOf(ID, Fields({"uid": ID}, {"name": NAME, "avatar": Text(longest=2000)}))
 NEW = Fields(
     {"master": ID, "members": ListOf(PERSON, NEW_MEMBERS)},
-    {"name": NAME, "super": FLAG, "group_id": ID},
+    {"name": NAME, "super": FLAG, "group_id": Integer(1, MOST_GROUP_ID)},
 )
 PEOPLE = ListOf(PERSON, AT_ONCE)
 JOINING = AnyOf(PEOPLE, Fields({"members": PEOPLE}, {"inviter": PERSON}))

@@ -8,6 +8,7 @@ from typing import Any
 from gobelieve.interfaces import Conversation, GroupCard, MemberCard, Page
 from gobelieve.names import Room, User
 from gobelieve.protocols.http_api import api_router
+from gobelieve.protocols.http_app_groups import MOST_GROUP_ID
 from gobelieve.protocols.http_posts import CONTENT_LIMIT
 from gobelieve.protocols.http_site import BODY_LIMIT, LimitedSite
 from gobelieve.services.app_api import AppApi, AppBackends
@@ -350,6 +351,8 @@ class GroupTests(AppCase):
             {"master": 0},
             {"name": 5},
             {"group_id": 0},
+            # The database counts on from the largest id, for all apps.
+            {"group_id": MOST_GROUP_ID + 1},
             {"name": "x" * 256},
             {"members": [{"uid": 1, "name": "x" * 256}]},
             {"members": [{"uid": 1, "avatar": "x" * 2001}]},
