@@ -14,11 +14,10 @@ own queue, which only members can read and only who knows of it does. So disband
 into the members' own queues; and of a super group's member who is removed it is announced first,
 then the others are notified by the group's queue, and the one by the own.
 
-The database, the announcements and the
-notifications are no one transaction. So whatever fails after the writing is answered with a
-`HalfDoneError`; and whoever was not told that all is done orders the same again, which does no
-harm: what is written stays, and is told and announced once more. (A new group is ordered again with
-the id that it got.)
+The database, the announcements and the notifications are no one transaction. So whatever fails
+after the writing is answered with a `HalfDoneError`; and whoever was not told that all is done
+orders the same again, which does no harm: what is written stays, and is told and announced once
+more. (A new group is ordered again with the id that it got.)
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -234,23 +233,30 @@ class GroupChanges:
 
 
 class _Told:
-    """Tells of one change that is written, and remembers what failed."""
+    """Tells of one change that is written, and remembers what failed.
+
+    Where an announcement failed no other one is tried, and likewise with notifications: each might
+    take its seconds to fail, and all of them come when the change is ordered again.
+    """
 
     def __init__(self, changes: GroupChanges, card: GroupCard) -> None:
         self._changes = changes
         self._card = card
         self._why = ""
+        self._announces = self._notifies = True
         self._timestamp = changes._now()
 
     def failed(self, why: str) -> None:
-        """Go on all the same: what can be told is told. The first reason is kept."""
+        """Go on all the same. The first reason is kept."""
         self._why = self._why or why
 
     async def announce(self, *changes: Change) -> None:
         """To gateways."""
         try:
-            await self._changes._announcer.announce(changes)
+            if self._announces:
+                await self._changes._announcer.announce(changes)
         except BackendError as why:
+            self._announces = False
             self.failed(f"the change is written, but was not announced: {why}")
 
     async def notify(
@@ -258,14 +264,16 @@ class _Told:
     ) -> None:
         """To members and others. `named`: with the group's name."""
         card, content = self._card, self._content(what, about, named)
-        await self._try(
-            self._changes._notifier.notify(card.appid, card.id, card.super, others, content)
-        )
+        if self._notifies:
+            notifier = self._changes._notifier
+            await self._try(notifier.notify(card.appid, card.id, card.super, others, content))
 
     async def notify_each(self, what: str, about: Facts, uids: Sequence[int] | None) -> None:
         """To users, in their own queues; None: to the members."""
         card, content = self._card, self._content(what, about, True)
-        await self._try(self._changes._notifier.notify_each(card.appid, card.id, uids, content))
+        if self._notifies:
+            notifier = self._changes._notifier
+            await self._try(notifier.notify_each(card.appid, card.id, uids, content))
 
     def _content(self, what: str, about: Facts, named: bool) -> bytes:
         card = self._card
@@ -278,6 +286,7 @@ class _Told:
         try:
             await notifying
         except StorageError as why:
+            self._notifies = False
             self.failed(f"the change is written, but not all members were notified: {why}")
 
     def check(self) -> None:

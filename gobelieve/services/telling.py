@@ -47,18 +47,23 @@ class FollowedAnnouncer:
 
     async def announce(self, changes: Sequence[Change]) -> None:
         action = await self._announcer.announce(changes)
-        heard: Deferred[None] = Deferred()
+        # While nothing is heard nothing is waited for: a thousand changes may come one by one.
+        if not self._manager.followed or not await self._heard(action):
+            for change in changes:
+                self._manager.forget(change.group_id)
+
+    async def _heard(self, action: int) -> bool:
+        heard: Deferred[bool] = Deferred()
 
         def seen() -> None:
             if not heard.called:
-                heard.callback(None)
+                heard.callback(True)
 
         self._manager.when_seen(action, seen)
         try:
-            await heard.addTimeout(HEARD_SECONDS, self._reactor)
+            return await heard.addTimeout(HEARD_SECONDS, self._reactor)
         except TimeoutError:
-            for change in changes:
-                self._manager.forget(change.group_id)
+            return False
 
 
 class PostingNotifier:

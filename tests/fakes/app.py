@@ -173,9 +173,11 @@ class MemoryTelling:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
         self.failing: set[str] = set()
+        self.failed = 0
 
     async def announce(self, changes: Sequence[Change]) -> None:
         if "announcer" in self.failing:
+            self.failed += 1
             raise BackendError("Redis is away")
         self.told += changes
 
@@ -183,6 +185,7 @@ class MemoryTelling:
         self, appid: int, group_id: int, is_super: bool, others: Sequence[int], content: bytes
     ) -> None:
         if "notifier" in self.failing:
+            self.failed += 1
             raise StorageError(100, "storage is away")
         self.told.append((appid, group_id, is_super, list(others), content.decode()))
 
@@ -190,6 +193,7 @@ class MemoryTelling:
         self, appid: int, group_id: int, uids: Sequence[int] | None, content: bytes
     ) -> None:
         if "notifier" in self.failing:
+            self.failed += 1
             raise StorageError(100, "storage is away")
         who = "each member" if uids is None else ("each", *uids)
         self.told.append((appid, group_id, False, who, content.decode()))

@@ -217,6 +217,15 @@ class FailureTests(ChangesCase):
         self.assertEqual(self.told()[1], Change(events.MEMBER_ADD, self.group, uid=3))
         self.assertEqual(self.tally["group_changes_half_done"], 1)
 
+    def test_what_is_away_is_asked_once(self) -> None:
+        """Each ask may take seconds until it fails, and a change may have a thousand members."""
+        people = [Person(uid) for uid in range(10, 20)]
+        for what in ("announcer", "notifier"):
+            for change in (self.changes.add, self.changes.remove):
+                self.telling.failing, self.telling.failed = {what}, 0
+                self.fails(change(7, self.group, people), HalfDoneError)
+                self.assertEqual(self.telling.failed, 1, what)
+
     def test_what_could_not_be_notified_is_announced_all_the_same(self) -> None:
         """Of every change that is announced at all."""
         self.telling.failing = {"notifier"}

@@ -136,6 +136,13 @@ class AnnouncerTests(ManagerTestCase):
         self.assertIsNone(self.kept())
         self.manager.published("group_member_add", b"10:11:5,3")
 
+    def test_it_waits_for_nothing_while_nothing_is_heard(self) -> None:
+        """What comes later is in the group that is read again."""
+        self.manager.interrupted()
+        follower = FollowedAnnouncer(self, self.manager, self.clock)  # type: ignore[arg-type]
+        self.successResultOf(Deferred.fromCoroutine(follower.announce([ADDED])))
+        self.assertIsNone(self.manager.loaded(5))
+
     def test_a_check_tells_as_well(self) -> None:
         """Of a change whose announcement was lost."""
         follower = FollowedAnnouncer(self, self.manager, self.clock)  # type: ignore[arg-type]
