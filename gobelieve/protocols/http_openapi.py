@@ -14,6 +14,8 @@ ERRORS = {
     503: "Storage, or what the app's groups are read from, is away or full. Nothing is promised; "
     "try again.",
 }
+BUSY = "There are too many large requests, or what says who may is away. Try again."
+"""What else 503 may mean, of every route that not everybody may use."""
 
 _ERROR: dict[str, Any] = {
     "type": "object",
@@ -114,6 +116,7 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.access is not None:
         code = 403 if _scheme(route) is None else 401
         errors[code] = ERRORS[code]
+        errors.setdefault(503, BUSY)
     errors.setdefault(413, ERRORS[413])
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     found = {str(code): {"description": errors[code], "content": error} for code in sorted(errors)}

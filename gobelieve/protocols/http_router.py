@@ -179,6 +179,8 @@ def _checked(route: Route, named: dict[str, str], request: Request) -> Call:
     who = None if route.access is None else route.access.check(request)
     if getattr(request, "too_long", False):
         raise HttpError(413, "request too large", headers={"connection": "close"})
+    if getattr(request, "crowded", False):
+        raise HttpError(503, "too many large requests", headers={"retry-after": "1"})
     query: dict[str, Any] = {}
     for one in route.parameters:
         try:

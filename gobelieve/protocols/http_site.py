@@ -1,9 +1,10 @@
 """Our HTTP servers, with limits: whoever is slow, large or many is sent away.
 
 A request, from its first byte on, has `REQUEST_SECONDS` to be here whole; a connection on which
-nothing happens ends after `IDLE_SECONDS`. A body beyond the limit is not kept: it is read to its
-end, so that the client gets to see the 413 that says so, unless that takes too long. When the
-server stops, what it was asked for is answered, and connections are kept no longer.
+nothing happens ends after `IDLE_SECONDS`. A body beyond the limit is not kept, nor a large one when
+there are too many of them: it is read to its end, so that the client gets to see the 413 or 503
+that says so, unless that takes too long. When the server stops, what it was asked for is answered,
+and connections are kept no longer.
 """
 
 from io import BytesIO
@@ -21,19 +22,28 @@ REQUEST_SECONDS = 30.0
 IDLE_SECONDS = 60
 BODY_LIMIT = 2 << 20
 """Bytes of a request's body."""
+SMALL = 64 << 10
+"""A larger body needs one of the `LARGE_AT_ONCE` places: with as many as there may be connections
+whoever connects could fill the memory, without a key too."""
+LARGE_AT_ONCE = 32
 CONNECTIONS = 1000
 """Of one server at once; further ones are closed at once."""
 
 
 class LimitedRequest(Request):
-    """A request that knows whether it is too long."""
+    """A request that knows whether its body is kept: not if it is too long, or if there were too
+    many large ones."""
 
     channel: "LimitedChannel"
     too_long = False
+    crowded = False
+    _large: "set[LimitedRequest] | None" = None
+    """Those that have a place."""
 
     def gotLength(self, length: int | None) -> None:
         """The headers are here; the length is None for a chunked body."""
         self._taken = 0
+        self._large = self.channel.factory.large
         self.too_long = length is not None and length > BODY_LIMIT
         # Not Twisted's: that would be a temporary file for a long one.
         self.content = BytesIO()
@@ -41,11 +51,34 @@ class LimitedRequest(Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a piece of the body, or not."""
         self._taken += len(data)
-        if self._taken > BODY_LIMIT and not self.too_long:
+        if self._taken > BODY_LIMIT:
             self.too_long = True
-            self.content = BytesIO()
-        if not self.too_long:
+        elif self._taken > SMALL and not self.too_long:
+            self.crowded = self.crowded or not self._has_place()
+        if not self.too_long and not self.crowded:
             super().handleContentChunk(data)
+        else:
+            self.content = BytesIO()
+            self._leave()
+
+    def _has_place(self) -> bool:
+        large = self.channel.factory.large
+        if self not in large and len(large) >= LARGE_AT_ONCE:
+            return False
+        large.add(self)
+        return True
+
+    def _leave(self) -> None:
+        if self._large is not None:
+            self._large.discard(self)
+
+    def finish(self) -> None:
+        self._leave()
+        super().finish()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._leave()
+        super().connectionLost(reason)
 
     def process(self) -> None:
         """It is here whole."""
@@ -119,6 +152,7 @@ class LimitedSite(Site):
             parsePOSTFormSubmission=False,
         )
         self.connections: set[LimitedChannel] = set()
+        self.large: set[LimitedRequest] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """None, which closes it, if there are too many."""

@@ -97,7 +97,7 @@ class DocumentTests(SynchronousTestCase):
     def test_answers(self) -> None:
         """Data in its wrapping, other content as it is, and every error."""
         answers = self.document["paths"]["/groups/{group}"]["put"]["responses"]
-        self.assertEqual(list(answers), ["200", "400", "401", "404", "413"])
+        self.assertEqual(list(answers), ["200", "400", "401", "404", "413", "503"])
         schema = answers["200"]["content"]["application/json"]["schema"]
         self.assertEqual(schema["properties"]["data"]["properties"], {"id": {"type": "integer"}})
         free = self.document["paths"]["/free"]["get"]["responses"]["200"]["content"]

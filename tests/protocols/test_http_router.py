@@ -17,7 +17,7 @@ from gobelieve.protocols.http_routes import (
     Route,
 )
 from gobelieve.protocols.http_shapes import Fields, Integer, Text
-from gobelieve.protocols.http_site import BODY_LIMIT, LimitedSite
+from gobelieve.protocols.http_site import BODY_LIMIT, LARGE_AT_ONCE, SMALL, LimitedSite
 from tests.web import Response, Wire, ask
 
 
@@ -156,6 +156,17 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual((response.code, response.message), (500, "internal server error"))
         self.assertNotIn(b"secret", response.body)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_too_many_large_bodies_at_once(self) -> None:
+        """To be sent again."""
+        self.routes = (self.route(methods=("POST",)),)
+        site = self.site(*self.routes)
+        for _ in range(LARGE_AT_ONCE):
+            head = b"POST /x HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % BODY_LIMIT
+            Wire(site).channel.dataReceived(head + bytes(SMALL + 1))
+        response = ask(site, "POST", "/x", bytes(SMALL + 1))
+        self.assertEqual((response.code, response.message), (503, "too many large requests"))
+        self.assertEqual((response.headers["retry-after"], self.calls), ("1", []))
 
     def test_a_check_that_fails(self) -> None:
         """What goes wrong before anything is asked is answered and logged like the rest."""

@@ -8,7 +8,13 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from gobelieve.protocols import http_site
-from gobelieve.protocols.http_site import BODY_LIMIT, REQUEST_SECONDS, LimitedSite
+from gobelieve.protocols.http_site import (
+    BODY_LIMIT,
+    LARGE_AT_ONCE,
+    REQUEST_SECONDS,
+    SMALL,
+    LimitedSite,
+)
 from tests.web import Wire
 
 
@@ -41,6 +47,31 @@ class LimitTests(SynchronousTestCase):
             wire.send("POST", "/", None, {"transfer-encoding": "chunked"})
             wire.channel.dataReceived(chunk)
             self.assertEqual(wire.responses()[0].body.decode(), said)
+
+    def test_many_large_ones(self) -> None:
+        """Only so many large bodies are kept at once; small ones always are. A place is free again
+        when its request is answered, or its connection is gone."""
+        head = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % BODY_LIMIT
+        wires = [Wire(self.site) for _ in range(LARGE_AT_ONCE)]
+        for wire in wires:
+            wire.channel.dataReceived(head + bytes(BODY_LIMIT - 1))
+
+        def kept(length: int) -> int:
+            wire = Wire(self.site)
+            wire.send("POST", "/", bytes(length), {"connection": "close"})
+            return int(wire.responses()[0].body.split()[0])
+
+        self.assertEqual((kept(SMALL), kept(SMALL + 1), kept(BODY_LIMIT)), (SMALL, 0, 0))
+        wires[0].channel.dataReceived(b"x")
+        self.assertEqual(wires[0].responses()[0].body.split()[0], b"%d" % BODY_LIMIT)
+        self.assertEqual(kept(BODY_LIMIT), BODY_LIMIT)
+        wires[0].channel.dataReceived(head + bytes(BODY_LIMIT - 1))
+        self.assertEqual(kept(BODY_LIMIT), 0)
+        wires[1].channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((kept(BODY_LIMIT), kept(BODY_LIMIT)), (BODY_LIMIT, BODY_LIMIT))
+        for wire in wires:
+            wire.channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.site.large, set())
 
     def drip(self, wire: Wire, data: bytes) -> None:
         """A byte every two seconds."""
