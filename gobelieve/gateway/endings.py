@@ -11,7 +11,7 @@ from gobelieve.interfaces import Log
 from gobelieve.metrics import Tally
 from gobelieve.names import User
 
-_FORM = re.compile(rb"([0-9]{1,18}),([0-9]{1,18})", re.ASCII)
+_FORM = re.compile(rb"([0-9]{1,19}),([0-9]{1,19})", re.ASCII)
 
 
 class Endings:

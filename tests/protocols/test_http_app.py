@@ -243,6 +243,9 @@ class UserTests(AppCase):
         self.good("POST", "/auth/revoke", {"uid": 1})
         self.assertNotIn(token, self.gateway.memory.tokens)
         self.assertEqual((phone.connection.ended, other.connection.ended), ("closed", None))
+        largest = self.gateway.client((1 << 63) - 1)
+        endings.announced(b"7,%d" % ((1 << 63) - 1))
+        self.assertEqual(largest.connection.ended, "closed")
         self.assertEqual(self.users.told, [ALICE])
         self.assertNotEqual(self.grant(1), token)
 
