@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date
 
 from gobelieve.errors import BackendError
+from gobelieve.gateway.endings import Endings
 from gobelieve.gateway.lobby import Lobby
 from gobelieve.gateway.rules import receives
 from gobelieve.gateway.session import Rules, Session
@@ -36,6 +37,7 @@ class Login:
         unread: WriteBehind[User],
         daily: WriteBehind[Seen],
         speakers: Speakers,
+        endings: Endings,
         sessions: Sessions,
         lobby: Lobby,
         routing: Routing,
@@ -50,6 +52,7 @@ class Login:
         self._unread = unread
         self._daily = daily
         self._speakers = speakers
+        self._endings = endings
         self._sessions = sessions
         self._lobby = lobby
         self._routing = routing
@@ -79,7 +82,10 @@ class Login:
             return
         if session.closed:
             return
-        if identity is not None:
+        if identity is not None and self._endings.ended_since(began, identity.user):
+            # Whether the token is still good is found out when the client comes again.
+            session.connection.close()
+        elif identity is not None:
             changed = self._speakers.changed_since(began, identity.user, identity.forbidden)
             identity = identity._replace(forbidden=changed)
             self._accept(session, identity, device, asked.platform, version)

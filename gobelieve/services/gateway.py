@@ -129,7 +129,9 @@ class Gateway:
         self.delivery = Delivery(
             self.sessions, self.rooms, self._routing, tally, config.direct_push
         )
-        self.endings = Endings(self.sessions, tally, Logger("gobelieve.gateway.endings"))
+        self.endings = Endings(
+            self.sessions, self._time, tally, Logger("gobelieve.gateway.endings")
+        )
         self.catch_up = CatchUp(self.sessions, self._storage, self._time, self.tasks, tally)
 
     def _add_what_clients_report(self) -> None:
@@ -263,6 +265,7 @@ class Gateway:
             self.unread,
             self.daily,
             self.speakers,
+            self.endings,
             self.sessions,
             self.lobby,
             self._routing,
