@@ -64,7 +64,7 @@ class SqliteSecrets:
         rows = await self._sqlite.run(
             lambda db: db.execute("SELECT secret FROM app WHERE id = ?", (appid,)).fetchall()
         )
-        return [str(secret) for (secret,) in rows]
+        return [str(secret) for (secret,) in rows if secret]
 
     async def set(self, appid: int, name: str, secret: str) -> None:
         """From now on this is the app's only one."""

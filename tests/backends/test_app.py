@@ -485,3 +485,9 @@ class SqliteSecretsTests(OnSqlite):
         await secrets.set(7, "demo", "one")
         await secrets.set(7, "demo", "two")
         self.assertEqual(await secrets.of(7), ["two"])
+
+    async def test_an_empty_one_is_none(self) -> None:
+        """Somebody may have written the row by hand; nothing lets in."""
+        secrets = SqliteSecrets(self.service)
+        await secrets.set(7, "demo", "")
+        self.assertEqual(await secrets.of(7), [])
