@@ -28,6 +28,8 @@ whoever connects could fill the memory, without a key too."""
 LARGE_AT_ONCE = 32
 CONNECTIONS = 1000
 """Of one server at once; further ones are closed at once."""
+TOLD_SECONDS = 60.0
+"""One complaint of a kind in so many seconds is logged: anybody can cause them."""
 
 
 class LimitedRequest(Request):
@@ -153,11 +155,13 @@ class LimitedSite(Site):
         )
         self.connections: set[LimitedChannel] = set()
         self.large: set[LimitedRequest] = set()
+        self._complained: dict[str, float] = {}
+        """What, and when."""
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """None, which closes it, if there are too many."""
         if len(self.connections) >= CONNECTIONS:
-            self.logger.warn("{count} connections are too many", count=CONNECTIONS)
+            self._complain("{count} connections are too many", count=CONNECTIONS)
             return None
         return super().buildProtocol(addr)
 
@@ -172,4 +176,10 @@ class LimitedSite(Site):
 
     def log_slow(self, channel: LimitedChannel) -> None:
         """A client took too long."""
-        self.logger.warn("a request of {peer} was too slow", peer=channel.getPeer())
+        self._complain("a request of {peer} was too slow", peer=channel.getPeer())
+
+    def _complain(self, what: str, **facts: object) -> None:
+        now = self.reactor.seconds()
+        if now - self._complained.get(what, float("-inf")) >= TOLD_SECONDS:
+            self._complained[what] = now
+            self.logger.warn(what, **facts)

@@ -13,8 +13,10 @@ from gobelieve.protocols.http_site import (
     LARGE_AT_ONCE,
     REQUEST_SECONDS,
     SMALL,
+    TOLD_SECONDS,
     LimitedSite,
 )
+from tests.protocols.logs import Events
 from tests.web import Wire
 
 
@@ -141,6 +143,27 @@ class LimitTests(SynchronousTestCase):
         self.assertIsNone(third.channel)
         first.channel.connectionLost(Failure(ConnectionDone()))
         self.assertIsNotNone(Wire(self.site).channel)
+
+    def test_complaints_are_few(self) -> None:
+        """Whoever connects again and again fills no disk: once a minute of each kind."""
+        events = Events()
+        self.patch(self.site, "logger", events.log())
+        self.patch(http_site, "CONNECTIONS", 3)
+        for _ in range(2):
+            slow = [Wire(self.site) for _ in range(3)]
+            for _ in range(5):
+                Wire(self.site)
+            for wire in slow:
+                wire.channel.dataReceived(b"x")
+            self.clock.advance(REQUEST_SECONDS)
+            for wire in slow:
+                wire.channel.connectionLost(Failure(ConnectionDone()))
+            self.assertEqual(
+                [text.split(" of ")[0] for text in events.texts()],
+                ["3 connections are too many", "a request"],
+            )
+            events.clear()
+            self.clock.advance(TOLD_SECONDS)
 
     def test_a_form_is_a_body(self) -> None:
         """Its fields are no parameters: those are in the URL."""
