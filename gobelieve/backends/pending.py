@@ -97,6 +97,8 @@ class PendingDatabase:
             self._db = self._connect()
             return list(self._left(self._db))
         except (sqlite3.Error, OSError) as why:
+            if "locked" in str(why):
+                raise BackendError(f"{self.path} is in use by another gateway") from None
             raise BackendError(f"{self.path}: {why}") from None
 
     def _left(self, db: sqlite3.Connection) -> Iterable[Left]:

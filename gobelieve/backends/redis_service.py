@@ -26,7 +26,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger
+from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -89,7 +89,7 @@ class RedisService(Service):
         endpoint = HostnameEndpoint(
             reactor, host or "127.0.0.1", port, timeout=config.timeout, attemptDelay=0.05
         )
-        self._client = ClientService(
+        self._client = _Connecting(
             _Watched(endpoint, self._refused), _Links(self), self._delay, reactor
         )
 
@@ -252,6 +252,12 @@ class _Links(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         return self._service.build_link()
+
+
+class _Connecting(ClientService):
+    """It logs each attempt; we say when Redis is gone, and why."""
+
+    _log = Logger("gobelieve.connecting", observer=LogPublisher())
 
 
 @implementer(IStreamClientEndpoint)

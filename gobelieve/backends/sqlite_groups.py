@@ -56,11 +56,15 @@ class SqliteChanges(TimerService):
         self.clock = reactor
         self._sqlite = sqlite
         self._sink = sink
+        self._version: int | None = None
 
     async def check(self) -> None:
         """Look once."""
         try:
             version = await self._sqlite.run(_data_version)
+            if self._version not in (None, version):
+                self._sink.moved(version)
+            self._version = version
             self._sink.checked(version)
         except BackendError:
             self._sink.interrupted()

@@ -72,6 +72,11 @@ class Actions:
             self._log.info("{what} are followed", what=self._words)
             self._cache.in_time()
 
+    def moved(self, action: int) -> None:
+        """Something changed, which nobody announces; the newest change is this one now."""
+        self._forget()
+        self._last = action
+
     def interrupted(self) -> None:
         """What comes from now on may be late."""
         self._cache.late()

@@ -112,6 +112,10 @@ class RelationManager:
         """See `gobelieve.interfaces.EventSink`."""
         self._actions.checked(action)
 
+    def moved(self, action: int) -> None:
+        """See `gobelieve.interfaces.EventSink`."""
+        self._actions.moved(action)
+
     def interrupted(self) -> None:
         """See `gobelieve.interfaces.EventSink`."""
         self._actions.interrupted()

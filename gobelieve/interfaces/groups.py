@@ -216,5 +216,9 @@ class EventSink(Protocol):
         """At this place in the order the newest action is this one. From now on, nothing that is
         announced is late."""
 
+    def moved(self, action: int) -> None:
+        """Something changed that is not announced, as is usual where this is called; the newest
+        action is this one now."""
+
     def interrupted(self) -> None:
         """From now on, until `checked`, changes may be late."""

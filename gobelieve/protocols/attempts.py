@@ -9,9 +9,11 @@ every attempt.
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.application.internet import ClientService
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.logger import Logger
+from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -22,6 +24,12 @@ FIRST_DELAY, LONGEST_DELAY, GROWTH = 0.1, 1.5, 1.5
 is half of that, so that a daemon which comes back is found within 1.5 s, and not by all at once."""
 LASTING = 5.0
 """Seconds after which a connection counts as good."""
+
+
+class Connecting(ClientService):
+    """Keeps connecting, and does not log each attempt: who makes them says what there is to say."""
+
+    _log = Logger("gobelieve.connecting", observer=LogPublisher())
 
 
 @implementer(IStreamClientEndpoint)
@@ -69,6 +77,8 @@ class Attempts:
         return protocol
 
     def _refused(self, failure: Failure) -> Any:
+        if failure.check(CancelledError, ConnectingCancelledError):
+            return failure  # we stop
         why = failure.getErrorMessage()
         if why != self._told:
             self._told = why

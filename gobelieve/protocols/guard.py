@@ -204,7 +204,7 @@ class Lookout(Protocol):
 
     def _wrong(self, head: bytes) -> str:
         if head[:2] == (TLS_CLIENT if self._listens else TLS_SERVER):
-            return "it speaks TLS, and cluster_tls is not configured here"
+            return "it speaks TLS, and no [cluster] certificate is configured here"
         if len(head) >= HEADER_SIZE:
             length, _, cmd, *_ = HEADER.unpack_from(head)
             if length == 1 + NONCE_SIZE and cmd == _GREETS[self._listens]:

@@ -78,7 +78,7 @@ class Greeting:
         """One frame and no more: what is behind the last is not ours."""
         held = self._held
         if held[:2] in (TLS_CLIENT, TLS_SERVER):
-            raise GreetingError("it speaks TLS, which we do not here: see cluster_tls")
+            raise GreetingError("it speaks TLS, which we do not here: see [cluster]")
         if len(held) < HEADER_SIZE:
             return None
         length, _, cmd, version, _, _ = HEADER.unpack_from(held)

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from gobelieve.config import SHORTEST_SECRET, ClusterConfig, is_loopback, parse_address
 from gobelieve.errors import ConfigError
 from gobelieve.metrics import Tally
-from gobelieve.protocols.attempts import Attempts
+from gobelieve.protocols.attempts import Attempts, Connecting
 from gobelieve.protocols.greeted import Greeted, GreetedEndpoint, Open, OpenEndpoint, Terms
 from gobelieve.protocols.metrics_page import TallyCollector
 from gobelieve.protocols.tls import TLSEndpoint, TLSFactory, TLSFiles
@@ -108,7 +108,7 @@ class Cluster(Service):
             special = special_delay()
             return attempts.delay(attempt) if special is None else special
 
-        return ClientService(attempts, link, retryPolicy=delay, clock=self._reactor)
+        return Connecting(attempts, link, retryPolicy=delay, clock=self._reactor)
 
     def endpoint(self, port: Port, address: str) -> IStreamClientEndpoint:
         """Connects to such a port of another daemon."""

@@ -2,6 +2,9 @@
 
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
 from typing import Any
 
 from twisted.application.app import ServerOptions
@@ -29,6 +32,7 @@ class DaemonService(OrderedService):
     def __init__(self, options: Options, reactor: Any) -> None:
         super().__init__()
         self._reactor = reactor
+        self._ending = False
         self.hangup = OnSignal(signal.SIGHUP, reactor)
         self.add("hangup", self.hangup)
         twistd = getattr(options, "parent", None)
@@ -58,6 +62,23 @@ class DaemonService(OrderedService):
             parent.setComponent(ILogObserver, observer)
         elif self._to_stdout and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, observer_of(sys.stdout, self._log_config))
+
+    def startService(self) -> None:
+        super().startService()
+        # The reactor takes these signals when it begins to run.
+        self._reactor.callWhenRunning(self._take_ends)
+
+    def _take_ends(self) -> None:
+        """From now on a second SIGTERM, however soon, is none for the reactor."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            end = signal.getsignal(number)
+            if callable(end):
+                signal.signal(number, partial(self._end, end))
+
+    def _end(self, end: Callable[[int, FrameType | None], Any], *came: Any) -> None:
+        if not self._ending:
+            self._ending = True
+            end(*came)
 
     def stopService(self) -> Deferred[None]:
         """End in good order; who cannot wait and sends SIGTERM once more is told that it does.

@@ -229,7 +229,7 @@ class PendingTests(SynchronousTestCase):
         other = PendingDatabase(self.root, Thread(), Events().log())
         with self.assertRaises(BackendError) as refused:
             other.open()
-        self.assertIn("locked", str(refused.exception))
+        self.assertIn("in use by another gateway", str(refused.exception))
         self.stop()
 
     def test_a_file_that_is_something_else_is_named(self) -> None:

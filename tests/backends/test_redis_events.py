@@ -40,6 +40,9 @@ class Seen:
     def checked(self, action: int) -> None:
         self._tell(action)
 
+    def moved(self, action: int) -> None:
+        raise AssertionError("only a file moves without a word")
+
     def interrupted(self) -> None:
         self._tell("late")
 

@@ -1,5 +1,6 @@
 """SIGTERM under load: each daemon ends soon and cleanly, and nothing acked is lost."""
 
+from gobelieve.wire import client
 from tests.faults.support import (
     PATIENT,
     FaultTestCase,
@@ -44,6 +45,18 @@ class ShutdownTests(FaultTestCase):
     test_each_daemon_is_stopped_under_load_and_started_again.skip = missing(  # type: ignore[attr-defined]
         "redis-server"
     )
+
+    async def test_told_to_end_twice_at_once(self) -> None:
+        """It ends as it should, with no word of alarm: some tools send SIGTERM twice."""
+        server = AllInOne()
+        await self.running(server)
+        for _ in range(3):
+            one = await bare(server.port)
+            await one.say(client.Ping().frame(1, 1), client.Pong.number)  # so it is at work
+            one.hang_up()
+            server.daemon.signal("TERM")
+            await self.ends_soon(server.daemon)
+            await server.daemon.start()
 
     async def test_all_in_one_is_stopped_under_load_and_started_again(self) -> None:
         """The same in one process."""
