@@ -43,6 +43,7 @@ from gobelieve.wire.go_json import encode
 
 OTHER = "other"
 """All paths at which there is no route."""
+WHY_AWAY = "what this needs cannot be asked at the moment; the log says why"
 
 
 class _Place(NamedTuple):
@@ -62,6 +63,7 @@ class Router(Resource):
         self.routes: Sequence[Route] = tuple(routes)
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: dict[str, _Place] = {}
+        self._told = ""
         self.answered: Counter[tuple[str, int]] = Counter()
         """How many requests, by path (of the route, or `OTHER`) and status."""
         for route in self.routes:
@@ -91,7 +93,7 @@ class Router(Resource):
         except Exception:
             self._failed(Failure(), request, path)
             return NOT_DONE_YET
-        answering = Deferred.fromCoroutine(_answer(route, call))
+        answering = Deferred.fromCoroutine(self._answer(route, call))
         if not answering.called or answering.paused:
             gone = request.notifyFinish()
             gone.addErrback(lambda _: answering.cancel())
@@ -99,6 +101,18 @@ class Router(Resource):
             self._reply, self._failed, (request, route), {}, (request, route.path), {}
         )
         return NOT_DONE_YET
+
+    async def _answer(self, route: Route, call: Call) -> Answer:
+        try:
+            return await route.answer(call)
+        except StorageError as why:
+            raise not_done(why.status, str(why)) from None
+        except BackendError as why:
+            # It names the database, its user and what it said: that is for us alone.
+            if str(why) != self._told:
+                self._told = str(why)
+                self.log.warn("a request cannot be answered: {why}", why=why)
+            raise HttpError(503, "service unavailable", WHY_AWAY) from None
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
         path = request.path.decode("utf-8", "replace")
@@ -161,15 +175,6 @@ class _NotFoundError(HttpError):
 
     def __init__(self) -> None:
         super().__init__(404, "404 page not found")
-
-
-async def _answer(route: Route, call: Call) -> Answer:
-    try:
-        return await route.answer(call)
-    except StorageError as why:
-        raise not_done(why.status, str(why)) from None
-    except BackendError as why:
-        raise HttpError(503, "service unavailable", str(why)) from None
 
 
 # --- checking

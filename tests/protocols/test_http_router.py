@@ -149,6 +149,7 @@ class RouterTests(SynchronousTestCase):
             self.gives = why
             response = self.ask("/x")
             self.assertEqual((response.code, response.message), (code, said))
+        self.assertNotIn(b"redis", response.body)
         self.gives = HttpError(599, "x")
         self.assertEqual(self.ask("/x").code, 599)
         self.gives = ZeroDivisionError("a secret")
