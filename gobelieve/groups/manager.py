@@ -10,14 +10,11 @@ from functools import partial
 
 from gobelieve.errors import BodyError
 from gobelieve.groups import events
-from gobelieve.groups.actions import Actions
-from gobelieve.groups.cache import Cache, Done
+from gobelieve.groups.cache import Done
 from gobelieve.groups.events import Event
+from gobelieve.groups.followed import Followed
 from gobelieve.interfaces import Group, GroupStore, Log, Tasks, Time, membership
 from gobelieve.metrics import Tally
-
-TOLD_SECONDS = 60.0
-"""Of malformed events one in so many seconds is logged; all are counted."""
 
 
 def add_member(group: Group, uid: int, now: int) -> Group:
@@ -49,35 +46,19 @@ def disband(group: Group) -> None:
     """It is no more."""
 
 
-class GroupManager:
+class GroupManager(Followed[int, Group]):
     """`gobelieve.interfaces.EventSink`, and what `gobelieve.interfaces.Groups` is made of."""
 
     def __init__(
         self, store: GroupStore, *, time: Time, tasks: Tasks, tally: Tally, log: Log
     ) -> None:
-        self._time = time
-        self._tally = tally
-        self._log = log
-        self._cache: Cache[int, Group] = Cache(
-            store.load, "groups", time=time, tasks=tasks, tally=tally, log=log
-        )
-        self._actions = Actions(self._cache, "group_events", time=time, tally=tally, log=log)
-        self._told_at = float("-inf")
+        super().__init__(store.load, "group", time=time, tasks=tasks, tally=tally, log=log)
         self.loaded: Callable[[int], Group | None] = self._cache.get
         """See `gobelieve.interfaces.Groups`. Bound like this, since it is asked for a message."""
-
-    def __len__(self) -> int:
-        """How many groups are kept."""
-        return len(self._cache)
 
     def super_groups(self) -> list[int]:
         """See `gobelieve.interfaces.Groups`."""
         return [id_ for id_, group in self._cache.items() if group.super]
-
-    @property
-    def followed(self) -> bool:
-        """Whether changes are heard of in time."""
-        return not self._cache.is_late
 
     def ask(self, group_id: int, done: Done[Group]) -> None:
         """Call `done(group, error)`, now or when the group is loaded; see `Cache.ask`."""
@@ -102,18 +83,6 @@ class GroupManager:
             self._malformed(why)
         else:
             self._took(event)
-
-    def checked(self, action: int) -> None:
-        """See `gobelieve.interfaces.EventSink`."""
-        self._actions.checked(action)
-
-    def moved(self, action: int) -> None:
-        """See `gobelieve.interfaces.EventSink`."""
-        self._actions.moved(action)
-
-    def interrupted(self) -> None:
-        """See `gobelieve.interfaces.EventSink`."""
-        self._actions.interrupted()
 
     def when_seen(self, action: int, call: Callable[[], None]) -> None:
         """Call once the change of this number, or a later one, is applied."""
@@ -146,22 +115,3 @@ class GroupManager:
         self._actions.took(event.previous, event.action)
         self.happened(event)
         self._actions.applied()
-
-    def _malformed(self, why: BodyError) -> None:
-        # Its action ids are not taken over, so that the next event, or check, shows a gap.
-        self._tally.add("group_events_malformed")
-        now = self._time.seconds()
-        if now - self._told_at >= TOLD_SECONDS:
-            self._told_at = now
-            self._log.warn("a group event makes no sense: {why}", why=why)
-
-    # --- its life
-
-    def sweep(self) -> None:
-        """To be called every `gobelieve.groups.cache.SWEEP_SECONDS`."""
-        self._cache.sweep()
-
-    def close(self) -> None:
-        """Whoever waits for a group gets an error."""
-        self._actions.close()
-        self._cache.close()

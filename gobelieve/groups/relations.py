@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from gobelieve.errors import BodyError
 from gobelieve.groups import relation_events as events
-from gobelieve.groups.actions import Actions
-from gobelieve.groups.cache import Cache, Done
-from gobelieve.groups.manager import TOLD_SECONDS
+from gobelieve.groups.cache import Done
+from gobelieve.groups.followed import Followed
 from gobelieve.groups.relation_events import RelationEvent
 from gobelieve.interfaces import (
     IN_MY_BLACKLIST,
@@ -45,30 +44,16 @@ def set_bit(relation: int, bit: int, there: bool) -> int:
     return relation | bit if there else relation & ~bit
 
 
-class RelationManager:
+class RelationManager(Followed[Pair, int]):
     """`gobelieve.interfaces.EventSink`, and what `gobelieve.interfaces.Relations` is made of."""
 
     def __init__(
         self, store: RelationStore, *, time: Time, tasks: Tasks, tally: Tally, log: Log
     ) -> None:
         self._store = store
-        self._time = time
-        self._tally = tally
-        self._log = log
-        self._cache: Cache[Pair, int] = Cache(
-            self._load, "relations", time=time, tasks=tasks, tally=tally, log=log, most=MOST_PAIRS
+        super().__init__(
+            self._load, "relation", time=time, tasks=tasks, tally=tally, log=log, most=MOST_PAIRS
         )
-        self._actions = Actions(self._cache, "relation_events", time=time, tally=tally, log=log)
-        self._told_at = float("-inf")
-
-    def __len__(self) -> int:
-        """How many pairs are kept."""
-        return len(self._cache)
-
-    @property
-    def followed(self) -> bool:
-        """Whether changes are heard of in time."""
-        return not self._cache.is_late
 
     def loaded(self, user: User, peer: int) -> int | None:
         """See `gobelieve.interfaces.Relations`."""
@@ -108,18 +93,6 @@ class RelationManager:
         self._actions.took(event.previous, event.action)
         self.happened(event)
 
-    def checked(self, action: int) -> None:
-        """See `gobelieve.interfaces.EventSink`."""
-        self._actions.checked(action)
-
-    def moved(self, action: int) -> None:
-        """See `gobelieve.interfaces.EventSink`."""
-        self._actions.moved(action)
-
-    def interrupted(self) -> None:
-        """See `gobelieve.interfaces.EventSink`."""
-        self._actions.interrupted()
-
     def happened(self, event: RelationEvent) -> None:
         """A change, whatever its action ids."""
         first = event.uid <= event.friend_uid
@@ -134,22 +107,3 @@ class RelationManager:
             self._cache.forget(pair)
             return
         self._cache.change(pair, partial(set_bit, bit=bit, there=event.there))
-
-    def _malformed(self, why: BodyError) -> None:
-        # Its action ids are not taken over, so that the next event, or check, shows a gap.
-        self._tally.add("relation_events_malformed")
-        now = self._time.seconds()
-        if now - self._told_at >= TOLD_SECONDS:
-            self._told_at = now
-            self._log.warn("a relation event makes no sense: {why}", why=why)
-
-    # --- its life
-
-    def sweep(self) -> None:
-        """To be called every `gobelieve.groups.cache.SWEEP_SECONDS`."""
-        self._cache.sweep()
-
-    def close(self) -> None:
-        """Whoever waits for a relation gets an error."""
-        self._actions.close()
-        self._cache.close()

@@ -1,0 +1,87 @@
+"""What groups and relations have in common: values in memory, whose changes are followed.
+
+Known here: how long they are good, what malformed announcements mean, and how it ends. What a
+change does to a value is the subclass's.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from gobelieve.errors import BodyError
+from gobelieve.groups.actions import Actions
+from gobelieve.groups.cache import Cache
+from gobelieve.interfaces import Log, Tasks, Time
+from gobelieve.metrics import Tally
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+TOLD_SECONDS = 60.0
+"""Of malformed events one in so many seconds is logged; all are counted."""
+
+
+class Followed(Generic[K, V]):
+    """Values of one kind. `what` names one of them. `most`: see `Cache`."""
+
+    def __init__(
+        self,
+        load: Callable[[K], Awaitable[V | None]],
+        what: str,
+        *,
+        time: Time,
+        tasks: Tasks,
+        tally: Tally,
+        log: Log,
+        most: int | None = None,
+    ) -> None:
+        self._what = what
+        self._time = time
+        self._tally = tally
+        self._log = log
+        self._cache: Cache[K, V] = Cache(
+            load, f"{what}s", time=time, tasks=tasks, tally=tally, log=log, most=most
+        )
+        self._actions = Actions(self._cache, f"{what}_events", time=time, tally=tally, log=log)
+        self._told_at = float("-inf")
+
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._cache)
+
+    @property
+    def followed(self) -> bool:
+        """Whether changes are heard of in time."""
+        return not self._cache.is_late
+
+    # --- what the app's server announces: see `gobelieve.interfaces.EventSink`
+
+    def checked(self, action: int) -> None:
+        """See `gobelieve.interfaces.EventSink`."""
+        self._actions.checked(action)
+
+    def moved(self, action: int) -> None:
+        """See `gobelieve.interfaces.EventSink`."""
+        self._actions.moved(action)
+
+    def interrupted(self) -> None:
+        """See `gobelieve.interfaces.EventSink`."""
+        self._actions.interrupted()
+
+    def _malformed(self, why: BodyError) -> None:
+        # Its action ids are not taken over, so that the next event, or check, shows a gap.
+        self._tally.add(f"{self._what}_events_malformed")
+        now = self._time.seconds()
+        if now - self._told_at >= TOLD_SECONDS:
+            self._told_at = now
+            self._log.warn("a {what} event makes no sense: {why}", what=self._what, why=why)
+
+    # --- its life
+
+    def sweep(self) -> None:
+        """To be called every `gobelieve.groups.cache.SWEEP_SECONDS`."""
+        self._cache.sweep()
+
+    def close(self) -> None:
+        """Whoever waits for a value gets an error."""
+        self._actions.close()
+        self._cache.close()
