@@ -5,8 +5,6 @@ that are exactly such a scenario. `TableTests` sees that it is complete.
 """
 
 import os
-import re
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +22,7 @@ from gobelieve.interfaces import Page, PendingMessage
 from gobelieve.names import GroupReader, Room, User, shard
 from gobelieve.services.gateway import tokens
 from gobelieve.wire.storage import StoredMessage
+from tests import defect_table
 from tests.backends.test_pending import Thread
 from tests.fakes.backends import Memory, MemoryPreferences, MemoryTokens
 from tests.gateway.support import APP
@@ -330,46 +329,9 @@ class PendingTests(SynchronousTestCase):
         self.close(pending, thread)
 
 
-DOCS = Path(__file__).parents[2] / "docs"
-ROW = re.compile(r"^\| ([MB]\d+) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
-CASES = (LoginTests, IdTests, SlowClientTests, FlagTests, PendingTests)
-
-
-class TableTests(SynchronousTestCase):
+class TableTests(defect_table.DefectTable):
     """The second table of the documentation."""
 
-    def setUp(self) -> None:
-        self.rows = ROW.findall((DOCS / "defects.md").read_text())
-        self.own = {
-            name: getattr(case, name).__doc__
-            for case in CASES
-            for name in dir(case)
-            if name.startswith("test_")
-        }
-
-    def test_all_are_in_it(self) -> None:
-        """Each number once, in order, and each says something."""
-        numbers = [*(f"M{n}" for n in range(1, 11)), *(f"B{n}" for n in range(1, 39))]
-        self.assertEqual([row[0] for row in self.rows], numbers)
-        for row in self.rows:
-            self.assertTrue(all(len(cell) > 3 for cell in row[1:]), row)
-
-    def test_what_it_names_exists(self) -> None:
-        """A test of this module by its name, others by module, class and name."""
-        for number, _, _, shown in self.rows:
-            names = re.findall("`([^`]+)`", shown)
-            self.assertTrue(names, f"{number} is shown by nothing")
-            for name in names:
-                if "." not in name:
-                    self.assertTrue(self.own[name].startswith(f"{number}. original: "), name)
-                    continue
-                module, case, method = name.rsplit(".", 2)
-                found = getattr(import_module(f"tests.{module}"), case)
-                self.assertTrue(callable(getattr(found, method)), name)
-
-    def test_it_names_all_of_these(self) -> None:
-        """And each says what was, and what is."""
-        shown = "".join(row[3] for row in self.rows)
-        for name, text in self.own.items():
-            self.assertIn(f"`{name}`", shown)
-            self.assertRegex(" ".join(text.split()), r"^[MB]\d+\. original: .+; ours: .+\.$")
+    number = r"[MB]\d+"
+    numbers = (*(f"M{n}" for n in range(1, 11)), *(f"B{n}" for n in range(1, 39)))
+    cases = (LoginTests, IdTests, SlowClientTests, FlagTests, PendingTests)

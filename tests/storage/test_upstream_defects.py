@@ -5,9 +5,7 @@ are exactly such a scenario. `TableTests` sees that it is complete.
 """
 
 import os
-import re
 import tracemalloc
-from importlib import import_module
 from pathlib import Path
 from random import Random
 
@@ -36,6 +34,7 @@ from gobelieve.storage.store import Store
 from gobelieve.storage.verify import Verification
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.storage import USERS
+from tests import defect_table
 from tests.protocols.test_replication import ReplicationCase
 from tests.storage.power import PowerCut, PowerDisk
 from tests.storage.support import (
@@ -528,44 +527,9 @@ class LinkTests(ReplicationCase):
         self.assertEqual((config.listen, config.sync_listen), ("", ""))
 
 
-DOCS = Path(__file__).parents[2] / "docs"
-ROW = re.compile(r"^\| (\d+) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
-
-
-class TableTests(SynchronousTestCase):
+class TableTests(defect_table.DefectTable):
     """The table of the documentation."""
 
-    def setUp(self) -> None:
-        self.rows = ROW.findall((DOCS / "defects.md").read_text())
-        self.own = {
-            name: getattr(case, name).__doc__
-            for case in (StartTests, SaveTests, ReadTests, SlaveTests, LinkTests)
-            for name in dir(case)
-            if name.startswith("test_")
-        }
-
-    def test_all_are_in_it(self) -> None:
-        """Each number once, in order, and each says something."""
-        self.assertEqual([int(row[0]) for row in self.rows], list(range(1, 37)))
-        for row in self.rows:
-            self.assertTrue(all(len(cell) > 3 for cell in row[1:]), row)
-
-    def test_what_it_names_exists(self) -> None:
-        """A test of this module by its name, others by module, class and name."""
-        for number, _, _, shown in self.rows:
-            names = re.findall("`([^`]+)`", shown)
-            self.assertTrue(names, f"{number} is shown by nothing")
-            for name in names:
-                if "." not in name:
-                    self.assertTrue(self.own[name].startswith(f"{number}. original: "), name)
-                    continue
-                module, case, method = name.rsplit(".", 2)
-                found = getattr(import_module(f"tests.{module}"), case)
-                self.assertTrue(callable(getattr(found, method)), name)
-
-    def test_it_names_all_of_these(self) -> None:
-        """And each says what was, and what is."""
-        shown = "".join(row[3] for row in self.rows)
-        for name, text in self.own.items():
-            self.assertIn(f"`{name}`", shown)
-            self.assertRegex(" ".join(text.split()), r"^\d+\. original: .+; ours: .+\.$")
+    number = r"\d+"
+    numbers = [str(n) for n in range(1, 37)]
+    cases = (StartTests, SaveTests, ReadTests, SlaveTests, LinkTests)
