@@ -63,7 +63,9 @@ class ReadmeTests(TestCase):
         alice, bob = await self.token(server, 1001), await self.token(server, 1002)
         await self.run_program("hello.py", server.port, alice, bob)
         secret = (await self.command(server, "app", "create", "--app", "7")).strip()
-        curl = re.search(r"curl (-u) 7:\$secret http://127.0.0.1:6666(\S+) (-d) '(.*)'", README)
+        curl = re.search(
+            r"curl (-u) 7:\$secret http://127.0.0.1:6666(\S+) \\\n +(-d) '(.*)'", README
+        )
         assert curl is not None
         option, path, data, body = curl.groups()
         url = f"http://127.0.0.1:{server.http_port}{path}"
@@ -74,7 +76,7 @@ class ReadmeTests(TestCase):
             await self.run_program("group.py", server.port, alice, bob, "1")
         ).splitlines()
         self.assertEqual(last, '1001 {"text": "hello, all of us"}')
-        self.assertRegex(before[-1], r'\Abefore that: {"create":{"group_id":1,"master":1001,')
+        self.assertRegex(before[-1], r'\A{"create":{"group_id":1,"master":1001,')
         other = await self.command(server, "group", "create", "--app", "7", "1001", "1002")
         self.assertEqual(other, "2\n")
 
