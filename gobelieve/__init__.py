@@ -2,9 +2,12 @@
 
 The floors, each importing only from itself and those below it:
 
-5. ``services``, ``cli``, ``client``: composition and tools;
-4. ``protocols``, ``backends``: Twisted I/O, Redis, SQL;
-3. ``storage``, ``routing``, ``gateway``: the rules, without sockets or clocks of their own;
+7. ``services``, ``cli``, ``client``: composition and tools;
+6. ``protocols``, ``backends``: Twisted I/O, Redis, SQL;
+5. ``event_loop``: what these share of waiting and connecting, the lowest floor with Twisted;
+4. ``storage``, ``routing``, ``gateway``, ``groups``: the rules, without sockets or clocks of
+   their own;
+3. ``support``: small mechanisms that all of the above use;
 2. ``interfaces``: what the rules need of the world;
 1. ``wire``: frames and messages;
 0. ``errors``, ``names``, ``config``, ``metrics``.
