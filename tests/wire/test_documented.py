@@ -45,13 +45,13 @@ class ClusterPageTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """Number, name and sender of each."""
-        who = {Sender.CONNECTOR: "connects", Sender.LISTENER: "listens"}
+        who = {Sender.CONNECTOR: "connector", Sender.LISTENER: "listener"}
         declared = {
             (cls.number, cls.label, who[cls.senders])
             for cls in MESSAGES.values()
             if cls.senders in who
         }
-        rows = re.findall(r"^\| (\d+) \| (LINK_\w+) \| who (\w+) \|", self.page, re.MULTILINE)
+        rows = re.findall(r"^\| (\d+) \| (LINK_\w+) \| (\w+) \|", self.page, re.MULTILINE)
         self.assertEqual({(int(cmd), name, end) for cmd, name, end in rows}, declared)
 
     def test_ports_and_refusals(self) -> None:
