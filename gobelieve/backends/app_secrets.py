@@ -9,8 +9,8 @@ from typing import Any
 
 import pymysql
 
-from gobelieve.backends.mysql import MysqlService
-from gobelieve.backends.sqlite import SqliteService
+from gobelieve.backends.mysql.service import MysqlService
+from gobelieve.backends.sqlite.service import SqliteService
 from gobelieve.interfaces import AppSecrets
 
 _NO_SUCH_TABLE = 1146

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from gobelieve.backends.group_tables import MYSQL, SQLITE, GroupTables
-from gobelieve.backends.mysql import MysqlService
-from gobelieve.backends.sqlite import SqliteService
+from gobelieve.backends.mysql.service import MysqlService
+from gobelieve.backends.sqlite.service import SqliteService
 from gobelieve.interfaces import GroupCard, MemberCard, NewGroup
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from gobelieve.backends.sqlite import FILE_NAME
+from gobelieve.backends.sqlite.service import FILE_NAME
 
 DATABASE = "gobelieve"
 TABLES = (

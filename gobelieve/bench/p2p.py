@@ -16,9 +16,9 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
-from gobelieve.backends.redis import RedisTokenAdmin
-from gobelieve.backends.redis_service import RedisService
-from gobelieve.backends.sqlite import FILE_NAME, SqliteService, SqliteTokenAdmin
+from gobelieve.backends.redis.keys import RedisTokenAdmin
+from gobelieve.backends.redis.service import RedisService
+from gobelieve.backends.sqlite.service import FILE_NAME, SqliteService, SqliteTokenAdmin
 from gobelieve.bench.daemons import Running, all_in_one, three_daemons
 from gobelieve.config import RedisConfig, parse_address
 from gobelieve.errors import LoginRefusedError

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
-from gobelieve.storage.folder import Folder
-from gobelieve.storage.layout import SNAPSHOT
-from gobelieve.storage.store import Store
-from gobelieve.storage.verify import Verification
+from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.format.layout import SNAPSHOT
+from gobelieve.storage.queues.store import Store
+from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire import client
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
 

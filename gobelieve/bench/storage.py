@@ -19,8 +19,8 @@ from gobelieve.config import parse_address
 from gobelieve.interfaces import Entries
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-from gobelieve.protocols.storage_link import StorageLink
-from gobelieve.protocols.storage_pool import StoragePool
+from gobelieve.protocols.storage.link import StorageLink
+from gobelieve.protocols.storage.pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import client
 

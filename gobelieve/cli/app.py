@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from gobelieve.backends.app_secrets import SqliteSecrets
-from gobelieve.backends.tokens import new_token
+from gobelieve.backends.tokens.new import new_token
 from gobelieve.cli.arguments import identity
 from gobelieve.cli.stores import add_data, data_file
 

@@ -11,9 +11,9 @@ from typing import Any
 from gobelieve.cli import storage_copies, storage_dump, storage_roles
 from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
-from gobelieve.storage.folder import Folder
-from gobelieve.storage.repair import Repair
-from gobelieve.storage.verify import Verification
+from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.tools.repair import Repair
+from gobelieve.storage.tools.verify import Verification
 
 
 def add(subparsers: Any) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
-from gobelieve.storage.copies import Held, bring_up_to_date, copy_all, refusal
-from gobelieve.storage.folder import Folder
-from gobelieve.storage.layout import LOCK, block_number
-from gobelieve.storage.verify import Verification
+from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.format.layout import LOCK, block_number
+from gobelieve.storage.tools.copies import Held, bring_up_to_date, copy_all, refusal
+from gobelieve.storage.tools.verify import Verification
 
 PARTIAL = ".partial"
 """Behind the name of a directory that is being made."""

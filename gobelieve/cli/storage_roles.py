@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from gobelieve.storage import roles
+from gobelieve.storage.replication import roles
 
 
 def add(actions: Any) -> None:

@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from twisted.internet.defer import maybeDeferred
 
-from gobelieve.backends.redis import RedisService, RedisTokenAdmin
-from gobelieve.backends.sqlite import FILE_NAME, SqliteService, SqliteTokenAdmin
+from gobelieve.backends.redis.keys import RedisService, RedisTokenAdmin
+from gobelieve.backends.sqlite.service import FILE_NAME, SqliteService, SqliteTokenAdmin
 from gobelieve.config import RedisConfig
 from gobelieve.errors import ConfigError
 from gobelieve.interfaces import TokenAdmin

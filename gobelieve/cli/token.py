@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from gobelieve.backends.tokens import new_token
+from gobelieve.backends.tokens.new import new_token
 from gobelieve.cli.arguments import identity
 from gobelieve.cli.stores import add_store, token_admin
 from gobelieve.errors import GobelieveError

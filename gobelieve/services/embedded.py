@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 from twisted.application.service import Service
 from twisted.logger import Logger
 
-from gobelieve.backends.pending import PendingDatabase
-from gobelieve.backends.sqlite import (
+from gobelieve.backends.pending.database import PendingDatabase
+from gobelieve.backends.sqlite.daily_users import SqliteDailyUsers
+from gobelieve.backends.sqlite.group_keys import SqliteGroupSyncKeys
+from gobelieve.backends.sqlite.service import (
     FILE_NAME,
     SqliteDeviceNumbers,
     SqlitePreferences,
@@ -24,8 +26,6 @@ from gobelieve.backends.sqlite import (
     SqliteTokens,
     SqliteUnreadCounts,
 )
-from gobelieve.backends.sqlite_daily_users import SqliteDailyUsers
-from gobelieve.backends.sqlite_group_keys import SqliteGroupSyncKeys
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Entries, Page
@@ -33,26 +33,26 @@ from gobelieve.metrics import ClientTally
 from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
-from gobelieve.services.app_api import add_local_app_api
-from gobelieve.services.cluster import add_cluster
-from gobelieve.services.common import DaemonOptions, threads
-from gobelieve.services.daemon import DaemonService
-from gobelieve.services.gateway import Backends, Gateway, tokens
-from gobelieve.services.gateway_status import GatewayStatus
-from gobelieve.services.groups import GroupStatus, add_local_groups
-from gobelieve.services.http_api import add_http
+from gobelieve.services.components.cluster import add_cluster
+from gobelieve.services.components.gateway import Backends, Gateway, tokens
+from gobelieve.services.components.listeners import add_listeners
+from gobelieve.services.components.pending import PendingService
+from gobelieve.services.components.word_file import add_words
+from gobelieve.services.groups.groups import GroupStatus, add_local_groups
+from gobelieve.services.groups.relations import RelationStatus, add_local_relations
+from gobelieve.services.http.api import add_http
+from gobelieve.services.http.app_api import add_local_app_api
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
-from gobelieve.services.listeners import add_listeners
-from gobelieve.services.ordered import OrderedService
-from gobelieve.services.pending import PendingService
-from gobelieve.services.relations import RelationStatus, add_local_relations
-from gobelieve.services.router_status import RouterStatus
-from gobelieve.services.starting import cannot_start
-from gobelieve.services.status import with_parts
-from gobelieve.services.storage_status import StorageStatus
-from gobelieve.services.words import add_words
-from gobelieve.storage.commit import Result
+from gobelieve.services.process.daemon import DaemonService
+from gobelieve.services.process.options import DaemonOptions, threads
+from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.process.starting import cannot_start
+from gobelieve.services.status.gateway import GatewayStatus
+from gobelieve.services.status.pages import with_parts
+from gobelieve.services.status.router import RouterStatus
+from gobelieve.services.status.storage import StorageStatus
+from gobelieve.storage.queues.commit import Result
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
 

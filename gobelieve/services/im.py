@@ -5,8 +5,10 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from gobelieve.backends.pending import PendingDatabase
-from gobelieve.backends.redis import (
+from gobelieve.backends.pending.database import PendingDatabase
+from gobelieve.backends.redis.daily_users import RedisDailyUsers
+from gobelieve.backends.redis.events import RedisEvents
+from gobelieve.backends.redis.keys import (
     RedisDeviceNumbers,
     RedisGroupSyncKeys,
     RedisPreferences,
@@ -15,30 +17,28 @@ from gobelieve.backends.redis import (
     RedisTokens,
     RedisUnreadCounts,
 )
-from gobelieve.backends.redis_daily_users import RedisDailyUsers
-from gobelieve.backends.redis_events import RedisEvents
-from gobelieve.backends.redis_speak_forbidden import SpeakForbidden
-from gobelieve.backends.redis_users import SESSIONS_ENDED
+from gobelieve.backends.redis.speak_forbidden import SpeakForbidden
+from gobelieve.backends.redis.users import SESSIONS_ENDED
 from gobelieve.config import ImConfig
 from gobelieve.metrics import ClientTally
-from gobelieve.protocols.route_pool import RoutePool
-from gobelieve.protocols.storage_link import AskTimes, StorageLink
-from gobelieve.protocols.storage_pool import StoragePool
+from gobelieve.protocols.router.pool import RoutePool
+from gobelieve.protocols.storage.link import AskTimes, StorageLink
+from gobelieve.protocols.storage.pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.services.app_api import add_app_api
-from gobelieve.services.cluster import add_cluster
-from gobelieve.services.common import threads
-from gobelieve.services.daemon import DaemonService
-from gobelieve.services.gateway import Backends, Gateway, tokens
-from gobelieve.services.gateway_status import GatewayStatus, Links
-from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
-from gobelieve.services.http_api import add_http
-from gobelieve.services.listeners import add_listeners
-from gobelieve.services.ordered import OrderedService
-from gobelieve.services.pending import PendingService
-from gobelieve.services.relations import RelationStatus, add_relations
-from gobelieve.services.status import with_parts
-from gobelieve.services.words import add_words
+from gobelieve.services.components.cluster import add_cluster
+from gobelieve.services.components.gateway import Backends, Gateway, tokens
+from gobelieve.services.components.listeners import add_listeners
+from gobelieve.services.components.pending import PendingService
+from gobelieve.services.components.word_file import add_words
+from gobelieve.services.groups.groups import GroupsOptions, GroupStatus, add_groups
+from gobelieve.services.groups.relations import RelationStatus, add_relations
+from gobelieve.services.http.api import add_http
+from gobelieve.services.http.app_api import add_app_api
+from gobelieve.services.process.daemon import DaemonService
+from gobelieve.services.process.options import threads
+from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.status.gateway import GatewayStatus, Links
+from gobelieve.services.status.pages import with_parts
 from gobelieve.wire.cluster import Port
 
 

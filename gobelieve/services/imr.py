@@ -6,26 +6,26 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from gobelieve.backends.redis import RedisPushQueues
-from gobelieve.backends.redis_service import RedisService
+from gobelieve.backends.redis.keys import RedisPushQueues
+from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig
 from gobelieve.interfaces import Groups, PushQueues, Time
 from gobelieve.metrics import Tally
-from gobelieve.protocols.presence_pages import presence_pages
-from gobelieve.protocols.route_listener import GOODBYE, RouteFactory
+from gobelieve.protocols.http.status.online import presence_pages
+from gobelieve.protocols.router.listener import GOODBYE, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
-from gobelieve.services.cluster import Cluster, add_cluster
-from gobelieve.services.common import Coroutines
-from gobelieve.services.connections import GoodbyeService
-from gobelieve.services.daemon import DaemonService
-from gobelieve.services.groups import GroupsOptions, GroupStatus, add_groups
-from gobelieve.services.ordered import OrderedService
-from gobelieve.services.router_status import RouterStatus
-from gobelieve.services.status import add_status, with_parts
+from gobelieve.services.components.cluster import Cluster, add_cluster
+from gobelieve.services.groups.groups import GroupsOptions, GroupStatus, add_groups
+from gobelieve.services.process.daemon import DaemonService
+from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.options import Coroutines
+from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.status.pages import add_status, with_parts
+from gobelieve.services.status.router import RouterStatus
 from gobelieve.wire.cluster import Port
 
 

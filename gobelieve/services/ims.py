@@ -9,20 +9,20 @@ from twisted.logger import Logger
 from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
 from gobelieve.metrics import Tally
-from gobelieve.protocols.master_link import MasterLink
-from gobelieve.protocols.replication import SlavesFactory
-from gobelieve.protocols.storage_clients import StorageClientFactory
-from gobelieve.protocols.storage_listener import StorageFactory
+from gobelieve.protocols.replication.master import SlavesFactory
+from gobelieve.protocols.replication.slave import MasterLink
+from gobelieve.protocols.storage.legacy_listener import StorageClientFactory
+from gobelieve.protocols.storage.listener import StorageFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.services import replication
-from gobelieve.services.cluster import Cluster, add_cluster
-from gobelieve.services.common import DaemonOptions, threads
-from gobelieve.services.connections import GoodbyeService
-from gobelieve.services.daemon import DaemonService
-from gobelieve.services.ordered import OrderedService
-from gobelieve.services.starting import cannot_start
-from gobelieve.services.status import add_status
-from gobelieve.services.storage_status import StorageParts, StorageStatus
+from gobelieve.services.components import replication
+from gobelieve.services.components.cluster import Cluster, add_cluster
+from gobelieve.services.process.daemon import DaemonService
+from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.options import DaemonOptions, threads
+from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.process.starting import cannot_start
+from gobelieve.services.status.pages import add_status
+from gobelieve.services.status.storage import StorageParts, StorageStatus
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.cluster import Port
 

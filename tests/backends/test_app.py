@@ -11,21 +11,21 @@ from twisted.trial.unittest import TestCase
 
 from gobelieve.backends.app_secrets import ConfiguredSecrets, MysqlSecrets, SqliteSecrets
 from gobelieve.backends.group_admin import MysqlGroupAdmin, SqliteGroupAdmin
-from gobelieve.backends.mysql import MysqlService
-from gobelieve.backends.mysql_groups import MysqlGroups
-from gobelieve.backends.mysql_source import parse_datasource
-from gobelieve.backends.redis import (
+from gobelieve.backends.mysql.datasource import parse_datasource
+from gobelieve.backends.mysql.groups import MysqlGroups
+from gobelieve.backends.mysql.service import MysqlService
+from gobelieve.backends.redis.announcer import RedisAnnouncer
+from gobelieve.backends.redis.keys import (
     RedisGroupSyncKeys,
     RedisService,
     RedisTokenAdmin,
     RedisTokens,
 )
-from gobelieve.backends.redis_announcer import RedisAnnouncer
-from gobelieve.backends.redis_users import RedisUserAdmin
-from gobelieve.backends.sqlite import SqliteService, SqliteTokenAdmin, SqliteTokens
-from gobelieve.backends.sqlite_group_keys import SqliteGroupSyncKeys
-from gobelieve.backends.sqlite_groups import SqliteGroups
-from gobelieve.backends.sqlite_users import SqliteUserAdmin
+from gobelieve.backends.redis.users import RedisUserAdmin
+from gobelieve.backends.sqlite.group_keys import SqliteGroupSyncKeys
+from gobelieve.backends.sqlite.groups import SqliteGroups
+from gobelieve.backends.sqlite.service import SqliteService, SqliteTokenAdmin, SqliteTokens
+from gobelieve.backends.sqlite.users import SqliteUserAdmin
 from gobelieve.config import RedisConfig
 from gobelieve.errors import BackendError
 from gobelieve.groups import events

@@ -7,13 +7,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from gobelieve.backends.redis_service import RedisService
+from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import ImConfig, RedisConfig
 from gobelieve.errors import BackendError
 from gobelieve.groups import cache
 from gobelieve.interfaces import Group
-from gobelieve.services.groups import GroupManagerService, add_groups
-from gobelieve.services.ordered import OrderedService
+from gobelieve.services.groups.groups import GroupManagerService, add_groups
+from gobelieve.services.process.ordered import OrderedService
 from tests.app_server import AppServer
 from tests.servers import RedisServer, missing, shared_maria, shared_redis
 

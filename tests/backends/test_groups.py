@@ -6,11 +6,11 @@ from pathlib import Path
 
 from twisted.internet import reactor  # noqa: TID253
 
-from gobelieve.backends.mysql import MysqlService
-from gobelieve.backends.mysql_groups import MysqlGroups
-from gobelieve.backends.mysql_source import parse_datasource
-from gobelieve.backends.sqlite import SqliteService
-from gobelieve.backends.sqlite_groups import SqliteChanges, SqliteGroups
+from gobelieve.backends.mysql.datasource import parse_datasource
+from gobelieve.backends.mysql.groups import MysqlGroups
+from gobelieve.backends.mysql.service import MysqlService
+from gobelieve.backends.sqlite.groups import SqliteChanges, SqliteGroups
+from gobelieve.backends.sqlite.service import SqliteService
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import membership
 from tests.backends import group_contracts as contracts

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from twisted.internet import reactor  # noqa: TID253
 
-from gobelieve.backends.mysql import MysqlService
-from gobelieve.backends.mysql_relations import MysqlRelations
-from gobelieve.backends.mysql_source import parse_datasource
-from gobelieve.backends.sqlite import SqliteService
-from gobelieve.backends.sqlite_relations import SqliteRelations
+from gobelieve.backends.mysql.datasource import parse_datasource
+from gobelieve.backends.mysql.relations import MysqlRelations
+from gobelieve.backends.mysql.service import MysqlService
+from gobelieve.backends.sqlite.relations import SqliteRelations
+from gobelieve.backends.sqlite.service import SqliteService
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import IN_MY_BLACKLIST, MY_FRIEND
 from gobelieve.names import User
@@ -90,7 +90,7 @@ class MysqlRelationsTests(contracts.RelationStoreContract):
 
     async def test_a_row_is_found_by_the_key(self) -> None:
         """Whatever the tables' size: no table is read through."""
-        from gobelieve.backends.mysql_relations import _RELATION
+        from gobelieve.backends.mysql.relations import _RELATION
 
         with self.connection.cursor() as cursor:
             for table in ("friend", "blacklist"):

@@ -20,8 +20,8 @@ CASES = ("seed", "master", "master_noindex")
 KILLED = """
 import os, sys
 from gobelieve.cli.main import main
-from gobelieve.storage import copies
-from gobelieve.storage.files import Files
+from gobelieve.storage.tools import copies
+from gobelieve.storage.files.files import Files
 
 class Killed(Files):
     left = int(sys.argv[1])

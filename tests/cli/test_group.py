@@ -5,8 +5,8 @@ from pathlib import Path
 from twisted.internet import reactor  # noqa: TID253
 
 from gobelieve.backends.app_secrets import SqliteSecrets
-from gobelieve.backends.sqlite import FILE_NAME, SqliteService
-from gobelieve.backends.sqlite_groups import SqliteGroups
+from gobelieve.backends.sqlite.groups import SqliteGroups
+from gobelieve.backends.sqlite.service import FILE_NAME, SqliteService
 from tests.cli import commands
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gobelieve.storage.records import pack_message
+from gobelieve.storage.format.records import pack_message
 from tests.cli.directories import CASES, KILLED, ROOT, VECTORS, StorageCommand, shell
 from tests.storage.support import copy, im, open_store, save, to_users
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gobelieve.storage import roles
+from gobelieve.storage.replication import roles
 from tests.cli.directories import StorageCommand
 from tests.storage.support import open_store
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from twisted.internet import reactor  # noqa: TID253
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.backends.redis import RedisService, RedisTokens
-from gobelieve.backends.sqlite import FILE_NAME, SqliteService, SqliteTokens
+from gobelieve.backends.redis.keys import RedisService, RedisTokens
+from gobelieve.backends.sqlite.service import FILE_NAME, SqliteService, SqliteTokens
 from gobelieve.cli.main import parser
 from gobelieve.cli.stores import redis_url
 from gobelieve.config import RedisConfig

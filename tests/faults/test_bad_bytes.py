@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from gobelieve.errors import BodyError
-from gobelieve.protocols.storage_listener import StorageListener
+from gobelieve.protocols.storage.listener import StorageListener
 from gobelieve.routing.router import RULES
 from gobelieve.wire import MESSAGES, client, encode_frame, route, sent_by, storage
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER, LINK_BODY_LIMIT, PUSH, RPC_BODY_LIMIT

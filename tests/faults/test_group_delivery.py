@@ -15,10 +15,10 @@ from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.web.client import Agent, HTTPConnectionPool
 
-from gobelieve.backends.pending import FILE_NAME
+from gobelieve.backends.pending.database import FILE_NAME
 from gobelieve.client import Client
 from gobelieve.names import User, shard
-from gobelieve.storage.store import Store
+from gobelieve.storage.queues.store import Store
 from gobelieve.wire.client import GroupIM
 from tests import old_pending
 from tests.app_server import AppServer

@@ -2,7 +2,7 @@
 
 import re
 
-from gobelieve.storage.records import HEAD
+from gobelieve.storage.format.records import HEAD
 from tests.faults.support import PATIENT, FaultTestCase, Load, exchange
 from tests.network.processes import AllInOne
 

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.interfaces import Page
 from gobelieve.names import User
-from gobelieve.protocols.client_listener import ClientFactory
+from gobelieve.protocols.clients.tcp import ClientFactory
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire.message import MESSAGES, Sender

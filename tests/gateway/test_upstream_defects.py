@@ -15,15 +15,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.backends.pending import PendingDatabase
+from gobelieve.backends.pending.database import PendingDatabase
 from gobelieve.config import ClientsConfig
 from gobelieve.errors import WireError
 from gobelieve.interfaces import Page, PendingMessage
 from gobelieve.names import GroupReader, Room, User, shard
-from gobelieve.services.gateway import tokens
+from gobelieve.services.components.gateway import tokens
 from gobelieve.wire.storage import StoredMessage
 from tests import defect_table
-from tests.backends.test_pending import Thread
+from tests.backends.pending.test_database import Thread
 from tests.fakes.backends import Memory, MemoryPreferences, MemoryTokens
 from tests.gateway.support import APP
 from tests.gateway.test_command_table import (

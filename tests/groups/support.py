@@ -7,7 +7,7 @@ from gobelieve.errors import BackendError
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Group
 from gobelieve.metrics import Tally
-from gobelieve.services.common import Coroutines
+from gobelieve.services.process.options import Coroutines
 from tests.fakes.groups import MemoryGroupStore
 from tests.protocols.logs import Events
 

@@ -14,7 +14,7 @@ from gobelieve.groups.cache import STALE_SECONDS
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Group, membership
 from gobelieve.metrics import Tally
-from gobelieve.services.common import Coroutines
+from gobelieve.services.process.options import Coroutines
 from tests.protocols.logs import Events
 
 GROUPS = (1, 2)

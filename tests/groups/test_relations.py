@@ -16,7 +16,7 @@ from gobelieve.interfaces import (
 )
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-from gobelieve.services.common import Coroutines
+from gobelieve.services.process.options import Coroutines
 from tests.fakes.relations import MemoryRelationStore
 from tests.protocols.logs import Events
 

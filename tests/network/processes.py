@@ -34,7 +34,7 @@ from twisted.internet.error import ProcessDone
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from gobelieve.backends.sqlite import FILE_NAME, SqliteService, SqliteTokenAdmin
+from gobelieve.backends.sqlite.service import FILE_NAME, SqliteService, SqliteTokenAdmin
 from gobelieve.client import Client
 from gobelieve.names import User
 from tests.ports import free_port

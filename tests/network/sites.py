@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from gobelieve.backends.sqlite import FILE_NAME
+from gobelieve.backends.sqlite.service import FILE_NAME
 from gobelieve.client import Client, Ponged
 from tests.network.processes import APPID, AllInOne, Cluster
 from tests.servers import MariaServer, shared_maria, shared_redis

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.internet.utils import getProcessOutputAndValue
 
 from gobelieve.names import AckStatus
-from gobelieve.storage.records import BLOCK_SIZE
+from gobelieve.storage.format.records import BLOCK_SIZE
 from gobelieve.wire.client import IM
 from gobelieve.wire.storage import (
     USERS,

@@ -9,11 +9,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.session import Session
+from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Connection
-from gobelieve.protocols.client_listener import Reception
+from gobelieve.protocols.clients.tcp import Reception
+from gobelieve.protocols.clients.websocket import BrowserConnection, BrowserFactory, WebSocketTerms
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.protocols.websocket import BrowserConnection, BrowserFactory, WebSocketTerms
 from gobelieve.wire import client
 from tests.gateway.support import TestGateway
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.protocols.http_api import api_router
-from gobelieve.protocols.http_site import LimitedSite
-from gobelieve.services.http_api import routes
+from gobelieve.protocols.http.gateway.about import api_router
+from gobelieve.protocols.http.site import LimitedSite
+from gobelieve.services.http.api import routes
 from tests.gateway.support import TestGateway
 from tests.web import Response, Wire, ask
 

@@ -6,10 +6,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-from gobelieve.protocols.route_connection import RouteConnection
-from gobelieve.protocols.route_pool import RoutePool
+from gobelieve.protocols.router.connection import RouteConnection
+from gobelieve.protocols.router.pending_subscriptions import Mine
+from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.protocols.unsaid import Mine
 from gobelieve.wire import Frame, FrameReader, client, encode_frame, route
 from gobelieve.wire.frames import LINK_BODY_LIMIT
 from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber

@@ -15,16 +15,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import ConfigError
 from gobelieve.metrics import Tally
+from gobelieve.protocols.cluster.endpoints import Greeted, GreetedEndpoint, Terms
+from gobelieve.protocols.cluster.handshake import GreetingError
 from gobelieve.protocols.framed import FramedProtocol
-from gobelieve.protocols.greeted import Greeted, GreetedEndpoint, Terms
-from gobelieve.protocols.handshake import GreetingError
 from gobelieve.protocols.tls import TLSEndpoint, TLSFactory, TLSFiles, tls_trouble
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire.cluster import Port
 from gobelieve.wire.frames import Frame, encode_frame
 from tests.certificates import Authority, Files
+from tests.protocols.cluster.test_endpoints import RealFactory
 from tests.protocols.logs import Events
-from tests.protocols.test_greeted import RealFactory
 
 
 class TLSCase(SynchronousTestCase):

@@ -12,7 +12,7 @@ from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import TRIES, GroupPushes
 from gobelieve.routing.payloads import RECEIVERS_AN_ITEM
 from gobelieve.routing.router import Router
-from gobelieve.services.common import Coroutines
+from gobelieve.services.process.options import Coroutines
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM, GroupIM, System
 from gobelieve.wire.frames import PUSH

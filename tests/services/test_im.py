@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
 from gobelieve.services import embedded, im
-from gobelieve.services.common import DaemonOptions
-from gobelieve.services.starting import StartError
+from gobelieve.services.process.options import DaemonOptions
+from gobelieve.services.process.starting import StartError
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import USERS, SaveItem, StoredMessage
 

@@ -19,15 +19,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.config import ImrConfig, load
 from gobelieve.interfaces import Group
 from gobelieve.metrics import Tally
-from gobelieve.protocols.route_listener import GOODBYE, RouteFactory
+from gobelieve.protocols.router.listener import GOODBYE, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
-from gobelieve.services.common import Coroutines
 from gobelieve.services.imr import Options, PushService, RouteService, makeService
-from gobelieve.services.ordered import OrderedService
+from gobelieve.services.process.options import Coroutines
+from gobelieve.services.process.ordered import OrderedService
 from gobelieve.wire.client import IM, GroupIM
 from tests.protocols.logs import Events
 from tests.routing.support import FakePushes

@@ -12,11 +12,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import User
-from gobelieve.protocols.storage_clients import StorageClientFactory
-from gobelieve.services.connections import GoodbyeService
+from gobelieve.protocols.storage.legacy_listener import StorageClientFactory
 from gobelieve.services.ims import Options, StorageService, makeService
-from gobelieve.services.ordered import OrderedService
-from gobelieve.services.starting import StartError
+from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.process.starting import StartError
 from gobelieve.storage.storage import Storage
 from tests.storage.support import APPID, bodies, to_users
 

@@ -12,8 +12,7 @@ from random import Random
 from twisted.internet.task import Clock
 
 from gobelieve.names import User
-from gobelieve.storage.commit import GroupCommit, Policy, Result
-from gobelieve.storage.records import (
+from gobelieve.storage.format.records import (
     BODY_LIMIT,
     FIRST,
     MAGIC,
@@ -21,12 +20,13 @@ from gobelieve.storage.records import (
     pack_entry,
     pack_message,
 )
-from gobelieve.storage.store import Store
+from gobelieve.storage.queues.commit import GroupCommit, Policy, Result
+from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem, StoredMessage
 from tests.storage.model import Message, Model, Place, Queue
 from tests.storage.power import PowerCut, PowerDisk
+from tests.storage.replication.test_replication import Slave
 from tests.storage.support import APPID, FakeThread, FakeTurn, Lines, pages
-from tests.storage.test_replication import Slave
 
 UIDS, GIDS = (101, 102, 103, 104), (101, 500)
 QUEUES: list[Queue] = [*((USERS, uid) for uid in UIDS), *((SUPER_GROUPS, gid) for gid in GIDS)]

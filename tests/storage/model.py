@@ -7,7 +7,7 @@ it takes over from the storage, once, and holds it to that from then on.
 from collections.abc import Sequence
 from enum import Enum
 
-from gobelieve.storage.reading import DELIVERED, LATEST
+from gobelieve.storage.queues.reading import DELIVERED, LATEST
 from gobelieve.wire.storage import SaveItem, StoredMessage
 
 Queue = tuple[int, int]

@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from random import Random
 
-from gobelieve.storage.files import Files
+from gobelieve.storage.files.files import Files
 
 SECTORS = (16, 64, 512, 4096)
 

@@ -9,9 +9,9 @@ from typing import Any, Never
 from zlib import crc32
 
 from gobelieve.interfaces import Page
-from gobelieve.storage.files import Files
-from gobelieve.storage.records import BLOCK_SIZE
-from gobelieve.storage.store import Store
+from gobelieve.storage.files.files import Files
+from gobelieve.storage.format.records import BLOCK_SIZE
+from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
 
 APPID = 7

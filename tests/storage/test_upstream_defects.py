@@ -16,11 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.config import ImsConfig
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User, shard
-from gobelieve.storage.commit import GroupCommit
-from gobelieve.storage.feed import BYTES, Batch, Feed
-from gobelieve.storage.folder import Folder
-from gobelieve.storage.index import Index
-from gobelieve.storage.records import (
+from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.format.records import (
     BODY_LIMIT,
     FIRST,
     HEAD,
@@ -29,14 +26,19 @@ from gobelieve.storage.records import (
     pack_entry,
     pack_message,
 )
-from gobelieve.storage.scan import CHUNK
-from gobelieve.storage.store import Store
-from gobelieve.storage.verify import Verification
+from gobelieve.storage.queues.commit import GroupCommit
+from gobelieve.storage.queues.index import Index
+from gobelieve.storage.queues.scan import CHUNK
+from gobelieve.storage.queues.store import Store
+from gobelieve.storage.replication.feed import BYTES, Batch, Feed
+from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.storage import USERS
 from tests import defect_table
-from tests.protocols.test_replication import ReplicationCase
+from tests.protocols.replication.test_replication import ReplicationCase
 from tests.storage.power import PowerCut, PowerDisk
+from tests.storage.queues.test_snapshot import left, started
+from tests.storage.replication.test_replication import Slave, as_sent, blocks
 from tests.storage.support import (
     APPID,
     BadDisk,
@@ -52,8 +54,6 @@ from tests.storage.support import (
     to_group,
     to_users,
 )
-from tests.storage.test_replication import Slave, as_sent, blocks
-from tests.storage.test_snapshot import left, started
 
 ALICE, BOB = User(APPID, 101), User(APPID, 102)
 GROUP = User(APPID, 500)

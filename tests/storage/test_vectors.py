@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.interfaces import Page
 from gobelieve.names import User
-from gobelieve.storage.store import Store
+from gobelieve.storage.queues.store import Store
 from tests.storage.support import APPID, Lines, copy, open_store, save, to_group, to_users
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "storage"

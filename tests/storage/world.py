@@ -7,17 +7,17 @@ import shutil
 from collections.abc import Iterator
 
 from gobelieve.names import User
-from gobelieve.storage.commit import Policy
-from gobelieve.storage.folder import Folder
-from gobelieve.storage.records import FILE_HEADER, FIRST, QUEUE_KINDS
-from gobelieve.storage.store import Store
-from gobelieve.storage.verify import Verification
+from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.format.records import FILE_HEADER, FIRST, QUEUE_KINDS
+from gobelieve.storage.queues.commit import Policy
+from gobelieve.storage.queues.store import Store
+from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import USERS
 from tests.storage.life import QUEUES, Life
 from tests.storage.model import Fate, Message, Place
 from tests.storage.power import PowerCut
+from tests.storage.replication.test_replication import blocks
 from tests.storage.support import APPID, Lines, QuickFiles
-from tests.storage.test_replication import blocks
 
 
 class World(Life):

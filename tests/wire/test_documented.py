@@ -64,7 +64,8 @@ class ClusterPageTests(SynchronousTestCase):
         """What the page explains is what is said."""
         sources = Path(__file__).parents[2] / "gobelieve" / "protocols"
         said = "".join(
-            (sources / f"{name}.py").read_text() for name in ("guard", "handshake", "tls")
+            (sources / f"{name}.py").read_text()
+            for name in ("cluster/guard", "cluster/handshake", "tls")
         )
         for line in (
             "it does not know our cluster secret",

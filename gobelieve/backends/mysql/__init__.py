@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: the connection pool, the tables of groups and of relations."""

@@ -1,0 +1,1 @@
+"""Group messages that some members' queues do not have yet, kept on disk."""

@@ -1,0 +1,1 @@
+"""Redis: the connection, the keys, and the events that other processes write."""

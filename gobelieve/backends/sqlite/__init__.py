@@ -1,0 +1,1 @@
+"""SQLite: the one database file of the all-in-one daemon."""

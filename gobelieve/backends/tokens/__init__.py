@@ -1,0 +1,1 @@
+"""Login tokens: signed ones are checked, random ones are made."""

@@ -1,0 +1,1 @@
+"""Permissions: may this user write, to whom, and what."""

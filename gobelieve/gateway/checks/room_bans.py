@@ -1,0 +1,102 @@
+"""Who may not speak in rooms, as the app's backend changes it while they are connected.
+
+The backend writes it down, where logins read it, and then announces it. So it counts at once; what
+was announced while nobody listened is read again for all who are here, some at a time.
+"""
+
+import re
+
+from gobelieve.errors import BackendError
+from gobelieve.gateway.delivery.in_batches import Slices
+from gobelieve.gateway.rules.rooms import RoomMessages
+from gobelieve.gateway.sessions.registry import Sessions
+from gobelieve.interfaces import Log, Preferences, Tasks, Time
+from gobelieve.metrics import Tally
+from gobelieve.names import User
+
+LONGEST_LOGIN = 30.0
+"""Seconds for which a change is remembered, for who was logging in when it came."""
+TOLD_SECONDS = 60.0
+"""Of malformed announcements one in so many seconds is logged; all are counted."""
+
+_FORM = re.compile(rb"\s*(-?[0-9]{1,19})\s*,\s*(-?[0-9]{1,19})\s*,\s*([01])\s*", re.ASCII)
+_MOST = 1 << 63
+
+
+class Speakers:
+    """Takes changes, and brings them to the sessions."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        room_messages: RoomMessages,
+        preferences: Preferences,
+        *,
+        time: Time,
+        tasks: Tasks,
+        tally: Tally,
+        log: Log,
+    ) -> None:
+        self._sessions = sessions
+        self._room_messages = room_messages
+        self._preferences = preferences
+        self._time = time
+        self._tally = tally
+        self._log = log
+        self._slices = Slices(sessions.__contains__, self._read, time, tasks)
+        self._recent: dict[User, tuple[float, bool]] = {}
+        """Changes and when they came, the oldest first."""
+        self._reading: set[User] = set()
+        self._told_at = float("-inf")
+
+    def announced(self, content: bytes) -> None:
+        """The backend says ``appid,uid,0/1``."""
+        form = _FORM.fullmatch(content)
+        user = User(int(form[1]), int(form[2])) if form is not None else None
+        if form is None or user is None or not all(-_MOST <= number < _MOST for number in user):
+            self._malformed(content)
+        else:
+            self.speak_forbidden(user, form[3] == b"1")
+
+    def speak_forbidden(self, user: User, forbidden: bool) -> None:
+        """From now on the user may not speak in rooms, or may again."""
+        self._tally.add("speak_forbidden")
+        # What is being read for the user may be older.
+        self._reading.discard(user)
+        now = self._time.seconds()
+        self._recent.pop(user, None)
+        self._recent[user] = (now, forbidden)
+        while (oldest := next(iter(self._recent))) and now - self._recent[oldest][
+            0
+        ] > LONGEST_LOGIN:
+            del self._recent[oldest]
+        self._room_messages.speak_forbidden(user, forbidden)
+
+    def changed_since(self, began: float, user: User, forbidden: bool) -> bool:
+        """What counts for a user whose login began at a time, and found `forbidden` so."""
+        came, changed = self._recent.get(user, (float("-inf"), forbidden))
+        return changed if came >= began else forbidden
+
+    def listening(self) -> None:
+        """From now on announcements come; what came before may have been missed."""
+        self._slices.begin(self._sessions.users())
+
+    async def _read(self, user: User) -> bool:
+        self._reading.add(user)
+        try:
+            settings = await self._preferences.of(user)
+        except BackendError:
+            return False
+        if user in self._reading:
+            self._reading.discard(user)
+            self._room_messages.speak_forbidden(user, settings.forbidden)
+        return True
+
+    def _malformed(self, content: bytes) -> None:
+        self._tally.add("speak_forbidden_malformed")
+        now = self._time.seconds()
+        if now - self._told_at >= TOLD_SECONDS:
+            self._told_at = now
+            self._log.warn(
+                "speak_forbidden: {content} is not appid,uid,0/1", content=repr(content[:80])
+            )

@@ -1,0 +1,1 @@
+"""Group messages: one copy for each member's queue, retried until stored."""

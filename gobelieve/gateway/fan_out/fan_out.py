@@ -1,0 +1,262 @@
+"""Ordinary groups: a message goes into the queue of each member, and each member is told.
+
+The message and its receivers are first kept on this gateway's disk (`PendingMessages`). From there
+on it is ours to bring it about, over failures of storage and over crashes of this gateway: each
+member gets it once, and gets the messages of one group in one order. See `lanes`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from gobelieve.gateway.delivery.delivery import Delivery
+from gobelieve.gateway.fan_out.batch import Part
+from gobelieve.gateway.fan_out.member_queues import QUEUES_AN_ASK, Lanes
+from gobelieve.gateway.sessions.session import Session
+from gobelieve.interfaces import (
+    Entries,
+    Log,
+    MessageReader,
+    MessageSaver,
+    PendingMessage,
+    PendingMessages,
+    Routing,
+    Tasks,
+    Time,
+)
+from gobelieve.metrics import Tally
+from gobelieve.names import AckStatus, User, shard
+from gobelieve.wire import client
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT
+
+OWN_IDS = 2.0
+"""Seconds that a sender waits for the ids of the own entry; the message is safe already."""
+MOST_BYTES = 256 << 20
+"""Of messages that are not everywhere yet; beyond that new ones are refused."""
+
+Settled = Callable[[int, int, int], None]
+"""Called with (status, msgid, previous msgid): those of the sender's own entry, or 0 if the message
+is safe and they are not known in time."""
+
+
+class _Sent:
+    """A message that is not everywhere yet."""
+
+    __slots__ = ("message", "open", "session", "settled", "size")
+
+    def __init__(
+        self, message: PendingMessage, session: Session | None, settled: Settled | None
+    ) -> None:
+        self.message = message
+        self.session = session
+        self.settled = settled
+        self.open = 0
+        """Parts that are not done."""
+        # Twice the members: in the message, and in its parts.
+        self.size = len(message.body) + 16 * len(message.members)
+
+    def settle(self, status: int, key: int = 0, prev: int = 0) -> None:
+        """Answer the sender, once."""
+        settled, self.settled = self.settled, None
+        if settled is not None:
+            settled(status, key, prev)
+
+
+class FanOut:
+    """Brings messages to the members of ordinary groups."""
+
+    def __init__(
+        self,
+        pending: PendingMessages,
+        saver: MessageSaver,
+        reader: MessageReader,
+        delivery: Delivery,
+        routing: Routing,
+        *,
+        time: Time,
+        tasks: Tasks,
+        tally: Tally,
+        log: Log,
+    ) -> None:
+        self._pending = pending
+        self._saver = saver
+        self._delivery = delivery
+        self._routing = routing
+        self._time = time
+        self._tally = tally
+        self._lanes = [
+            Lanes(
+                saver, reader, self._told, self._ended, time=time, tasks=tasks, tally=tally, log=log
+            )
+            for _ in saver.newest()
+        ]
+        self._sent: dict[int, _Sent] = {}
+        self._bytes = 0
+        self._unsettled: deque[tuple[float, _Sent]] = deque()
+        self._watching = False
+        """Whether a look at these is due."""
+        self._stopping = False
+
+    def __len__(self) -> int:
+        """How many messages are not everywhere yet."""
+        return len(self._sent)
+
+    @property
+    def storages(self) -> int:
+        """How many storages share the queues."""
+        return len(self._lanes)
+
+    def resume(self, number: int, message: PendingMessage, done: frozenset[int]) -> None:
+        """Go on with a message that was kept before; these parts of it are done."""
+        scattered = False
+        if len(message.known) != len(self._lanes):
+            # There are more storages than there were: its parts are others, and no id is known.
+            done = frozenset()
+            message = message._replace(known=(0,) * len(self._lanes))
+            scattered = True
+        sent = _Sent(message, None, None)
+        self._bytes += sent.size
+        self._enter(number, sent, done, doubtful=True, scattered=scattered)
+
+    def send(
+        self,
+        sender: User,
+        device: int,
+        group_id: int,
+        cmd: int,
+        body: bytes,
+        members: tuple[int, ...],
+        session: Session | None,
+        settled: Settled,
+    ) -> None:
+        """Bring a message to the members, each of whom is named once; `session`, which sent it, is
+        not told of it."""
+        message = PendingMessage(
+            sender.appid, group_id, sender.uid, device, cmd, body, members, self._saver.newest()
+        )
+        sent = _Sent(message, session, settled)
+        if len(body) > CLIENT_BODY_LIMIT:
+            sent.settle(AckStatus.TOO_LARGE)
+            return
+        if self._stopping or self._bytes + sent.size > MOST_BYTES:
+            self._tally.add("pending_refused")
+            sent.settle(AckStatus.STORAGE_AWAY)
+            return
+        self._bytes += sent.size
+
+        def kept(number: int) -> None:
+            if not number:
+                self._bytes -= sent.size
+                sent.settle(AckStatus.STORAGE_FULL)
+            elif self._stopping:
+                # It goes on next time.
+                sent.settle(AckStatus.SUCCESS)
+            else:
+                self._wait(sent)
+                self._enter(number, sent, frozenset(), doubtful=False)
+
+        self._pending.keep(message, kept)
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Ask storage for nothing more; call `stopped` when what was asked for is answered."""
+        self._stopping = True
+        while self._unsettled:
+            self._unsettled.popleft()[1].settle(AckStatus.SUCCESS)
+        open_ = len(self._lanes)
+
+        def one_stopped() -> None:
+            nonlocal open_
+            open_ -= 1
+            if not open_:
+                stopped()
+
+        for lanes in self._lanes:
+            lanes.stop(one_stopped)
+
+    def _enter(
+        self,
+        number: int,
+        sent: _Sent,
+        done: frozenset[int],
+        doubtful: bool,
+        scattered: bool = False,
+    ) -> None:
+        self._sent[number] = sent
+        parts = [
+            (storage, Part(number, index, sent.message, uids, sent.message.known[storage]))
+            for index, (storage, uids) in enumerate(_cut(sent.message.members, len(self._lanes)))
+            if index not in done
+        ]
+        sent.open = len(parts)
+        if not parts:
+            self._everywhere(number, sent)
+        for storage, part in parts:
+            part.doubtful, part.scattered = doubtful, scattered
+            self._lanes[storage].add(part)
+
+    # --- what became of it
+
+    def _told(self, part: Part, queues: Sequence[User], entries: Entries) -> None:
+        sent = self._sent[part.number]
+        appid, _, sender, _, cmd, body, *_ = sent.message
+        if cmd == client.GroupIM.number:
+            others = [uid for _, uid in queues if uid != sender]
+            if others:
+                self._routing.push(appid, others, cmd, body)
+        stored, session = self._delivery.stored, sent.session
+        for user, (key, prev) in zip(queues, entries, strict=True):
+            stored(user, cmd, body, 0, key, prev, session)
+            if user[1] == sender:
+                sent.settle(AckStatus.SUCCESS, key, prev)
+        self._tally.add("group_entries", len(queues))
+
+    def _ended(self, part: Part, status: int) -> None:
+        sent = self._sent[part.number]
+        if status:
+            sent.settle(status)
+        sent.open -= 1
+        if sent.open:
+            self._pending.part_done(part.number, part.index)
+        else:
+            self._everywhere(part.number, sent)
+
+    def _everywhere(self, number: int, sent: _Sent) -> None:
+        del self._sent[number]
+        self._bytes -= sent.size
+        self._pending.finished(number)
+        sent.settle(AckStatus.SUCCESS)
+
+    # --- senders who wait
+
+    def _wait(self, sent: _Sent) -> None:
+        while self._unsettled and self._unsettled[0][1].settled is None:
+            self._unsettled.popleft()
+        self._unsettled.append((self._time.seconds() + OWN_IDS, sent))
+        if not self._watching:
+            self._watching = True
+            self._time.callLater(OWN_IDS, self._overdue)
+
+    def _overdue(self) -> None:
+        now = self._time.seconds()
+        while self._unsettled:
+            due, sent = self._unsettled[0]
+            if due > now and sent.settled is not None:
+                self._time.callLater(due - now, self._overdue)
+                return
+            self._unsettled.popleft()
+            sent.settle(AckStatus.SUCCESS)
+        self._watching = False
+
+
+def _cut(members: Sequence[int], storages: int) -> list[tuple[int, Sequence[int]]]:
+    """The parts of a message: (storage, receivers), always the same for the same arguments."""
+    if storages == 1:
+        by_storage = [list(members)]
+    else:
+        by_storage = [[] for _ in range(storages)]
+        for uid in members:
+            by_storage[shard(uid, storages)].append(uid)
+    return [
+        (storage, uids[start : start + QUEUES_AN_ASK])
+        for storage, uids in enumerate(by_storage)
+        for start in range(0, len(uids), QUEUES_AN_ASK)
+    ]

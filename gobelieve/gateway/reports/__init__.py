@@ -1,0 +1,1 @@
+"""Reports of clients, such as sync keys, collected and written behind."""

@@ -1,0 +1,103 @@
+"""Customer service: messages between customers of an app and the sellers who serve them.
+
+Sellers are users of an app of their own, whose appid is the site's ``kefu_appid``; a customer names
+the seller, whom the app's backend has chosen. Both forms are stored by both sides like any message
+between two users. Number 64 is the later form or, as in 2018, the signalling of a call, which is
+live; see `gobelieve.wire.client.is_customer_v2`.
+"""
+
+from gobelieve.errors import BodyError
+from gobelieve.gateway.delivery.delivery import Delivery
+from gobelieve.gateway.delivery.peer_delivery import Exchange
+from gobelieve.gateway.rules.peer import Peer
+from gobelieve.gateway.rules.table import receives
+from gobelieve.gateway.sessions.session import Session
+from gobelieve.interfaces import Time
+from gobelieve.metrics import Tally
+from gobelieve.names import AckStatus, User
+from gobelieve.wire import client
+from gobelieve.wire.frames import TEXT, UNPERSISTENT, Frame
+
+_TIMESTAMP = 32
+"""Where all three messages have their time; the content follows it."""
+_CONTENT = 36
+_VOIP_HEAD = 16
+"""VOIP_CONTROL has a content behind sender and receiver."""
+
+
+class CustomerService:
+    """The rules for both forms.
+
+    `kefu_appid`: the sellers' app; 0 if there is none, then nobody is served. `unpersistent`: the
+    flag of this name on the older form means "do not store". Only apps of 2018 to 2021 mean it;
+    those before sent the bit by accident, in every frame.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        delivery: Delivery,
+        peer: Peer,
+        time: Time,
+        tally: Tally,
+        kefu_appid: int,
+        unpersistent: bool,
+    ) -> None:
+        self._exchange = exchange
+        self._delivery = delivery
+        self._peer = peer
+        self._time = time
+        self._tally = tally
+        self._kefu_appid = kefu_appid
+        self._unpersistent = unpersistent
+
+    @receives(client.Customer)
+    def customer(self, session: Session, frame: Frame) -> None:
+        """A customer to a seller."""
+        said = client.Customer.decode(frame.body, frame.version)
+        sender = User(said.customer_appid, said.customer_id)
+        served = bool(self._kefu_appid and said.seller_id)
+        self._send(session, frame, sender, User(self._kefu_appid, said.seller_id), served)
+
+    @receives(client.CustomerSupport)
+    def support(self, session: Session, frame: Frame) -> None:
+        """A seller to a customer."""
+        said = client.CustomerSupport.decode(frame.body, frame.version)
+        sender = User(self._kefu_appid, said.seller_id)
+        receiver = User(said.customer_appid, said.customer_id)
+        self._send(session, frame, sender, receiver, bool(self._kefu_appid))
+
+    @receives(client.CustomerV2)
+    def later_form(self, session: Session, frame: Frame) -> None:
+        """Either to either; or the signalling of a call, passed on as it is."""
+        body = frame.body
+        if client.is_customer_v2(body, *session.user):
+            said = client.CustomerV2.decode(body, frame.version)
+            receiver = User(said.receiver_appid, said.receiver)
+            served = self._kefu_appid in (session.user.appid, receiver.appid)
+            self._send(session, frame, session.user, receiver, served and bool(self._kefu_appid))
+        elif len(body) <= _VOIP_HEAD:
+            raise BodyError(f"{len(body)} bytes are too few for CUSTOMER_V2 and VOIP_CONTROL")
+        else:
+            self._peer.live(session, frame)
+
+    def _send(
+        self, session: Session, frame: Frame, sender: User, receiver: User, served: bool
+    ) -> None:
+        if not served:
+            self._tally.add("customers_not_served")
+            session.ack(frame.seq, AckStatus.NO_SELLER)
+            return
+        if sender != session.user:
+            self._tally.add("forged_senders")
+            session.ack(frame.seq, AckStatus.FORGED_SENDER)
+            return
+        now = int(self._time.seconds()).to_bytes(4, "big")
+        body = frame.body[:_TIMESTAMP] + now + frame.body[_CONTENT:]
+        older = frame.cmd != client.CustomerV2.number
+        if older and self._unpersistent and frame.flag & UNPERSISTENT:
+            self._tally.add("live")
+            self._delivery.live(receiver, frame.cmd, body, session, UNPERSISTENT)
+            session.ack(frame.seq)
+            return
+        self._exchange.send(session, frame.seq, receiver, frame.cmd, body, frame.flag & TEXT)

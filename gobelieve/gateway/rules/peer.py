@@ -1,0 +1,88 @@
+"""Messages between two users: IM, which is stored, and RT and INPUTING, which are not."""
+
+from struct import Struct
+
+from gobelieve.errors import BodyError
+from gobelieve.gateway.checks.relations import Permission
+from gobelieve.gateway.checks.word_filter import WordFilter
+from gobelieve.gateway.delivery.delivery import Delivery
+from gobelieve.gateway.delivery.peer_delivery import Exchange
+from gobelieve.gateway.rules.table import receives
+from gobelieve.gateway.sessions.session import Session
+from gobelieve.interfaces import Time
+from gobelieve.metrics import Tally
+from gobelieve.names import AckStatus, User
+from gobelieve.wire import client
+from gobelieve.wire.frames import TEXT, Frame
+
+_SENDER_RECEIVER = Struct(">qq")
+
+
+class Peer:
+    """The rules for messages from a user to a user."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        delivery: Delivery,
+        permission: Permission | None,
+        words: WordFilter,
+        time: Time,
+        tally: Tally,
+    ) -> None:
+        self._exchange = exchange
+        self._delivery = delivery
+        self._permission = permission
+        self._words = words
+        self._time = time
+        self._tally = tally
+
+    @receives(client.IM)
+    def im(self, session: Session, frame: Frame) -> None:
+        """Store, tell, ack."""
+        body = client.stamped(frame.body, frame.version, int(self._time.seconds()))
+        sender, receiver = _SENDER_RECEIVER.unpack_from(body)
+        user = session.user
+        if sender != user.uid:
+            self._tally.add("forged_senders")
+            session.ack(frame.seq, AckStatus.FORGED_SENDER)
+            return
+        if self._permission is None or receiver == sender:
+            self._send(session, frame, receiver, body)
+            return
+
+        def decided(status: int) -> None:
+            if status:
+                self._tally.add("messages_refused")
+                session.ack(frame.seq, status)
+            else:
+                self._send(session, frame, receiver, body)
+
+        self._permission.ask(session, receiver, decided)
+
+    def _send(self, session: Session, frame: Frame, receiver: int, body: bytes) -> None:
+        to, flag = User(session.user.appid, receiver), frame.flag & TEXT
+        body = self._words.clean(body, flag)
+        self._exchange.send(session, frame.seq, to, client.IM.number, body, flag)
+
+    @receives(client.RT)
+    def rt(self, session: Session, frame: Frame) -> None:
+        """To the receiver's connections, as it came. Not answered, as in both eras."""
+        self.live(session, frame)
+
+    @receives(client.Inputing)
+    def inputing(self, session: Session, frame: Frame) -> None:
+        """The same for "is typing"; what a client adds to it is dropped."""
+        self.live(session, frame._replace(body=frame.body[: _SENDER_RECEIVER.size]))
+
+    def live(self, session: Session, frame: Frame) -> None:
+        """Whatever begins with sender and receiver and is not stored."""
+        body = frame.body
+        if len(body) < _SENDER_RECEIVER.size:
+            raise BodyError(f"{len(body)} bytes where at least {_SENDER_RECEIVER.size} belong")
+        sender, receiver = _SENDER_RECEIVER.unpack_from(body)
+        if sender != session.user.uid:
+            self._tally.add("forged_senders")
+            return
+        self._tally.add("live")
+        self._delivery.live(User(session.user.appid, receiver), frame.cmd, body, session)

@@ -1,0 +1,215 @@
+"""Sync: a client fetches what it does not have yet, and reports how far it is.
+
+Every SYNC gets its SYNC_END, also when storage is away: then with the client's own key, which says
+that there is nothing new, and a notify makes it ask again once storage is back. A client that says
+it is further than its queue is set back, for what comes next would else be hidden from it; and one
+that names no key gets all, if the key that was reported before is beyond the queue. A super group's
+queue is read by its members alone; to anybody else it is empty.
+"""
+
+from gobelieve.errors import BackendError, StorageError
+from gobelieve.gateway.checks.membership import Membership
+from gobelieve.gateway.delivery.catch_up import CatchUp, GroupCatchUp
+from gobelieve.gateway.reports.sync_keys import KeptKeys
+from gobelieve.gateway.rules.sync_queues import GroupQueue, OwnQueue, Queue
+from gobelieve.gateway.rules.table import receives
+from gobelieve.gateway.sessions.session import Session
+from gobelieve.interfaces import Group, MessageReader, Page, SuperGroupQueues, Tasks
+from gobelieve.metrics import Tally
+from gobelieve.names import AckStatus, GroupReader, User
+from gobelieve.wire import client
+from gobelieve.wire.frames import SELF, Frame
+from gobelieve.wire.storage import StoredMessage
+
+SYNCS_WAITING = 16
+"""So many SYNCs of a queue may wait behind one that is under way; the rest is answered as empty
+at once."""
+QUEUES_AT_ONCE = 256
+"""So many queues of a session may be synced at a time; the client is to ask for others again."""
+
+LARGEST_KEY = (1 << 63) - 1
+
+
+class Sync:
+    """The rules for SYNC and SYNC_KEY, SYNC_GROUP and GROUP_SYNC_KEY.
+
+    With `sync_self` a client also gets what it sent itself, marked SELF; without, it is left out.
+    """
+
+    def __init__(
+        self,
+        reader: MessageReader,
+        queues: SuperGroupQueues,
+        membership: Membership,
+        keys: KeptKeys[User],
+        group_keys: KeptKeys[GroupReader],
+        catch_up: CatchUp,
+        group_catch_up: GroupCatchUp,
+        tasks: Tasks,
+        tally: Tally,
+        sync_self: bool = True,
+    ) -> None:
+        self._reader = reader
+        self._queues = queues
+        self._membership = membership
+        self._keys = keys
+        self._group_keys = group_keys
+        self._catch_up = catch_up
+        self._group_catch_up = group_catch_up
+        self._tasks = tasks
+        self._tally = tally
+        self._sync_self = sync_self
+
+    @receives(client.Sync)
+    def sync(self, session: Session, frame: Frame) -> None:
+        """Begin, or wait behind the sync that is under way."""
+        queue = OwnQueue(session, self._reader, self._keys, self._catch_up)
+        self._begin(session, queue, client.key_of(frame.body))
+
+    @receives(client.SyncKey)
+    def sync_key(self, session: Session, frame: Frame) -> None:
+        """Keep the key for clients of this user that come with none."""
+        self._keys.advance(session.user, client.key_of(frame.body))
+
+    @receives(client.SyncGroup)
+    def sync_group(self, session: Session, frame: Frame) -> None:
+        """The same for the queue of a super group."""
+        asked = client.SyncGroup.decode(frame.body, frame.version)
+
+        def found(group: Group | None, status: int) -> None:
+            joined = 0 if group is None else group.joined(session.user.uid)
+            queue = GroupQueue(
+                session,
+                asked.group_id,
+                joined,
+                self._queues,
+                self._group_keys,
+                self._group_catch_up,
+            )
+            if group is None:
+                self._tally.add("group_syncs_refused")
+                _answer_nothing(queue, asked.sync_key)
+            else:
+                self._begin(session, queue, asked.sync_key)
+
+        self._membership.find(session, asked.group_id, found)
+
+    @receives(client.GroupSyncKey)
+    def group_sync_key(self, session: Session, frame: Frame) -> None:
+        """Keep the key, if it is of a group that the user is in."""
+        group_id, key = client.group_key_of(frame.body)
+        if self._membership.at_hand(session.user, group_id):
+            self._group_keys.advance(GroupReader(*session.user, group_id), key)
+            return
+
+        def found(group: Group | None, status: int) -> None:
+            if group is not None:
+                self._group_keys.advance(GroupReader(*session.user, group_id), key)
+
+        self._membership.find(session, group_id, found)
+
+    # --- one sync after another
+
+    def _begin(self, session: Session, queue: Queue, key: int) -> None:
+        syncs = session.syncs
+        if syncs is None:
+            syncs = session.syncs = {}
+        waiting = syncs.get(queue.number)
+        if waiting is not None and len(waiting) < SYNCS_WAITING:
+            waiting.append(key)
+        elif waiting is not None:
+            _answer_nothing(queue, key)
+        elif len(syncs) >= QUEUES_AT_ONCE:
+            _answer_later(queue, key)
+        else:
+            syncs[queue.number] = []
+            self._tasks.start(self._sync(session, syncs, queue, key))
+
+    async def _sync(
+        self, session: Session, syncs: dict[int, list[int]], queue: Queue, key: int
+    ) -> None:
+        waiting = syncs[queue.number]
+        try:
+            while not session.closed:
+                await self._answer(session, queue, key)
+                if not waiting:
+                    break
+                key = waiting.pop(0)
+        finally:
+            del syncs[queue.number]
+            if not syncs:
+                session.syncs = None
+
+    async def _answer(self, session: Session, queue: Queue, key: int) -> None:
+        if session.connection.congested:
+            # It has not read the page before. Once it has, it gets the notify.
+            _answer_later(queue, key)
+            return
+        after = key or await queue.kept_key()
+        try:
+            page = await queue.fetch(after)
+            if not key and after > page.newest:
+                # Nobody can have read so far: what was reported says nothing.
+                await self._lower(queue, 0)
+                after = 0
+                page = await queue.fetch(after)
+        except StorageError as why:
+            self._tally.add("syncs_failed")
+            _answer_nothing(queue, key)
+            if why.status == AckStatus.STORAGE_AWAY:
+                # (With a queue that is damaged this would go round in circles.)
+                queue.catch_up()
+            return
+        queue.begin(after)
+        for message in page.messages:
+            own = _is_own(session.user, session.device, message)
+            if not own or self._sync_self:
+                session.send_message(message.cmd, message.body, SELF if own else 0)
+            elif session.device == 0:
+                # All browsers are device 0: another tab of the user must not miss it.
+                session.send_message(message.cmd, message.body)
+        queue.end(await self._end(queue, after, page))
+        if page.more:
+            queue.notify(page.last + 1)
+
+    async def _end(self, queue: Queue, after: int, page: Page) -> int:
+        if after <= page.newest:
+            return max(after, page.last)
+        await self._lower(queue, page.newest)
+        return page.newest
+
+    async def _lower(self, queue: Queue, key: int) -> None:
+        self._tally.add("sync_keys_corrected")
+        try:
+            await queue.lower_key(key)
+        except BackendError:
+            self._tally.add("sync_keys_dropped")
+
+
+def _answer_nothing(queue: Queue, key: int) -> None:
+    queue.begin(key)
+    queue.end(key)
+
+
+def _answer_later(queue: Queue, key: int) -> None:
+    """Nothing now; the notify makes the client ask again."""
+    _answer_nothing(queue, key)
+    queue.notify(min(key, LARGEST_KEY - 1) + 1)
+
+
+def _is_own(user: User, device: int, message: StoredMessage) -> bool:
+    """Whether this user wrote the message on this device."""
+    if message.device != device:
+        return False
+    body = message.body
+    if message.cmd in client.TIMED:
+        return body[:8] == _i64(user.uid)
+    if message.cmd in (client.CustomerV2.number, client.Customer.number):
+        return body[:16] == _i64(user.appid) + _i64(user.uid)
+    if message.cmd == client.CustomerSupport.number:
+        return body[24:32] == _i64(user.uid)
+    return False
+
+
+def _i64(value: int) -> bytes:
+    return value.to_bytes(8, "big", signed=True)

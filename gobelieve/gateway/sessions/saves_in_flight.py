@@ -1,0 +1,55 @@
+"""The messages that storage has been asked to keep, and has not answered yet.
+
+A session may have only so many of them: beyond that nothing is read from its client until answers
+come, so that a client which sends without end holds up its own messages and nobody else's. And a
+gateway that stops waits for the last one, since what is stored is to be told and acked.
+"""
+
+from collections.abc import Callable
+
+from gobelieve.gateway.sessions.session import Session
+
+SAVES_AT_ONCE = 256
+"""A session's. What one read of the client brought (64 KiB) is still taken beyond it."""
+
+
+class Underway:
+    """Counts saves."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._when_none: list[Callable[[], None]] = []
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._open
+
+    def begun(self, session: Session | None) -> None:
+        """Storage is asked; None for what no session sent."""
+        self._open += 1
+        if session is None:
+            return
+        session.saving += 1
+        if session.saving == SAVES_AT_ONCE:
+            session.connection.pause()
+
+    def ended(self, session: Session | None) -> None:
+        """Storage answered."""
+        self._open -= 1
+        if session is None:
+            return
+        session.saving -= 1
+        if session.saving == SAVES_AT_ONCE - 1:
+            session.connection.resume()
+
+    def settled(self) -> None:
+        """What the last answer caused is done."""
+        if not self._open and self._when_none:
+            waiting, self._when_none = self._when_none, []
+            for call in waiting:
+                call()
+
+    def when_none(self, call: Callable[[], None]) -> None:
+        """Call once no save is under way."""
+        self._when_none.append(call)
+        self.settled()

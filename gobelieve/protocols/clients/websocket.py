@@ -1,0 +1,294 @@
+"""A browser's connection: each binary message is one frame, in both directions.
+
+The path is ``/ws`` and nothing else. A text message, a message that is not exactly one frame, and
+one that is too long end the connection with the close code that fits. Fragments of a message are
+joined. Compression is not agreed upon: what is said is short, and often encrypted by the apps; yet
+it would cost each connection some hundred kB.
+
+The library is for peers that behave. What is added here: an end to a handshake that never ends, to
+fragments without content, and to pages that it would show; nobody who is slow is taken for dead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gobelieve.errors import WireError
+from gobelieve.gateway.sessions.session import Session
+from gobelieve.interfaces import Turn
+from gobelieve.protocols.clients.tcp import CLIENT_COMMANDS, Reception
+from gobelieve.protocols.writing import TurnWriter, unsent
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER_SIZE, FrameReader
+
+PATH = "/ws"
+LONGEST_MESSAGE = HEADER_SIZE + CLIENT_BODY_LIMIT
+LONGEST_REQUEST = 16 << 10
+"""Bytes of a handshake; browsers need about 500."""
+SECONDS_TO_CLOSE = 4.0
+"""For the answer to our farewell."""
+# Close codes: an application may only use 1000 and those from 3000.
+GOING_AWAY = 1000
+NOT_ACCEPTABLE = 4003
+MAKES_NO_SENSE = 4007
+
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class WebSocketTerms:
+    """Who may connect from where, and how it is found out that somebody is gone.
+
+    `origins`: ``scheme://host`` or ``scheme://host:port``, with ``*`` for any part; ``null`` for
+    pages of no server. Who is not a browser sends none, and is not asked for it.
+    `ping_interval`: seconds, 0 for never; `ping_timeout`: seconds for the answer.
+    `open_timeout`: seconds for TLS and handshake.
+    """
+
+    origins: Sequence[str] = (ANY,)
+    ping_interval: float = 45.0
+    ping_timeout: float = 30.0
+    open_timeout: float = 10.0
+
+
+def _with_port(origin: str) -> str:
+    """As the library compares it: with the port, also where that goes without saying."""
+    scheme, is_url, host = origin.partition("://")
+    if not is_url or ":" in host:
+        return origin
+    port = "*" if "*" in scheme else {"http": "80", "https": "443"}.get(scheme, "None")
+    return f"{origin}:{port}"
+
+
+@implementer(IPushProducer)
+class BrowserConnection(WebSocketServerProtocol):
+    """`gobelieve.interfaces.Connection` for a session, on WebSocket.
+
+    A subclass says how frames are put into messages, by `send` and `onMessage`.
+    """
+
+    _log = Logger()  # not `log`, in which autobahn tells every step it takes
+    factory: "BrowserFactory"
+    transport: Any
+    session: Session | None = None
+    peer: str = "nobody"
+    congested = False
+    stream = False
+    _pauses = 0
+    _writer: TurnWriter
+
+    # --- for subclasses
+
+    def frame_received(self, payload: bytes) -> None:
+        """A message that is to be exactly one frame."""
+        session = self.session
+        if session is None or self.state != self.STATE_OPEN:
+            return
+        reader = FrameReader(CLIENT_BODY_LIMIT, CLIENT_COMMANDS)
+        frames = reader.feed(payload)
+        if reader.error is not None:
+            self.refuse(MAKES_NO_SENSE, str(reader.error))
+        elif len(frames) != 1 or len(payload) != HEADER_SIZE + len(frames[0].body):
+            self.refuse(MAKES_NO_SENSE, "a message that is not one frame")
+        else:
+            reception = self.factory.reception
+            session.seen = reception.watch.tick
+            reception.received[frames[0].cmd] += 1
+            session.received(frames)
+
+    def refuse(self, code: int, why: str) -> None:
+        """End it since the client did what it must not."""
+        if self.state == self.STATE_OPEN:
+            self._log.warn("websocket {peer} is cut off: {why}", peer=self.peer, why=why)
+            self._leave(code, why[:100])
+
+    # --- for the session
+
+    def unsent(self) -> int:
+        """See `gobelieve.interfaces.Connection`."""
+        return unsent(self.transport)
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame; without effect once it is closing."""
+        raise NotImplementedError
+
+    def pause(self) -> None:
+        """See `gobelieve.interfaces.Connection`."""
+        self._pauses += 1
+        if self._pauses == 1 and self._reads():
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """See `gobelieve.interfaces.Connection`."""
+        self._pauses -= 1
+        if self._pauses == 0 and self._reads():
+            self.transport.resumeProducing()
+
+    def cut(self, why: WireError) -> None:
+        """See `gobelieve.interfaces.Connection`."""
+        self.refuse(MAKES_NO_SENSE, str(why))
+
+    def close(self) -> None:
+        """See `gobelieve.interfaces.Connection`."""
+        if self.state == self.STATE_OPEN:
+            self._leave(GOING_AWAY, None)
+
+    def abort(self) -> None:
+        """See `gobelieve.interfaces.Connection`."""
+        self.transport.abortConnection()
+
+    def _leave(self, code: int, why: str | None) -> None:
+        self.sendClose(code, why)
+        # The answer must be read to know that all was taken. What else comes is not looked at.
+        if self._pauses > 0:
+            self.transport.resumeProducing()
+
+    def _reads(self) -> bool:
+        """Whether it is up to the session what is read."""
+        return self.session is not None and self.state == self.STATE_OPEN
+
+    # --- called by autobahn
+
+    def onOpen(self) -> None:
+        self.session = self.factory.reception.opened(self)
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        # Fragments without content would be kept without a limit.
+        if payload:
+            super().onMessageFrameData(payload)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self._ended()
+
+    def onAutoPingTimeout(self) -> None:
+        # Of whom nothing is read no answer can come. Whether he reads is seen to by the watch.
+        if self._pauses > 0:
+            self.autoPingTimeoutCall = None
+            self.autoPingPending = None
+            self._sendAutoPing()
+        else:
+            super().onAutoPingTimeout()
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """All messages of a turn leave in one write."""
+        self._writer.write(data)
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        if not abort:
+            self._writer.flush()
+        super()._closeConnection(abort)
+
+    # --- called by Twisted
+
+    def connectionMade(self) -> None:
+        self._writer = TurnWriter(self.transport, self.factory.turn)
+        super().connectionMade()
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+        self.factory.reception.arrived(self, self.transport, self.factory.via)
+
+    def dataReceived(self, data: bytes) -> None:
+        connecting = self.state == self.STATE_CONNECTING
+        if connecting and len(self.data) + len(data) > LONGEST_REQUEST:
+            self.dropConnection(abort=True)
+        else:
+            super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._ended()
+        self.factory.reception.left(self, self.factory.via)
+
+    def _ended(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            self.factory.reception.closed(session)
+
+    def pauseProducing(self) -> None:
+        if self.congested:
+            return
+        self.congested = True
+        if self.session is not None:
+            self.factory.reception.watch.congested(self.session)
+        self.pause()
+
+    def resumeProducing(self) -> None:
+        if not self.congested:
+            return
+        self.congested = False
+        if self.session is not None:
+            self.factory.reception.watch.drained(self.session)
+            self.session.drained()
+        self.resume()
+
+    def stopProducing(self) -> None:
+        """The transport is going; `connectionLost` follows."""
+
+
+class WebSocketConnection(BrowserConnection):
+    """One client at ``/ws``."""
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        if request.path != PATH:
+            raise ConnectionDeny(404, f"there is nothing but {PATH}")
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if isBinary:
+            self.frame_received(payload)
+        else:
+            self.refuse(NOT_ACCEPTABLE, "a text message")
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame as one message; without effect once it is closing."""
+        if self.state == self.STATE_OPEN:
+            self.sendMessage(frame, isBinary=True)
+
+
+class BrowserFactory(WebSocketServerFactory):
+    """What clients on WebSocket have in common."""
+
+    noisy = False
+    connection: type[BrowserConnection]
+
+    def __init__(
+        self,
+        turn: Turn,
+        reception: Reception,
+        reactor: Any,
+        terms: WebSocketTerms,
+        via: str,
+        longest_message: int = LONGEST_MESSAGE,
+    ) -> None:
+        super().__init__(reactor=reactor, server=None)
+        self.turn = turn
+        self.reception = reception
+        self.via = via
+        self.protocol = self.connection
+        self.setProtocolOptions(
+            webStatus=False,
+            maxFramePayloadSize=longest_message,
+            maxMessagePayloadSize=longest_message,
+            autoFragmentSize=0,
+            failByDrop=False,
+            openHandshakeTimeout=terms.open_timeout,
+            closeHandshakeTimeout=SECONDS_TO_CLOSE,
+            tcpNoDelay=True,
+            autoPingInterval=terms.ping_interval,
+            autoPingTimeout=terms.ping_timeout,
+            allowedOrigins=[_with_port(origin) for origin in terms.origins],
+            allowNullOrigin=ANY in terms.origins or "null" in terms.origins,
+        )
+
+
+class WebSocketFactory(BrowserFactory):
+    """Clients at ``/ws``."""
+
+    connection = WebSocketConnection

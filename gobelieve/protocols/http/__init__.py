@@ -1,0 +1,1 @@
+"""HTTP: the site, its router, and the declarations of routes."""

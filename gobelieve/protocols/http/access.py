@@ -1,0 +1,55 @@
+"""Who may use the HTTP API: whoever has one of the site's keys.
+
+With no key, whoever is on this machine; the configuration sees to it that nobody else can connect.
+But a browser on this machine may do what a page from elsewhere tells it to. So what comes from
+another site's page, or for another host's name, is refused then.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.web.server import Request
+
+from gobelieve.config import is_loopback
+from gobelieve.protocols.http.routes import HttpError
+
+_OURS = (None, b"same-origin", b"none")
+
+
+class ApiKeys:
+    """The header ``Authorization: Bearer KEY``, with any of the keys."""
+
+    name = "key"
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = [key.encode() for key in keys]
+
+    def scheme(self) -> Mapping[str, Any] | None:
+        if not self._keys:
+            return None
+        what = "One of the configuration's `http_api_keys`."
+        return {"type": "http", "scheme": "bearer", "description": what}
+
+    def check(self, request: Request) -> None:
+        if not self._keys:
+            _refuse_pages(request)
+            return
+        said = request.getHeader(b"authorization") or b""
+        kind, _, key = said.partition(b" ")
+        key = key.strip()
+        # All are compared, so that the time says nothing of which was nearly right.
+        right = [hmac.compare_digest(key, one) for one in self._keys]
+        if kind.lower() != b"bearer" or not any(right):
+            raise HttpError(401, "unauthorized", headers={"www-authenticate": "Bearer"})
+
+
+def _refuse_pages(request: Request) -> None:
+    # As bytes: they need not be text.
+    site = request.getHeader(b"sec-fetch-site")
+    origin = request.getHeader(b"origin")
+    if (origin is not None and site is None) or site not in _OURS:
+        raise HttpError(403, "forbidden", "a page of another site asks for this")
+    host = request.getRequestHostname().decode("latin-1").strip("[]")
+    if host and not is_loopback(host):
+        raise HttpError(403, "forbidden", "asked for under a name that is not this machine's own")

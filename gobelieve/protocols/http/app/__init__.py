@@ -1,0 +1,1 @@
+"""HTTP routes for an app's users, groups and messages."""

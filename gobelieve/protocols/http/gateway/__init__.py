@@ -1,0 +1,1 @@
+"""HTTP routes that only a gateway has: posts and reads of messages."""

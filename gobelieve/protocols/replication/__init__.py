@@ -1,0 +1,1 @@
+"""Replication between storages: the master's port and the slave's link."""

@@ -1,0 +1,299 @@
+"""The master's side of replication (3334).
+
+A slave connects and says where its own files end (220). If the header of that has version 2, the
+checksum of its last bytes follows (225), which must be ours too; a slave of upstream's sends none.
+Its end must be where a record begins. Who cannot be served is told why (224) and hung up
+on; upstream's slaves know no such thing and come back at once, so that is done after a while. So it
+is to who does not ask.
+
+Then the slave is sent our files from there on, records as batches (222), the rest as bytes (226),
+as far as they are settled; and so it goes on for ever. What is new leaves after `delay` seconds, or
+once there is enough for a batch. The slave says how much it has on disk (223). At the end slaves
+have a moment to get the rest: one that takes over then has everything.
+
+To the master a slave is a cursor. Nothing is kept for it: what it is sent is read when its socket
+takes it, one batch each in turn, 2 ms a turn of the event loop.
+"""
+
+from twisted.internet.interfaces import IAddress
+from twisted.python.failure import Failure
+
+from gobelieve.errors import StorageError, WireError
+from gobelieve.interfaces import Cancellable, Time, Turn
+from gobelieve.protocols.draining import GoodbyeFactory
+from gobelieve.protocols.framed import FramedProtocol
+from gobelieve.protocols.keepalive import probe_soon
+from gobelieve.protocols.round_robin import RoundRobin
+from gobelieve.storage.format.records import ENTRY_SIZE, FILE_HEADER
+from gobelieve.storage.queues.store import Store
+from gobelieve.storage.replication.feed import (
+    RECORDS,
+    Batch,
+    Border,
+    Bytes,
+    Feed,
+    Tail,
+    check_tail,
+    id_of,
+    is_border,
+    place_of,
+    refusal,
+)
+from gobelieve.storage.replication.slaves import Slave
+from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame
+from gobelieve.wire.message import Message, Sender, sent_by
+from gobelieve.wire.storage import (
+    StorageSyncBegin,
+    StorageSyncBytes,
+    StorageSyncMessageBatch,
+    StorageSyncPosition,
+    StorageSyncRefused,
+    StorageSyncTail,
+)
+
+ENOUGH = RECORDS * ENTRY_SIZE
+"""So many bytes may be a whole batch: they are not held back."""
+
+OURS = 2
+"""The version in the header of a slave's 220 that says its tail."""
+
+BUDGET = 0.002
+"""Seconds of a turn of the event loop that reading for slaves may take: saves go first."""
+HANG_UP = 10.0
+"""Seconds until who does not ask is hung up on, and a slave of upstream's that cannot be served."""
+GOODBYE = 2.0
+"""Seconds that slaves have to get the rest when the daemon stops."""
+
+
+class SlaveConnection(FramedProtocol):
+    """One slave's connection."""
+
+    limit = CLIENT_BODY_LIMIT
+    allowed = sent_by(Sender.SLAVE)
+
+    def __init__(self, factory: "SlavesFactory") -> None:
+        super().__init__(factory.turn)
+        self._factory = factory
+        self._store = factory.store
+        self._begun: StorageSyncBegin | None = None
+        self._ours = False
+        self._border: Border | None = None
+        self._feed: Feed | None = None
+        self._in_line = False
+        self._timer: Cancellable | None = None
+        self._finishing = False
+        self.slave = Slave("")
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether it has asked, and is not refused."""
+        return self._feed is not None
+
+    def opened(self) -> None:
+        probe_soon(self.transport)
+        self.slave = Slave(self.peer)
+        self._factory.connections.add(self)
+        silent = WireError("it asks for nothing")
+        self._timer = self._factory.time.callLater(HANG_UP, self.cut, silent)
+
+    def closed(self, reason: Failure) -> None:
+        self._factory.left(self)
+        self._cancel()
+        if self._feed is not None:
+            self._feed = None
+            why = reason.getErrorMessage()
+            self.log.info("slave {peer} left: {why}", peer=self.peer, why=why)
+
+    def frames_received(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            if self._closing:
+                return
+            if frame.cmd == StorageSyncPosition.number:
+                self._reported(StorageSyncPosition.decode(frame.body).cursor)
+            elif frame.cmd == StorageSyncTail.number:
+                self._tail_came(StorageSyncTail.decode(frame.body))
+            elif self._begun is not None:
+                raise WireError("it asks a second time")
+            else:
+                self._begun = StorageSyncBegin.decode(frame.body)
+                self._ours = frame.version >= OURS
+                if not self._ours:
+                    self._begin(None)
+
+    def drained(self) -> None:
+        self._join()
+
+    # --- the beginning
+
+    def _cancel(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _tail_came(self, sent: StorageSyncTail) -> None:
+        if not self._ours or self._feed is not None:
+            raise WireError("its tail is not wanted")
+        self._begin(Tail(sent.first_id, sent.end_id, sent.checksum))
+
+    def _begin(self, tail: Tail | None) -> None:
+        assert self._begun is not None
+        self._cancel()
+        cursor = self._begun.cursor
+        try:
+            place = place_of(self._store, cursor)
+            if tail is not None:
+                check_tail(self._store, tail, cursor)
+            if tail is None or not is_border(self._store, place):
+                self._border = Border(self._store, place, self._ours)
+        except StorageError as why:
+            self._refuse(why)
+            return
+        self._feed = Feed(self._store, place)
+        self.slave.sent = cursor
+        self._note()
+        self.log.info("slave {peer} came, its end is {end}", peer=self.peer, end=cursor)
+        self._join()
+
+    def _refuse(self, why: StorageError) -> None:
+        self.log.error("slave {peer} gets nothing: {why}", peer=self.peer, why=why)
+        self._feed = None
+        if self._ours:
+            self._say(StorageSyncRefused(reason=str(why).encode()))
+            self.close()
+            return
+        self._cancel()
+        self._timer = self._factory.time.callLater(HANG_UP, self.close)
+
+    # --- what is new
+
+    def moved(self) -> None:
+        """There may be more to send."""
+        if self._feed is None:
+            return
+        self._note()
+        if self._in_line or self.congested:
+            return
+        if self._feed.waiting() >= ENOUGH:
+            # Behind the answers to those who saved it.
+            self._turn.at_end(self._join_behind)
+        elif self._timer is None or not self._timer.active():
+            self._timer = self._factory.time.callLater(self._factory.delay, self._join)
+
+    def _join_behind(self) -> None:
+        self._turn.at_end(self._join)
+
+    def _join(self) -> None:
+        if self._feed is not None and not self._in_line and not self.congested:
+            self._in_line = True
+            self._factory.feeds.join(self)
+
+    def work(self) -> bool:
+        """Send one piece; whether there is more, as long as the slave takes it."""
+        more = False
+        try:
+            if self._feed is not None and not self._closing and not self.congested:
+                more = self._look() or self._send_piece(self._feed)
+        except StorageError as why:
+            self._refuse(why)
+        except Exception:
+            # A bug. The slave is told as Twisted does it: its connection is gone.
+            self.log.failure("slave {peer} cannot be fed", peer=self.peer)
+            self.abort()
+        self._in_line = more
+        return more
+
+    def _look(self) -> bool:
+        """Whether it is still to be seen that the slave's end is where a record begins."""
+        if self._border is not None and self._border.found():
+            self._border = None
+        return self._border is not None
+
+    def _send_piece(self, feed: Feed) -> bool:
+        piece = feed.next()
+        if piece is None:
+            self._end_if_done()
+            return False
+        if isinstance(piece, Batch):
+            first, last, count, frames = piece
+            sent = StorageSyncMessageBatch(first_id=first, last_id=last, count=count, frames=frames)
+            self._say(sent)
+        elif self._ours:
+            ended, first, data = piece
+            self._say(StorageSyncBytes(ended=ended, first_id=first, content=data))
+        elif not _is_header(piece, self._store.blocks.size):
+            raise refusal(f"there is damage at {piece.first}, and it cannot be told so")
+        self.slave.sent = feed.id
+        return not self.congested
+
+    def _say(self, sent: Message) -> None:
+        self.send(sent.frame(version=0))
+        if self._writer is not None:
+            # At once, which shows whether it is taken.
+            self._writer.flush()
+
+    # --- the end
+
+    def finish(self) -> None:
+        """Send the rest, then end."""
+        self._finishing = True
+        if self._feed is None:
+            self.close()
+        else:
+            self._join()
+
+    def _end_if_done(self) -> None:
+        if not self._finishing or self._feed is None or self._feed.waiting():
+            return
+        # A slave of ours says when it has stored the rest, one of upstream's says nothing.
+        if not self._ours or self.slave.durable == self._feed.id:
+            self.close()
+
+    # --- what is known of it
+
+    def _reported(self, durable: int) -> None:
+        if self._feed is None:
+            raise WireError("it says how far it is before it asks")
+        if not 0 <= durable <= self._feed.id:
+            raise WireError(f"it says that it has {durable}, and was sent {self._feed.id}")
+        self.slave.durable = durable
+        self._note()
+        self._end_if_done()
+
+    def _note(self) -> None:
+        self.slave.note(self._factory.end, self._factory.time.seconds())
+
+
+def _is_header(piece: Bytes, size: int) -> bool:
+    """Whether it is what any slave begins a block with by itself."""
+    return piece.first % size == 0 and piece.data == FILE_HEADER
+
+
+class SlavesFactory(GoodbyeFactory[SlaveConnection]):
+    """The connections of all slaves. `delay`: seconds that what is new may wait for more."""
+
+    goodbye = GOODBYE
+
+    def __init__(self, store: Store, turn: Turn, time: Time, delay: float) -> None:
+        super().__init__()
+        self.store = store
+        self.turn = turn
+        self.time = time
+        self.delay = delay
+        self.feeds = RoundRobin(turn, time, BUDGET)
+        store.watchers.append(self._moved)
+
+    def buildProtocol(self, addr: IAddress | None) -> SlaveConnection:
+        return SlaveConnection(self)
+
+    @property
+    def end(self) -> int:
+        """The id up to which everything is settled."""
+        return id_of(self.store, self.store.settled)
+
+    @property
+    def slaves(self) -> list[Slave]:
+        """Those that are fed."""
+        return [connection.slave for connection in self.connections if connection.is_fed]
+
+    def _moved(self) -> None:
+        for connection in tuple(self.connections):
+            connection.moved()

@@ -1,0 +1,1 @@
+"""The link between a gateway and storage, with the ports of storage."""

@@ -1,0 +1,143 @@
+"""All storage daemons as one: whose queue lies where.
+
+A queue belongs to the instance ``|id| mod n``, in the order of the configuration. A message for
+queues of one instance is stored there once; for queues of several, each of these has its copy.
+Super groups may have instances of their own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import Entries, Page
+from gobelieve.names import AckStatus, User, shard
+from gobelieve.protocols.storage.link import Saving, StorageLink, page_of
+from gobelieve.wire import storage
+
+T = TypeVar("T")
+
+LATEST = (1 << 31) - 1
+"""The last second that a message's own time can be."""
+
+
+class StoragePool:
+    """`MessageSaver`, `MessageReader` and `SuperGroupQueues` on a list of links.
+
+    `group_links`: where super groups' queues are; None if they are where users' queues are.
+    """
+
+    def __init__(
+        self, links: Sequence[StorageLink], group_links: Sequence[StorageLink] | None = None
+    ) -> None:
+        self._links = links
+        self._group_links = links if group_links is None else group_links
+
+    def save(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        queues: Sequence[User],
+        done: Callable[[T, int, Entries], None],
+        argument: T,
+    ) -> None:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        count = len(self._links)
+        home = shard(queues[0][1], count)
+        if count == 1 or all(shard(uid, count) == home for _, uid in queues):
+            ids = [number for queue in queues for number in queue]
+            item = storage.pack_save(device, cmd, storage.USERS, ids, body)
+            self._links[home].save(item, Saving(done, argument, len(queues)))
+            return
+        places: dict[int, list[int]] = {}
+        for place, (_, uid) in enumerate(queues):
+            places.setdefault(shard(uid, count), []).append(place)
+        together = _Together(done, argument, len(queues), len(places))
+        for index, mine in places.items():
+            ids = [number for place in mine for number in queues[place]]
+            item = storage.pack_save(device, cmd, storage.USERS, ids, body)
+            self._links[index].save(item, Saving(together.saved, mine, len(mine)))
+
+    def save_to_group(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        appid: int,
+        group_id: int,
+        done: Callable[[T, int, Entries], None],
+        argument: T,
+    ) -> None:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        item = storage.pack_save(device, cmd, storage.SUPER_GROUPS, (appid, group_id), body)
+        self._group_link(group_id).save(item, Saving(done, argument, 1))
+
+    def newest(self) -> tuple[int, ...]:
+        """See `gobelieve.interfaces.MessageSaver`."""
+        return tuple(link.newest for link in self._links)
+
+    async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.Fetch(appid=user.appid, uid=user.uid, after=after, limit=limit)
+        return page_of(await self._link(user).ask(question))
+
+    async def fetch_group(
+        self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
+    ) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.FetchGroup(
+            appid=appid, group_id=group_id, after=after, joined=min(joined, LATEST), limit=limit
+        )
+        return page_of(await self._group_link(group_id).ask(question))
+
+    async def fetch_latest(self, user: User, limit: int) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.FetchLatest(appid=user.appid, uid=user.uid, limit=limit)
+        return page_of(await self._link(user).ask(question))
+
+    async def fetch_before(self, user: User, before: int, limit: int) -> Page:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.FetchBefore(appid=user.appid, uid=user.uid, before=before, limit=limit)
+        return page_of(await self._link(user).ask(question))
+
+    async def count_new(self, user: User, after: int) -> int:
+        """See `gobelieve.interfaces.MessageReader`."""
+        question = storage.CountNew(appid=user.appid, uid=user.uid, after=after)
+        answer = await self._link(user).ask(question)
+        if not isinstance(answer, storage.Counted):
+            raise StorageError(AckStatus.STORAGE_FAILED, f"{answer.label} where COUNTED belongs")
+        return answer.count
+
+    async def decided(self, user: User) -> None:
+        """See `gobelieve.interfaces.MessageReader`."""
+        await self._link(user).decided()
+
+    def _link(self, user: User) -> StorageLink:
+        return self._links[shard(user.uid, len(self._links))]
+
+    def _group_link(self, group_id: int) -> StorageLink:
+        return self._group_links[shard(group_id, len(self._group_links))]
+
+
+class _Together:
+    """Waits for all instances that a message went to."""
+
+    __slots__ = ("_argument", "_done", "_entries", "_open", "_status")
+
+    def __init__(
+        self, done: Callable[[T, int, Entries], None], argument: T, queues: int, instances: int
+    ) -> None:
+        self._done: Callable[[Any, int, Entries], None] = done
+        self._argument = argument
+        self._entries = [(0, 0)] * queues
+        self._open = instances
+        self._status = 0
+
+    def saved(self, places: list[int], status: int, entries: Entries) -> None:
+        """One instance answered for the queues at these places."""
+        for place, entry in zip(places, entries, strict=True):
+            self._entries[place] = entry
+        self._status = self._status or status
+        self._open -= 1
+        if not self._open:
+            self._done(self._argument, self._status, self._entries)

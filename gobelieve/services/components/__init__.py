@@ -1,0 +1,1 @@
+"""Parts of several daemons: the gateway, its listeners, the cluster's TLS, replication."""

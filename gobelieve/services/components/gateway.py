@@ -1,0 +1,291 @@
+"""The gateway's rules, put together. What they talk to is given: see ``im`` and ``embedded``."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from gobelieve.backends.tokens.jwt import JwtTokens
+from gobelieve.config import ClientsConfig
+from gobelieve.gateway.checks.ended_sessions import Endings
+from gobelieve.gateway.checks.membership import Membership
+from gobelieve.gateway.checks.relations import Permission
+from gobelieve.gateway.checks.room_bans import Speakers
+from gobelieve.gateway.checks.word_filter import WordFilter
+from gobelieve.gateway.delivery.catch_up import CatchUp, GroupCatchUp
+from gobelieve.gateway.delivery.delivery import Delivery
+from gobelieve.gateway.delivery.group_members_here import Audience
+from gobelieve.gateway.delivery.peer_delivery import Exchange
+from gobelieve.gateway.fan_out.fan_out import FanOut
+from gobelieve.gateway.reports.sync_keys import KeptKeys
+from gobelieve.gateway.reports.write_behind import WriteBehind
+from gobelieve.gateway.rules.app_server_messages import Posting
+from gobelieve.gateway.rules.customer import CustomerService
+from gobelieve.gateway.rules.groups import GroupMessages
+from gobelieve.gateway.rules.login import Login
+from gobelieve.gateway.rules.peer import Peer
+from gobelieve.gateway.rules.rooms import RoomMessages
+from gobelieve.gateway.rules.sync import Sync
+from gobelieve.gateway.rules.table import RuleTables, gather
+from gobelieve.gateway.sessions.registry import Sessions
+from gobelieve.gateway.sessions.rooms import Rooms
+from gobelieve.gateway.sessions.saves_in_flight import Underway
+from gobelieve.gateway.sessions.session import NOBODY, Session
+from gobelieve.gateway.sessions.timeouts import Watch
+from gobelieve.gateway.sessions.unauthenticated_limit import Lobby
+from gobelieve.interfaces import (
+    Connection,
+    DailyUsers,
+    DeviceNumbers,
+    Groups,
+    MessageReader,
+    MessageSaver,
+    PendingMessages,
+    Preferences,
+    Relations,
+    Routing,
+    SuperGroupQueues,
+    SyncKeys,
+    Time,
+    Tokens,
+    UnreadCounts,
+)
+from gobelieve.metrics import ClientTally
+from gobelieve.names import GroupReader, User
+from gobelieve.protocols.clients.tcp import Reception
+from gobelieve.services.process.options import Coroutines
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Where the gateway keeps what it knows of users."""
+
+    tokens: Tokens
+    devices: DeviceNumbers
+    sync_keys: SyncKeys[User]
+    group_sync_keys: SyncKeys[GroupReader]
+    unread: UnreadCounts
+    daily: DailyUsers
+    preferences: Preferences
+    pending: PendingMessages
+    groups: Groups | None
+    """None where the site has no groups."""
+    relations: Relations | None
+    """None where everybody may write to everybody."""
+
+
+class Queues(MessageSaver, MessageReader, SuperGroupQueues, Protocol):
+    """Storage, with all that it can do for the gateway."""
+
+
+def tokens(config: ClientsConfig, kept: Tokens, preferences: Preferences) -> Tokens:
+    """How clients prove who they are: by tokens that are kept, or by signed ones."""
+    if config.auth_method == "jwt":
+        return JwtTokens([config.jwt_signing_key, *config.jwt_former_keys], preferences)
+    return kept
+
+
+class Gateway:
+    """The rules, wired to each other. Its attributes are what listeners, links and pages need."""
+
+    def __init__(
+        self,
+        config: ClientsConfig,
+        time: Time,
+        backends: Backends,
+        storage: Queues,
+        routing: Routing,
+        tally: ClientTally,
+    ) -> None:
+        self.tally = tally
+        self.tasks = Coroutines()
+        self.underway = Underway()
+        self._config = config
+        self._time = time
+        self._backends = backends
+        self._storage = storage
+        self._routing = routing
+        self._log = Logger("gobelieve.gateway")
+        self._add_who_is_here()
+        self._add_what_clients_report()
+        self._add_rooms()
+        self._add_messages()
+        self._add_groups()
+        self._add_posting()
+        self.tables = self._rules()
+        self.watch = Watch(
+            tally,
+            idle=max(1, round(config.idle_timeout)),
+            login=max(1, round(config.auth_timeout)),
+            write=max(1, round(config.write_timeout)),
+        )
+        self.reception = Reception(self._new_session, self._gone, self.watch, self.lobby)
+
+    def _add_who_is_here(self) -> None:
+        config, tally = self._config, self.tally
+        self.sessions = Sessions(self._routing)
+        self.lobby = Lobby(tally, config.anonymous_limit, config.anonymous_limit_per_address)
+        self.rooms = Rooms(self._routing)
+        self.delivery = Delivery(
+            self.sessions, self.rooms, self._routing, tally, config.direct_push
+        )
+        self.endings = Endings(
+            self.sessions, self._time, tally, Logger("gobelieve.gateway.checks.ended_sessions")
+        )
+        self.catch_up = CatchUp(self.sessions, self._storage, self._time, self.tasks, tally)
+
+    def _add_what_clients_report(self) -> None:
+        backends, interval = self._backends, self._config.sync_key_interval
+        behind = (self._time, self.tasks, self.tally, interval)
+        self.keys = KeptKeys(backends.sync_keys, *behind)
+        self.group_keys = KeptKeys(backends.group_sync_keys, *behind)
+        self.unread = WriteBehind(backends.unread.set, "unread_counts", *behind)
+        self.daily = WriteBehind(backends.daily.add, "daily_users", *behind)
+
+    def _add_rooms(self) -> None:
+        self.room_messages = RoomMessages(
+            self.rooms,
+            self.sessions,
+            self.delivery,
+            self._routing,
+            self.tally,
+            self._config.rooms_at_once,
+        )
+        self.speakers = Speakers(
+            self.sessions,
+            self.room_messages,
+            self._backends.preferences,
+            time=self._time,
+            tasks=self.tasks,
+            tally=self.tally,
+            log=Logger("gobelieve.gateway.checks.room_bans"),
+        )
+
+    def _add_messages(self) -> None:
+        self.words = WordFilter(self._config.filter_all)
+        self._exchange = Exchange(
+            self._storage, self.delivery, self._routing, self.underway, self.tally
+        )
+        self._peer = Peer(
+            self._exchange, self.delivery, self._permission(), self.words, self._time, self.tally
+        )
+
+    def _permission(self) -> Permission | None:
+        """None where nobody has to be asked."""
+        friendship, blacklist = self._config.enable_friendship, self._config.enable_blacklist
+        relations = self._backends.relations
+        if relations is None or not (friendship or blacklist):
+            return None
+        return Permission(relations, friendship, blacklist, self.tasks, self.tally)
+
+    def _add_groups(self) -> None:
+        groups, storage, routing = self._backends.groups, self._storage, self._routing
+        time, tasks, tally = self._time, self.tasks, self.tally
+        self._membership = Membership(groups, tasks, tally)
+        self.fan_out = FanOut(
+            self._backends.pending,
+            storage,
+            storage,
+            self.delivery,
+            routing,
+            time=time,
+            tasks=Coroutines(),  # these go on when sessions have ended
+            tally=tally,
+            log=Logger("gobelieve.gateway.fan_out"),
+        )
+        self._audience = Audience(groups, self.sessions, time, tasks, tally)
+        self.group_catch_up = GroupCatchUp(groups, storage, self._audience, time, tasks, tally)
+        self._group_messages = GroupMessages(
+            self._membership,
+            storage,
+            self.fan_out,
+            self._audience,
+            self.delivery,
+            routing,
+            self.underway,
+            self.words,
+            time,
+            tally,
+        )
+        self.delivery.group_audience = self._group_messages.published
+
+    def _add_posting(self) -> None:
+        self.posting = Posting(
+            self._exchange,
+            self._group_messages,
+            self.fan_out,
+            self._audience,
+            self._storage,
+            self._storage,
+            self.delivery,
+            self._routing,
+            self.sessions,
+            self._backends.groups,
+            self.underway,
+            self._time,
+            self.tally,
+        )
+
+    def _rules(self) -> RuleTables:
+        config = self._config
+        customer_service = CustomerService(
+            self._exchange,
+            self.delivery,
+            self._peer,
+            self._time,
+            self.tally,
+            config.kefu_appid,
+            config.kefu_unpersistent,
+        )
+        sync = Sync(
+            self._storage,
+            self._storage,
+            self._membership,
+            self.keys,
+            self.group_keys,
+            self.catch_up,
+            self.group_catch_up,
+            self.tasks,
+            self.tally,
+            config.sync_self,
+        )
+        return gather(
+            self._login(),
+            self._peer,
+            customer_service,
+            self._group_messages,
+            self.room_messages,
+            sync,
+        )
+
+    def _login(self) -> Login:
+        return Login(
+            self._backends.tokens,
+            self._backends.devices,
+            self.unread,
+            self.daily,
+            self.speakers,
+            self.endings,
+            self.sessions,
+            self.lobby,
+            self._routing,
+            self._time,
+            self.tasks,
+            self.tally,
+            lambda: self.tables.after_login,
+            self._log,
+        )
+
+    def _new_session(self, connection: Connection, tick: int) -> Session:
+        return Session(connection, self.tables.before_login, self.tally, tick)
+
+    def _gone(self, session: Session) -> None:
+        self.room_messages.closed(session)
+        self.sessions.remove(session)
+        if session.user is not NOBODY:
+            self._log.debug(
+                "user {uid} of app {appid} is gone from {peer}",
+                uid=session.user.uid,
+                appid=session.user.appid,
+                peer=session.connection.peer,
+            )

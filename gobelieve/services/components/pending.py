@@ -1,0 +1,67 @@
+"""The messages of ordinary groups that are not everywhere yet, as a service."""
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from gobelieve.backends.pending import old_format
+from gobelieve.backends.pending.database import Left, PendingDatabase
+from gobelieve.errors import BackendError
+from gobelieve.gateway.fan_out.fan_out import FanOut
+from gobelieve.services.process.starting import cannot_start
+
+
+class PendingService(Service):
+    """Opens the file when started, and goes on with what is in it, and with what upstream's gateway
+    left beside it; when it stops, what storage was asked for is waited for, and the file is
+    closed."""
+
+    log = Logger()
+
+    def __init__(self, pending: PendingDatabase, fan_out: FanOut) -> None:
+        self._pending = pending
+        self._fan_out = fan_out
+
+    def startService(self) -> None:
+        super().startService()
+        try:
+            left = [*self._pending.open(), *self._take_over()]
+        except BackendError as why:
+            cannot_start(f"messages of groups cannot be kept: {why}")
+        if left:
+            self.log.info("{count} messages of groups go on", count=len(left))
+        for number, message, done in left:
+            self._fan_out.resume(number, message, done)
+
+    def _take_over(self) -> list[Left]:
+        """Keep what upstream's queues hold, and only then set them aside: who is killed in between
+        knows by their digests what is kept."""
+        queues = old_format.find(self._pending.path.parent)
+        if not queues:
+            return []
+        kept = self._pending.imports()
+        new = [queue for queue in queues if queue.digest not in kept]
+        for remark in (remark for queue in new for remark in queue.remarks):
+            self.log.warn("{remark}", remark=remark)
+        messages = old_format.merged(new, self._fan_out.storages)
+        left = self._pending.take_over(messages, [queue.digest for queue in new])
+        for queue in queues:
+            queue.set_aside()
+        self.log.info(
+            "{count} messages are taken over from {queues} of upstream's queues;"
+            " their files end in {end} now",
+            count=len(left),
+            queues=len(queues),
+            end=old_format.IMPORTED,
+        )
+        return left
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for stop in (self._fan_out.stop, self._pending.close):
+            stopped: Deferred[None] = Deferred()
+            stop(lambda stopped=stopped: stopped.callback(None))  # type: ignore[misc]
+            await stopped

@@ -1,0 +1,33 @@
+"""Replication in storage's daemon: the port for slaves, and the link to a master."""
+
+from typing import Any
+
+from twisted.application.internet import ClientService
+
+from gobelieve.protocols.replication.master import SlavesFactory
+from gobelieve.protocols.replication.slave import MasterLink
+from gobelieve.services.components.cluster import Cluster
+from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.ordered import OrderedService
+from gobelieve.wire.cluster import Port
+
+TROUBLE_DELAY = 30.0
+"""Seconds until a master is asked again that refused us, or while our disk is full: somebody has
+to look after it."""
+
+
+def slaves(address: str, factory: SlavesFactory, reactor: Any, cluster: Cluster) -> OrderedService:
+    """The port for slaves."""
+    port = OrderedService()
+    port.add("connections", GoodbyeService(factory, reactor))
+    port.add("tcp", cluster.listening(Port.REPLICATION, address, factory))
+    return port
+
+
+def master(link: MasterLink, cluster: Cluster) -> ClientService:
+    """Keeps the link to the master connected."""
+
+    def special_delay() -> float | None:
+        return TROUBLE_DELAY if link.refused or link.failed else None
+
+    return cluster.connecting(Port.REPLICATION, link.address, link, special_delay)

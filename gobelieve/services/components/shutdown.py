@@ -1,0 +1,91 @@
+"""The end of a gateway, and the watch over its clients."""
+
+from collections.abc import Callable
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from gobelieve.gateway.sessions.timeouts import Watch
+from gobelieve.interfaces import Time
+from gobelieve.services.components.gateway import Gateway
+
+CROWD = 1000
+"""So many clients may come back at the same moment."""
+STEP = 0.1
+"""Seconds between two parts of a crowd that is sent away."""
+PATIENCE = 5.0
+"""Seconds that a gateway which stops waits for storage, and then for its clients."""
+
+
+class Farewell(Service):
+    """When the daemon stops: what clients have sent is finished, told and acked; then their
+    connections end, and what they left behind is written.
+
+    A crowd is sent away in parts, over `spread` seconds: all would connect to another gateway, and
+    log in there, at the same moment. Who is still there is served as ever.
+    """
+
+    def __init__(self, gateway: Gateway, time: Time, spread: float) -> None:
+        self._gateway = gateway
+        self._time = time
+        self._spread = spread
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        gateway = self._gateway
+        await self._send_crowd_away()
+        gateway.watch.pause_all()
+        await self._patiently(gateway.underway.when_none)
+        gateway.watch.close_all()
+        await self._patiently(gateway.watch.when_empty)
+        await gateway.keys.flush()
+        await gateway.group_keys.flush()
+        await gateway.unread.flush()
+        await gateway.daily.flush()
+        gateway.tasks.cancel()
+
+    async def _send_crowd_away(self) -> None:
+        watch = self._gateway.watch
+        crowd = watch.oldest()
+        steps = round(self._spread / STEP)
+        if len(crowd) <= CROWD or steps < 2:
+            return
+        part = -(-len(crowd) // steps)
+        for start in range(0, len(crowd), part):
+            watch.send_away(crowd[start : start + part])
+            await self._pause(STEP)
+
+    async def _pause(self, seconds: float) -> None:
+        over: Deferred[None] = Deferred()
+        self._time.callLater(seconds, over.callback, None)
+        await over
+
+    async def _patiently(self, when: Callable[[Callable[[], None]], None]) -> None:
+        """Wait for something, but not for ever: a storage or a client may stand still."""
+        waited: Deferred[None] = Deferred()
+
+        def enough() -> None:
+            if not waited.called:
+                waited.callback(None)
+
+        late = self._time.callLater(PATIENCE, enough)
+        when(enough)
+        await waited
+        if late.active():
+            late.cancel()
+
+
+def sweeping(watch: Watch) -> Callable[[], None]:
+    """The watch's sweep, which an error of ours must not end for good."""
+
+    def sweep() -> None:
+        try:
+            watch.sweep()
+        except Exception:
+            Logger("gobelieve.gateway").failure("a sweep failed")
+
+    return sweep

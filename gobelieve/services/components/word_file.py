@@ -1,0 +1,54 @@
+"""The file of forbidden words: read at the start, and again at SIGHUP."""
+
+import os
+from pathlib import Path
+
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from gobelieve.errors import GobelieveError
+from gobelieve.gateway.checks.word_filter import WordFilter
+from gobelieve.services.process.daemon import DaemonService
+from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.process.starting import cannot_start
+
+
+class WordFileError(GobelieveError):
+    """The file cannot be used; the text names it and says why."""
+
+
+class WordFile(Service):
+    """One word a line, in UTF-8."""
+
+    log = Logger()
+
+    def __init__(self, path: str, words: WordFilter) -> None:
+        # Before twistd changes to another directory.
+        self._path = os.path.abspath(path)
+        self._words = words
+
+    def startService(self) -> None:
+        super().startService()
+        try:
+            self.load()
+        except WordFileError as why:
+            cannot_start(why)
+
+    def load(self) -> None:
+        """Read it. `WordFileError` if that cannot be; then the words stay those of before."""
+        try:
+            lines = Path(self._path).read_text("utf-8-sig").splitlines()
+        except OSError as why:
+            raise WordFileError(f"word_file {self._path}: {why.strerror}") from None
+        except UnicodeDecodeError as why:
+            raise WordFileError(f"word_file {self._path} is no UTF-8: {why}") from None
+        self._words.use(lines)
+        self.log.info("{count} words are looked for", count=len(self._words))
+
+
+def add_words(parent: OrderedService, daemon: DaemonService, path: str, words: WordFilter) -> None:
+    """Add ``words``; nothing if no file is named."""
+    if path:
+        file = WordFile(path, words)
+        parent.add("words", file)
+        daemon.hangup.add("the word file is read again", file.load)

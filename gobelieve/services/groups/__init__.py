@@ -1,0 +1,1 @@
+"""Groups and relations, kept up to date from their database's changes."""

@@ -1,0 +1,68 @@
+"""What of the app's is kept in memory and up to date, as a service: groups, relations."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from twisted.application.internet import TimerService
+from twisted.internet.defer import Deferred
+
+from gobelieve.errors import BackendError
+from gobelieve.groups.cache import SWEEP_SECONDS, Done
+from gobelieve.metrics import Tally
+from gobelieve.services.process.options import Coroutines
+from gobelieve.services.process.ordered import OrderedService
+
+V = TypeVar("V")
+
+
+class Manager(Protocol):
+    """The core of such a service."""
+
+    def sweep(self) -> None:
+        """To be called every `SWEEP_SECONDS`."""
+
+    def close(self) -> None:
+        """Whoever waits gets an error."""
+
+
+class KeptService(OrderedService):
+    """Sweeps its `manager`, which a subclass makes, and ends it. What it needs are its children;
+    ``sweep`` is one by itself."""
+
+    manager: Manager
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__()
+        self.tally = Tally()
+        self.tasks = Coroutines()
+        sweep = TimerService(SWEEP_SECONDS, self._sweep)
+        sweep.clock = reactor
+        self.add("sweep", sweep)
+
+    def stopService(self) -> Deferred[None]:
+        """Whoever waits gets an error, at once."""
+        self.manager.close()
+        self.tasks.cancel()
+        return super().stopService()
+
+    def _sweep(self) -> None:
+        try:
+            self.manager.sweep()
+        except Exception:
+            # It must not end the sweeps for good.
+            self.log.failure("a sweep failed")
+
+
+async def answer(ask: Callable[[Done[V]], None]) -> V | None:
+    """What is answered, for who waits for it."""
+    waited: Deferred[V | None] = Deferred()
+
+    def done(value: V | None, error: BackendError | None) -> None:
+        if not waited.called:
+            if error is None:
+                waited.callback(value)
+            else:
+                waited.errback(error)
+
+    ask(done)
+    return await waited

@@ -1,0 +1,147 @@
+"""The group manager as a service: the core, the store, and where changes are announced."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from random import choices
+from string import ascii_lowercase
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from twisted.logger import Logger
+from twisted.python import usage
+
+from gobelieve.backends.mysql.datasource import parse_datasource
+from gobelieve.backends.mysql.groups import MysqlGroups
+from gobelieve.backends.mysql.service import MysqlService
+from gobelieve.backends.redis.events import CHECK_SECONDS, RedisEvents, Source
+from gobelieve.backends.redis.service import RedisService
+from gobelieve.backends.redis.stream import Stream
+from gobelieve.backends.redis.subscription import Subscription
+from gobelieve.backends.sqlite.groups import SqliteChanges, SqliteGroups
+from gobelieve.backends.sqlite.service import SqliteService
+from gobelieve.config import ImConfig, ImrConfig
+from gobelieve.errors import ConfigError
+from gobelieve.groups import events
+from gobelieve.groups.manager import GroupManager
+from gobelieve.interfaces import Group, GroupStore
+from gobelieve.protocols.http.status.metrics import TallyCollector
+from gobelieve.services.groups.followed_service import KeptService, answer
+from gobelieve.services.process.options import DaemonOptions
+from gobelieve.services.process.ordered import OrderedService
+
+NAME = "group-manager"
+
+
+class GroupsOptions(DaemonOptions):
+    """A command line whose configuration may name the database of the groups."""
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        try:
+            if self.config.mysqldb_datasource:
+                parse_datasource(self.config.mysqldb_datasource)
+        except ConfigError as why:
+            raise usage.UsageError(str(why)) from None
+
+
+class GroupManagerService(KeptService):
+    """`gobelieve.interfaces.Groups`."""
+
+    manager: GroupManager
+
+    def __init__(self, store: GroupStore, reactor: Any) -> None:
+        super().__init__(reactor)
+        self.manager = GroupManager(
+            store,
+            time=reactor,
+            tasks=self.tasks,
+            tally=self.tally,
+            log=Logger("gobelieve.groups"),
+        )
+        self.loaded: Callable[[int], Group | None] = self.manager.loaded
+        """See `gobelieve.interfaces.Groups`."""
+
+    def super_groups(self) -> list[int]:
+        """See `gobelieve.interfaces.Groups`."""
+        return self.manager.super_groups()
+
+    async def find(self, group_id: int) -> Group | None:
+        """See `gobelieve.interfaces.Groups`."""
+        return await answer(partial(self.manager.ask, group_id))
+
+
+class GroupStatus(Collector):
+    """What is shown of the groups: metrics and summary."""
+
+    def __init__(self, groups: GroupManagerService) -> None:
+        self._groups = groups
+        what = "What happened, by the names that /summary has under groups."
+        self._events = TallyCollector("gobelieve_groups_events", what, groups.tally)
+
+    def collect(self) -> Iterable[Metric]:
+        """For Prometheus."""
+        what = "Groups that are kept in memory."
+        yield GaugeMetricFamily("gobelieve_groups_cached", what, len(self._groups.manager))
+        what = "1 if changes of groups are heard of in time."
+        yield GaugeMetricFamily("gobelieve_groups_followed", what, self._groups.manager.followed)
+        yield from self._events.collect()
+
+    def summary(self) -> dict[str, object]:
+        """The figures of the status page."""
+        counts = dict(self._groups.tally.counts)
+        manager = self._groups.manager
+        return {"cached": len(manager), "followed": manager.followed, "counts": counts}
+
+
+def add_groups(
+    parent: OrderedService,
+    config: ImConfig | ImrConfig,
+    redis: RedisService,
+    reactor: Any,
+    check_seconds: float = CHECK_SECONDS,
+) -> GroupManagerService | None:
+    """Add ``group-manager`` with ``mysql`` and ``events``; nothing if no database is named."""
+    if not config.mysqldb_datasource:
+        return None
+    source = parse_datasource(config.mysqldb_datasource)
+    mysql = MysqlService(source, reactor)
+    groups = GroupManagerService(MysqlGroups(mysql), reactor)
+    groups.add("mysql", mysql)
+    changes = _source(config, redis, groups.manager, reactor, check_seconds)
+    groups.add("events", RedisEvents(config.redis, reactor, changes, groups.manager))
+    parent.add(NAME, groups)
+    return groups
+
+
+def _source(
+    config: ImConfig | ImrConfig,
+    redis: RedisService,
+    manager: GroupManager,
+    reactor: Any,
+    check_seconds: float,
+) -> Source:
+    if config.group_events == "stream":
+        return Stream(config.redis, events.STREAM, events.COUNTER, manager, reactor, check_seconds)
+    # A channel of our own, named as upstream names it.
+    ping = f"ping_{int(reactor.seconds())}{''.join(choices(ascii_lowercase, k=4))}"
+    return Subscription(
+        redis,
+        config.redis,
+        events.CHANNELS,
+        events.COUNTER,
+        ping,
+        manager,
+        reactor,
+        check_seconds,
+    )
+
+
+def add_local_groups(
+    parent: OrderedService, db: SqliteService, reactor: Any
+) -> GroupManagerService:
+    """Add ``group-manager`` on the embedded file, with ``events``."""
+    groups = GroupManagerService(SqliteGroups(db), reactor)
+    groups.add("events", SqliteChanges(db, groups.manager, reactor))
+    parent.add(NAME, groups)
+    return groups

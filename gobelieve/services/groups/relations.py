@@ -1,0 +1,111 @@
+"""The relations of users as a service: the core, the store, and where changes are announced."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from twisted.logger import Logger
+
+from gobelieve.backends.mysql.datasource import parse_datasource
+from gobelieve.backends.mysql.relations import MysqlRelations
+from gobelieve.backends.mysql.service import MysqlService
+from gobelieve.backends.redis.events import RedisEvents
+from gobelieve.backends.redis.stream import Stream
+from gobelieve.backends.sqlite.groups import SqliteChanges
+from gobelieve.backends.sqlite.relations import SqliteRelations
+from gobelieve.backends.sqlite.service import SqliteService
+from gobelieve.config import ClientsConfig, ImConfig
+from gobelieve.errors import BackendError
+from gobelieve.groups.relation_events import COUNTER, STREAM
+from gobelieve.groups.relations import RelationManager
+from gobelieve.interfaces import RelationStore
+from gobelieve.names import User
+from gobelieve.protocols.http.status.metrics import TallyCollector
+from gobelieve.services.groups.followed_service import KeptService, answer
+from gobelieve.services.process.ordered import OrderedService
+
+NAME = "relations"
+
+
+class RelationsService(KeptService):
+    """`gobelieve.interfaces.Relations`."""
+
+    manager: RelationManager
+
+    def __init__(self, store: RelationStore, reactor: Any) -> None:
+        super().__init__(reactor)
+        self.manager = RelationManager(
+            store,
+            time=reactor,
+            tasks=self.tasks,
+            tally=self.tally,
+            log=Logger("gobelieve.relations"),
+        )
+        self.loaded = self.manager.loaded
+
+    async def find(self, user: User, peer: int) -> int:
+        """See `gobelieve.interfaces.Relations`."""
+        relation: int | None = await answer(partial(self.manager.ask, user, peer))
+        if relation is None:
+            raise BackendError("the store has no answer")
+        return relation
+
+
+class RelationStatus(Collector):
+    """What is shown of the relations: metrics and summary."""
+
+    def __init__(self, relations: RelationsService) -> None:
+        self._relations = relations
+        what = "What happened, by the names that /summary has under relations."
+        self._events = TallyCollector("gobelieve_relations_events", what, relations.tally)
+
+    def collect(self) -> Iterable[Metric]:
+        """For Prometheus."""
+        manager = self._relations.manager
+        what = "Pairs of users whose relation is kept in memory."
+        yield GaugeMetricFamily("gobelieve_relations_cached", what, len(manager))
+        what = "1 if changes of relations are heard of in time."
+        yield GaugeMetricFamily("gobelieve_relations_followed", what, manager.followed)
+        yield from self._events.collect()
+
+    def summary(self) -> dict[str, object]:
+        """The figures of the status page."""
+        manager, counts = self._relations.manager, dict(self._relations.tally.counts)
+        return {"cached": len(manager), "followed": manager.followed, "counts": counts}
+
+
+def are_wanted(config: ClientsConfig) -> bool:
+    """Whether anybody asks for relations."""
+    return config.enable_friendship or config.enable_blacklist
+
+
+def add_relations(
+    parent: OrderedService, config: ImConfig, reactor: Any
+) -> RelationsService | None:
+    """Add ``relations`` with ``mysql`` and ``events``; nothing if nobody asks for them.
+
+    The connections are its own: a group of 100,000 members that is being read holds up no message.
+    """
+    if not are_wanted(config):
+        return None
+    mysql = MysqlService(parse_datasource(config.mysqldb_datasource), reactor)
+    relations = RelationsService(MysqlRelations(mysql), reactor)
+    relations.add("mysql", mysql)
+    stream = Stream(config.redis, STREAM, COUNTER, relations.manager, reactor)
+    relations.add("events", RedisEvents(config.redis, reactor, stream, relations.manager))
+    parent.add(NAME, relations)
+    return relations
+
+
+def add_local_relations(
+    parent: OrderedService, config: ClientsConfig, db: SqliteService, reactor: Any
+) -> RelationsService | None:
+    """Add ``relations`` on the embedded file, with ``events``."""
+    if not are_wanted(config):
+        return None
+    relations = RelationsService(SqliteRelations(db), reactor)
+    relations.add("events", SqliteChanges(db, relations.manager, reactor))
+    parent.add(NAME, relations)
+    return relations

@@ -1,0 +1,106 @@
+"""How a change of a group is told: to gateways, and to members by messages."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, TimeoutError
+
+from gobelieve.errors import StorageError
+from gobelieve.gateway.rules.app_server_messages import Posting
+from gobelieve.groups.events import Event
+from gobelieve.groups.manager import GroupManager
+from gobelieve.interfaces import Change, Group
+
+HEARD_SECONDS = 1.0
+"""How long a change waits until this gateway hears of it as all others do."""
+
+
+class DirectAnnouncer:
+    """`gobelieve.interfaces.Announcer` where there is no other gateway."""
+
+    def __init__(self, manager: GroupManager) -> None:
+        self._manager = manager
+
+    async def announce(self, changes: Sequence[Change]) -> None:
+        for name, group_id, _, _, uid, muted in changes:
+            self._manager.happened(Event(0, 0, name, group_id, uid, muted))
+
+
+class Numbered(Protocol):
+    """Announces, and says which number the last change got."""
+
+    async def announce(self, changes: Sequence[Change]) -> int:
+        """See `gobelieve.interfaces.Announcer`."""
+
+
+class FollowedAnnouncer:
+    """`gobelieve.interfaces.Announcer` on one that all gateways follow, this one too.
+
+    Applied twice, at once and when it is heard, a change could undo the next one for a moment. So
+    it is waited for; if it does not come, the groups are read again.
+    """
+
+    def __init__(self, announcer: Numbered, manager: GroupManager, reactor: Any) -> None:
+        self._announcer = announcer
+        self._manager = manager
+        self._reactor = reactor
+
+    async def announce(self, changes: Sequence[Change]) -> None:
+        action = await self._announcer.announce(changes)
+        # While nothing is heard nothing is waited for: a thousand changes may come one by one.
+        if not self._manager.followed or not await self._heard(action):
+            for change in changes:
+                self._manager.forget(change.group_id)
+
+    async def _heard(self, action: int) -> bool:
+        heard: Deferred[bool] = Deferred()
+
+        def seen() -> None:
+            if not heard.called:
+                heard.callback(True)
+
+        self._manager.when_seen(action, seen)
+        try:
+            return await heard.addTimeout(HEARD_SECONDS, self._reactor)
+        except TimeoutError:
+            return False
+
+
+class PostingNotifier:
+    """`gobelieve.groups.changes.Notifier`."""
+
+    def __init__(self, posting: Posting) -> None:
+        self._posting = posting
+
+    async def notify(
+        self, appid: int, group_id: int, is_super: bool, others: Sequence[int], content: bytes
+    ) -> None:
+        group = await self._posting.find(appid, group_id)
+        if others or (group and len(group)):
+            await self._post(appid, group_id, group, is_super, others, content)
+
+    async def notify_each(
+        self, appid: int, group_id: int, uids: Sequence[int] | None, content: bytes
+    ) -> None:
+        if uids is None:
+            group = await self._posting.find(appid, group_id)
+            uids = list(group.members) if group is not None else ()
+        if uids:
+            await self._post(appid, group_id, None, False, uids, content)
+
+    async def _post(
+        self,
+        appid: int,
+        group_id: int,
+        group: Group | None,
+        is_super: bool,
+        others: Sequence[int],
+        content: bytes,
+    ) -> None:
+        waiting: Deferred[int] = Deferred()
+        self._posting.group_notification(
+            appid, group_id, group, is_super, others, content, waiting.callback
+        )
+        status = await waiting
+        if status:
+            raise StorageError(status, f"status {status}")

@@ -1,0 +1,1 @@
+"""The process: options, start, signals, ports, the log and the memory."""

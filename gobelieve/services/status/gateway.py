@@ -1,0 +1,191 @@
+"""What the gateway shows of itself: its metrics, its summary, and whether it is ready."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gobelieve.gateway.sessions.session import ACKS
+from gobelieve.protocols.http.status.metrics import histogram, labelled
+from gobelieve.protocols.router.link import RouteLink
+from gobelieve.protocols.storage.link import AskTimes, StorageLink
+from gobelieve.services.components.gateway import Gateway
+from gobelieve.wire.message import MESSAGES
+
+PREFIX = "gobelieve_gateway_"
+Counted = Mapping[str, str]
+"""Names in the tally, and by which label each is shown."""
+
+LOGINS: Counted = {
+    "logins": "accepted",
+    "logins_refused": "refused",
+    "logins_without_backend": "unanswered",
+}
+OUTCOMES: Counted = {"messages": "stored", "messages_not_stored": "not_stored", "live": "live"}
+STATUSES: Counted = {name: name.removeprefix("acks_") for name in (*ACKS.values(), "acks_other")}
+DROPPED: Counted = {
+    "live_dropped": "live",
+    "notifies_dropped": "notifies",
+    "pushes_dropped": "pushes",
+    "sync_keys_dropped": "sync_keys",
+    "unread_counts_dropped": "unread_counts",
+    "daily_users_dropped": "daily_users",
+}
+CLOSED: Counted = {
+    "closed_idle": "idle",
+    "closed_stuck": "stuck",
+    "closed_without_login": "no_login",
+    "closed_for_others": "crowd",
+    "closed_for_others_of_the_address": "crowd_of_one_address",
+    "refused_for_memory": "memory",
+}
+COUNTERS = (
+    ("logins", "outcome", LOGINS, "Logins that were asked for."),
+    ("messages", "outcome", OUTCOMES, "Messages of clients and of the app's server."),
+    ("acks", "status", STATUSES, "Answers to messages of clients."),
+    ("dropped", "what", DROPPED, "What was not kept, since there was too much of it."),
+    ("closed", "why", CLOSED, "Connections that were ended from here."),
+)
+SHOWN = {name for _, _, counted, _ in COUNTERS for name in counted} | {"delivered"}
+
+
+@dataclass(frozen=True)
+class Links:
+    """A gateway's connections to the other daemons; none where they are in the same process."""
+
+    storages: Sequence[StorageLink] = ()
+    routers: Sequence[RouteLink] = ()
+
+    @property
+    def trouble(self) -> str:
+        """Which are not there."""
+        storages = [f"storage {link.address}" for link in self.storages if not link.is_connected]
+        routers = [f"router {link.address}" for link in self.routers if not link.is_connected]
+        gone = [*storages, *routers]
+        return f"not connected: {', '.join(gone)}" if gone else ""
+
+
+class GatewayStatus(Collector):
+    """Shows it."""
+
+    def __init__(
+        self, gateway: Gateway, links: Links = Links(), times: AskTimes | None = None
+    ) -> None:
+        self._gateway = gateway
+        self._links = links
+        self._times = times or AskTimes()
+
+    def collect(self) -> Iterable[Metric]:
+        """For Prometheus."""
+        yield from self._present()
+        yield from self._traffic()
+        yield from self._daemons()
+
+    def _present(self) -> Iterable[Metric]:
+        """What there is at the moment."""
+        gateway = self._gateway
+        arrived, left = gateway.reception.arrivals, gateway.reception.departures
+        yield labelled(
+            _gauge("connections", "Connections of clients.", "transport"),
+            (([via], count - left[via]) for via, count in sorted(arrived.counts.items())),
+        )
+        for name, what, value in (
+            ("clients", "Clients that are logged in.", gateway.sessions.count),
+            ("users", "Users that have a client here.", len(gateway.sessions)),
+            ("anonymous", "Connections that have not logged in.", len(gateway.lobby)),
+            ("rooms", "Rooms that somebody here is in.", len(gateway.rooms)),
+            ("tasks", "Logins, syncs and writes that are under way.", len(gateway.tasks)),
+            ("saves", "Messages that storage has not answered.", len(gateway.underway)),
+        ):
+            yield GaugeMetricFamily(PREFIX + name, what, value)
+        kept = [link.kept for link in self._links.routers]
+        yield labelled(
+            _gauge("waiting", "What waits to be done.", "queue"),
+            (
+                (["group_messages"], len(gateway.fan_out)),
+                (["sync_keys"], len(gateway.keys)),
+                (["group_sync_keys"], len(gateway.group_keys)),
+                (["unread_counts"], len(gateway.unread)),
+                (["daily_users"], len(gateway.daily)),
+                (["notifies"], sum(notifies for notifies, _ in kept)),
+                (["pushes"], sum(pushes for _, pushes in kept)),
+            ),
+        )
+
+    def _traffic(self) -> Iterable[Metric]:
+        """What happened."""
+        reception, tally = self._gateway.reception, self._gateway.tally
+        yield labelled(
+            _counter("arrivals", "Connections of clients since the start.", "transport"),
+            (([via], count) for via, count in sorted(reception.arrivals.counts.items())),
+        )
+        for name, what, counts in (
+            ("received", "Frames from clients.", reception.received),
+            ("sent", "Frames to clients.", tally.sent),
+        ):
+            yield labelled(
+                _counter(name, what, "command"),
+                (
+                    ([MESSAGES[number].label.lower()], count)
+                    for number, count in enumerate(counts)
+                    if count
+                ),
+            )
+        for name, label, counted, what in COUNTERS:
+            yield labelled(
+                _counter(name, what, label),
+                (([shown], tally[key]) for key, shown in counted.items() if key in tally.counts),
+            )
+        what = "Messages sent to clients, pushed or synced."
+        yield CounterMetricFamily(PREFIX + "delivered", what, tally["delivered"])
+        rest = ((name, count) for name, count in sorted(tally.counts.items()) if name not in SHOWN)
+        yield labelled(
+            _counter("events", "What else happened, by its name in /summary.", "event"),
+            (([name], count) for name, count in rest),
+        )
+
+    def _daemons(self) -> Iterable[Metric]:
+        """Storage and routers, as seen from here."""
+        storages, routers = self._links.storages, self._links.routers
+        yield labelled(
+            _gauge("storage_connected", "1 if it is.", "storage"),
+            (([link.address], link.is_connected) for link in storages),
+        )
+        yield labelled(
+            _gauge("storage_asks", "Asks that it has not answered.", "storage"),
+            (([link.address], len(link)) for link in storages),
+        )
+        what = "How long it took to answer an ask."
+        yield histogram(PREFIX + "storage_ask_seconds", what, self._times.asks)
+        what = "How long it took to store a message, and so to ack it."
+        yield histogram(PREFIX + "store_seconds", what, self._times.messages)
+        yield labelled(
+            _gauge("router_connected", "1 if it is.", "router"),
+            (([link.address], link.is_connected) for link in routers),
+        )
+        yield labelled(
+            _counter("router_connects", "How often it was connected.", "router"),
+            (([link.address], link.connects) for link in routers),
+        )
+
+    def summary(self) -> dict[str, object]:
+        """The figures of the status page: upstream's, and all that is counted."""
+        gateway, tally = self._gateway, self._gateway.tally
+        return {
+            "connection_count": len(gateway.watch),
+            "client_count": gateway.sessions.count,
+            "clientset_count": len(gateway.sessions),
+            "goroutine_count": len(gateway.tasks),
+            "in_message_count": tally["messages"] + tally["live"],
+            "out_message_count": tally["delivered"],
+            "counts": dict(tally.counts),
+        }
+
+
+def _gauge(name: str, what: str, label: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, what, labels=[label])
+
+
+def _counter(name: str, what: str, label: str) -> CounterMetricFamily:
+    return CounterMetricFamily(PREFIX + name, what, labels=[label])

@@ -1,0 +1,1 @@
+"""Files of messages: appended to, read, and only looked at."""

@@ -1,0 +1,1 @@
+"""The format of records, and the names of files."""

@@ -1,0 +1,1 @@
+"""Queues of messages: saved, committed, indexed, read and recovered."""

@@ -1,0 +1,299 @@
+"""Group commit: everybody who saves in one turn shares a write, all who wait share a sync.
+
+1. `save` appends at once, which gives the ids, and remembers who is to be told.
+2. At the end of the turn all of it is written in one go.
+3. A thread syncs it. What is written meanwhile waits for the next sync; there is one at a time.
+4. Those whose saves it covered are told, in the order they came.
+
+If the write fails, the saves of that turn are taken back and told so; those before are not
+concerned. If the sync fails, nobody knows what the disk has: everything since the last good sync
+is taken back and told so.
+
+Other policies answer earlier: see `Policy`.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import Cancellable, InThread, Log, Time, Turn
+from gobelieve.names import AckStatus
+from gobelieve.storage.files.files import failure_of
+from gobelieve.storage.queues.counters import StorageTally
+from gobelieve.storage.queues.store import Store
+from gobelieve.storage.replication.follower import Piece
+from gobelieve.wire.storage import SUPER_GROUPS, SaveItem
+
+Result = tuple[int, int, tuple[int, ...]]
+"""Of one item: an `AckStatus`, the id, and for each queue the id before it."""
+Done = Callable[[Any, list[Result]], None]
+BEHIND = 2
+"""After so many new blocks there is a sync, whatever the policy: until then they stay open."""
+_Waiting = list[tuple[Done, Any, list[Result]]]
+
+
+class Policy(Enum):
+    """When a save is answered."""
+
+    COMMIT = "commit"
+    """Once it is on disk."""
+    INTERVAL = "interval"
+    """Once it is written; it is synced within `interval` seconds, as upstream does it."""
+    NEVER = "never"
+    """Once it is written; the kernel syncs when it likes, and we every `BEHIND` blocks."""
+
+
+class _Trouble(Enum):
+    """What does not work at present."""
+
+    WRITE = "write"
+    SYNC = "sync"
+
+
+class GroupCommit:
+    """Brings saves to the disk, and tells who waits for them."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        in_thread: InThread,
+        turn: Turn,
+        time: Time,
+        log: Log,
+        policy: Policy = Policy.COMMIT,
+        interval: float = 1.0,
+        tally: StorageTally | None = None,
+    ) -> None:
+        self._store = store
+        self._in_thread = in_thread
+        self._turn = turn
+        self._time = time
+        self._log = log
+        self._policy = policy
+        self._interval = interval
+        self._tally = tally or StorageTally()
+        # Who waits for the write, for the next sync, and for the one under way.
+        self._appended: _Waiting = []
+        self._written: _Waiting = []
+        self._syncing: _Waiting = []
+        # How many messages that are accepted they wait for.
+        self._accepted = 0
+        self._to_sync = 0
+        self._in_sync = 0
+        self._sync_began = 0.0
+        self._sync_runs = False
+        self._unsynced = False
+        self._timer: Cancellable | None = None
+        self._troubles: set[_Trouble] = set()
+        self.trouble = ""
+        """Why messages cannot be stored at present; "" if they can, as far as is known."""
+        self._failed_meanwhile = False
+        self._closing: list[Callable[[], None]] | None = None
+
+    def save(self, items: Sequence[SaveItem], done: Done, argument: Any) -> None:
+        """Store items; `done(argument, results)` is called once, later, with a result for each."""
+        append = self._store.append
+        results: list[Result] = []
+        for item in items:
+            if self._closing is not None:
+                results.append(self._refused(AckStatus.STORAGE_AWAY))
+                continue
+            try:
+                results.append((0, *append(item)))
+                if item.kind == SUPER_GROUPS:
+                    self._tally.group_appends += 1
+            except StorageError as why:
+                results.append(self._refused(why.status))
+        self._accepted += len(results)
+        self._wait(done, argument, results)
+
+    def _refused(self, status: int) -> Result:
+        self._accepted -= 1
+        self._tally.not_stored[status] += 1
+        return status, 0, ()
+
+    def copy(self, piece: Piece, done: Done, argument: Any) -> None:
+        """Store a piece of a master's files, as `save` stores items; there is one result."""
+        status: int = AckStatus.STORAGE_AWAY
+        if self._closing is None:
+            status = 0
+            self._store.copy(*piece)
+            self._tally.pieces += 1
+        self._wait(done, argument, [(status, 0, ())])
+
+    def _wait(self, done: Done, argument: Any, results: list[Result]) -> None:
+        if not self._appended:
+            self._turn.at_end(self._flush)
+        self._appended.append((done, argument, results))
+
+    def close(self, done: Callable[[], None]) -> None:
+        """Take no more saves; `done` is called once all before are on disk and answered.
+
+        What comes later is answered with STORAGE_AWAY.
+        """
+        if self._closing is None:
+            self._closing = []
+        self._closing.append(done)
+        self._turn.at_end(self._finish)
+
+    # --- write
+
+    def _flush(self) -> None:
+        waiting, self._appended = self._appended, []
+        accepted, self._accepted = self._accepted, 0
+        self._tally.appends += accepted
+        if not self._store.unwritten:
+            self._answer_behind(waiting)
+            return
+        try:
+            self._store.flush()
+        except StorageError as why:
+            self._tally.writes_failed += 1
+            self._tally.not_stored[why.status] += accepted
+            self._report(_Trouble.WRITE, why)
+            _fail(waiting, why.status)
+            return
+        self._unsynced = True
+        self._to_sync += accepted
+        if self._policy is Policy.COMMIT:
+            self._written += waiting
+            if not self._sync_runs:
+                self._sync()
+            return
+        self._tally.stored += accepted
+        self._over(_Trouble.WRITE)
+        self._store.show_written()
+        self._arm()
+        if self._store.blocks_behind >= BEHIND and not self._sync_runs:
+            self._sync()
+        _answer(waiting)
+
+    def _answer_behind(self, waiting: _Waiting) -> None:
+        """Nothing is written for these: refused, taken back, or empty. Answer once all before is
+        decided."""
+        if not self._sync_runs or self._policy is not Policy.COMMIT:
+            _answer(waiting)
+        else:
+            (self._written if self._unsynced else self._syncing).extend(waiting)
+
+    # --- sync
+
+    def _arm(self) -> None:
+        if self._policy is Policy.INTERVAL and self._timer is None:
+            self._timer = self._time.callLater(self._interval, self._elapsed)
+
+    def _elapsed(self) -> None:
+        self._timer = None
+        if self._sync_runs:
+            self._arm()
+        elif self._unsynced:
+            self._sync()
+
+    def _sync(self) -> None:
+        self._sync_runs, self._unsynced, self._failed_meanwhile = True, False, False
+        self._syncing, self._written = self._written, []
+        self._in_sync, self._to_sync = self._to_sync, 0
+        self._sync_began = self._time.seconds()
+        self._in_thread(self._store.begin_sync(), self._synced)
+
+    def _synced(self, failure: BaseException | None) -> None:
+        self._sync_runs = False
+        waiting, self._syncing = self._syncing, []
+        try:
+            if failure is not None:
+                self._sync_failed(failure, waiting)
+                return
+            self._store.synced()
+            self._count_sync()
+            if self._policy is not Policy.COMMIT:
+                self._over(_Trouble.SYNC)
+            elif not self._failed_meanwhile:
+                self._over(_Trouble.WRITE, _Trouble.SYNC)
+            # The disk works while we answer.
+            if self._written:
+                self._sync()
+            _answer(waiting)
+        finally:
+            self._finish()
+
+    def _count_sync(self) -> None:
+        tally = self._tally
+        # A clock may be set back.
+        tally.sync_seconds.observe(max(0.0, self._time.seconds() - self._sync_began))
+        if self._in_sync:
+            tally.group_sizes.observe(self._in_sync)
+        if self._policy is Policy.COMMIT:
+            tally.stored += self._in_sync
+
+    def _sync_failed(self, failure: BaseException, waiting: _Waiting) -> None:
+        status: int = AckStatus.STORAGE_FAILED
+        reason = str(failure)
+        if isinstance(failure, OSError):
+            status, reason = failure_of(failure).status, failure.strerror or reason
+        self._tally.syncs_failed += 1
+        self._report(_Trouble.SYNC, StorageError(status, reason))
+        if self._policy is not Policy.COMMIT:
+            # It was answered, and can be read: what the kernel still has is not thrown away.
+            return
+        self._store.take_back()
+        self._tally.appends += self._accepted
+        self._tally.not_stored[status] += self._in_sync + self._to_sync + self._accepted
+        self._to_sync = self._accepted = 0
+        waiting += self._written
+        self._written, self._unsynced = [], False
+        # Those of this turn are told at its end, with what is saved in the rest of it.
+        self._appended = [(d, a, _failed(r, status)) for d, a, r in self._appended]
+        _fail(waiting, status)
+
+    # --- the end, and what is said of failures
+
+    def _finish(self) -> None:
+        if self._closing is None or self._sync_runs:
+            return
+        if self._appended:
+            self._turn.at_end(self._finish)
+        elif self._unsynced:
+            self._sync()
+        else:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            waiting, self._closing = self._closing, []
+            for done in waiting:
+                done()
+
+    def _report(self, what: _Trouble, why: StorageError) -> None:
+        self._failed_meanwhile = True
+        if not self._troubles:
+            self._log.error("messages cannot be stored: {why}", why=str(why))
+        self.trouble = f"messages cannot be stored: {why}"
+        self._troubles.add(what)
+
+    def _over(self, *what: _Trouble) -> None:
+        if self._troubles:
+            self._troubles.difference_update(what)
+            if not self._troubles:
+                self.trouble = ""
+                self._log.info("messages are stored again")
+
+
+def _answer(waiting: _Waiting) -> None:
+    failure: Exception | None = None
+    for done, argument, results in waiting:
+        try:
+            done(argument, results)
+        except Exception as why:
+            # A bug, to be logged by the event loop; the others are told all the same.
+            failure = failure or why
+    if failure is not None:
+        raise failure
+
+
+def _fail(waiting: _Waiting, status: int) -> None:
+    _answer([(done, argument, _failed(results, status)) for done, argument, results in waiting])
+
+
+def _failed(results: list[Result], status: int) -> list[Result]:
+    return [result if result[0] else (status, 0, ()) for result in results]

@@ -1,0 +1,274 @@
+"""Reading a queue: pages from its old end, its newest messages, how many there are.
+
+A queue is a chain of entries from the newest to the oldest. To begin at the old end without
+walking all of it, every 1000th entry is linked to the one 1000 before: a page of n messages
+takes a walk over about n + 1000 entries. (Entries of upstream's first years have no such links.)
+
+What is damaged is stepped over. A block that an operator has removed ends its queues.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gobelieve.interfaces import Log, Page
+from gobelieve.names import User
+from gobelieve.storage.files.blocks import Blocks
+from gobelieve.storage.format.records import (
+    ENTRY_SIZE,
+    GROUP_IM,
+    HEAD_SIZE,
+    LONGEST,
+    OVERHEAD,
+    Entry,
+    Record,
+    delivered_body,
+    read_entry,
+    read_record,
+    timestamp_of,
+)
+from gobelieve.storage.queues.index import LAST_BATCH, LAST_ID, LAST_MSGID, Head
+from gobelieve.wire.storage import SUPER_GROUPS, USERS, StoredMessage
+
+DELIVERED = frozenset({4, 7, 8, 21, 24, 25, 64})
+"""The commands that a page contains; others are stored, and left out."""
+LATEST = DELIVERED - {21}
+"""Those that count as a user's latest messages."""
+PAGE_BYTES = 4 << 20
+"""How long the bodies of a page may be together, each with 32 bytes more."""
+USUAL = 512
+"""Messages up to this long, with all around them, take one read."""
+REMEMBERED = 1000
+
+Heads = Callable[[int, int, int], Head | None]
+EMPTY = Page(0, 0, False, ())
+
+
+class _Place(NamedTuple):
+    """What an entry says of its message."""
+
+    msgid: int
+    device: int
+
+
+class Reader:
+    """Answers questions about queues. Everything may raise StorageError if the disk fails.
+
+    `heads` gives the end of a queue that may be seen, or None for an empty one.
+    """
+
+    def __init__(self, blocks: Blocks, heads: Heads, log: Log) -> None:
+        self.bridges: dict[int, int] = {}
+        """Entries that do not point to the one before them, and which that is."""
+        self._blocks = blocks
+        self._heads = heads
+        self._log = log
+        self.damaged: Callable[[int], None] = lambda id_: None
+        """Told the id of each entry that is damaged, and not bridged."""
+        self._damaged: set[int] = set()
+
+    @property
+    def damaged_records(self) -> int:
+        """How many damaged records were met since the start, `REMEMBERED` at most."""
+        return len(self._damaged)
+
+    def forget(self, end: int) -> None:
+        """What is from this id on was never there."""
+        for id_ in [id_ for id_ in self.bridges if id_ >= end]:
+            del self.bridges[id_]
+
+    def fetch(self, user: User, after: int, limit: int, room: int = PAGE_BYTES) -> Page:
+        """The oldest messages of a user after an id.
+
+        At most `limit` entries are looked at (at least 1), and at most `room` bytes of messages
+        collected (at least one message).
+        """
+        return self._page(USERS, user, after, limit, room, 0)
+
+    def fetch_group(
+        self, group: User, after: int, joined: int, limit: int, room: int = PAGE_BYTES
+    ) -> Page:
+        """The same of a super group; a GROUP_IM from before `joined` (seconds) is left out.
+
+        0: nothing is.
+        """
+        return self._page(SUPER_GROUPS, group, after, limit, room, joined)
+
+    def fetch_latest(self, user: User, limit: int, room: int = PAGE_BYTES) -> Page:
+        """The newest messages of a user, at most `limit` (at least 1)."""
+        head = self._heads(USERS, *user)
+        if head is None:
+            return EMPTY
+        messages, _ = self._backwards(head[LAST_ID], limit, room)
+        newest = head[LAST_MSGID]
+        return Page(newest, newest, False, messages)
+
+    def fetch_before(self, user: User, before: int, limit: int, room: int = PAGE_BYTES) -> Page:
+        """The newest messages of a user before an id, at most `limit` (at least 1).
+
+        `last` of the page is the id of its oldest message, or `before` if it has none; `more` says
+        whether something lies before that.
+        """
+        head = self._heads(USERS, *user)
+        if head is None:
+            return EMPTY
+        messages, left = self._backwards(self._entry_before(head, before), limit, room)
+        last = messages[0].msgid if messages else before
+        return Page(last, head[LAST_MSGID], left != 0, messages)
+
+    def _backwards(self, id_: int, limit: int, room: int) -> tuple[list[StoredMessage], int]:
+        """Messages from an entry on backwards, oldest first; and the entry before them, or 0."""
+        found: list[StoredMessage] = []
+        while id_ and len(found) < max(limit, 1):
+            entry = self._entry(id_)
+            if entry is None:
+                return found[::-1], 0
+            record = self._message(entry.msgid)
+            if record is not None and record.cmd in LATEST:
+                body = delivered_body(record)
+                room -= len(body) + 32
+                if room < 0 and found:
+                    break
+                found.append(StoredMessage(entry.msgid, entry.device, record.cmd, body))
+            id_ = self._before(id_, entry)
+        return found[::-1], id_
+
+    def _entry_before(self, head: Head, before: int) -> int:
+        """The newest entry whose message has a smaller id; 0 if there is none."""
+        id_: int = head[LAST_ID]
+        batch: int = head[LAST_BATCH]
+        while batch:
+            entry = self._entry(batch)
+            if entry is None or entry.msgid < before:
+                break
+            id_ = batch
+            batch = entry.prev_batch if 0 < entry.prev_batch < batch else 0
+        while id_:
+            entry = self._entry(id_)
+            if entry is None:
+                return 0
+            if entry.msgid < before:
+                break
+            id_ = self._before(id_, entry)
+        return id_
+
+    def count_new(self, user: User, after: int) -> int:
+        """How many entries a user's queue has after an id, delivered or not."""
+        head = self._heads(USERS, *user)
+        if head is None:
+            return 0
+        count, id_, tried = 0, head[LAST_ID], 0
+        while id_:
+            entry = self._entry(id_)
+            if entry is None or entry.msgid <= after:
+                break
+            if 0 < entry.prev_batch < id_ and entry.prev_batch != tried:
+                tried = entry.prev_batch
+                batch = self._entry(tried)
+                # The numbers are only trusted between two records that both have one.
+                if batch is not None and batch.msgid > after and 0 < batch.seq < entry.seq:
+                    count += entry.seq - batch.seq
+                    id_ = tried
+                    continue
+            count += 1
+            id_ = self._before(id_, entry)
+        return count
+
+    # --- pages
+
+    def _page(self, kind: int, owner: User, after: int, limit: int, room: int, joined: int) -> Page:
+        head = self._heads(kind, *owner)
+        if head is None:
+            return EMPTY
+        newest = head[LAST_MSGID]
+        if after >= newest:
+            return Page(newest, newest, False, ())
+        messages: list[StoredMessage] = []
+        places = self._places_after(head, after, max(limit, 1))
+        # With nothing left to read the client must get past it, or it would ask for ever.
+        last = newest
+        for msgid, device in places:
+            record = self._message(msgid)
+            if record is not None and record.cmd in DELIVERED:
+                body = delivered_body(record)
+                if joined <= 0 or not _was_before(record, joined):
+                    room -= len(body) + 32
+                    if room < 0 and messages:
+                        break
+                    messages.append(StoredMessage(msgid, device, record.cmd, body))
+            last = msgid
+        return Page(last, newest, last < newest, messages)
+
+    def _places_after(self, head: Head, after: int, limit: int) -> list[_Place]:
+        """The oldest entries after an id, oldest first: at most `limit`."""
+        starts = [head[LAST_ID]]
+        id_ = head[LAST_BATCH]
+        while id_:
+            entry = self._entry(id_)
+            if entry is None or entry.msgid <= after:
+                break
+            if id_ != starts[-1]:
+                starts.append(id_)
+            id_ = entry.prev_batch if 0 < entry.prev_batch < id_ else 0
+        found: list[_Place] = []
+        floor = 0
+        for start in reversed(starts):
+            found += self._walk(start, floor, after, limit - len(found))
+            if len(found) == limit:
+                break
+            floor = start
+        return found
+
+    def _walk(self, id_: int, floor: int, after: int, limit: int) -> list[_Place]:
+        """The oldest `limit` entries after an id in the piece of chain above `floor`."""
+        oldest: deque[_Place] = deque(maxlen=limit)
+        while id_ > floor:
+            entry = self._entry(id_)
+            if entry is None or entry.msgid <= after:
+                break
+            oldest.append(_Place(entry.msgid, entry.device))
+            id_ = self._before(id_, entry)
+        return list(reversed(oldest))
+
+    # --- records
+
+    def _entry(self, id_: int) -> Entry | None:
+        entry = read_entry(self._blocks.read(id_, ENTRY_SIZE))
+        if entry is None and self._report(id_) and not self._is_bridged(id_):
+            self.damaged(id_)
+        return entry
+
+    def _is_bridged(self, id_: int) -> bool:
+        """Whether the start saw a damaged entry: the one behind it leads to the one before it."""
+        behind = (read_entry(self._blocks.read(id_, ENTRY_SIZE)) for id_ in self.bridges)
+        return any(entry is not None and entry.prev == id_ for entry in behind)
+
+    def _before(self, id_: int, entry: Entry) -> int:
+        """The entry before another; 0 at the end. Ids only go down, whatever a record says."""
+        before = self.bridges.get(id_, entry.prev) if self.bridges else entry.prev
+        return before if 0 < before < id_ else 0
+
+    def _message(self, id_: int) -> Record | None:
+        data = self._blocks.read(id_, USUAL)
+        if len(data) == USUAL:
+            length = int.from_bytes(data[4:8], "big") + OVERHEAD
+            if USUAL < length <= LONGEST:
+                data = self._blocks.read(id_, length)
+        record = read_record(data)
+        if record is None:
+            self._report(id_)
+        return record
+
+    def _report(self, id_: int) -> bool:
+        """Tell of damage once; a block that is not there is no news. Whether it was news."""
+        if id_ in self._damaged or not self._blocks.read(id_, HEAD_SIZE):
+            return False
+        if len(self._damaged) < REMEMBERED:
+            self._damaged.add(id_)
+            self._log.error("the record at id {id} is damaged, stepped over", id=id_)
+        return True
+
+
+def _was_before(record: Record, joined: int) -> bool:
+    when = timestamp_of(record) if record.cmd == GROUP_IM else None
+    return when is not None and when < joined

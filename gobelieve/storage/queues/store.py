@@ -1,0 +1,298 @@
+"""Saving: a body once, and its entry in each queue that it is for.
+
+Appending, writing and syncing are three steps, each for many messages, and `commit` says when.
+What was appended can be taken back until it is durable: for each queue that it moved the head from
+before is kept. The same heads are what a reader is shown meanwhile, so that nobody is told of a
+message that a power cut could still take away.
+"""
+
+from collections.abc import Callable, Iterable
+
+from gobelieve.errors import StorageError
+from gobelieve.interfaces import InThread, Log, Time
+from gobelieve.names import AckStatus
+from gobelieve.storage.files.blocks import Blocks, Position
+from gobelieve.storage.files.files import Files, failure_of
+from gobelieve.storage.format.records import (
+    BATCH,
+    BLOCK_SIZE,
+    BODY_LIMIT,
+    GROUP_IM,
+    QUEUE_KINDS,
+    Entry,
+    pack_entry,
+    pack_message,
+)
+from gobelieve.storage.queues.index import HEAD, LAST_ID, Head, Index
+from gobelieve.storage.queues.reading import Reader
+from gobelieve.storage.queues.recovery import recover
+from gobelieve.storage.queues.snapshot import Snapshots
+from gobelieve.storage.queues.snapshot_file import Heads
+from gobelieve.wire.frames import GROUP
+from gobelieve.wire.storage import USERS, SaveItem
+
+
+class _Step:
+    """Saves that share a fate: from where they lie, and the heads of their queues before them."""
+
+    __slots__ = ("heads", "queues", "start")
+
+    def __init__(self, start: Position, queues: int) -> None:
+        self.start = start
+        self.queues = queues
+        """How many queues there were."""
+        self.heads: Heads = {}
+
+
+class Store:
+    """The queues of one directory. Nothing is opened before `open`.
+
+    A save goes through `append`, `flush`, `begin_sync`; then `synced` or `take_back`.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        log: Log,
+        *,
+        block_size: int = BLOCK_SIZE,
+        files: Files | None = None,
+        in_thread: InThread | None = None,
+        snapshot_every: int | None = None,
+        time: Time | None = None,
+    ) -> None:
+        """`snapshot_every`: so many bytes (default: two blocks); with no thread there is none.
+
+        `time` tells how long they take.
+        """
+        files = files or Files()
+        self.blocks = Blocks(root, log, block_size, files)
+        self.index = Index()
+        self.reader = Reader(self.blocks, self.head, log)
+        self.snapshots = Snapshots(
+            self.blocks,
+            self.index,
+            log,
+            files,
+            in_thread,
+            2 * block_size if snapshot_every is None else snapshot_every,
+            lambda: self._appended.heads,
+            lambda: self.reader.bridges,
+            time,
+        )
+        self.reader.damaged = self.snapshots.distrust
+        self._log = log
+        self._time = time
+        # Appended only; written too; and handed to the sync that is under way.
+        self._appended = _Step((0, 0), 0)
+        self._written: _Step | None = None
+        self._syncing: _Step | None = None
+        self._sync_end: Position = (0, 0)
+        # How far all is on disk; None from a failed sync on after which nothing was taken back,
+        # for then nobody knows. And whether a sync began and did not end well.
+        self._durable: Position | None = (0, 0)
+        self._sync_open = False
+        self.watchers: list[Callable[[], None]] = []
+        """Called when there is more that readers may see; `settled` says how far."""
+
+    def open(self, taken: Callable[[], None] = lambda: None) -> None:
+        """Take the directory and read it through. StorageError, in one line, if that cannot be.
+
+        `taken` is called in between, and may raise StorageError.
+        """
+        try:
+            self.blocks.open()
+            taken()
+            position, self.reader.bridges = recover(self.blocks, self.index, self._log, self._time)
+            # A daemon that was killed may have left what is written, but not yet on disk.
+            self.blocks.sync_from(position[0])
+        except OSError as why:
+            self.blocks.close()
+            where = why.filename or self.blocks.root
+            raise StorageError(failure_of(why).status, f"{where}: {why.strerror}") from why
+        except StorageError:
+            self.blocks.close()
+            raise
+        self._sync_end = self._durable = end = self.blocks.end
+        self._appended = _Step(end, len(self.index))
+        self.snapshots.started(position)
+        self.snapshots.mark(end, len(self.index))
+        self.snapshots.begin()
+        what, blocks = "{root}: {queues} queues in {blocks} blocks", len(self.blocks.numbers)
+        self._log.info(what, root=self.blocks.root, queues=len(self.index), blocks=blocks)
+
+    def close(self) -> None:
+        """Let go of the directory. What was not written is lost."""
+        self.blocks.close()
+
+    def leave(self, done: Callable[[], None]) -> None:
+        """Let go of the directory when nothing is to be saved any more, with a last snapshot.
+
+        Then call `done`.
+        """
+
+        def left() -> None:
+            self.close()
+            done()
+
+        end = self._durable if self._durable == self.blocks.end else None
+        self.snapshots.close(end, len(self.index), left)
+
+    # --- saving
+
+    def append(self, item: SaveItem) -> tuple[int, tuple[int, ...]]:
+        """Enter a body in its queues; its id, and for each queue the id before it (0: none).
+
+        StorageError if it cannot be stored, above all if it is too long; then nothing was done.
+        """
+        device, cmd, kind, queues, body = item
+        if len(body) > BODY_LIMIT:
+            raise StorageError(
+                AckStatus.TOO_LARGE, f"a body of {len(body)} bytes, the limit is {BODY_LIMIT}"
+            )
+        if cmd in QUEUE_KINDS:
+            raise StorageError(AckStatus.STORAGE_FAILED, f"{cmd} is no message but a queue record")
+        msgid = self.blocks.append(pack_message(cmd, body))
+        enter = self._enter
+        if len(queues) == 2:
+            return msgid, (enter(kind, queues[0], queues[1], msgid, device, cmd),)
+        if len(queues) == 4:
+            appid, owner, appid2, owner2 = queues
+            if owner != owner2 or appid != appid2:
+                prev = enter(kind, appid, owner, msgid, device, cmd)
+                return msgid, (prev, enter(kind, appid2, owner2, msgid, device, cmd))
+        prevs: dict[tuple[int, int], int] = {}
+        named = list(zip(queues[::2], queues[1::2], strict=True))
+        for queue in named:
+            if queue not in prevs:
+                prevs[queue] = enter(kind, queue[0], queue[1], msgid, device, cmd)
+        return msgid, tuple([prevs[queue] for queue in named])
+
+    def _enter(self, kind: int, appid: int, owner: int, msgid: int, device: int, cmd: int) -> int:
+        values, place = self.index.values, self.index.place(kind, appid, owner)
+        head: Head = HEAD.unpack_from(values, place * 8)
+        prev, last, peer, batch, seq = head
+        seq += 1
+        grouped = GROUP if kind == USERS and cmd == GROUP_IM else 0
+        before = peer if kind == USERS else 0
+        id_ = self.blocks.append(
+            pack_entry(kind, appid, owner, msgid, device, seq, last, before, batch, grouped)
+        )
+        self._appended.heads.setdefault(place, head)
+        if not grouped:
+            peer = id_
+        if seq % BATCH == 0:
+            batch = id_
+        HEAD.pack_into(values, place * 8, msgid, id_, peer, batch, seq)
+        return prev
+
+    def copy(self, position: Position, data: bytes, entries: Iterable[tuple[int, Entry]]) -> None:
+        """Append a piece of another directory's files, see `Blocks.put`, with these entries."""
+        index = self.index
+        self.blocks.put(position, data)
+        for id_, entry in entries:
+            place = index.place(entry.kind, entry.appid, entry.owner)
+            self._appended.heads.setdefault(place, index.head(place))
+            before = index.apply(id_, entry)
+            if before and before != entry.prev:
+                self.reader.bridges[id_] = before
+
+    @property
+    def settled(self) -> Position:
+        """Behind the last record that readers may see: nothing before it is taken back."""
+        for step in (self._syncing, self._written):
+            if step is not None:
+                return step.start
+        return self._appended.start
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether there is something to flush."""
+        return self.blocks.end != self._appended.start
+
+    @property
+    def blocks_behind(self) -> int:
+        """How many blocks were begun since a sync was, or the directory opened."""
+        return self._appended.start[0] - self._sync_end[0]
+
+    def flush(self) -> None:
+        """Write what was appended. StorageError: it could not be, and was never there."""
+        try:
+            self.blocks.flush()
+        except OSError as why:
+            self._undo([self._appended])
+            raise failure_of(why) from why
+        self.snapshots.changed(self._appended.heads)
+        if self._written is None:
+            self._written = self._appended
+        else:
+            for place, head in self._appended.heads.items():
+                self._written.heads.setdefault(place, head)
+        self._appended = _Step(self.blocks.end, len(self.index))
+
+    def show_written(self) -> None:
+        """Let readers see what is written, durable or not. It can not be taken back any more."""
+        self._written = None
+        self._tell()
+
+    def begin_sync(self) -> Callable[[], None]:
+        """The blocking work that makes durable what is written; one at a time.
+
+        It raises OSError. Then call `take_back`, else `synced`.
+        """
+        self._syncing, self._written = self._written, None
+        self._sync_end = self._appended.start
+        if self._sync_open:
+            self._durable = None
+        self._sync_open = True
+        if self._durable is None:
+            self.snapshots.forget()
+        else:
+            self.snapshots.mark(self._sync_end, self._appended.queues)
+        return self.blocks.sync_work()
+
+    def synced(self) -> None:
+        """The sync is done: readers may see what it covered."""
+        self._syncing = None
+        self._sync_open = False
+        self.blocks.synced(self._sync_end)
+        if self._durable is not None:
+            self._durable = self._sync_end
+            self.snapshots.begin()
+        self._tell()
+
+    def _tell(self) -> None:
+        for watcher in self.watchers:
+            watcher()
+
+    def take_back(self) -> None:
+        """The sync failed: all that is not durable was never there."""
+        self._sync_open = False
+        self.snapshots.forget()
+        self._undo([s for s in (self._syncing, self._written, self._appended) if s is not None])
+        self._syncing = self._written = None
+
+    def _undo(self, steps: list[_Step]) -> None:
+        for step in steps:
+            self.snapshots.changed(step.heads)
+        for step in reversed(steps):
+            for place, head in step.heads.items():
+                self.index.put(place, head)
+        number, offset = start = steps[0].start
+        self.reader.forget(number * self.blocks.size + offset)
+        self.blocks.cut(start)
+        self._appended = _Step(self.blocks.end, len(self.index))
+
+    # --- for readers
+
+    def head(self, kind: int, appid: int, owner: int) -> Head | None:
+        """The end of a queue as readers may see it; None if it is empty."""
+        place = self.index.find(kind, appid, owner)
+        if place < 0:
+            return None
+        for step in (self._syncing, self._written, self._appended):
+            if step is not None and place in step.heads:
+                head = step.heads[place]
+                return head if head[LAST_ID] else None
+        head = self.index.head(place)
+        return head if head[LAST_ID] else None

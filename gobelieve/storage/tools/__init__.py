@@ -1,0 +1,1 @@
+"""Tools for a directory that no daemon uses: verify, repair, copy and show."""

@@ -1,0 +1,188 @@
+"""Copies of a directory: byte for byte, durable when they are done.
+
+A message's id is its place in the files, and clients hold ids. So a copy is never anything but the
+same bytes at the same places, and a copy that is behind only lacks the end.
+"""
+
+import os
+
+from gobelieve.errors import StorageError
+from gobelieve.names import AckStatus
+from gobelieve.storage.files.blocks import Position
+from gobelieve.storage.files.files import Files
+from gobelieve.storage.files.read_only import Folder, Progress
+from gobelieve.storage.format.layout import LOCK, TORN, block_number
+from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST
+from gobelieve.storage.tools.walk import whole_end
+
+CHUNK = 1 << 20
+
+
+def refusal(reason: str) -> StorageError:
+    """Why something is not done."""
+    return StorageError(AckStatus.STORAGE_FAILED, reason)
+
+
+class Held:
+    """A directory that is written to, held as a daemon holds its own until `close`.
+
+    It is made if it is missing. StorageError if somebody else has it.
+    """
+
+    def __init__(self, root: str, size: int = BLOCK_SIZE, files: Files | None = None) -> None:
+        self.root = root
+        self.size = size
+        self.files = files or Files()
+        self.files.make_folder(root)
+        try:
+            self._lock = self.files.lock(os.path.join(root, LOCK))
+        except BlockingIOError:
+            raise refusal(f"{root} is in use") from None
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.files.close(self._lock)
+
+    def path(self, number: int) -> str:
+        """Where a block is."""
+        return os.path.join(self.root, f"message_{number}")
+
+    def lengths(self) -> dict[int, int]:
+        """The blocks that are there, ascending, and how long each file is."""
+        found = map(block_number, os.listdir(self.root))
+        numbers = sorted(number for number in found if number is not None)
+        return {number: os.stat(self.path(number)).st_size for number in numbers}
+
+    def copy(self, source: Folder, number: int, start: int, end: int, progress: Progress) -> None:
+        """Take a piece of a block over. It is durable when this returns, but for its name."""
+        path, read = self.path(number), source.reader(number)
+        fd = self.files.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            for at in range(start, end, CHUNK):
+                count = min(CHUNK, end - at)
+                data = read(count, at)
+                if len(data) < count:
+                    raise refusal(f"{source.path(number)} became shorter while it was copied")
+                self.files.write_all(fd, data, at)
+                progress(at + count - start)
+            self.files.fsync(fd)
+        except OSError as why:
+            raise OSError(why.errno, why.strerror, why.filename or path) from why
+        finally:
+            self.files.close(fd)
+
+    def cut(self, number: int, offset: int) -> None:
+        """End a block at an offset, durably; at its beginning at least a header is left."""
+        fd = self.files.open(self.path(number), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.files.truncate(fd, offset if offset >= FIRST else 0)
+            if offset < FIRST:
+                self.files.write_all(fd, FILE_HEADER, 0)
+            self.files.fsync(fd)
+        finally:
+            self.files.close(fd)
+
+    def set_aside(self, number: int, offset: int) -> str:
+        """Cut a block at an offset, and keep what is behind it in a file; its path."""
+        fd = self.files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            torn = self.files.pread(fd, self.files.size(fd) - offset, offset)
+        finally:
+            self.files.let_go(fd)
+        path = self.files.keep(os.path.join(self.root, f"{TORN}{number}_{offset}"), torn)
+        self.cut(number, offset)
+        return path
+
+    def sync(self) -> None:
+        """Make durable which files there are."""
+        self.files.sync_folder(self.root)
+
+    def rename(self, root: str) -> None:
+        """Give the directory its final name, durably; one that is there must be empty."""
+        os.unlink(os.path.join(self.root, LOCK))
+        os.rename(self.root, root)
+        self.root = root
+        self.files.sync_folder(os.path.dirname(os.path.abspath(root)))
+
+
+def copy_all(source: Folder, target: Held, progress: Progress) -> None:
+    """Take all blocks over, as far as blocks can reach."""
+    done = 0
+    for number in source.numbers:
+        end = source.end(number)
+        target.copy(source, number, 0, end, _beyond(done, progress))
+        done += end
+    target.sync()
+
+
+def bring_up_to_date(source: Folder, target: Held, progress: Progress) -> tuple[Position, Position]:
+    """Add what `target` lacks at its end; from where to where that was.
+
+    `source` may be in use: what is written meanwhile is left for the next time, and so is a
+    record that is not whole. StorageError if what `target` has is not the beginning of `source`;
+    then nothing was written.
+    """
+    newest = source.numbers[-1]
+    reach = source.end(newest)
+    end = whole_end(source.reader(newest), FIRST, reach) if reach >= FIRST else 0
+    begin = _beginning(source, target, end)
+    done = 0
+    for number in source.numbers:
+        if number < begin[0]:
+            continue
+        start = begin[1] if number == begin[0] else 0
+        stop = end if number == newest else source.end(number)
+        target.copy(source, number, start, stop, _beyond(done, progress))
+        done += stop - start
+    target.sync()
+    return begin, (newest, end)
+
+
+def _beyond(before: int, progress: Progress) -> Progress:
+    """The progress of a part, when so much was done before it."""
+    return lambda count: progress(before + count)
+
+
+def _beginning(source: Folder, target: Held, end: int) -> Position:
+    """Where `target` ends, as a place in `source`, whose newest block is good up to `end`."""
+    lengths = target.lengths()
+    if not lengths:
+        if set(os.listdir(target.root)) - {LOCK}:
+            raise refusal(f"{target.root} is not empty, and no backup")
+        return source.numbers[0], 0
+    newest = max(lengths)
+    if newest < source.numbers[0]:
+        raise _differs(target, newest, f"{source.path(newest)} is not there any more")
+    for number in (n for n in {*source.numbers, *lengths} if n <= newest):
+        there, here = number in source.lengths, number in lengths
+        # The oldest blocks may have been removed, and a backup keeps them.
+        if not there and number < source.numbers[0]:
+            continue
+        if not there or not here:
+            raise _differs(target, number, "only one of both has this block")
+        length = end if number == source.numbers[-1] else source.end(number)
+        if lengths[number] > length or (number < newest and lengths[number] != length):
+            what = f"it has {lengths[number]} bytes, {source.path(number)} has {length}"
+            raise _differs(target, number, what)
+    _compare(source, target, newest, lengths[newest])
+    return newest, lengths[newest]
+
+
+def _compare(source: Folder, target: Held, number: int, length: int) -> None:
+    """See that a whole block is the same in both, or StorageError."""
+    read = source.reader(number)
+    fd = target.files.open(target.path(number), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for at in range(0, length, CHUNK):
+            count = min(CHUNK, length - at)
+            mine, theirs = target.files.pread(fd, count, at), read(count, at)
+            if mine != theirs:
+                same = (i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b)
+                first = at + next(same, min(len(mine), len(theirs)))
+                raise _differs(target, number, f"other bytes from {first} on")
+    finally:
+        target.files.close(fd)
+
+
+def _differs(target: Held, number: int, what: str) -> StorageError:
+    return refusal(f"{target.path(number)} is not from the same directory: {what}")

@@ -1,0 +1,98 @@
+"""Reading a block from front to back, for whoever looks at every record and at what is wrong.
+
+The start of the daemon reads with `scan`, which is told apart from this only by what it leaves
+out. What is damaged, and how far, `scan` decides for both.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from zlib import crc32
+
+from gobelieve.storage.format.records import (
+    BODY_LIMIT,
+    HEAD,
+    HEAD_SIZE,
+    LONGEST,
+    MAGIC,
+    OVERHEAD,
+    QUEUE_KINDS,
+    entry_of,
+    is_sound,
+)
+from gobelieve.storage.queues.fast_scan import Quick
+from gobelieve.storage.queues.scan import CHUNK, Gap, Read, scan
+
+Found = tuple[int, int, int, int, bytes]
+"""A sound record: its offset, cmd, version, flag and body."""
+
+
+class Damage(NamedTuple):
+    """Bytes that are no sound record."""
+
+    gap: Gap
+    what: str
+
+
+def walk(read: Read, start: int, end: int, quick: Quick | None = None) -> Iterator[Found | Damage]:
+    """All of a block from a record's beginning on, in order; `end` is how far the block reaches.
+
+    What `quick` takes is left out.
+    """
+    at, unpack = start, HEAD.unpack_from
+    while at < end:
+        data = read(CHUNK, at)
+        last = at + len(data) >= end or len(data) < CHUNK
+        # Only at the end of the block may a record be looked at that the chunk may not have whole.
+        i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
+        while i < stop:
+            if quick is not None and (i := quick(data, i, stop, at)) >= stop:
+                break
+            magic, length, checksum, cmd, version, flag, _ = unpack(data, i)
+            tail = i + HEAD_SIZE + length
+            if magic != MAGIC or not 0 <= length <= BODY_LIMIT or data[tail : tail + 4] != MAGIC:
+                break
+            body = data[i + HEAD_SIZE : tail]
+            if crc32(body) != checksum and not is_sound(data, i, length + OVERHEAD):
+                break
+            if cmd in QUEUE_KINDS and entry_of(cmd, flag, body) is None:
+                break
+            yield at + i, cmd, version, flag, body
+            i = tail + 4
+        at += i
+        if i < stop or (last and at < end):
+            damage = _damage(read, at, end)
+            yield damage
+            at = damage.gap.end
+
+
+def whole_end(read: Read, start: int, end: int) -> int:
+    """Where the last whole record of a block ends: before a torn write, if there is one."""
+    for found in scan(read, start, end):
+        if isinstance(found, Gap) and found.torn:
+            return found.start
+    return end
+
+
+def _damage(read: Read, at: int, end: int) -> Damage:
+    gap = next((g for g in scan(read, at, end) if isinstance(g, Gap)), Gap(at, end, torn=True))
+    return Damage(gap, _what(read(LONGEST, at)))
+
+
+def _what(data: bytes) -> str:
+    """What is wrong with the first record of some bytes."""
+    if len(data) < HEAD_SIZE:
+        return "too short for a record"
+    magic, length, checksum, cmd, _, _, _ = HEAD.unpack_from(data)
+    if magic != MAGIC:
+        return "no record begins here"
+    if not 0 <= length <= BODY_LIMIT:
+        return f"a length of {length} cannot be"
+    tail = HEAD_SIZE + length
+    if tail + len(MAGIC) > len(data):
+        return f"a record of {length + OVERHEAD} bytes reaches beyond the end"
+    if data[tail : tail + 4] != MAGIC:
+        return f"no record ends where the length {length} says"
+    if not is_sound(data, 0, length + OVERHEAD):
+        found = crc32(data[HEAD_SIZE:tail])
+        return f"the checksum is {checksum:08x}, the body has {found:08x}"
+    return f"a queue record {cmd} cannot have {length} bytes"

@@ -1,0 +1,117 @@
+"""The gateway's own figures over HTTP, and the documents of the API."""
+
+import re
+from typing import Any
+
+from gobelieve import __version__
+from gobelieve.protocols.http.gateway import about
+from gobelieve.wire import client
+from tests.protocols.http_case import ApiCase
+from tests.web import ask
+
+PATHS = [
+    "/post_group_notification",
+    "/post_im_message",
+    "/post_peer_message",
+    "/post_group_message",
+    "/post_system_message",
+    "/post_notification",
+    "/post_room_message",
+    "/post_realtime_message",
+    "/post_customer_message",
+    "/load_latest_message",
+    "/load_history_message",
+    "/get_offline_count",
+    "/init_message_queue",
+    "/dequeue_message",
+    "/summary",
+    "/stack",
+]
+"""Upstream's, of both eras."""
+
+
+class AboutTests(ApiCase):
+    """/summary and /stack."""
+
+    def test_summary(self) -> None:
+        """Of an app too; large rooms are named."""
+        self.patch(about, "LARGE_ROOM", 2)
+        self.gateway.client(1, appid=8)
+        for uid, room in ((1, 5), (2, 5), (2, 6)):
+            self.gateway.client(uid).say(client.EnterRoom(room=room))
+        self.assertEqual(self.get("/summary").json, {"figure": 1})
+        self.assertEqual(self.get("/summary?appid=0").json, {"figure": 1})
+        app = {
+            "client_count": 3,
+            "clientset_count": 2,
+            "room_client_count": 3,
+            "room_count": 2,
+            "room_stat": {"5": 2},
+        }
+        self.assertEqual(self.get("/summary?appid=7").json, {"figure": 1, "app_7": app})
+        other = self.get("/summary?appid=9").json["app_9"]
+        self.assertEqual((other["client_count"], other["room_stat"]), (0, {}))
+        self.assertEqual(self.get("/summary?appid=x").code, 400)
+
+    def test_stack(self) -> None:
+        """The log says where each thread is; the answer is empty."""
+        lines: list[str] = []
+        self.patch(
+            about.About,
+            "log",
+            type("Log", (), {"info": lambda _, said, **f: lines.append(f["lines"])})(),
+        )
+        response = self.post("/stack")
+        self.assertEqual((response.code, response.body), (200, b""))
+        self.assertIn("test_about", "".join(lines))
+
+
+class DocumentTests(ApiCase):
+    """/openapi.json and /docs."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.document: dict[str, Any] = ask(self.site, "GET", "/openapi.json").json
+
+    def test_every_path_is_there(self) -> None:
+        """And every method; nothing is documented that is not there."""
+        self.assertEqual(set(PATHS) - set(self.document["paths"]), set())
+        found = {(path, m) for path, methods in self.document["paths"].items() for m in methods}
+        wanted = {(r.path, m.lower()) for r in self.router.routes for m in r.methods}
+        self.assertEqual(found, wanted)
+        self.assertEqual(self.document["info"]["version"], __version__)
+
+    def test_what_an_operation_says(self) -> None:
+        """Parameters, body, answers, who may."""
+        post = self.document["paths"]["/post_peer_message"]["post"]
+        self.assertEqual(
+            [one["name"] for one in post["parameters"]], ["appid", "sender", "receiver"]
+        )
+        self.assertEqual({one["in"] for one in post["parameters"]}, {"query"})
+        self.assertEqual(set(post["requestBody"]["content"]), {"text/plain"})
+        self.assertEqual(set(post["responses"]), {"200", "400", "401", "413", "503"})
+        self.assertEqual(post["security"], [{"key": []}])
+        names = [o["operationId"] for ms in self.document["paths"].values() for o in ms.values()]
+        self.assertEqual(len(names), len(set(names)))
+        system = self.document["paths"]["/post_system_message"]["post"]["requestBody"]
+        self.assertEqual(set(system["content"]), {"text/plain", "application/json"})
+
+    def test_without_keys(self) -> None:
+        """Nothing is said of keys where none are asked for."""
+        self.begin(http_api_keys=())
+        document = ask(self.site, "GET", "/openapi.json").json
+        self.assertEqual(document["components"]["securitySchemes"], {})
+        post = document["paths"]["/post_peer_message"]["post"]
+        self.assertEqual((post["security"], "401" in post["responses"]), ([], False))
+
+    def test_the_page(self) -> None:
+        """Names every path, asks no other host, and escapes what it shows."""
+        response = ask(self.site, "GET", "/docs")
+        self.assertEqual(response.headers["content-type"], "text/html; charset=utf-8")
+        page = response.body.decode()
+        for path in PATHS:
+            self.assertIn(f"id='{path}'", page)
+        for address in re.findall(r"(?:href|src|url)[=(]['\"]?([^'\" >)]+)", page):
+            self.assertIn(address[0], "/#", address)
+        self.assertNotIn("<script", page)
+        self.assertNotIn("http:", page)

@@ -1,0 +1,70 @@
+"""Stored messages as the HTTP API shows them."""
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.names import User
+from gobelieve.protocols.http.gateway.messages import SCHEMA, shown, wrote
+from gobelieve.storage.queues.reading import DELIVERED
+from gobelieve.wire import client
+from gobelieve.wire.message import Message
+from gobelieve.wire.storage import StoredMessage
+
+BOB = User(7, 2)
+CUSTOMER: dict[str, Any] = {"customer_appid": 7, "store_id": 9, "timestamp": 5, "content": b"x"}
+
+
+def stored(message: Message) -> StoredMessage:
+    """As storage gives it."""
+    return StoredMessage(32, 1, message.number, message.encode())
+
+
+class ShownTests(SynchronousTestCase):
+    """What is shown, and what is not."""
+
+    def test_support(self) -> None:
+        """The one kind that the other tests do not show."""
+        (one,) = shown([stored(client.CustomerSupport(customer_id=2, seller_id=55, **CUSTOMER))])
+        self.assertEqual((one["command"], one["seller_id"], one["content"]), (25, 55, "x"))
+
+    def test_what_is_too_short(self) -> None:
+        """Is left out, as clients cannot read it."""
+        short = [StoredMessage(1, 1, cmd, b"short") for cmd in sorted(DELIVERED)]
+        self.assertEqual(shown(short), [])
+        self.assertEqual([wrote(BOB, message) for message in short], [False] * len(short))
+
+    def test_the_schema_names_every_field(self) -> None:
+        """That a message can have."""
+        kinds = [
+            client.IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b""),
+            client.Customer(customer_id=2, seller_id=55, **CUSTOMER),
+            client.CustomerV2(
+                sender_appid=7, sender=2, receiver_appid=8, receiver=3, timestamp=5, content=b""
+            ),
+        ]
+        fields = {field for one in shown(map(stored, kinds)) for field in one}
+        self.assertEqual(fields, set(SCHEMA["properties"]))
+
+
+class WroteTests(SynchronousTestCase):
+    """Whether a user is who wrote it."""
+
+    def test_kinds(self) -> None:
+        """By what each kind says of its sender; system messages are nobody's."""
+        for message, mine in (
+            (client.IM(sender=2, receiver=3, timestamp=5, msgid=0, content=b""), True),
+            (client.IM(sender=3, receiver=2, timestamp=5, msgid=0, content=b""), False),
+            (client.GroupIM(sender=2, receiver=9, timestamp=5, msgid=0, content=b""), True),
+            (client.Customer(customer_id=2, seller_id=55, **CUSTOMER), True),
+            (client.Customer(customer_id=3, seller_id=2, **CUSTOMER), False),
+            (client.CustomerSupport(customer_id=3, seller_id=2, **CUSTOMER), True),
+            (client.CustomerSupport(customer_id=2, seller_id=2, **CUSTOMER), False),
+            (client.System(content=b"\0" * 40), False),
+        ):
+            self.assertEqual(wrote(BOB, stored(message)), mine, message)
+        for appid, mine in ((7, True), (8, False)):
+            later = client.CustomerV2(
+                sender_appid=appid, sender=2, receiver_appid=9, receiver=3, timestamp=5, content=b""
+            )
+            self.assertEqual(wrote(BOB, stored(later)), mine)

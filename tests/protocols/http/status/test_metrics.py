@@ -1,0 +1,146 @@
+"""``/metrics``, read back with the library's own parser."""
+
+import os
+import resource
+import time
+from collections.abc import Iterable
+
+from prometheus_client import parser
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.registry import Collector
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.web.http_headers import Headers
+from twisted.web.test.requesthelper import DummyRequest
+
+from gobelieve import __version__
+from gobelieve.metrics import Distribution, Tally
+from gobelieve.protocols.http.status.metrics import (
+    MetricsPage,
+    ProcessCollector,
+    TallyCollector,
+    histogram,
+    labelled,
+    registry_of,
+)
+
+
+class Shown(Collector):
+    """Whatever a test has to show."""
+
+    def __init__(self, *metrics: Metric) -> None:
+        self.metrics: Iterable[Metric] = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self.metrics
+
+
+def text_of(*collectors: Collector, accept: str = "") -> tuple[str, str]:
+    """The page, and its type."""
+    request = DummyRequest([b"metrics"])
+    if accept:
+        request.requestHeaders = Headers({"accept": [accept]})
+    page = MetricsPage(registry_of(collectors)).render(request)
+    kind: str = request.responseHeaders.getRawHeaders("content-type", [""])[0]
+    return page.decode(), kind
+
+
+def samples_of(page: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """The values of a page by name and labels."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in parser.text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+class PageTests(SynchronousTestCase):
+    """The page and what is on it."""
+
+    def test_figures_are_those_of_the_moment(self) -> None:
+        """A page is made when it is asked for."""
+        tally = Tally()
+        collector = TallyCollector("gobelieve_test_events", "What happened.", tally)
+        page = MetricsPage(registry_of([collector]))
+        for count in (1, 2):
+            tally.add("logins")
+            text = page.render(DummyRequest([b"metrics"])).decode()
+            key = "gobelieve_test_events_total", (("event", "logins"),)
+            self.assertEqual(samples_of(text)[key], count)
+
+    def test_formats(self) -> None:
+        """Prometheus's text, and OpenMetrics for those who ask for it."""
+        shown = Shown(CounterMetricFamily("gobelieve_test", "A count.", 3))
+        text, kind = text_of(shown)
+        self.assertEqual(kind, "text/plain; version=0.0.4; charset=utf-8")
+        self.assertIn("# HELP gobelieve_test_total A count.\n", text)
+        self.assertIn("# TYPE gobelieve_test_total counter\ngobelieve_test_total 3.0\n", text)
+        text, kind = text_of(shown, accept="application/openmetrics-text; version=1.0.0")
+        self.assertEqual(kind.partition(";")[0], "application/openmetrics-text")
+        names = [family.name for family in openmetrics.text_string_to_metric_families(text)]
+        self.assertIn("gobelieve_test", names)
+
+    def test_labels_are_quoted(self) -> None:
+        """Whatever is in them."""
+        family = GaugeMetricFamily("gobelieve_test", "A gauge.", labels=["slave"])
+        text, _ = text_of(Shown(labelled(family, [(['a"b\\c\nd'], 1)])))
+        self.assertEqual(samples_of(text)["gobelieve_test", (("slave", 'a"b\\c\nd'),)], 1)
+
+    def test_histogram(self) -> None:
+        """Buckets count all up to their bound, and there is the sum."""
+        values = Distribution((0.001, 1))
+        for value in (0.0005, 0.5, 7):
+            values.observe(value)
+        samples = samples_of(text_of(Shown(histogram("gobelieve_test", "Values.", values)))[0])
+        for bound, count in (("0.001", 1), ("1.0", 2), ("+Inf", 3)):
+            self.assertEqual(samples["gobelieve_test_bucket", (("le", bound),)], count)
+        self.assertEqual(samples["gobelieve_test_count", ()], 3)
+        self.assertAlmostEqual(samples["gobelieve_test_sum", ()], 7.5005)
+
+    def test_registries_are_apart(self) -> None:
+        """Two daemons in one process do not see each other's."""
+        text, _ = text_of(Shown(GaugeMetricFamily("gobelieve_one", "One.", 1)))
+        other, _ = text_of(Shown(GaugeMetricFamily("gobelieve_other", "Other.", 1)))
+        self.assertNotIn("gobelieve_other", text)
+        self.assertNotIn("gobelieve_one", other)
+
+
+class ProcessTests(SynchronousTestCase):
+    """The process's own figures."""
+
+    def figures(self) -> dict[str, float]:
+        """Now."""
+        return {
+            sample.name: sample.value
+            for family in ProcessCollector().collect()
+            for sample in family.samples
+        }
+
+    def test_figures(self) -> None:
+        """They are those that the system has by other ways."""
+        found = self.figures()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = usage.ru_utime + usage.ru_stime
+        self.assertLess(abs(found["process_cpu_seconds_total"] - cpu), 0.5)
+        self.assertLess(found["process_resident_memory_bytes"], 1.2 * 1024 * usage.ru_maxrss)
+        self.assertGreater(found["process_resident_memory_bytes"], 1 << 20)
+        self.assertGreater(found["process_virtual_memory_bytes"], 1 << 20)
+        self.assertLess(0, time.time() - found["process_start_time_seconds"])
+        self.assertLess(time.time() - found["process_start_time_seconds"], 3600 * 24)
+        self.assertEqual(found["gobelieve_build_info"], 1)
+
+    def test_version(self) -> None:
+        """Is a label."""
+        labels = (("version", __version__),)
+        self.assertIn(("gobelieve_build_info", labels), samples_of(text_of()[0]))
+
+    def test_open_files(self) -> None:
+        """Are counted by the kernel; an older one does not say how many there are."""
+        before = self.figures().get("process_open_fds")
+        if before is None:
+            raise SkipTest("the kernel is older than 6.2")
+        files = [os.open("/dev/null", os.O_RDONLY) for _ in range(10)]
+        after = self.figures()["process_open_fds"]
+        for file in files:
+            os.close(file)
+        self.assertEqual(after - before, 10)

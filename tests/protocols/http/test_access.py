@@ -1,0 +1,113 @@
+"""Who may use the HTTP API."""
+
+import hmac
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.protocols.http.access import ApiKeys
+from gobelieve.protocols.http.routes import Route
+from tests.protocols.http_case import KEY, WITH_KEY, ApiCase
+from tests.web import Response, Wire, ask
+
+PUBLIC = {"/summary", "/openapi.json", "/docs"}
+
+
+class KeyTests(ApiCase):
+    """With keys."""
+
+    def ask(self, route: Route, method: str, headers: dict[str, str]) -> Response:
+        return ask(self.site, method, route.path, b"", headers)
+
+    def test_no_route_works_without_a_key(self) -> None:
+        """But those that show nothing of users; whatever the method."""
+        wrong = ("Bearer", "Bearer x", f"Basic {KEY}", KEY, f"Bearer {KEY}x", f"Bearer {KEY} {KEY}")
+        free = set()
+        for route in self.router.routes:
+            for method in route.methods:
+                without = self.ask(route, method, {})
+                if without.code == 200:
+                    free.add(route.path)
+                    continue
+                self.assertEqual((without.code, without.message), (401, "unauthorized"), route.path)
+                self.assertEqual(without.headers["www-authenticate"], "Bearer")
+                for said in wrong:
+                    answer = self.ask(route, method, {"authorization": said})
+                    self.assertEqual(answer.code, 401, (route.path, said))
+                right = self.ask(route, method, WITH_KEY)
+                self.assertIn(right.code, (200, 400), route.path)
+        self.assertEqual(free, PUBLIC)
+        self.assertEqual(
+            (self.storage.saves, self.storage.fetched, self.storage.asked), ([], [], [])
+        )
+
+    def test_several_keys(self) -> None:
+        """So that one can be changed; the word before it is taken in any case."""
+        self.begin(http_api_keys=("first-of-the-keys", "second-of-the-keys"))
+        for said in ("Bearer first-of-the-keys", "bearer second-of-the-keys"):
+            self.assertEqual(
+                ask(self.site, "POST", "/stack", b"", {"authorization": said}).code, 200
+            )
+
+    def test_the_key_comes_first(self) -> None:
+        """Who has none is not told what else is wrong."""
+        for path in ("/kick", "/kick?appid=x", "/post_im_message"):
+            self.assertEqual(ask(self.site, "POST", path, b"{").code, 401)
+
+
+class NoKeyTests(ApiCase):
+    """Without keys, which is possible on loopback only."""
+
+    def setUp(self) -> None:
+        self.begin(http_api_keys=())
+
+    def code(self, **headers: str) -> int:
+        said = {name.replace("_", "-"): value for name, value in headers.items()}
+        return ask(self.site, "POST", "/post_notification?appid=7&uid=2", b"x", said).code
+
+    def test_headers_that_are_no_text(self) -> None:
+        """They are not of a page of ours; and it is no fault of the daemon."""
+        for name in (b"origin", b"sec-fetch-site", b"host"):
+            wire = Wire(self.site)
+            said = b"POST /kick?appid=7&uid=2 HTTP/1.1\r\n%s: \xff\xfe\r\n\r\n" % name
+            wire.channel.dataReceived(said)
+            self.assertEqual([one.code for one in wire.responses()], [403], name)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_programs(self) -> None:
+        """Whoever is on this machine may."""
+        for host in ("127.0.0.1:6666", "localhost", "LOCALHOST:6666", "[::1]:6666", "127.1.2.3"):
+            self.assertEqual(self.code(host=host), 200, host)
+
+    def test_pages_of_other_sites(self) -> None:
+        """May not, though the browser is on this machine; nor by a name that leads here."""
+        self.assertEqual(self.code(origin="http://evil.example"), 403)
+        self.assertEqual(self.code(sec_fetch_site="cross-site"), 403)
+        self.assertEqual(self.code(sec_fetch_site="same-site", origin="http://127.0.0.1:1"), 403)
+        self.assertEqual(self.code(host="evil.example:6666"), 403)
+        self.assertEqual(self.code(sec_fetch_site="same-origin", origin="http://127.0.0.1"), 200)
+        self.assertEqual(self.routing.take()[-1][0], "publish")
+
+    def test_what_anybody_may_see(self) -> None:
+        """Is shown under any name."""
+        for path in PUBLIC:
+            self.assertEqual(ask(self.site, "GET", path, None, {"host": "x.example"}).code, 200)
+
+
+class TimeTests(SynchronousTestCase):
+    """How keys are compared."""
+
+    def test_all_are_compared(self) -> None:
+        """By the function whose time does not depend on what is alike."""
+        seen: list[tuple[bytes, bytes]] = []
+
+        def compare(one: bytes, other: bytes) -> bool:
+            seen.append((one, other))
+            return one == other
+
+        class Asked:
+            def getHeader(self, name: bytes) -> bytes:
+                return b"Bearer a"
+
+        self.patch(hmac, "compare_digest", compare)
+        ApiKeys(["a", "b"]).check(Asked())  # type: ignore[arg-type]
+        self.assertEqual(seen, [(b"a", b"a"), (b"a", b"b")])

@@ -1,0 +1,210 @@
+"""The table of routes."""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import BackendError, StorageError
+from gobelieve.names import AckStatus
+from gobelieve.protocols.http.router import Router
+from gobelieve.protocols.http.routes import (
+    Answer,
+    Call,
+    HttpError,
+    JsonBody,
+    Page,
+    Parameter,
+    Route,
+)
+from gobelieve.protocols.http.shapes import Fields, Integer, Text
+from gobelieve.protocols.http.site import BODY_LIMIT, LARGE_AT_ONCE, SMALL, LimitedSite
+from tests.web import Response, Wire, ask
+
+
+class RouterTests(SynchronousTestCase):
+    """Requests and what becomes of them."""
+
+    def setUp(self) -> None:
+        self.calls: list[Call] = []
+        self.gives: Answer | Exception | Deferred[Answer] = None
+
+    async def answer(self, call: Call) -> Answer:
+        self.calls.append(call)
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        if isinstance(self.gives, Deferred):
+            return await self.gives
+        return self.gives
+
+    def site(self, *routes: Route) -> LimitedSite:
+        return LimitedSite(Router(routes), Clock())
+
+    def route(self, path: str = "/x", methods: tuple[str, ...] = ("GET",), **more: object) -> Route:
+        return Route(path, methods, "", self.answer, None, **more)  # type: ignore[arg-type]
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> Response:
+        return ask(self.site(*self.routes), method, path, body)
+
+    routes: tuple[Route, ...] = ()
+
+    def test_answers(self) -> None:
+        """Nothing, JSON, or a page; a HEAD has the same headers."""
+        self.routes = (self.route(),)
+        nothing = self.ask("/x")
+        self.assertEqual((nothing.code, nothing.body), (200, b""))
+        self.assertNotIn("content-type", nothing.headers)
+        self.gives = {"b": 1, "a": "<"}
+        self.assertEqual(self.ask("/x").body, b'{"data":{"a":"\\u003c","b":1}}')
+        wire = Wire(self.site(*self.routes))
+        wire.send("HEAD", "/x", None, {"connection": "close"})
+        head = wire.transport.value().decode()
+        self.assertIn("Content-Length: 29", head)
+        self.assertTrue(head.endswith("\r\n\r\n"))
+        self.gives = Page("text/plain", b"text")
+        page = self.ask("/x")
+        self.assertEqual((page.headers["content-type"], page.body), ("text/plain", b"text"))
+
+    def test_not_there(self) -> None:
+        """As upstream says it."""
+        self.routes = (self.route(), self.route("/y/{id}"))
+        for path in ("/", "/z", "/x/", "/x/y", "/y", "/y/", "/y/1/2", "//x", "/%ff", "/y%2f1"):
+            response = self.ask(path)
+            self.assertEqual((response.code, response.body), (404, b"404 page not found\n"), path)
+
+    def test_several_methods_at_a_path(self) -> None:
+        """Each with a route of its own; the others are named."""
+        other: list[Call] = []
+
+        async def write(call: Call) -> Answer:
+            other.append(call)
+            return None
+
+        self.routes = (self.route(), Route("/x", ("POST", "PATCH"), "", write, None))
+        self.ask("/x")
+        self.ask("/x", "PATCH", b"")
+        self.assertEqual((len(self.calls), len(other)), (1, 1))
+        refused = self.ask("/x", "DELETE")
+        self.assertEqual((refused.code, refused.message), (405, "method not allowed"))
+        self.assertEqual(refused.headers["allow"], "GET, POST, PATCH, HEAD")
+
+    def test_two_routes_for_the_same(self) -> None:
+        """Are refused when the table is made."""
+        self.assertRaises(ValueError, Router, [self.route(), self.route()])
+        self.assertRaises(ValueError, Router, [self.route("/a/{b}"), self.route("/a/{b}")])
+
+    def test_parameters(self) -> None:
+        """In the path and behind it; the first of a name counts; absent ones are None."""
+        number = Integer()
+        self.routes = (
+            self.route(
+                "/groups/{group}/x",
+                parameters=(
+                    Parameter("group", number, ""),
+                    Parameter("b", Text(), "", required=False),
+                    Parameter("c", number, "", required=False),
+                ),
+            ),
+        )
+        self.assertEqual(self.ask("/groups/7/x?b=%C3%BC&b=2").code, 200)
+        self.assertEqual(self.calls.pop().query, {"group": 7, "b": "ü", "c": None})
+        self.assertEqual(self.ask("/groups/7/x").code, 200)
+        self.assertEqual(self.calls.pop().query, {"group": 7, "b": None, "c": None})
+        for path in ("/groups/x/x", "/groups/7/x?c=y", "/groups/7/x?c=", "/groups/7/x?b=%ff"):
+            response = self.ask(path)
+            self.assertEqual((response.code, response.message), (400, "invalid query param"), path)
+            self.assertTrue(response.json["meta"]["detail"])
+        self.assertEqual(self.calls, [])
+
+    def test_bodies_of_json(self) -> None:
+        """What is none, or not the right one, is refused."""
+        shape = Fields({"a": Integer()})
+        self.routes = (self.route(methods=("POST",), body=JsonBody(shape)),)
+        self.assertEqual(self.ask("/x", "POST", b' {"a": 1, "b": 2} ').code, 200)
+        self.assertEqual(self.calls.pop().body, {"a": 1})
+        deep = b"[" * 100_000
+        for bad in (b"", b"{", b"\xff", b'{"a": NaN}', b'{"a": 1.0}', b"[]", deep, b'{"a": 1} 2'):
+            response = self.ask("/x", "POST", bad)
+            said = (response.code, response.message)
+            self.assertEqual(said, (400, "invalid json format"), bad[:20])
+        long = b'{"a": %s}' % (b"9" * 5000)
+        self.assertEqual(self.ask("/x", "POST", long).code, 400)
+
+    def test_a_body_that_is_too_long(self) -> None:
+        """413, also where no body belongs."""
+        self.routes = (self.route(methods=("GET", "POST")),)
+        response = self.ask("/x", "POST", bytes(BODY_LIMIT + 1))
+        self.assertEqual((response.code, response.message), (413, "request too large"))
+        self.assertEqual(self.calls, [])
+
+    def test_errors(self) -> None:
+        """Each with its code; a bug of ours says nothing of itself, and is logged."""
+        self.routes = (self.route(),)
+        for why, code, said in (
+            (HttpError(418, "teapot", "short"), 418, "teapot"),
+            (StorageError(AckStatus.STORAGE_AWAY, "gone"), 503, "storage away"),
+            (StorageError(AckStatus.TOO_LARGE, "long"), 413, "message too large"),
+            (StorageError(199, "new"), 503, "199"),
+            (BackendError("redis is away"), 503, "service unavailable"),
+        ):
+            self.gives = why
+            response = self.ask("/x")
+            self.assertEqual((response.code, response.message), (code, said))
+        self.assertNotIn(b"redis", response.body)
+        self.gives = HttpError(599, "x")
+        self.assertEqual(self.ask("/x").code, 599)
+        self.gives = ZeroDivisionError("a secret")
+        response = self.ask("/x")
+        self.assertEqual((response.code, response.message), (500, "internal server error"))
+        self.assertNotIn(b"secret", response.body)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_too_many_large_bodies_at_once(self) -> None:
+        """To be sent again."""
+        self.routes = (self.route(methods=("POST",)),)
+        site = self.site(*self.routes)
+        for _ in range(LARGE_AT_ONCE):
+            head = b"POST /x HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % BODY_LIMIT
+            Wire(site).channel.dataReceived(head + bytes(SMALL + 1))
+        response = ask(site, "POST", "/x", bytes(SMALL + 1))
+        self.assertEqual((response.code, response.message), (503, "too many large requests"))
+        self.assertEqual((response.headers["retry-after"], self.calls), ("1", []))
+
+    def test_a_check_that_fails(self) -> None:
+        """What goes wrong before anything is asked is answered and logged like the rest."""
+
+        class Broken:
+            name = "broken"
+
+            def scheme(self) -> None:
+                return None
+
+            def check(self, request: object) -> object:
+                raise ZeroDivisionError
+
+        router = Router([Route("/x", ("GET",), "", self.answer, Broken())])
+        response = ask(LimitedSite(router, Clock()), "GET", "/x")
+        self.assertEqual((response.code, response.message), (500, "internal server error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(dict(router.answered), {("/x", 500): 1})
+
+    def test_an_answer_that_takes_its_time(self) -> None:
+        """Comes when it is there; what is asked for behind it waits."""
+        waited: Deferred[Answer] = Deferred()
+        self.gives = waited
+        wire = Wire(self.site(self.route()))
+        wire.send("GET", "/x")
+        wire.send("GET", "/none")
+        self.assertEqual(wire.responses(), [])
+        waited.callback({"a": 1})
+        codes = [response.code for response in wire.responses()]
+        self.assertEqual(codes[:1], [200])
+
+    def test_children_come_first(self) -> None:
+        """Resources that were put there are asked before the table."""
+        from twisted.web.static import Data
+
+        router = Router([self.route("/x"), self.route("/y")])
+        router.putChild(b"x", Data(b"child", "text/plain"))
+        site = LimitedSite(router, Clock())
+        self.assertEqual(ask(site, "GET", "/x").body, b"child")
+        self.assertEqual(ask(site, "GET", "/y").body, b"")

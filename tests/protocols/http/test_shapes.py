@@ -1,0 +1,93 @@
+"""Shapes: what they take, refuse, and say in the document."""
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.protocols.http.shapes import (
+    LEAST,
+    MOST,
+    AnyOf,
+    Anything,
+    Boolean,
+    Fields,
+    Integer,
+    ListOf,
+    NumbersOf,
+    Shape,
+    ShapeError,
+    Text,
+)
+
+
+class ShapeTests(SynchronousTestCase):
+    """One after the other."""
+
+    def takes(self, shape: Shape, *values: Any) -> None:
+        for value in values:
+            self.assertEqual(shape.read(value, "x"), value)
+
+    def refuses(self, shape: Shape, *values: Any) -> None:
+        for value in values:
+            with self.assertRaises(ShapeError, msg=repr(value)) as caught:
+                shape.read(value, "x")
+            self.assertIn("x", str(caught.exception))
+
+    def test_integer(self) -> None:
+        """Of 64 bits; neither true nor a float that is whole."""
+        self.takes(Integer(), 0, LEAST, MOST)
+        self.refuses(Integer(), 1.0, True, "1", None, MOST + 1, LEAST - 1)
+        self.refuses(Integer(0, 1), 2, -1)
+
+    def test_integer_in_a_url(self) -> None:
+        """In digits."""
+        for text, number in (("7", 7), ("-7", -7), ("+7", 7), ("007", 7)):
+            self.assertEqual(Integer().parse(text, "x"), number)
+        for text in ("", " 7", "7.0", "0x7", "\u0667", "7_0", str(MOST + 1), "9" * 5000, "--7"):
+            with self.assertRaises(ShapeError, msg=text[:30]):
+                Integer().parse(text, "x")
+
+    def test_text_and_boolean(self) -> None:
+        """Of certain words, if there are some."""
+        self.takes(Text(), "", "x")
+        self.refuses(Text(), 1, None)
+        self.takes(Text("a", "b"), "a")
+        self.refuses(Text("a", "b"), "c")
+        self.takes(Boolean(), True, False)
+        self.refuses(Boolean(), 0, 1, "true")
+
+    def test_half_a_character(self) -> None:
+        """JSON can name one, and no database takes it: it is read as the character for such."""
+        self.assertEqual(Text().read("a\ud800b\udfff", "x"), "a\ufffdb\ufffd")
+        self.assertEqual(Text(longest=2).read("\udc80\U0001f600", "x"), "\ufffd\U0001f600")
+
+    def test_lists(self) -> None:
+        """Of a length; the place of what is wrong is named."""
+        self.takes(ListOf(Integer(), 2), [], [1, 2])
+        self.refuses(ListOf(Integer(), 2), [1, 2, 3], None, {})
+        with self.assertRaises(ShapeError) as caught:
+            ListOf(Integer(), 9).read([1, "2"], "x")
+        self.assertTrue(str(caught.exception).startswith("x[1]: "))
+
+    def test_numbers(self) -> None:
+        """What is none is passed over; a float is refused."""
+        self.assertEqual(NumbersOf(9).read([1, "2", None, True, [], {}, 3], "x"), [1, 3])
+        self.assertEqual(NumbersOf(9).read(None, "x"), [])
+        self.refuses(NumbersOf(9), [1.5], [MOST + 1], "1", {})
+
+    def test_fields(self) -> None:
+        """Others are passed over; absent optional ones are absent."""
+        shape = Fields({"a": Integer()}, {"b": Text()})
+        self.assertEqual(shape.read({"a": 1, "c": 2}, "x"), {"a": 1})
+        self.assertEqual(shape.read({"a": 1, "b": "t"}, "x"), {"a": 1, "b": "t"})
+        self.refuses(shape, {}, {"b": "t"}, {"a": 1, "b": 2}, [], None)
+
+    def test_any_of(self) -> None:
+        """The first that fits; all reasons if none does."""
+        shape = AnyOf(Fields({"a": Integer()}), Fields({"b": Integer()}))
+        self.assertEqual(shape.read({"a": 1, "b": 2}, "x"), {"a": 1})
+        self.assertEqual(shape.read({"b": 2}, "x"), {"b": 2})
+        with self.assertRaises(ShapeError) as caught:
+            shape.read({}, "x")
+        self.assertEqual(str(caught.exception), "x.a is missing; or x.b is missing")
+        self.assertEqual(Anything({}).read(1, "x"), 1)

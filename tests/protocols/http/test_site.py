@@ -1,0 +1,176 @@
+"""Limits of our HTTP servers: slow, large and many clients."""
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from gobelieve.protocols.http import site as http_site
+from gobelieve.protocols.http.site import (
+    BODY_LIMIT,
+    LARGE_AT_ONCE,
+    REQUEST_SECONDS,
+    SMALL,
+    TOLD_SECONDS,
+    LimitedSite,
+)
+from tests.protocols.logs import Events
+from tests.web import Wire
+
+
+class Echo(Resource):
+    """Says how long the body was."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        assert request.content is not None
+        too_long = getattr(request, "too_long", None)
+        return f"{len(request.content.read())} {too_long}".encode()
+
+
+class LimitTests(SynchronousTestCase):
+    """One connection, or many."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.site = LimitedSite(Echo(), self.clock)
+
+    def test_as_long_as_may_be(self) -> None:
+        """A body at the limit is taken; beyond it is read and not kept, on either way to send it,
+        and the connection goes on."""
+        wire = Wire(self.site)
+        for length, said in ((BODY_LIMIT, f"{BODY_LIMIT} False"), (BODY_LIMIT + 1, "0 True")):
+            wire.send("POST", "/", bytes(length))
+            self.assertEqual(wire.responses()[0].body.decode(), said)
+            chunk = b"%x\r\n" % length + bytes(length) + b"\r\n0\r\n\r\n"
+            wire.send("POST", "/", None, {"transfer-encoding": "chunked"})
+            wire.channel.dataReceived(chunk)
+            self.assertEqual(wire.responses()[0].body.decode(), said)
+
+    def test_many_large_ones(self) -> None:
+        """Only so many large bodies are kept at once; small ones always are. A place is free again
+        when its request is answered, or its connection is gone."""
+        head = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % BODY_LIMIT
+        wires = [Wire(self.site) for _ in range(LARGE_AT_ONCE)]
+        for wire in wires:
+            wire.channel.dataReceived(head + bytes(BODY_LIMIT - 1))
+
+        def kept(length: int) -> int:
+            wire = Wire(self.site)
+            wire.send("POST", "/", bytes(length), {"connection": "close"})
+            return int(wire.responses()[0].body.split()[0])
+
+        self.assertEqual((kept(SMALL), kept(SMALL + 1), kept(BODY_LIMIT)), (SMALL, 0, 0))
+        wires[0].channel.dataReceived(b"x")
+        self.assertEqual(wires[0].responses()[0].body.split()[0], b"%d" % BODY_LIMIT)
+        self.assertEqual(kept(BODY_LIMIT), BODY_LIMIT)
+        wires[0].channel.dataReceived(head + bytes(BODY_LIMIT - 1))
+        self.assertEqual(kept(BODY_LIMIT), 0)
+        wires[1].channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((kept(BODY_LIMIT), kept(BODY_LIMIT)), (BODY_LIMIT, BODY_LIMIT))
+        for wire in wires:
+            wire.channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.site.large, set())
+
+    def drip(self, wire: Wire, data: bytes) -> None:
+        """A byte every two seconds."""
+        for byte in data:
+            self.clock.advance(2)
+            if wire.transport.disconnecting or wire.transport.disconnected:
+                return
+            wire.channel.dataReceived(bytes((byte,)))
+
+    def test_slow_requests(self) -> None:
+        """A request that does not become whole in time, at whatever place, ends the connection."""
+        head = b"POST / HTTP/1.1\r\ncontent-length: 99\r\n\r\n"
+        for begun in (b"", b"POST / HTTP/1.1\r\n", head):
+            wire = Wire(self.site)
+            wire.channel.dataReceived(begun)
+            before = self.clock.seconds()
+            self.drip(wire, b"x" * 100)
+            self.assertTrue(wire.transport.disconnected, begun)
+            self.assertLessEqual(self.clock.seconds() - before, REQUEST_SECONDS + 2)
+
+    def test_slow_after_a_good_one(self) -> None:
+        """Each request has its own time, on one connection too."""
+        wire = Wire(self.site)
+        for _ in range(5):
+            wire.send("GET", "/")
+            self.assertEqual(wire.responses()[0].code, 200)
+            self.clock.advance(REQUEST_SECONDS * 0.9)
+        self.assertFalse(wire.transport.disconnected)
+        self.drip(wire, b"G" * 100)
+        self.assertTrue(wire.transport.disconnected)
+
+    def test_nothing_at_all(self) -> None:
+        """A connection that says nothing ends; and no timer is left of any."""
+        wire = Wire(self.site)
+        self.clock.advance(http_site.IDLE_SECONDS + 1)
+        self.clock.advance(60)
+        self.assertTrue(wire.transport.disconnecting or wire.transport.disconnected)
+
+    def test_the_server_stops(self) -> None:
+        """What is asked for is answered, nothing more is taken, and idle connections end."""
+
+        class Slow(Resource):
+            isLeaf = True
+
+            def render(self, request: Request) -> int:
+                waiting.append(request)
+                return NOT_DONE_YET
+
+        waiting: list[Request] = []
+        site = LimitedSite(Slow(), self.clock)
+        site.doStart()
+        asking, idle = Wire(site), Wire(site)
+        asking.send("GET", "/")
+        site.doStop()
+        self.assertEqual(
+            (asking.transport.disconnecting, idle.transport.disconnecting), (False, True)
+        )
+        waiting[0].write(b"x")
+        waiting[0].finish()
+        self.assertEqual(asking.responses()[0].code, 200)
+        self.assertTrue(asking.transport.disconnecting)
+
+    def test_too_many(self) -> None:
+        """Further connections are closed at once, until others are gone."""
+        self.patch(http_site, "CONNECTIONS", 2)
+        first, _, third = Wire(self.site), Wire(self.site), Wire(self.site)
+        self.assertIsNone(third.channel)
+        first.channel.connectionLost(Failure(ConnectionDone()))
+        self.assertIsNotNone(Wire(self.site).channel)
+
+    def test_complaints_are_few(self) -> None:
+        """Whoever connects again and again fills no disk: once a minute of each kind."""
+        events = Events()
+        self.patch(self.site, "logger", events.log())
+        self.patch(http_site, "CONNECTIONS", 3)
+        for _ in range(2):
+            slow = [Wire(self.site) for _ in range(3)]
+            for _ in range(5):
+                Wire(self.site)
+            for wire in slow:
+                wire.channel.dataReceived(b"x")
+            self.clock.advance(REQUEST_SECONDS)
+            for wire in slow:
+                wire.channel.connectionLost(Failure(ConnectionDone()))
+            self.assertEqual(
+                [text.split(" of ")[0] for text in events.texts()],
+                ["3 connections are too many", "a request"],
+            )
+            events.clear()
+            self.clock.advance(TOLD_SECONDS)
+
+    def test_a_form_is_a_body(self) -> None:
+        """Its fields are no parameters: those are in the URL."""
+        wire = Wire(self.site)
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        wire.send("POST", "/?a=1", b"a=2&b=3", headers)
+        self.assertEqual(wire.responses()[0].body, b"7 False")
+        for kind in ("multipart/form-data; boundary=x", "multipart/form-data"):
+            wire.send("POST", "/", b"--x\r\n", {"content-type": kind})
+            self.assertEqual(wire.responses()[0].body, b"5 False")

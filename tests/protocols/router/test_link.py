@@ -1,0 +1,608 @@
+"""The gateway's link to one router."""
+
+from twisted.internet.task import Clock
+
+from gobelieve.names import Room, User
+from gobelieve.protocols.router import backlog, kept_pushes, subscriptions
+from gobelieve.protocols.router import connection as route_connection
+from gobelieve.protocols.router.confirmations import PATIENCE
+from gobelieve.protocols.router.link import SLICE
+from gobelieve.wire import Frame, client, encode_frame, route
+from gobelieve.wire.frames import PUSH, SUPER_GROUP
+from tests.protocols.routers import ALICE, BOB, BODY, RouterCase, Wire
+
+LOBBY = Room(7, 50)
+
+
+def keys(frames: list[Frame]) -> dict[int, int]:
+    """The ids in SYNC_NOTIFYs, by receiver."""
+    told = [route.Publication.read(f.body, 1) for f in frames if f.cmd == route.PUBLISH]
+    return {one.receiver: int.from_bytes(one.inner[12:], "big") for one in told}
+
+
+class SayingTests(RouterCase):
+    """What goes to a router that is there."""
+
+    def test_subscriptions_carry_the_online_flag(self) -> None:
+        """17 bytes, always."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        pool.subscribe(ALICE, True)
+        pool.subscribe(BOB, False)
+        pool.unsubscribe(ALICE)
+        self.turn()
+        frames = wire.told()
+        self.assertEqual(
+            [(f.cmd, len(f.body), f.version) for f in frames],
+            [(130, 17, 1), (130, 17, 1), (131, 16, 1)],
+        )
+        self.assertEqual(
+            route.Subscribe.decode(frames[1].body), route.Subscribe(appid=7, uid=2, online=0)
+        )
+        self.assertEqual(route.Unsubscribe.decode(frames[2].body).uid, 1)
+
+    def test_rooms(self) -> None:
+        """First in, last out."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        pool.subscribe_room(LOBBY)
+        pool.publish_room(LOBBY, 20, b"hello")
+        pool.unsubscribe_room(LOBBY)
+        self.turn()
+        entered, published, left = wire.told()
+        self.assertEqual([f.cmd for f in (entered, published, left)], [136, 138, 137])
+        self.assertEqual(route.SubscribeRoom.decode(entered.body).room_id, 50)
+        self.assertEqual(
+            route.Publication.read(published.body, 1),
+            (7, 50, 0, 0, 1000 * 10**9, encode_frame(20, b"hello", 0, 1)),
+        )
+
+    def test_frames_are_counted_from_1(self) -> None:
+        """On each connection, whatever they are."""
+        pool = self.pool()
+        for _ in range(2):
+            wire = Wire(pool)
+            pool.subscribe(ALICE, True)
+            pool.publish(BOB, 17, bytes(16))
+            pool.push(7, (2,), 4, BODY)
+            self.turn()
+            seqs = [f.seq for f in wire.all_told()]
+            self.assertEqual(seqs, list(range(1, 5)))
+            wire.lose()
+
+    def test_a_publication_carries_the_previous_id_and_the_stored_layout(self) -> None:
+        """Version 1 of the link."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        pool.publish_group(7, 100, 8, BODY, PUSH | SUPER_GROUP, 70, 60)
+        self.turn()
+        to_user, to_group = wire.told()
+        self.assertEqual((to_user.cmd, to_user.version), (route.PUBLISH, 1))
+        now = 1000 * 10**9
+        self.assertEqual(
+            route.Publication.read(to_user.body, 1),
+            (7, 2, 500, 400, now, encode_frame(4, BODY, 0, 1, PUSH)),
+        )
+        self.assertEqual(to_group.cmd, route.PUBLISH_GROUP)
+        self.assertEqual(
+            route.Publication.read(to_group.body, 1),
+            (7, 100, 70, 60, now, encode_frame(8, BODY, 0, 1, PUSH | SUPER_GROUP)),
+        )
+
+    def test_a_push_names_its_receivers_and_is_split_when_there_are_many(self) -> None:
+        """No frame outgrows the link."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        pool.push(7, range(9000), 4, BODY)
+        self.turn()
+        pushes = [route.WidePush.decode(f.body) for f in wire.told()]
+        self.assertEqual([len(p.receivers) for p in pushes], [4000, 4000, 1000])
+        self.assertEqual({p.inner for p in pushes}, {encode_frame(4, BODY, 0, 1)})
+
+    def test_a_push_to_one_user_is_the_same_bytes_as_the_declared_message(self) -> None:
+        """It is packed by hand, as every message costs one."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        pool.push(7, (2,), 4, BODY)
+        self.turn()
+        (frame,) = wire.told()
+        wide = route.WidePush(appid=7, receivers=(2,), inner=encode_frame(4, BODY, 0, 1))
+        self.assertEqual((frame.cmd, frame.version), (route.PUSH, 1))
+        self.assertEqual(frame.body, wide.encode())
+
+    def test_a_lost_router_is_no_error(self) -> None:
+        """What is said meanwhile is kept or dropped, never raised."""
+        pool = self.pool()
+        wire = Wire(pool)
+        wire.lose()
+        pool.subscribe(ALICE, True)
+        pool.unsubscribe(ALICE)
+        pool.subscribe_room(LOBBY)
+        pool.unsubscribe_room(LOBBY)
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        self.turn()
+        self.assertEqual(wire.told(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class HearingTests(RouterCase):
+    """What comes from a router."""
+
+    def test_what_comes_from_other_gateways_is_handed_on_with_its_ids(self) -> None:
+        """In our layout and in upstream's."""
+        wire = self.connected(self.pool())
+        inner = encode_frame(4, BODY, 0, 1, PUSH)
+        ours = route.Publication(7, 2, 500, 400, 9, inner)
+        for version in (1, 0):
+            for cmd in (route.PUBLISH, route.PUBLISH_GROUP, route.PUBLISH_ROOM):
+                wire.say(cmd, ours.body(version), version)
+        subscriber = self.subscriber
+        self.assertEqual(subscriber.users, [(BOB, inner, 500, 400), (BOB, inner, 500, 0)])
+        self.assertEqual(subscriber.groups, [(7, 2, inner, 500, 400), (7, 2, inner, 500, 0)])
+        self.assertEqual(subscriber.rooms, [(Room(7, 2), inner)] * 2)
+
+    def test_nonsense_of_another_gateway_does_not_cost_the_link(self) -> None:
+        """It is counted and logged."""
+        wire = self.connected(self.pool())
+        body = route.Publication(7, 2, 0, 0, 0, b"nonsense").body(1)
+        for cmd in route.PUBLICATIONS:
+            wire.say(cmd, body)
+        self.assertFalse(wire.transport.disconnecting)
+        self.assertEqual(self.tally["publications_malformed"], 3)
+
+    def test_a_router_that_makes_no_sense_is_cut_off(self) -> None:
+        """Bad inner length, a command that routers do not send, an answer that nobody asked for."""
+        for cmd, body in ((132, bytes(20)), (130, bytes(17)), (140, b"\0"), (140, b"")):
+            wire = self.connected(self.pool())
+            wire.say(cmd, body)
+            self.assertTrue(wire.transport.disconnecting, f"{cmd} {body!r}")
+
+
+class ResubscriptionTests(RouterCase):
+    """A new connection is told who is here."""
+
+    def test_who_is_here_with_the_right_flag_and_a_mark_behind(self) -> None:
+        """The flag is what upstream forgot; the MARK lets the router know that this is all."""
+        self.held.update({ALICE: True, BOB: False})
+        self.rooms.add(LOBBY)
+        wire = Wire(self.pool())
+        self.turn()
+        *said, mark = wire.all_told()
+        self.assertEqual(
+            {route.Subscribe.decode(f.body) for f in said if f.cmd == route.SUBSCRIBE},
+            {route.Subscribe(appid=7, uid=1, online=1), route.Subscribe(appid=7, uid=2, online=0)},
+        )
+        self.assertEqual([f.body for f in said[2:]], [bytes(7) + b"\7" + bytes(7) + b"\x32"])
+        self.assertEqual((mark.cmd, mark.body, mark.version), (route.MARK, b"", 1))
+
+    def test_a_router_that_holds_nobody_of_ours_gets_the_mark_too(self) -> None:
+        """It waits for it."""
+        wire = Wire(self.pool())
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [route.MARK])
+
+    def test_what_was_missed_is_asked_for_once_it_is_in_effect(self) -> None:
+        """What is published before that would come neither by the router nor by storage."""
+        self.held.update({ALICE: True})
+        wire = Wire(self.pool())
+        self.turn()
+        self.assertEqual(self.missed, [])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.missed, [ALICE])
+
+    def test_a_router_that_answers_no_marks(self) -> None:
+        """Upstream's: in effect after a second, as far as anybody knows."""
+        self.held.update({ALICE: True})
+        pool = self.pool()
+        for _ in range(2):
+            wire = Wire(pool)
+            pool.push(7, (2,), 4, BODY)
+            self.turn()
+            self.clock.advance(PATIENCE)
+            self.turn()
+            self.assertEqual(self.missed, [ALICE])
+            self.missed.clear()
+            wire.lose()
+        self.assertEqual(self.tally["marks_unanswered"], 1)
+
+    def test_many_users_are_said_some_in_a_turn(self) -> None:
+        """So that the gateway serves its clients meanwhile."""
+        self.held.update({User(7, uid): True for uid in range(2 * SLICE + 1)})
+        wire = Wire(self.pool())
+        counts = []
+        for _ in range(8):
+            counts.append(len(wire.all_told()))
+            _one_turn(self.clock)
+        self.assertEqual([count for count in counts if count], [SLICE, SLICE, 1, 1])
+
+    def test_who_comes_and_goes_meanwhile_is_said_in_the_right_order(self) -> None:
+        """The last word about a user is always what is so."""
+        self.patch(subscriptions, "SLICE", 1)
+        users = [User(7, uid) for uid in range(6)]
+        self.held.update(dict.fromkeys(users, True))
+        pool = self.pool()
+        wire = Wire(pool)
+        new = User(7, 100)
+        changes = [
+            (users[0], None),
+            (users[5], None),
+            (users[1], False),
+            (new, True),
+            (users[0], False),
+            (new, None),
+        ]
+        for user, online in changes:
+            if online is None:
+                del self.held[user]
+                pool.unsubscribe(user)
+            else:
+                self.held[user] = online
+                pool.subscribe(user, online)
+            _one_turn(self.clock)
+        self.clock.advance(0)
+        known: dict[User, bool] = {}
+        frames = wire.all_told()
+        for frame in frames:
+            if frame.cmd == route.SUBSCRIBE:
+                said = route.Subscribe.decode(frame.body)
+                known[User(said.appid, said.uid)] = bool(said.online)
+            elif frame.cmd == route.UNSUBSCRIBE:
+                gone = route.Unsubscribe.decode(frame.body)
+                known.pop(User(gone.appid, gone.uid), None)
+        self.assertEqual(known, dict(self.held))
+        self.assertEqual([f.cmd for f in frames].count(route.MARK), 1)
+        self.assertEqual(frames[-1].cmd, route.MARK)
+
+    def test_a_router_that_stops_reading_meanwhile_costs_no_memory(self) -> None:
+        """Nothing more is said until it reads; then the rest is."""
+        self.patch(subscriptions, "SLICE", 10)
+        self.patch(route_connection, "UNREAD", 100)
+        self.held.update({User(7, uid): True for uid in range(100)})
+        pool = self.pool()
+        wire = Wire(pool)
+        wire.connection.pauseProducing()
+        self.turn()
+        self.assertEqual(len(wire.all_told()), 10)
+        for _ in range(1000):
+            pool.subscribe(BOB, False)
+            pool.unsubscribe(User(7, 1000))
+            self.turn()
+        said = wire.all_told()
+        self.assertLessEqual(sum(12 + len(f.body) for f in said), 100)
+        self.held[BOB] = False
+        wire.connection.resumeProducing()
+        self.turn()
+        rest = wire.all_told()
+        self.assertLessEqual(len(rest), 100)
+        self.assertEqual(rest[-1].cmd, route.MARK)
+        of_bob = [f.body[16] for f in [*said, *rest] if f.cmd == 130 and f.body[15] == 2]
+        self.assertEqual(of_bob[-1], 0)
+
+
+class AwayTests(RouterCase):
+    """What is kept for a router that is away, or does not read."""
+
+    def test_the_newest_notify_of_each_queue_is_kept(self) -> None:
+        """And sent behind the resubscription; what is live is dropped, and counted."""
+        pool = self.pool()
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        pool.publish(BOB, 4, BODY, PUSH, 600, 500)
+        pool.publish(ALICE, 29, (70).to_bytes(8, "big"))
+        pool.publish_group(7, 100, 8, BODY, PUSH | SUPER_GROUP, 80, 70)
+        pool.publish_group(7, 100, 33, client.SyncGroupNotify(group_id=100, sync_key=90).encode())
+        pool.push(7, (2,), 4, BODY)
+        pool.publish(BOB, 17, bytes(16))
+        pool.publish_room(LOBBY, 20, b"hello")
+        self.held.update({ALICE: True})
+        wire = Wire(pool)
+        self.turn()
+        subscribe, *rest = wire.told()
+        self.assertEqual(subscribe.cmd, route.SUBSCRIBE)
+        self.assertEqual(keys(rest), {2: 600, 1: 70})
+        (of_group,) = [f for f in rest if f.cmd == route.PUBLISH_GROUP]
+        told = route.Publication.read(of_group.body, 1)
+        notify = client.SyncGroupNotify(group_id=100, sync_key=90).encode()
+        self.assertEqual(
+            (told.appid, told.receiver, told.inner, told.msgid),
+            (7, 100, encode_frame(33, notify, 0, 1), 0),
+        )
+        self.assertEqual(self.tally["live_dropped"], 2)
+
+    def test_pushes_are_sent_when_the_resubscription_is_in_effect(self) -> None:
+        """Not before: the router is to know who is online here."""
+        pool = self.pool()
+        pool.push(7, (2,), 4, BODY)
+        wire = Wire(pool)
+        self.turn()
+        self.assertEqual(wire.told(), [])
+        wire.mark()
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.told()], [route.PUSH])
+
+    def test_pushes_keep_their_order(self) -> None:
+        """One that comes while others wait for the resubscription waits behind them."""
+        pool = self.pool()
+        pool.push(7, (2,), 4, BODY)
+        wire = Wire(pool)
+        pool.push(7, (3,), 4, BODY)
+        self.turn()
+        self.assertEqual(wire.told(), [])
+        wire.mark()
+        self.turn()
+        pool.push(7, (4,), 4, BODY)
+        self.turn()
+        pushed = [route.WidePush.decode(f.body).receivers for f in wire.told()]
+        self.assertEqual(pushed, [(2,), (3,), (4,)])
+
+    def test_what_other_gateways_may_have_missed_is_told_again(self) -> None:
+        """For a while after a router came back, the newest notify of each; then no more."""
+        pool = self.pool()
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        wire = Wire(pool)
+        pool.publish(ALICE, 4, BODY, PUSH, 70, 60)
+        pool.publish_group(7, 100, 8, BODY, PUSH | SUPER_GROUP, 80, 70)
+        pool.publish(ALICE, 17, bytes(16))
+        self.turn()
+        wire.mark()
+        self.assertEqual(len(wire.told()), 4)
+        for seconds in backlog.AGAIN:
+            self.clock.advance(seconds)
+            self.turn()
+            frames = wire.told()
+            self.assertEqual(keys(frames), {2: 500, 1: 70})
+            self.assertEqual([f.cmd for f in frames].count(route.PUBLISH_GROUP), 1)
+        pool.publish(ALICE, 4, BODY, PUSH, 80, 70)
+        self.turn()
+        self.assertEqual(len(wire.told()), 1)
+        self.clock.advance(100)
+        self.assertEqual(wire.told(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_router_that_goes_again_before_all_have_come(self) -> None:
+        """Is told what was to be told again when it is back, unless there is something newer."""
+        pool = self.pool()
+        wire = Wire(pool)
+        pool.publish(ALICE, 4, BODY, PUSH, 70, 60)
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        self.turn()
+        wire.lose()
+        self.turn()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        pool.publish(BOB, 4, BODY, PUSH, 600, 500)
+        wire = Wire(pool)
+        self.turn()
+        self.assertEqual(keys(wire.told()), {1: 70, 2: 600})
+
+    def test_what_is_kept_is_bounded_and_drops_are_counted(self) -> None:
+        """A router that never comes back costs no memory without end."""
+        self.patch(backlog, "NOTIFIES_KEPT", 2)
+        self.patch(kept_pushes, "PUSHES_KEPT", 150)
+        pool = self.pool()
+        for uid in range(5):
+            pool.publish(User(7, uid), 4, BODY, PUSH, 500, 400)
+            pool.publish_group(7, uid, 8, BODY, PUSH, 500, 400)
+            pool.push(7, (uid,), 4, BODY)
+        self.assertEqual((self.tally["notifies_dropped"], self.tally["pushes_dropped"]), (6, 3))
+
+    def test_many_kept_notifies_are_sent_some_in_a_turn(self) -> None:
+        """The gateway serves its clients meanwhile."""
+        pool = self.pool()
+        for uid in range(SLICE + 1):
+            pool.publish(User(7, uid), 29, (70).to_bytes(8, "big"))
+        wire = Wire(pool)
+        counts = []
+        for _ in range(6):
+            _one_turn(self.clock)
+            counts.append(len(wire.told()))
+        self.assertEqual([count for count in counts if count], [SLICE, 1])
+
+    def test_a_router_that_does_not_read_holds_up_nobody(self) -> None:
+        """Notifies are kept until it does, and who is here is said then."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        self.patch(route_connection, "UNREAD", 0)
+        wire.connection.pauseProducing()
+        known: list[str] = []
+        pool.publish(BOB, 4, BODY, PUSH, 500, 400)
+        pool.push(7, (2,), 4, BODY)
+        self.held[ALICE] = True
+        pool.subscribe(ALICE, True)
+        pool.unsubscribe(BOB)
+        pool.subscribe_room(LOBBY)
+        pool.unsubscribe_room(LOBBY)
+        pool.when_known(ALICE, lambda: known.append("alice"))
+        self.assertEqual(known, ["alice"])
+        self.turn()
+        self.assertEqual(wire.told(), [])
+        wire.connection.resumeProducing()
+        self.turn()
+        self.assertEqual(
+            [f.cmd for f in wire.all_told()][2:],
+            [route.UNSUBSCRIBE_ROOM, route.MARK, route.PUBLISH, route.PUSH],
+        )
+        self.assertEqual(self.missed, [], "nothing was missed")
+
+    def test_a_burst_for_a_router_that_is_busy_for_a_moment_is_sent_whole(self) -> None:
+        """Only beyond some megabytes are messages reduced to notifies."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        wire.connection.pauseProducing()
+        self.patch(route_connection, "UNREAD", 3 * len(BODY))
+        for key in (500, 600, 700, 800, 900):
+            pool.publish(BOB, 4, BODY, PUSH, key, key - 100)
+        self.turn()
+        sent = [route.Publication.read(f.body, 1).msgid for f in wire.told()]
+        self.assertEqual(sent, [500, 600, 700])
+        wire.connection.resumeProducing()
+        self.turn()
+        self.assertEqual(keys(wire.told()), {2: 900})
+
+
+class MarkTests(RouterCase):
+    """Waiting until a router knows a user."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.known: list[User] = []
+
+    def test_a_login_waits_for_the_answer(self) -> None:
+        """The MARK goes behind the SUBSCRIBE, one for all who log in in this turn."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        for user in (ALICE, BOB):
+            pool.subscribe(user, True)
+            pool.when_known(user, lambda user=user: self.known.append(user))  # type: ignore[misc]
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [130, 130, 139])
+        self.assertEqual(self.known, [])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.known, [ALICE, BOB])
+
+    def test_what_is_in_effect_already_is_not_waited_for(self) -> None:
+        """A second session of a user."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.assertEqual(self.known, [ALICE])
+        self.turn()
+        self.assertEqual(wire.all_told(), [])
+
+    def test_a_login_during_the_resubscription_waits_for_its_end(self) -> None:
+        """No MARK goes out before, which the router would take for the end."""
+        self.patch(subscriptions, "SLICE", 1)
+        self.held.update({User(7, uid): True for uid in range(10, 13)})
+        pool = self.pool()
+        wire = Wire(pool)
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [130, 130, 130, 130, 139])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.known, [ALICE])
+
+    def test_a_user_who_could_not_be_said_is_waited_for_behind_that(self) -> None:
+        """The router did not read for a while; it does, and a second session comes."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        self.patch(route_connection, "UNREAD", 0)
+        wire.connection.pauseProducing()
+        self.held[ALICE] = True
+        pool.subscribe(ALICE, True)
+        wire.connection.resumeProducing()
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [130, 139])
+        self.assertEqual(self.known, [])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.known, [ALICE])
+
+    def test_an_absent_router_holds_up_nobody(self) -> None:
+        """What its users miss is caught up with when it is back."""
+        pool = self.pool()
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.assertEqual(self.known, [ALICE])
+
+    def test_a_router_that_goes_meanwhile(self) -> None:
+        """Whoever waited goes on at once."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.turn()
+        wire.lose()
+        self.turn()
+        self.assertEqual(self.known, [ALICE])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_router_that_freezes_is_waited_for_a_second_and_then_no_more(self) -> None:
+        """Until it answers a mark: the late answer will do."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.turn()
+        self.clock.advance(PATIENCE)
+        self.turn()
+        self.assertEqual(self.known, [ALICE])
+        self.assertEqual(self.tally["marks_unanswered"], 1)
+        pool.subscribe(BOB, True)
+        pool.when_known(BOB, lambda: self.known.append(BOB))
+        self.assertEqual(self.known, [ALICE, BOB])
+        self.turn()
+        wire.all_told()
+        wire.mark()
+        pool.subscribe(ALICE, False)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [130, 139])
+        self.assertEqual(self.known, [ALICE, BOB])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.known, [ALICE, BOB, ALICE])
+
+    def test_who_went_on_without_the_router_is_caught_up_with(self) -> None:
+        """When the frozen router answers, everybody who belongs to it: others may have published
+        before it knew of them."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        self.held.update({ALICE: True})
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.turn()
+        self.clock.advance(PATIENCE)
+        self.turn()
+        self.assertEqual((self.known, self.missed), ([ALICE], []))
+        wire.all_told()
+        wire.mark()
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [route.MARK])
+        self.assertEqual(self.missed, [])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.missed, [ALICE])
+
+    def test_who_went_on_while_the_router_did_not_read_is_caught_up_with(self) -> None:
+        """Only they: it happens under load."""
+        self.held.update({BOB: True})
+        pool = self.pool()
+        wire = self.connected(pool)
+        self.missed.clear()
+        wire.connection.pauseProducing()
+        self.held.update({ALICE: True})
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.assertEqual(self.known, [ALICE])
+        wire.connection.resumeProducing()
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [route.SUBSCRIBE, route.MARK])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.missed, [ALICE])
+
+    def test_rooms_are_waited_for_as_users_are(self) -> None:
+        """At their own router."""
+        pool = self.pool(2)
+        self.connected(pool, 1)
+        wire = self.connected(pool, 0)
+        pool.subscribe_room(LOBBY)
+        pool.when_room_known(LOBBY, lambda: self.known.append(ALICE))
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [136, 139])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.known, [ALICE])
+
+
+def _one_turn(clock: Clock) -> None:
+    """Make the calls that are due now, and not those that they ask for."""
+    for call in [call for call in clock.calls if call.getTime() <= clock.seconds()]:
+        if call.active():
+            clock.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)

@@ -1,0 +1,83 @@
+"""Of which users and rooms a router has still to be told."""
+
+from itertools import count
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.names import Room, User
+from gobelieve.protocols.router.pending_subscriptions import Mine, Unsaid, everybody, nobody
+from gobelieve.wire import FrameReader, Message, decode, route
+from tests.fakes.subscribers import FakeHeld, FakeRooms
+
+ALICE, BOB = User(7, 1), User(7, 2)
+
+
+class UnsaidTests(SynchronousTestCase):
+    """Each once, as it is when it is said."""
+
+    def setUp(self) -> None:
+        self.held = FakeHeld({ALICE: True, BOB: False})
+        self.rooms = FakeRooms({Room(7, 50), Room(7, 51)})
+
+    def unsaid(self, my_users: Mine = everybody, my_rooms: Mine = everybody) -> Unsaid:
+        """With all to say."""
+        made = Unsaid(self.held, self.rooms, my_users, my_rooms)
+        made.add_all()
+        return made
+
+    def said(self, unsaid: Unsaid, at_once: int = 100) -> list[Message]:
+        """What is said next."""
+        data = unsaid.take(at_once, count(1).__next__)
+        frames = FrameReader(100).feed(data)
+        self.assertEqual([f.seq for f in frames], list(range(1, len(frames) + 1)))
+        self.assertEqual({f.version for f in frames}, {route.OUTER_VERSION})
+        return [decode(frame) for frame in frames]
+
+    def test_everything(self) -> None:
+        """Users first."""
+        unsaid = self.unsaid()
+        self.assertEqual(len(unsaid), 4)
+        self.assertCountEqual(
+            self.said(unsaid),
+            [
+                route.Subscribe(appid=7, uid=1, online=1),
+                route.Subscribe(appid=7, uid=2, online=0),
+                route.SubscribeRoom(appid=7, room_id=50),
+                route.SubscribeRoom(appid=7, room_id=51),
+            ],
+        )
+        self.assertFalse(unsaid)
+
+    def test_what_belongs_to_the_router(self) -> None:
+        """Nothing else is looked at again."""
+        unsaid = self.unsaid(lambda id_: id_ % 2 == 0, nobody)
+        self.assertEqual((set(unsaid.users), set(unsaid.rooms)), ({BOB}, set()))
+
+    def test_slices(self) -> None:
+        """So many of both together."""
+        unsaid = self.unsaid()
+        self.assertEqual([len(self.said(unsaid, 3)) for _ in range(2)], [3, 1])
+
+    def test_who_left_meanwhile_is_said_to_be_gone(self) -> None:
+        """The router may have been told of the user before."""
+        unsaid = self.unsaid()
+        self.held.clear()
+        self.rooms.clear()
+        labels = [message.label for message in self.said(unsaid)]
+        self.assertEqual(labels, ["UNSUBSCRIBE"] * 2 + ["UNSUBSCRIBE_ROOM"] * 2)
+
+    def test_what_changed_meanwhile_is_said_as_it_is(self) -> None:
+        """Not as it was when it was noted."""
+        unsaid = self.unsaid(my_rooms=nobody)
+        self.held[BOB] = True
+        del self.held[ALICE]
+        self.assertCountEqual(
+            self.said(unsaid),
+            [route.Unsubscribe(appid=7, uid=1), route.Subscribe(appid=7, uid=2, online=1)],
+        )
+
+    def test_clear(self) -> None:
+        """The connection is gone."""
+        unsaid = self.unsaid()
+        unsaid.clear()
+        self.assertEqual(len(unsaid), 0)

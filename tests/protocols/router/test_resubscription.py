@@ -1,0 +1,63 @@
+"""Both ends of the link when a router comes back to a gateway with many users."""
+
+from time import process_time
+
+from twisted.internet.task import Clock
+from twisted.test.iosim import IOPump, connectedServerAndClient
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.metrics import Tally
+from gobelieve.names import Room, User
+from gobelieve.protocols.router.connection import RouteConnection
+from gobelieve.protocols.router.listener import RouteFactory, RouteLink
+from gobelieve.protocols.router.pool import RoutePool
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.routing.router import Router
+from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber
+from tests.protocols.logs import Events
+from tests.routing.support import FakePushes
+
+USERS = 20_000
+
+
+class ResubscriptionTests(SynchronousTestCase):
+    """Twenty thousand users."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.events = Events()
+        self.patch(RouteLink, "log", self.events.log())
+        self.turn = ReactorTurn(self.clock)
+        self.router = Router(FakePushes(), tally=Tally(), log=self.events.log())
+        self.factory = RouteFactory(self.router, self.turn, Tally(), unread_limit=1000)
+        self.missed: list[User] = []
+
+    def gateway(self, held: FakeHeld, rooms: FakeRooms) -> IOPump:
+        """One whose link is connected now; its wire."""
+        pool = RoutePool(["router"], [], self.turn, self.clock, Tally())
+        pool.attach(held, rooms, FakeSubscriber(), self.missed.extend)
+
+        def near() -> RouteConnection:
+            return pool.links[0].buildProtocol(None)
+
+        def far() -> RouteLink:
+            return self.factory.buildProtocol(None)
+
+        _, _, pump = connectedServerAndClient(far, near, clock=self.clock)
+        return pump
+
+    def test_the_router_knows_all_in_less_than_a_second(self) -> None:
+        """Of processor time, for both ends together; each user as it is, and the rooms."""
+        held = FakeHeld({User(7, uid): uid % 10 != 0 for uid in range(USERS)})
+        rooms = FakeRooms(Room(7, number) for number in range(100))
+        begun = process_time()
+        pump = self.gateway(held, rooms)
+        while not self.missed:
+            self.clock.advance(0)
+            pump.pump()
+        self.assertLess(process_time() - begun, 1.0)
+        table = self.router.table
+        self.assertEqual(len(table), USERS)
+        self.assertEqual({user: table.is_online(user) for user in held}, held)
+        self.assertEqual(sum(len(table.holders_of_room(room)) for room in rooms), 100)
+        self.assertEqual(set(self.missed), set(held))

@@ -1,0 +1,271 @@
+"""What the links of our own daemons have in common."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.config import (
+    ClusterConfig,
+    EmbeddedConfig,
+    ImConfig,
+    ImrConfig,
+    ImsConfig,
+    is_loopback,
+    load,
+    parse_address,
+)
+from gobelieve.errors import ConfigError
+from gobelieve.protocols.cluster.endpoints import Greeted, GreetedEndpoint, Open, OpenEndpoint
+from gobelieve.protocols.cluster.handshake import ConnectorGreeting
+from gobelieve.protocols.tls import TLSFactory
+from gobelieve.services import embedded, imr, ims
+from gobelieve.services.components.cluster import DANGERS, Cluster
+from gobelieve.services.process.starting import StartError
+from gobelieve.wire.cluster import Port
+from tests.certificates import Authority
+from tests.protocols.logs import Events
+
+SECRET = "sixteen bytes or so"
+
+
+class ConfigTests(SynchronousTestCase):
+    """What may be configured."""
+
+    def test_all_daemons_have_the_table(self) -> None:
+        """The same keys, with a secret that is not shown."""
+        for kind in (ImConfig, ImrConfig, ImsConfig, EmbeddedConfig):
+            config: Any = load(kind, None, [f"cluster.secret={SECRET}"])
+            self.assertEqual(config.cluster.secret, SECRET)
+            self.assertNotIn(SECRET, repr(config))
+
+    def test_what_does_not_go_together(self) -> None:
+        """Is an error that names the keys and shows no secret."""
+        for settings, why in (
+            (["secret=sixteen bytes ok"], None),
+            (["secret=too short"], "at least 16 bytes"),
+            ([f"secret={SECRET}", "secret_file=x"], "both set"),
+            (["cert_file=x"], "go together"),
+            (["cert_file=x", "key_file=y"], "go together"),
+            (["cert_file=x", "key_file=y", "ca_file=z"], None),
+        ):
+            overrides = [f"cluster.{setting}" for setting in settings]
+            if why is None:
+                load(ImrConfig, None, overrides)
+                continue
+            raised = self.assertRaises(ConfigError, load, ImrConfig, None, overrides)
+            self.assertIn(why, str(raised))
+            self.assertNotIn("too short", str(raised))
+
+    def test_the_samples_listen_on_loopback(self) -> None:
+        """Whoever copies them asks nobody in from the network; so do the defaults."""
+        etc = Path(__file__).parents[3] / "etc"
+        routers = [load(ImrConfig, str(etc / "imr.toml")), ImrConfig()]
+        storages = [load(ImsConfig, str(etc / "ims.toml")), ImsConfig()]
+        whole = load(EmbeddedConfig, str(etc / "gobelieve.toml"))
+        ports = [one.listen for one in [*routers, whole.imr, EmbeddedConfig().imr]]
+        for one in [*storages, whole.ims, EmbeddedConfig().ims]:
+            ports += [one.rpc_listen, one.listen, one.sync_listen]
+        for address in filter(None, ports):
+            self.assertTrue(is_loopback(parse_address(address).host), address)
+
+    def test_loopback(self) -> None:
+        """Every interface is not; a name that is not known to be is not."""
+        for host, wanted in (
+            ("127.0.0.1", True),
+            ("127.8.8.8", True),
+            ("::1", True),
+            ("localhost", True),
+            ("", False),
+            ("0.0.0.0", False),
+            ("::", False),
+            ("10.0.0.1", False),
+            ("storage.example", False),
+        ):
+            self.assertEqual(is_loopback(host), wanted, host)
+
+
+class ClusterTests(SynchronousTestCase):
+    """Ports, connections, files."""
+
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        self.events = Events()
+        self.patch(Cluster, "log", self.events.log())
+        # Refusing to start sets a hook, which is to be gone behind the test.
+        self.patch(sys, "excepthook", sys.excepthook)
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+
+    def file(self, content: bytes, mode: int = 0o600) -> str:
+        """A secret file."""
+        path = self.folder / "secret"
+        path.write_bytes(content)
+        path.chmod(mode)
+        return str(path)
+
+    def cluster(self, **values: str) -> Cluster:
+        """With this configuration."""
+        return Cluster(ClusterConfig(**values), self.reactor)
+
+    def factory(self, cluster: Cluster, address: str = "127.0.0.1:4444") -> Any:
+        """What a port is given to listen with."""
+        listening: Any = cluster.listening(Port.ROUTE, address, Factory.forProtocol(Protocol))
+        return listening._service.factory
+
+    def lets_in(self, cluster: Cluster, secret: bytes) -> bool:
+        """Whether its port lets in who has this secret."""
+        built: list[object] = []
+
+        class Noted(Factory):
+            def buildProtocol(self, addr: Any) -> Protocol:
+                built.append(addr)
+                return Protocol()
+
+        listening: Any = cluster.listening(Port.ROUTE, "127.0.0.1:4444", Noted())
+        guard = listening._service.factory.buildProtocol(None)
+        transport = StringTransport()
+        guard.makeConnection(transport)
+        one = ConnectorGreeting(Port.ROUTE, secret, bytes(32))
+        guard.dataReceived(one.begin() + one.feed(transport.value()))
+        return bool(built)
+
+    def test_without_a_secret(self) -> None:
+        """Nothing is on the wire that is not the port's."""
+        cluster = self.cluster()
+        self.assertIsInstance(self.factory(cluster), Open)
+        self.assertIsInstance(cluster.endpoint(Port.ROUTE, "127.0.0.1:1"), OpenEndpoint)
+
+    def test_with_a_secret(self) -> None:
+        """All ports demand it, all connections offer it."""
+        cluster = self.cluster(secret=SECRET)
+        cluster.startService()
+        self.assertIsInstance(self.factory(cluster), Greeted)
+        self.assertIsInstance(cluster.endpoint(Port.ROUTE, "127.0.0.1:1"), GreetedEndpoint)
+        self.assertTrue(self.lets_in(cluster, SECRET.encode()))
+        self.assertFalse(self.lets_in(cluster, b"another"))
+        self.assertFalse(self.lets_in(cluster, b""))
+
+    def test_a_secret_from_a_file(self) -> None:
+        """Without the end of its line; read again when asked to, unless it is of no use."""
+        path = self.file(SECRET.encode() + b"\n")
+        cluster = self.cluster(secret_file=path)
+        cluster.privilegedStartService()
+        cluster.startService()
+        self.assertTrue(self.lets_in(cluster, SECRET.encode()))
+        self.file(b"the secret of tomorrow")
+        cluster.reload()
+        self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
+        self.file(b"short")
+        self.assertRaises(ConfigError, cluster.reload)
+        self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
+
+    def test_hangup(self) -> None:
+        """Reads the files again, if there are any; what cannot be used is one line of the log."""
+        options: Any = imr.Options()
+        options.parseOptions(["--set", f"cluster.secret_file={self.file(SECRET.encode())}"])
+        service = imr.makeService(options, self.reactor)
+        cluster: Any = service.getServiceNamed("cluster")
+        cluster.startService()
+        self.patch(type(service.hangup), "log", self.events.log())
+        self.file(b"the secret of tomorrow")
+        service.hangup.came()
+        self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
+        self.file(b"short")
+        service.hangup.came()
+        self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
+        good, bad = self.events.texts()
+        self.assertEqual(good, "SIGHUP: the cluster's secret and certificates are read again")
+        self.assertIn("failed: cluster.secret_file", bad)
+        self.events.clear()
+        without = imr.Options()
+        without.parseOptions([])
+        imr.makeService(without, self.reactor).hangup.came()
+        self.assertEqual(self.events.texts(), [])
+
+    def test_a_file_name_is_of_the_folder_where_twistd_was_called(self) -> None:
+        """Which it leaves before services start."""
+        self.file(SECRET.encode())
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(self.folder)
+        cluster = self.cluster(secret_file="secret")
+        os.chdir(here)
+        cluster.privilegedStartService()
+        self.assertTrue(self.lets_in(cluster, SECRET.encode()))
+
+    def test_files_that_cannot_be_used(self) -> None:
+        """End the start of the daemon, before it listens."""
+        files = Authority(self.folder).issue()
+        for values, why in (
+            ({"secret_file": str(self.folder / "nowhere")}, "nowhere: No such file"),
+            ({"secret_file": self.file(b"fifteen bytes..\n")}, "has 15 bytes, 16 are wanted"),
+            ({**files._asdict(), "cert_file": "/nowhere.pem"}, "/nowhere.pem: No such file"),
+        ):
+            cluster = self.cluster(**values)
+            raised = self.assertRaises(StartError, cluster.privilegedStartService)
+            self.assertIn(why, str(raised))
+
+    def test_a_secret_that_others_may_read(self) -> None:
+        """Is warned of."""
+        self.cluster(secret_file=self.file(SECRET.encode(), 0o644)).startService()
+        (text,) = self.events.texts()
+        self.assertIn("others may read it", text)
+        self.events.clear()
+        self.cluster(secret_file=self.file(SECRET.encode(), 0o640)).startService()
+        self.assertEqual(self.events.texts(), [])
+
+    def test_tls(self) -> None:
+        """Of all ports and connections."""
+        cluster = self.cluster(**Authority(self.folder).issue()._asdict())
+        cluster.startService()
+        factory = self.factory(cluster, "10.0.0.1:4444")
+        self.assertIsInstance(factory, TLSFactory)
+        self.assertIsInstance(factory.wrappedFactory, Greeted)
+        self.assertEqual(self.events.texts(), [])
+
+    def test_a_port_for_everybody(self) -> None:
+        """Is warned of at the start, with what anyone can do who reaches it."""
+        cluster = self.cluster()
+        for port in Port:
+            cluster.listening(port, "10.0.0.1:4444", Factory())
+            cluster.listening(port, "127.0.0.1:4444", Factory())
+        self.assertEqual(self.events.texts(), [])
+        cluster.startService()
+        texts = self.events.texts()
+        self.assertEqual([event["log_level"].name for event in self.events], ["warn"] * 4)
+        for port, text in zip(Port, texts, strict=True):
+            self.assertIn(f"port {port.name} listens on 10.0.0.1:4444", text)
+            self.assertIn(DANGERS[port], text)
+
+    def test_a_port_with_a_secret(self) -> None:
+        """Is not."""
+        cluster = self.cluster(secret=SECRET)
+        cluster.listening(Port.ROUTE, "10.0.0.1:4444", Factory())
+        cluster.startService()
+        self.assertEqual(self.events.texts(), [])
+
+    def test_the_daemons_warn(self) -> None:
+        """Each of each of its ports."""
+        route = {Port.ROUTE: "listen=0.0.0.0:1"}
+        storage = {
+            Port.STORAGE_RPC: "rpc_listen=0.0.0.0:2",
+            Port.STORAGE_CLIENTS: "listen=0.0.0.0:3",
+            Port.REPLICATION: "sync_listen=0.0.0.0:4",
+        }
+        every = {port: f"ims.{setting}" for port, setting in storage.items()}
+        every[Port.ROUTE] = "imr.listen=0.0.0.0:1"
+        for module, ports in ((imr, route), (ims, storage), (embedded, every)):
+            options: Any = module.Options()
+            options.parseOptions([w for one in ports.values() for w in ("--set", one)])
+            service = module.makeService(options, self.reactor)
+            self.events.clear()
+            cluster: Any = service.getServiceNamed("cluster")
+            cluster.startService()
+            said = {text.partition(" and asks")[0] for text in self.events.texts()}
+            wanted = {f"port {p.name} listens on {s.partition('=')[2]}" for p, s in ports.items()}
+            self.assertEqual(said, wanted)

@@ -1,0 +1,136 @@
+"""The end of a gateway, and its watch."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.config import ClientsConfig
+from gobelieve.metrics import ClientTally
+from gobelieve.names import User
+from gobelieve.services.components import shutdown as module
+from gobelieve.services.components.gateway import Backends, Gateway
+from gobelieve.services.components.shutdown import Farewell, sweeping
+from gobelieve.wire import FrameReader, client
+from tests.fakes.backends import (
+    Memory,
+    MemoryDailyUsers,
+    MemoryDeviceNumbers,
+    MemoryPending,
+    MemoryPreferences,
+    MemorySyncKeys,
+    MemoryTokens,
+    MemoryUnreadCounts,
+)
+from tests.gateway.support import FakeConnection, FakeRouting, FakeStorage
+
+
+class FarewellTests(SynchronousTestCase):
+    """SIGTERM: what clients have sent is finished before they are sent away."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.memory = Memory(tokens={"t": User(7, 1)})
+        self.storage = FakeStorage()
+        backends = Backends(
+            MemoryTokens(self.memory),
+            MemoryDeviceNumbers(self.memory),
+            MemorySyncKeys(self.memory),
+            MemorySyncKeys(self.memory),
+            MemoryUnreadCounts(self.memory),
+            MemoryDailyUsers(self.memory),
+            MemoryPreferences(self.memory),
+            MemoryPending(),
+            None,
+            None,
+        )
+        self.gateway = Gateway(
+            ClientsConfig(),
+            self.clock,
+            backends,
+            self.storage,
+            FakeRouting(),
+            ClientTally(),
+        )
+        self.connection = FakeConnection()
+        self.session = self.gateway.reception.opened(self.connection)
+        self.say(client.AuthToken(platform=2, token=b"t", device_id=b""))
+        self.connection.messages()
+
+    def say(self, message: Any) -> None:
+        """The client sends."""
+        (frame,) = _frames(message)
+        self.session.received([frame])
+
+    def stop(self) -> Deferred[None]:
+        """Begin the end."""
+        return Farewell(self.gateway, self.clock, 1.0).stopService()
+
+    def test_the_last_message_is_acked_before_the_connection_ends(self) -> None:
+        """And what clients reported is written."""
+        self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"last"))
+        self.say(client.SyncKey(sync_key=77))
+        self.say(client.UnreadCount(count=5))
+        stopping = self.stop()
+        self.assertEqual(self.connection.paused, 1)
+        self.assertIsNone(self.connection.ended)
+        self.storage.saves[0].answer(0, [(500, 0), (500, 0)])
+        self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])
+        self.assertEqual(self.connection.ended, "closed")
+        self.assertNoResult(stopping)
+        self.gateway.reception.closed(self.session)
+        self.successResultOf(stopping)
+        self.assertEqual(self.memory.sync_keys, {User(7, 1): 77})
+        self.assertEqual(self.memory.unread, {User(7, 1): 5})
+
+    def test_a_storage_and_a_client_that_stand_still_are_not_waited_for(self) -> None:
+        """Some seconds each."""
+        self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"last"))
+        stopping = self.stop()
+        self.clock.advance(module.PATIENCE)
+        self.assertEqual(self.connection.ended, "closed")
+        self.assertNoResult(stopping)
+        self.clock.advance(module.PATIENCE)
+        self.successResultOf(stopping)
+
+    def test_a_crowd_is_sent_away_in_parts(self) -> None:
+        """The oldest first; who is owed an ack at the end, and who is still there is served."""
+        self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"first"))
+        connections = [FakeConnection() for _ in range(module.CROWD)]
+        sessions = [self.gateway.reception.opened(connection) for connection in connections]
+        stopping = self.stop()
+
+        def ended() -> int:
+            return sum(one.ended == "closed" for one in connections)
+
+        self.assertEqual(ended(), 100)
+        self.assertIsNone(self.connection.ended)
+        self.clock.advance(module.STEP)
+        self.assertEqual(ended(), 201)
+        sessions[-1].received(_frames(client.Ping()))
+        self.assertEqual([m.label for m in connections[-1].messages()], ["PONG"])
+        for _ in range(9):
+            self.clock.advance(module.STEP)
+        self.assertEqual(ended(), module.CROWD)
+        self.assertIsNone(self.connection.ended)
+        self.storage.saves[0].answer(0, [(500, 0), (500, 0)])
+        self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])
+        self.assertEqual(self.connection.ended, "closed")
+        for session in (self.session, *sessions):
+            self.gateway.reception.closed(session)
+        self.successResultOf(stopping)
+
+    def test_a_sweep_that_fails_does_not_end_the_watch(self) -> None:
+        """The error is logged, and the next second comes."""
+
+        def fails() -> None:
+            raise ValueError("a bug")
+
+        self.patch(self.gateway.watch, "sweep", fails)
+        sweeping(self.gateway.watch)()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+def _frames(message: Any) -> list[Any]:
+    return FrameReader(1000).feed(message.frame(1, 1))

@@ -1,0 +1,87 @@
+"""The file of forbidden words."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.gateway.checks.word_filter import WordFilter
+from gobelieve.services import embedded, im
+from gobelieve.services.components.word_file import WordFile, WordFileError
+from gobelieve.services.process.starting import StartError
+
+
+class WordFileTests(SynchronousTestCase):
+    """Read at the start, and again when told to."""
+
+    def setUp(self) -> None:
+        self.patch(sys, "excepthook", sys.excepthook)
+        self.path = Path(self.mktemp())
+        self.path.write_text("\ufeffbad\r\n\r\n坏 人\n  \nbad\n", "utf-8")
+        self.words = WordFilter()
+        self.file = WordFile(str(self.path), self.words)
+
+    def cleaned(self, said: str) -> bytes:
+        """What becomes of a text."""
+        body = bytes(24) + b'{"text":"' + said.encode() + b'"}'
+        return self.words.clean(body, 1)[33:-2]
+
+    def test_one_word_a_line(self) -> None:
+        """Empty lines, the ends of lines, and a mark at the beginning are no part of a word."""
+        self.file.startService()
+        self.assertEqual(len(self.words), 2)
+        self.assertEqual(self.cleaned("bad坏人"), b"*****")
+
+    def test_a_file_that_cannot_be_used_ends_the_start(self) -> None:
+        """With one line that names it."""
+        self.path.unlink()
+        with self.assertRaisesRegex(StartError, f"word_file .*{self.path.name}: No such file"):
+            self.file.startService()
+        self.path.write_bytes(b"\xff\xfe")
+        with self.assertRaisesRegex(StartError, "is no UTF-8"):
+            WordFile(str(self.path), self.words).startService()
+
+    def test_read_again(self) -> None:
+        """The new words count; those of before if the file cannot be used."""
+        self.file.startService()
+        self.path.write_text("worse\n")
+        self.file.load()
+        self.assertEqual(self.cleaned("badworse"), b"bad*****")
+        for broken in (b"\xff", None):
+            if broken is None:
+                self.path.unlink()
+            else:
+                self.path.write_bytes(broken)
+            with self.assertRaises(WordFileError):
+                self.file.load()
+            self.assertEqual(self.cleaned("badworse"), b"bad*****")
+
+
+class DaemonTests(SynchronousTestCase):
+    """Where it is in the daemons."""
+
+    def made(self, module: Any, *settings: str) -> Any:
+        """Put together, and not started."""
+        options = module.Options()
+        options.parseOptions([word for setting in settings for word in ("--set", setting)])
+        return module.makeService(options, MemoryReactorClock())
+
+    def test_it_is_read_before_clients_come_and_again_at_sighup(self) -> None:
+        """In both daemons that have a gateway; without a file there is nothing."""
+        path = Path(self.mktemp())
+        path.write_text("bad\n")
+        for module, key, within in ((im, "word_file", None), (embedded, "im.word_file", "im")):
+            service = self.made(module, f"{key}={path}")
+            parent = service.getServiceNamed(within) if within else service
+            names = [child.name for child in parent]
+            self.assertLess(names.index("words"), names.index("tcp"))
+            words = parent.getServiceNamed("words")
+            words.startService()
+            self.assertEqual(len(words._words), 1)
+            path.write_text("bad\nworse\n")
+            service.hangup.came()
+            self.assertEqual(len(words._words), 2)
+            path.write_text("bad\n")
+            self.assertRaises(KeyError, self.made(module).getServiceNamed, "words")

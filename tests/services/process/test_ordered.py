@@ -1,0 +1,104 @@
+"""Services that stop in order."""
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.services.process.ordered import OrderedService
+
+
+class Child(Service):
+    """Notes when it starts and stops; its stopping ends when `stopped` fires."""
+
+    def __init__(self, notes: list[str], name: str) -> None:
+        self.notes = notes
+        self.label = name
+        self.stopped: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self.notes.append(f"start {self.label}")
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        self.notes.append(f"stop {self.label}")
+        return self.stopped
+
+
+class Broken(Service):
+    """Cannot stop."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def stopService(self) -> None:
+        super().stopService()
+        raise ValueError(self.why)
+
+
+class OrderedServiceTests(SynchronousTestCase):
+    """First in, last out."""
+
+    def setUp(self) -> None:
+        self.notes: list[str] = []
+        self.service = OrderedService()
+        self.children = [Child(self.notes, name) for name in ("storage", "sessions", "tcp")]
+
+    def add_all(self) -> None:
+        """The children, in order."""
+        for child in self.children:
+            self.service.add(child.label, child)
+
+    def test_order(self) -> None:
+        """Started as added, stopped the other way round, found by name."""
+        self.add_all()
+        self.service.startService()
+        self.successResultOf(self.service.stopService())
+        self.assertEqual(
+            self.notes,
+            [f"start {name}" for name in ("storage", "sessions", "tcp")]
+            + [f"stop {name}" for name in ("tcp", "sessions", "storage")],
+        )
+        self.assertIs(self.service.getServiceNamed("sessions"), self.children[1])
+        self.assertFalse(self.service.running)
+
+    def test_each_waits_for_the_one_before(self) -> None:
+        """Storage is not closed while a session still writes to it."""
+        sessions = self.children[1]
+        sessions.stopped = Deferred()
+        self.add_all()
+        self.service.startService()
+        del self.notes[:]
+        stopping = self.service.stopService()
+        self.assertEqual(self.notes, ["stop tcp", "stop sessions"])
+        self.assertNoResult(stopping)
+        sessions.stopped.callback(None)
+        self.assertEqual(self.notes, ["stop tcp", "stop sessions", "stop storage"])
+        self.successResultOf(stopping)
+
+    def test_failures(self) -> None:
+        """The others are stopped all the same; the first failure is the result, none is hidden."""
+        self.service.add("storage", self.children[0])
+        self.service.add("later", Broken("the later one"))
+        sessions = self.children[1]
+        sessions.stopped = Deferred()
+        self.service.add("sessions", sessions)
+        self.service.add("first", Broken("the first to stop"))
+        self.service.startService()
+        stopping = self.service.stopService()
+        self.assertNoResult(stopping)
+        sessions.stopped.callback(None)
+        self.assertEqual(
+            self.failureResultOf(stopping, ValueError).value.args[0], "the first to stop"
+        )
+        self.assertEqual(self.notes[-1], "stop storage")
+        (logged,) = self.flushLoggedErrors(ValueError)
+        self.assertEqual(logged.value.args[0], "the later one")
+
+    def test_a_child_added_while_it_runs(self) -> None:
+        """Starts at once and is the first to stop."""
+        self.service.startService()
+        self.add_all()
+        self.assertEqual(self.notes[-1], "start tcp")
+        self.successResultOf(self.service.stopService())
+        self.assertEqual(self.notes[-1], "stop storage")

@@ -1,0 +1,100 @@
+"""Signals: who is called, and that none ends a daemon."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.services.process.signals import OnSignal, Receiver
+
+
+class Reactor(MemoryReactorClock):
+    """Makes calls from elsewhere when time goes on."""
+
+    def callFromThread(self, call: Callable[..., None], *args: Any) -> None:
+        self.callLater(0, call, *args)
+
+
+class OnSignalTests(SynchronousTestCase):
+    """What is done on SIGHUP."""
+
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.installed: list[tuple[int, Receiver]] = []
+        self.service = OnSignal(signal.SIGHUP, self.reactor, self.install)
+        self.calls: list[str] = []
+
+    def install(self, number: int, receiver: Receiver) -> Receiver:
+        """As ``signal.signal`` does."""
+        before = self.installed[-1][1] if self.installed else signal.SIG_IGN
+        self.installed.append((number, receiver))
+        return before
+
+    def send(self) -> None:
+        """The signal comes, in the middle of something."""
+        receiver = self.installed[-1][1]
+        assert callable(receiver)
+        receiver(signal.SIGHUP, None)
+
+    def test_calls_are_made_by_the_event_loop(self) -> None:
+        """In order, once for each signal, and not within whatever was interrupted."""
+        self.service.add("first", lambda: self.calls.append("first"))
+        self.service.add("second", lambda: self.calls.append("second"))
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.assertEqual([number for number, _ in self.installed], [signal.SIGHUP])
+        self.send()
+        self.assertEqual(self.calls, [])
+        self.reactor.advance(0)
+        self.assertEqual(self.calls, ["first", "second"])
+        self.send()
+        self.reactor.advance(0)
+        self.assertEqual(self.calls, ["first", "second"] * 2)
+
+    def test_with_nothing_to_do_it_has_no_effect(self) -> None:
+        """The daemon goes on."""
+        self.service.startService()
+        self.send()
+        self.reactor.advance(0)
+
+    def test_a_failure_is_not_that_of_the_others(self) -> None:
+        """What the system refused is one line; a bug is logged with its traceback."""
+
+        def refused() -> None:
+            raise PermissionError(13, "Permission denied")
+
+        self.service.add("refused", refused)
+        self.service.add("bug", lambda: self.calls.append(str(1 // 0)))
+        self.service.add("last", lambda: self.calls.append("last"))
+        self.service.startService()
+        self.send()
+        self.reactor.advance(0)
+        self.assertEqual(self.calls, ["last"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_the_end(self) -> None:
+        """What was there before is there again, and may come back."""
+        self.service.startService()
+        self.service.stopService()
+        self.assertEqual(self.installed[-1], (signal.SIGHUP, signal.SIG_IGN))
+        self.service.startService()
+        self.assertTrue(callable(self.installed[-1][1]))
+        self.service.stopService()
+        self.assertEqual(len(self.installed), 4)
+
+    def test_in_earnest(self) -> None:
+        """By the system's own means."""
+        service = OnSignal(signal.SIGHUP, self.reactor)
+        before = signal.getsignal(signal.SIGHUP)
+        service.add("called", lambda: self.calls.append("called"))
+        service.startService()
+        try:
+            signal.raise_signal(signal.SIGHUP)
+        finally:
+            service.stopService()
+        self.reactor.advance(0)
+        self.assertEqual(self.calls, ["called"])
+        self.assertIs(signal.getsignal(signal.SIGHUP), before)

@@ -1,0 +1,135 @@
+"""The status pages of whole daemons, and what is written about them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import parser
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Site
+
+from gobelieve.services import embedded, im, imr, ims
+from gobelieve.services.http import api as http_api
+from gobelieve.services.process.options import DaemonOptions
+from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.status import pages as status
+from tests.web import ask
+
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+DASHBOARD = OPERATIONS.parents[1] / "etc" / "grafana" / "gobelieve.json"
+PARTS = {"gobelieve_storage": "ims", "gobelieve_gateway": "im", "gobelieve_router": "imr"}
+
+
+def documented() -> dict[str, str]:
+    """The metrics that the documentation names, and whose they are."""
+    text = OPERATIONS.read_text("utf-8")
+    section = text.partition("\n### Metrics\n")[2].partition("\n### ")[0]
+    return dict(re.findall(r"^\| `([a-z_]+)` \| (\w+) \| \S", section, re.MULTILINE))
+
+
+def shown(page: str) -> dict[str, str]:
+    """The metrics of a page, with or without values, and their types."""
+    return dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
+
+
+class PagesTests(SynchronousTestCase):
+    """Of daemons that are put together and not started."""
+
+    def pages(self, module: Any, *settings: str) -> dict[str, tuple[int, str]]:
+        """Status and text of each page."""
+        sites: list[Site] = []
+
+        def listening(address: object, site: Site) -> OrderedService:
+            sites.append(site)
+            return OrderedService()
+
+        for module_ in (status, http_api):
+            self.patch(module_, "Listening", listening)
+        options: DaemonOptions = module.Options()
+        options.parseOptions([word for setting in settings for word in ("--set", setting)])
+        module.makeService(options, MemoryReactorClock())
+        return {page: get(site, page) for site in sites for page in ("metrics", "summary", "ready")}
+
+    def test_off(self) -> None:
+        """Without an address there are none."""
+        for module in (im, imr, ims):
+            self.assertEqual(self.pages(module), {})
+        self.assertEqual(self.pages(embedded, "im.http_listen_address=''"), {})
+
+    def test_the_documentation_names_what_the_page_shows(self) -> None:
+        """No metric more, none less."""
+        page = self.pages(embedded, "im.enable_friendship=true")["metrics"][1]
+        self.assertEqual(set(shown(page)), set(documented()))
+
+    def test_the_documentation_says_who_shows_it(self) -> None:
+        """Each daemon by itself shows its own, and those of all."""
+        groups = "mysqldb_datasource=root@/im"
+        for module, settings, names in (
+            (im, [], ("im", "all")),
+            (im, [groups], ("im", "groups", "all")),
+            (im, [groups, "enable_blacklist=true"], ("im", "groups", "relations", "all")),
+            (imr, [], ("imr", "all")),
+            (imr, [groups], ("imr", "groups", "all")),
+            (ims, [], ("ims", "all")),
+        ):
+            page = self.pages(module, "http_listen_address=127.0.0.1:1", *settings)["metrics"][1]
+            mine = {metric for metric, whose in documented().items() if whose in names}
+            self.assertEqual(set(shown(page)), mine)
+
+    def test_conventions(self) -> None:
+        """Counters end in _total, and nothing else does; each has a help text."""
+        page = self.pages(embedded)["metrics"][1]
+        for name, kind in shown(page).items():
+            self.assertEqual(name.endswith("_total"), kind == "counter", name)
+        families = list(parser.text_string_to_metric_families(page))
+        self.assertEqual([family.name for family in families if not family.documentation], [])
+
+    def test_the_dashboard_asks_for_what_there_is(self) -> None:
+        """Each of its questions names metrics of the page."""
+        page = self.pages(embedded, "im.enable_friendship=true")["metrics"][1]
+        there = set(shown(page))
+        there |= {f"{name}_bucket" for name, kind in shown(page).items() if kind == "histogram"}
+        dashboard = json.loads(DASHBOARD.read_text("utf-8"))
+        panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+        asked = [target["expr"] for panel in panels for target in panel["targets"]]
+        asked.append(dashboard["templating"]["list"][1]["query"])
+        self.assertGreater(len(asked), 40)
+        for question in asked:
+            names = re.findall(r"\b(?:gobelieve|process)_[a-z_]+", question)
+            self.assertTrue(names, question)
+            self.assertLessEqual(set(names), there, question)
+        self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
+
+    def test_ready(self) -> None:
+        """Storage is open; the gateway has all that it needs; the router has Redis for pushes."""
+        self.assertEqual(self.pages(embedded)["ready"][0], 503)
+        code, text = self.pages(ims, "http_listen_address=127.0.0.1:1")["ready"]
+        self.assertEqual(code, 503)
+        self.assertEqual(json.loads(text)["why"], "storage is not open")
+        for module in (im, imr):
+            code, text = self.pages(module, "http_listen_address=127.0.0.1:1")["ready"]
+            self.assertEqual(code, 503)
+            self.assertEqual(json.loads(text)["why"], "redis: not connected yet")
+        found = self.pages(imr, "http_listen_address=127.0.0.1:1", "push_disabled=true")
+        self.assertEqual(found["ready"][0], 200)
+
+    def test_summaries(self) -> None:
+        """Upstream's keys; all in one has the gateway's, and the others' within."""
+        storage = json.loads(self.pages(ims, "http_listen_address=:1")["summary"][1])
+        for key in ("goroutine_count", "request_count", "peer_message_count"):
+            self.assertIsInstance(storage[key], int)
+        self.assertEqual(storage["group_message_count"], 0)
+        router = json.loads(self.pages(imr, "http_listen_address=:1")["summary"][1])
+        self.assertEqual((router["gateway_count"], router["pushes_waiting"]), (0, 0))
+        everything = json.loads(self.pages(embedded)["summary"][1])
+        self.assertEqual(everything["client_count"], 0)
+        self.assertEqual(everything["router"], router)
+        self.assertEqual(set(everything["storage"]), set(storage))
+
+
+def get(site: Site, page: str) -> tuple[int, str]:
+    """Status and text of a page."""
+    response = ask(site, "GET", f"/{page}")
+    return response.code, response.body.decode()

@@ -1,0 +1,88 @@
+"""What the router shows of itself."""
+
+from struct import pack
+
+from prometheus_client import generate_latest
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.metrics import Tally
+from gobelieve.protocols.http.status.metrics import registry_of
+from gobelieve.protocols.router.listener import RouteFactory, RouteLink
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.routing.grace import Grace
+from gobelieve.routing.router import Router
+from gobelieve.services.status.router import RouterStatus
+from gobelieve.wire import encode_frame, route
+from gobelieve.wire.client import IM
+from tests.protocols.logs import Events
+from tests.routing.support import FakePushes
+
+
+class RouterStatusTests(SynchronousTestCase):
+    """One gateway with two users and a room, and a push that is kept."""
+
+    def setUp(self) -> None:
+        clock, log = Clock(), Events().log()
+        self.tally = Tally()
+        grace = Grace(10, 3, 100, time=clock, tally=self.tally, log=log)
+        router = Router(FakePushes(), tally=self.tally, log=log, grace=grace)
+        router.start()
+        factory = RouteFactory(router, ReactorTurn(clock), self.tally, 1000)
+        self.patch(RouteLink, "log", log)
+        self.status = RouterStatus(router, factory, None)
+        link = factory.buildProtocol(None)
+        link.makeConnection(StringTransport())
+        inner = IM(sender=1, receiver=3, msgid=0, content=b"hi").frame()
+        push = route.WidePush(appid=7, receivers=(1, 3), inner=inner).encode()
+        for cmd, body in (
+            (route.SUBSCRIBE, pack(">qqb", 7, 1, 1)),
+            (route.SUBSCRIBE, pack(">qqb", 7, 2, 0)),
+            (route.SUBSCRIBE_ROOM, pack(">qq", 7, 5)),
+            (route.PUSH, push),
+        ):
+            link.dataReceived(encode_frame(cmd, body, 1, 1))
+        self.tally.add("pushes_dropped", 2)
+        self.tally.add("group_pushes_lost")
+
+    def test_summary(self) -> None:
+        """What is held in all and by each gateway, what waits, what was dropped."""
+        summary = self.status.summary()
+        counts = summary.pop("counts")
+        self.assertEqual(
+            summary,
+            {
+                "gateway_count": 1,
+                "user_count": 2,
+                "room_count": 1,
+                "pushes_waiting": 0,
+                "pushes_kept": 1,
+                "group_pushes_waiting": 0,
+                "pushes_dropped": 3,
+                "gateways": [
+                    {
+                        "peer": "192.168.1.1:54321",
+                        "version": 1,
+                        "users": 2,
+                        "rooms": 1,
+                        "unsent": 0,
+                    }
+                ],
+            },
+        )
+        self.assertEqual(counts, dict(self.tally.counts))
+
+    def test_metrics(self) -> None:
+        """The same figures for Prometheus."""
+        page = generate_latest(registry_of([self.status])).decode()
+        for line in (
+            "gobelieve_router_gateways 1.0",
+            "gobelieve_router_users 2.0",
+            "gobelieve_router_rooms 1.0",
+            "gobelieve_router_pushes_waiting 0.0",
+            "gobelieve_router_pushes_kept 1.0",
+            "gobelieve_router_group_pushes_waiting 0.0",
+            'gobelieve_router_events_total{event="pushes_kept"} 1.0',
+        ):
+            self.assertIn(line + "\n", page)

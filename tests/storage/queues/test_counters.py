@@ -1,0 +1,227 @@
+"""What storage counts: each message once, by what became of it."""
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import StorageError
+from gobelieve.names import AckStatus, User
+from gobelieve.storage.format.records import BODY_LIMIT
+from gobelieve.storage.storage import Storage
+from gobelieve.wire.storage import SUPER_GROUPS, USERS
+from tests.storage.support import APPID, BadDisk, FakeThread, FakeTurn, Lines, to_group, to_users
+
+TAKES = 0.003
+"""Seconds that a sync takes."""
+
+
+class Counting(SynchronousTestCase):
+    """One storage, whose disk fails when told to."""
+
+    fsync = "commit"
+
+    def setUp(self) -> None:
+        self.disk = BadDisk()
+        self.make()
+
+    def make(self, **options: Any) -> None:
+        """A storage that is open."""
+        self.turn, self.thread, self.clock = FakeTurn(), FakeThread(), Clock()
+        self.statuses: list[int] = []
+        self.storage = Storage(
+            self.mktemp(),
+            in_thread=self.thread,
+            turn=self.turn,
+            time=self.clock,
+            log=Lines(),
+            fsync=self.fsync,
+            **options,
+        )
+        store = self.storage.store
+        store.blocks._files = store.blocks._reading._files = self.disk
+        self.storage.open()
+        self.addCleanup(store.close)
+        self.tally = self.storage.tally
+
+    def save(self, *items: Any) -> None:
+        """Save these, all in one ask."""
+        self.storage.save(items, self.told, None)
+
+    def told(self, argument: None, results: list[tuple[int, int, tuple[int, ...]]]) -> None:
+        self.statuses += [status for status, _, _ in results]
+
+    def sync(self) -> None:
+        """The sync that is under way is done."""
+        self.clock.advance(TAKES)
+        self.thread.run()
+
+    def counted(self) -> tuple[int, dict[int, int]]:
+        """Messages stored, and those not stored by status."""
+        return self.tally.stored, {s: n for s, n in self.tally.not_stored.items() if n}
+
+    def check(self) -> None:
+        """Who saved was told what is counted."""
+        told = {s: self.statuses.count(s) for s in set(self.statuses)}
+        self.assertEqual(self.counted(), (told.pop(0, 0), told))
+
+
+class TallyTests(Counting):
+    """Messages, syncs and reads."""
+
+    def test_stored(self) -> None:
+        """A message counts as stored when that is said, not before."""
+        self.save(to_users(102), to_users(103))
+        self.save(to_group(3))
+        self.turn.end()
+        self.assertEqual((self.tally.appends, self.tally.group_appends), (3, 1))
+        self.assertEqual(self.counted(), (0, {}))
+        self.assertGreater(self.storage.store.blocks.written, 0)
+        self.sync()
+        self.assertEqual(self.counted(), (3, {}))
+        self.check()
+
+    def test_groups_that_share_a_sync(self) -> None:
+        """Their size, and how long the sync took; what comes meanwhile is the next one's."""
+        self.save(to_users(102))
+        self.turn.end()
+        for _ in range(3):
+            self.save(to_users(102))
+            self.turn.end()
+        self.sync()
+        self.assertEqual((len(self.tally.group_sizes), self.tally.group_sizes.total), (1, 1))
+        self.sync()
+        self.assertEqual((len(self.tally.group_sizes), self.tally.group_sizes.total), (2, 4))
+        self.assertEqual(len(self.tally.sync_seconds), 2)
+        self.assertAlmostEqual(self.tally.sync_seconds.total, 2 * TAKES)
+        self.check()
+
+    def test_a_clock_that_is_set_back(self) -> None:
+        """No sync took less than no time."""
+        self.save(to_users(102))
+        self.turn.end()
+        self.clock.rightNow -= 3600
+        self.thread.run()
+        self.assertEqual((len(self.tally.sync_seconds), self.tally.sync_seconds.total), (1, 0.0))
+
+    def test_too_large(self) -> None:
+        """One of an ask is refused, the other stored."""
+        self.save(to_users(102, body=b"x" * (BODY_LIMIT + 1)), to_users(102))
+        self.turn.end()
+        self.sync()
+        self.assertEqual(self.counted(), (1, {AckStatus.TOO_LARGE: 1}))
+        self.assertEqual(self.tally.appends, 1)
+        self.assertEqual(self.storage.trouble, "")
+        self.check()
+
+    def test_no_space(self) -> None:
+        """All of the turn are told so, and counted; then there is space again."""
+        self.disk.room = 10
+        self.save(to_users(102), to_users(103))
+        self.save(to_group(3))
+        self.turn.end()
+        self.assertEqual(self.counted(), (0, {AckStatus.STORAGE_FULL: 3}))
+        self.assertEqual(self.tally.writes_failed, 1)
+        self.assertIn("messages cannot be stored: No space left", self.storage.trouble)
+        self.disk.room = None
+        self.save(to_users(102))
+        self.turn.end()
+        self.sync()
+        self.assertEqual(self.counted(), (1, {AckStatus.STORAGE_FULL: 3}))
+        self.assertEqual(self.storage.trouble, "")
+        self.check()
+
+    def test_a_sync_that_fails(self) -> None:
+        """Takes with it what was written meanwhile, and what was appended in this turn."""
+        self.save(to_users(102))
+        self.turn.end()
+        self.save(to_users(102), to_users(103))
+        self.turn.end()
+        self.save(to_users(102), to_users(103, body=b"x" * (BODY_LIMIT + 1)))
+        self.disk.broken = True
+        self.sync()
+        expected = {AckStatus.STORAGE_FAILED: 4, AckStatus.TOO_LARGE: 1}
+        self.assertEqual(self.counted(), (0, expected))
+        self.assertEqual(self.tally.appends, 4)
+        self.assertEqual((self.tally.syncs_failed, len(self.tally.sync_seconds)), (1, 0))
+        self.assertNotEqual(self.storage.trouble, "")
+        self.disk.broken = False
+        self.save(to_users(104))
+        self.turn.end()
+        self.sync()
+        self.assertEqual(self.counted(), (1, expected))
+        self.assertEqual(self.storage.trouble, "")
+        self.check()
+
+    def test_after_the_end(self) -> None:
+        """What comes too late is counted as such, and storage is not ready."""
+        self.storage.close(lambda: None)
+        self.assertEqual(self.storage.trouble, "storage ends")
+        self.save(to_users(102))
+        self.turn.end()
+        self.assertEqual(self.counted(), (0, {AckStatus.STORAGE_AWAY: 1}))
+        self.check()
+
+    def test_a_slave(self) -> None:
+        """Refuses, and counts that."""
+        self.make(slave=True)
+        self.save(to_users(102), to_users(103))
+        self.turn.end()
+        self.assertEqual(self.counted(), (0, {AckStatus.READ_ONLY: 2}))
+        self.assertEqual(self.storage.trouble, "")
+        self.check()
+
+    def test_not_open(self) -> None:
+        """A storage that was not opened says so."""
+        storage = Storage(
+            self.mktemp(), in_thread=self.thread, turn=self.turn, time=self.clock, log=Lines()
+        )
+        self.assertEqual(storage.trouble, "storage is not open")
+
+    def test_reads(self) -> None:
+        """Questions, and the messages in the answers; a read that fails is none."""
+        for _ in range(3):
+            self.save(to_users(102))
+        self.turn.end()
+        self.sync()
+        user = User(APPID, 102)
+        self.storage.fetch(user, 0)
+        self.storage.fetch_latest(user, 2)
+        self.storage.count_new(user, 0)
+        self.storage.fetch_group(user, 0)
+        self.assertEqual((self.tally.reads, self.tally.messages_read), (4, 5))
+        self.disk.unreadable = True
+        self.assertRaises(StorageError, self.storage.fetch, user, 0)
+        self.assertEqual((self.tally.reads, self.tally.messages_read), (4, 5))
+
+    def test_queues(self) -> None:
+        """How many there are of each kind, whatever the app."""
+        self.save(to_users(102), to_users(103), to_users(102), to_group(3), to_group(3))
+        index = self.storage.store.index
+        self.assertEqual((index.count(USERS), index.count(SUPER_GROUPS)), (2, 1))
+
+
+class IntervalTests(Counting):
+    """With the policies that answer before the sync."""
+
+    fsync = "interval"
+
+    def test_stored_when_written(self) -> None:
+        """And a sync that fails afterwards takes nothing back."""
+        self.save(to_users(102), to_users(103))
+        self.turn.end()
+        self.assertEqual(self.counted(), (2, {}))
+        self.clock.advance(1)
+        self.disk.broken = True
+        self.sync()
+        self.assertEqual((self.counted(), self.tally.syncs_failed), ((2, {}), 1))
+        self.assertNotEqual(self.storage.trouble, "")
+        self.disk.broken = False
+        self.save(to_users(102))
+        self.turn.end()
+        self.clock.advance(1)
+        self.sync()
+        self.assertEqual(self.counted(), (3, {}))
+        self.assertEqual(self.tally.group_sizes.total, 1)
+        self.assertEqual(self.storage.trouble, "")
+        self.check()

@@ -1,0 +1,369 @@
+"""Reading: pages that lose nothing, whatever the sizes; counts that are right."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from struct import pack
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.interfaces import Page
+from gobelieve.names import User
+from gobelieve.storage.format.records import pack_entry
+from gobelieve.storage.queues.reading import DELIVERED, LATEST, Reader
+from gobelieve.storage.queues.store import Store
+from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
+from tests.storage.support import APPID, Lines, bodies, im, open_store, pages, to_group, to_users
+
+BOB = User(APPID, 102)
+KINDS = [4, 4, 4, 7, 8, 8, 21, 24, 25, 64, 99]
+
+
+def fill(store: Store, items: list[SaveItem]) -> list[int]:
+    """Store without waiting for the disk; the ids."""
+    found = [store.append(item)[0] for item in items]
+    store.flush()
+    store.show_written()
+    return found
+
+
+class PageCase(SynchronousTestCase):
+    """A store that is filled and read."""
+
+    def setUp(self) -> None:
+        self.root = self.mktemp()
+        self.store = open_store(self.root)
+        self.addCleanup(lambda: self.store.close())
+
+    @property
+    def reader(self) -> Reader:
+        return self.store.reader
+
+
+class PageTests(PageCase):
+    """Pages of one queue."""
+
+    def test_every_limit_and_start(self) -> None:
+        """From any id, with any limit, the pages together are exactly what follows the id."""
+        msgids = fill(self.store, [to_users(102, 101) for _ in range(3005)])
+        starts = [0, 1, 998, 999, 1000, 1001, 1999, 2000, 2001, 2500, 3003, 3004]
+        for start in starts:
+            after = msgids[start - 1] if start else 0
+            for limit in (1 if start > 2900 else 700, 999, 1000, 1001, 2500, 3005, 9999):
+                found = []
+                for page in pages(partial(fetch_any, self.reader, USERS, BOB, limit), after):
+                    self.assertLessEqual(len(page.messages), limit)
+                    self.assertEqual(page.newest, msgids[-1])
+                    self.assertEqual(page.last, page.messages[-1].msgid)
+                    self.assertEqual(page.more, page.last != msgids[-1])
+                    found += [message.msgid for message in page.messages]
+                self.assertEqual(found, msgids[start:])
+
+    def test_walk_is_short(self) -> None:
+        """A page looks at little more than its limit and a thousand entries, however long a queue.
+
+        The links of a thousand it follows come on top.
+        """
+        msgids = fill(self.store, [to_users(102, body=b"") for _ in range(20_500)])
+        reads = 0
+        real = self.store.blocks.read
+
+        def counting(id_: int, count: int) -> bytes:
+            nonlocal reads
+            reads += 1
+            return real(id_, count)
+
+        self.store.blocks.read = counting  # type: ignore[method-assign]
+        for after in (0, msgids[5], msgids[9_999], msgids[15_500]):
+            reads = 0
+            page = self.reader.fetch(BOB, after, 500)
+            self.assertEqual(len(page.messages), 500)
+            self.assertLessEqual(reads, 500 + 500 + 1000 + 22)
+        reads = 0
+        self.assertEqual(self.reader.count_new(BOB, msgids[5]), 20_494)
+        self.assertLessEqual(reads, 2 * 1022)
+
+    def test_bytes(self) -> None:
+        """A page of long messages ends early, and loses none."""
+        items = [to_users(102, body=b"%04d" % n + bytes(n % 7 * 1000)) for n in range(300)]
+        fill(self.store, items)
+        found = []
+        for page in pages(lambda at: self.reader.fetch(BOB, at, 3000, room=10_000)):
+            self.assertLessEqual(sum(map(len, bodies(page))), 10_000)
+            self.assertGreaterEqual(len(page.messages), 1)
+            found += bodies(page)
+        self.assertEqual(found, [item.body for item in items])
+        # A message that is longer than the room has a page of its own.
+        self.assertEqual(len(self.reader.fetch(BOB, 0, 3000, room=1).messages), 1)
+
+    def test_edges(self) -> None:
+        """An empty queue, an id beyond the newest, an id that is no message's, a negative one."""
+        self.assertEqual(self.reader.fetch(BOB, 0, 10), (0, 0, False, ()))
+        self.assertEqual(self.reader.fetch(BOB, 99, 10), (0, 0, False, ()))
+        first, second = fill(self.store, [to_users(102), to_users(102)])
+        for after in (second, second + 1, 1 << 62):
+            self.assertEqual(self.reader.fetch(BOB, after, 10), (second, second, False, ()))
+        for after, count in ((first + 1, 1), (first - 1, 2), (-1, 2), (-(1 << 62), 2)):
+            self.assertEqual(len(self.reader.fetch(BOB, after, 10).messages), count)
+            self.assertEqual(self.reader.count_new(BOB, after), count)
+
+    def test_kinds_left_out(self) -> None:
+        """Kinds that clients do not know are left out, but the page reaches beyond them."""
+        msgids = fill(self.store, [to_users(102, cmd=cmd) for cmd in range(1, 70)])
+        page = self.reader.fetch(BOB, 0, 3000)
+        self.assertEqual({message.cmd for message in page.messages}, DELIVERED)
+        self.assertEqual((page.last, page.more), (msgids[-1], False))
+        self.assertEqual(self.reader.fetch(BOB, 0, 3).last, msgids[2])
+
+    def test_latest(self) -> None:
+        """The newest messages, oldest first; system messages do not count."""
+        msgids = fill(self.store, [to_users(102, cmd=cmd) for cmd in (4, 8, 21, 7, 99, 64, 21)])
+        page = self.reader.fetch_latest(BOB, 3)
+        self.assertEqual([m.msgid for m in page.messages], [msgids[1], msgids[3], msgids[5]])
+        self.assertEqual((page.last, page.newest, page.more), (msgids[6], msgids[6], False))
+        self.assertEqual(len(self.reader.fetch_latest(BOB, 0).messages), 1)
+        self.assertEqual(len(self.reader.fetch_latest(BOB, 99, room=80).messages), 2)
+        self.assertEqual(self.reader.fetch_latest(User(APPID, 999), 3).messages, ())
+
+    def test_backwards(self) -> None:
+        """From any id, with any limit, the pages together are exactly what precedes the id."""
+        items = [to_users(102, 101, cmd=KINDS[n % len(KINDS)]) for n in range(2305)]
+        msgids = fill(self.store, items)
+        latest = [id_ for id_, item in zip(msgids, items, strict=True) if item.cmd in LATEST]
+        for before in (1 << 62, msgids[-1] + 1, *msgids[-1:-5:-1], msgids[1500], *msgids[:3]):
+            for limit in (1 if before <= msgids[2] else 300, 1000, 9999):
+                found: list[int] = []
+                page = self.reader.fetch_before(BOB, before, limit)
+                while page.messages:
+                    self.assertLessEqual(len(page.messages), limit)
+                    self.assertEqual((page.last, page.newest), (page.messages[0].msgid, msgids[-1]))
+                    found[:0] = [message.msgid for message in page.messages]
+                    if not page.more:
+                        break
+                    page = self.reader.fetch_before(BOB, page.last, limit)
+                self.assertEqual(found, [id_ for id_ in latest if id_ < before])
+
+    def test_backwards_with_nothing_there(self) -> None:
+        """Before the first message, and in a queue that is empty."""
+        msgids = fill(self.store, [to_users(102)])
+        self.assertEqual(
+            self.reader.fetch_before(BOB, msgids[0], 5), Page(msgids[0], msgids[0], False, [])
+        )
+        self.assertEqual(self.reader.fetch_before(User(APPID, 999), 5, 5), Page(0, 0, False, ()))
+
+    def test_backwards_by_bytes(self) -> None:
+        """A page that is full of bytes has at least one message, and says that there is more."""
+        msgids = fill(self.store, [to_users(102) for _ in range(4)])
+        page = self.reader.fetch_before(BOB, msgids[3], 9, room=1)
+        self.assertEqual([m.msgid for m in page.messages], [msgids[2]])
+        self.assertTrue(page.more)
+
+    def fetch_joined(self, limit: int, after: int) -> Page:
+        return self.reader.fetch_group(User(APPID, 500), after, 1006, limit)
+
+    def test_joined(self) -> None:
+        """A member does not get what was said before he came, but every notice, and goes on."""
+        fill(self.store, [to_group(500, im(1, 500, str(n), when=1000 + n)) for n in range(10)])
+        fill(self.store, [to_group(500, b"{}", cmd=7)])
+        group = User(APPID, 500)
+        for limit in (1, 3, 100):
+            found = []
+            for page in pages(partial(self.fetch_joined, limit)):
+                found += bodies(page)
+            self.assertEqual([body[24:] for body in found], [b"6", b"7", b"8", b"9", b""])
+        self.assertEqual(len(self.reader.fetch_group(group, 0, 0, 100).messages), 11)
+
+    def test_joined_nobody_knows_when(self) -> None:
+        """Without a time of joining nothing is left out, whatever a message says of its own."""
+        times = (-5, 0, 5)
+        fill(self.store, [to_group(500, im(1, 500, "", when=when)) for when in times])
+        group = User(APPID, 500)
+        for joined, count in ((0, 3), (-1, 3), (5, 1)):
+            self.assertEqual(len(self.reader.fetch_group(group, 0, joined, 9).messages), count)
+
+    def test_content(self) -> None:
+        """Device, kind and body come back as they were saved, whatever their length."""
+        sizes = [0, 1, 491, 492, 493, 5000, 32767]
+        fill(self.store, [to_users(102, body=b"\xff" * n, device=n) for n in sizes])
+        page = self.reader.fetch(BOB, 0, 3000)
+        self.assertEqual(
+            [(m.device, m.cmd, m.body) for m in page.messages], [(n, 4, b"\xff" * n) for n in sizes]
+        )
+
+
+class OldEntries:
+    """Writes queue records as upstream's older daemons did, into the same chains."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._last: dict[tuple[int, int], int] = {}
+        self._peer: dict[tuple[int, int], int] = {}
+
+    def write(self, layout: int, owner: int, body: bytes, cmd: int) -> int:
+        """One message with one entry, each of the layout's sizes in turn; the id."""
+        blocks = self._store.blocks
+        msgid = blocks.append(old_record(cmd, body))
+        kind = SUPER_GROUPS if layout == 252 else USERS
+        key = (kind, owner)
+        prev, peer = self._last.get(key, 0), self._peer.get(key, 0)
+        device = [9] if msgid % 2 else []
+        row = {
+            254: [APPID, owner, msgid, *device, prev],
+            252: [APPID, 0, msgid, owner, *device, prev],
+            250: [APPID, owner, msgid, 9, prev, peer],
+            249: [APPID, owner, msgid, 9, prev, peer, 0],
+        }[layout]
+        flag = 4 if cmd == 8 and layout in (250, 249) else 0
+        id_ = blocks.append(old_record(layout, pack(f">{len(row)}q", *row), flag))
+        self._last[key] = id_
+        if not flag:
+            self._peer[key] = id_
+        return msgid
+
+
+def old_record(cmd: int, body: bytes, flag: int = 0) -> bytes:
+    """A record without a checksum."""
+    return pack(">4siiBBBB", b"IMIM", len(body), 0, cmd, 1, flag, 0) + body + b"IMIM"
+
+
+@dataclass
+class Model:
+    """What a store should know: for each queue its (msgid, cmd, body), oldest first."""
+
+    queues: dict[tuple[int, int], list[tuple[int, int, bytes]]] = field(default_factory=dict)
+
+    def add(self, kind: int, owner: int, msgid: int, cmd: int, body: bytes) -> None:
+        self.queues.setdefault((kind, owner), []).append((msgid, cmd, body))
+
+
+def fetch_any(reader: Reader, kind: int, user: User, limit: int, after: int) -> Page:
+    """A page of either kind of queue."""
+    if kind == USERS:
+        return reader.fetch(user, after, limit)
+    return reader.fetch_group(user, after, 0, limit)
+
+
+OLD = st.tuples(st.sampled_from([254, 252, 250, 249]), st.integers(1, 3), st.sampled_from(KINDS))
+NEW = st.tuples(
+    st.sampled_from([USERS, USERS, SUPER_GROUPS]),
+    st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    st.sampled_from(KINDS),
+    st.integers(0, 600),
+)
+
+
+class PropertyTests(SynchronousTestCase):
+    """Against a model: any mixture of old and new records, sizes, limits and restarts."""
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        old=st.lists(OLD, max_size=20),
+        new=st.lists(st.one_of(NEW, st.just("restart")), max_size=40),
+        limits=st.lists(st.integers(1, 9), min_size=1, max_size=3),
+        block_size=st.sampled_from([1000, 2500, 1 << 27]),
+        batch=st.integers(0, 7),
+    )
+    def test_all_is_read(
+        self, old: list[Any], new: list[Any], limits: list[int], block_size: int, batch: int
+    ) -> None:
+        """All pages of all limits, counts and latest are those of the model."""
+        with TemporaryDirectory() as root:
+            store = open_store(root, block_size=block_size)
+            model = Model()
+            older = OldEntries(store)
+            for n, (layout, owner, cmd) in enumerate(old):
+                kind = SUPER_GROUPS if layout == 252 else USERS
+                body = b"old %d" % n
+                model.add(kind, owner, older.write(layout, owner, body, cmd), cmd, body)
+            store.flush()
+            store.close()
+            store = open_store(root, block_size=block_size)
+            for n, step in enumerate(new):
+                if step == "restart":
+                    store.flush()
+                    store.close()
+                    store = open_store(root, block_size=block_size)
+                    continue
+                kind, owners, cmd, length = step
+                body = b"%d" % n + bytes(length)
+                queues = tuple(part for owner in owners for part in (APPID, owner))
+                msgid, prevs = store.append(SaveItem(n, cmd, kind, queues, body))
+                for owner, prev in zip(owners, prevs, strict=True):
+                    before = model.queues.get((kind, owner), [])
+                    before = [m for m in before if m[0] != msgid]
+                    self.assertEqual(prev, before[-1][0] if before else 0)
+                for owner in dict.fromkeys(owners):
+                    model.add(kind, owner, msgid, cmd, body)
+                if n % 8 == batch:
+                    store.flush()
+            store.flush()
+            store.show_written()
+            self.check(store, model, limits)
+            store.close()
+            store = open_store(root, block_size=block_size)
+            self.check(store, model, limits)
+            store.close()
+
+    def check(self, store: Store, model: Model, limits: list[int]) -> None:
+        for (kind, owner), messages in model.queues.items():
+            user = User(APPID, owner)
+            expected = [m for m in messages if m[1] in DELIVERED]
+            for limit in limits:
+                fetch = partial(fetch_any, store.reader, kind, user, limit)
+                found = [m for page in pages(fetch) for m in page.messages]
+                self.assertEqual([(m.msgid, m.cmd, m.body) for m in found], expected)
+            if kind == USERS:
+                for n, (msgid, _, _) in enumerate(messages):
+                    self.assertEqual(store.reader.count_new(user, msgid), len(messages) - n - 1)
+                self.assertEqual(store.reader.count_new(user, 0), len(messages))
+                latest = [m[0] for m in messages if m[1] in LATEST][-limits[0] :]
+                page = store.reader.fetch_latest(user, limits[0])
+                self.assertEqual([m.msgid for m in page.messages], latest)
+                mine = [m[0] for m in messages if m[1] in LATEST and m[0] < messages[-1][0]]
+                page = store.reader.fetch_before(user, messages[-1][0], limits[0])
+                self.assertEqual([m.msgid for m in page.messages], mine[-limits[0] :])
+
+
+class LongOldQueueTests(PageCase):
+    """A queue of the first years, which has no links of a thousand, that goes on with new ones."""
+
+    def test_across_the_eras(self) -> None:
+        """Pages and counts are right on both sides of the border, and over it."""
+        older = OldEntries(self.store)
+        msgids = [older.write(254, 102, b"old", 4) for _ in range(2300)]
+        self.store.flush()
+        self.store.close()
+        self.store = open_store(self.root)
+        msgids += fill(self.store, [to_users(102) for _ in range(2300)])
+        for start in (0, 5, 999, 1500, 2299, 2300, 2301, 3000, 4500):
+            after = msgids[start - 1] if start else 0
+            found = []
+            for page in pages(lambda at: self.reader.fetch(BOB, at, 900), after):
+                found += [message.msgid for message in page.messages]
+            self.assertEqual(found, msgids[start:])
+            self.assertEqual(self.reader.count_new(BOB, after), len(msgids) - start)
+
+    def test_numbers_that_began_anew(self) -> None:
+        """Daemons between the eras began to count again; the count does not believe them."""
+        older = OldEntries(self.store)
+        msgids = [older.write(254, 102, b"old", 4) for _ in range(1500)]
+        blocks = self.store.blocks
+        prev = older._last[USERS, 102]
+        batch = 0
+        for seq in range(1, 1300):
+            msgid = blocks.append(old_record(4, b"new"))
+            prev = blocks.append(pack_entry(USERS, APPID, 102, msgid, 0, seq, prev, prev, batch, 0))
+            batch = prev if seq == 1000 else batch
+            msgids.append(msgid)
+        self.store.flush()
+        self.store.close()
+        log = Lines()
+        self.store = open_store(self.root, log=log)
+        for start in (0, 700, 1499, 1500, 1501, 2500, 2799):
+            after = msgids[start - 1] if start else 0
+            self.assertEqual(self.reader.count_new(BOB, after), len(msgids) - start)
+        self.assertEqual(len(self.reader.fetch(BOB, 0, 3000).messages), 2799)
+        self.assertEqual(log.of("warn", "error"), [])

@@ -1,0 +1,895 @@
+"""What a master sends and a slave stores: in the end their files are equal, byte for byte."""
+
+import contextlib
+import os
+import random
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gobelieve.errors import StorageError, WireError
+from gobelieve.interfaces import Page
+from gobelieve.names import AckStatus, User
+from gobelieve.storage.format.records import FIRST, pack_message
+from gobelieve.storage.queues.commit import GroupCommit
+from gobelieve.storage.queues.scan import scan
+from gobelieve.storage.queues.store import Store
+from gobelieve.storage.replication import feed as feeding
+from gobelieve.storage.replication.feed import (
+    RECORDS,
+    Batch,
+    Border,
+    Bytes,
+    Feed,
+    Tail,
+    check_tail,
+    id_of,
+    is_border,
+    place_of,
+    tail_of,
+)
+from gobelieve.storage.replication.follower import Follower
+from gobelieve.wire.message import Message
+from gobelieve.wire.storage import (
+    SaveItem,
+    StorageSyncBytes,
+    StorageSyncMessage,
+    StorageSyncMessageBatch,
+)
+from tests.storage.support import (
+    APPID,
+    BadDisk,
+    FakeThread,
+    FakeTurn,
+    Lines,
+    QuickFiles,
+    bodies,
+    open_store,
+    pages,
+    save,
+    to_group,
+    to_users,
+)
+
+SIZE = 2048
+CASES = Path(__file__).parents[2] / "vectors" / "storage"
+
+
+def blocks(root: str) -> dict[str, bytes]:
+    """What is in the block files."""
+    return {path.name: path.read_bytes() for path in Path(root).glob("message_*")}
+
+
+def as_sent(piece: Batch | Bytes) -> Message:
+    """What goes over the wire for a piece."""
+    if isinstance(piece, Batch):
+        first, last, count, frames = piece
+        sent: Message = StorageSyncMessageBatch(
+            first_id=first, last_id=last, count=count, frames=frames
+        )
+    else:
+        sent = StorageSyncBytes(ended=piece.ended, first_id=piece.first, content=piece.data)
+    return type(sent).decode(sent.encode())
+
+
+class Slave:
+    """A slave without a network."""
+
+    def __init__(self, root: str, size: int = SIZE) -> None:
+        self.root = root
+        self.size = size
+        self.log = Lines()
+        self.open()
+
+    def open(self, unsure: int = 0) -> None:
+        files = QuickFiles()
+        self.store = Store(self.root, self.log, block_size=self.size, files=files)
+        self.store.blocks.unsure = unsure
+        self.store.open()
+        self.follower = Follower(self.store.blocks, self.log)
+
+    def take(self, sent: Message) -> None:
+        """Store what was sent, durably."""
+        self.store.copy(*self.follower.piece(sent))
+        self.store.flush()
+        self.store.begin_sync()()
+        self.store.synced()
+
+    def ask(self, master: Store) -> Feed:
+        """Connect."""
+        place = place_of(master, self.follower.end)
+        check_tail(master, tail_of(self.store), self.follower.end)
+        return Feed(master, place)
+
+    def follow(self, master: Store, pieces: int = 1 << 30) -> None:
+        """Connect, and take so many pieces."""
+        feed = self.ask(master)
+        while pieces and (piece := feed.next()) is not None:
+            self.take(as_sent(piece))
+            pieces -= 1
+
+
+class ReplicationCase(SynchronousTestCase):
+    """Has a master with small blocks, and a slave."""
+
+    size = SIZE
+
+    def setUp(self) -> None:
+        self.root, self.slave_root = self.mktemp(), self.mktemp()
+        self.master = open_store(self.root, block_size=self.size)
+        self.addCleanup(lambda: self.master.close())
+        self.slave = Slave(self.slave_root, self.size)
+        self.addCleanup(lambda: self.slave.store.close())
+        self.count = 0
+
+    def save(self, count: int = 1) -> None:
+        """Messages for 101, 102 and a super group."""
+        for _ in range(count):
+            self.count += 1
+            body = b"message %d" % self.count
+            save(self.master, to_users(101, 102, body=body), to_group(500, body))
+
+    def restart_master(self) -> None:
+        self.master.close()
+        self.master = open_store(self.root, block_size=self.size)
+
+    def restart_slave(self) -> None:
+        self.slave.store.close()
+        self.slave.open()
+
+    def assertEqualFiles(self) -> None:
+        self.assertEqual(blocks(self.slave_root), blocks(self.root))
+
+    def assertSameReads(self) -> None:
+        def read(store: Store, uid: int) -> list[Page]:
+            return list(pages(lambda after: store.reader.fetch(User(APPID, uid), after, 7)))
+
+        for uid in (101, 102):
+            self.assertEqual(read(self.slave.store, uid), read(self.master, uid))
+
+    def refused(self, cursor: int) -> str:
+        """Why a cursor is not served."""
+        with self.assertRaises(StorageError) as caught:
+            place_of(self.master, cursor)
+        return str(caught.exception)
+
+
+class FilesTests(ReplicationCase):
+    """Byte for byte."""
+
+    def test_blocks_and_reads_are_equal(self) -> None:
+        """Over several blocks, and the slave answers what the master answers."""
+        self.save(40)
+        self.slave.follow(self.master)
+        self.assertGreater(len(blocks(self.root)), 3)
+        self.assertEqualFiles()
+        self.assertSameReads()
+
+    def test_nothing_that_could_be_taken_back_is_sent(self) -> None:
+        """What is written, but not yet on disk, is sent once it is."""
+        self.save()
+        feed = self.slave.ask(self.master)
+        self.assertIsInstance(feed.next(), Batch)
+        self.master.append(to_users(101))
+        self.assertIsNone(feed.next())
+        self.master.flush()
+        work = self.master.begin_sync()
+        self.assertIsNone(feed.next())
+        work()
+        self.assertIsNone(feed.next())
+        self.master.synced()
+        self.assertIsInstance(feed.next(), Batch)
+
+    def test_the_watchers_are_told(self) -> None:
+        """Whenever there is more that may be sent."""
+        told: list[tuple[int, int]] = []
+        self.master.watchers.append(lambda: told.append(self.master.settled))
+        self.save()
+        self.assertEqual(told[-1], self.master.blocks.end)
+
+    def test_a_batch_is_of_one_block_and_short(self) -> None:
+        """At most a thousand records."""
+        self.master.close()
+        root = self.mktemp()
+        store = open_store(root)
+        self.addCleanup(store.close)
+        for _ in range(RECORDS):
+            store.append(to_users(101))
+        store.flush()
+        store.begin_sync()()
+        store.synced()
+        feed = Feed(store, (0, FIRST))
+        first, second = feed.next(), feed.next()
+        assert isinstance(first, Batch) and isinstance(second, Batch)
+        self.assertEqual((first.records, second.records), (RECORDS, RECORDS))
+        self.assertEqual(first.first, FIRST)
+        self.assertGreater(second.first, first.last)
+        self.assertIsNone(feed.next())
+
+    def test_batches_are_cut_by_bytes(self) -> None:
+        """Records of 32 KB make no batch above a MiB."""
+        root = self.mktemp()
+        store = open_store(root)
+        self.addCleanup(store.close)
+        for _ in range(100):
+            save(store, to_users(101, body=bytes(32767)))
+        slave = Slave(self.mktemp(), store.blocks.size)
+        self.addCleanup(slave.store.close)
+        feed = slave.ask(store)
+        while (piece := feed.next()) is not None:
+            assert isinstance(piece, Batch)
+            self.assertLessEqual(len(piece.frames), feeding.BYTES)
+            slave.take(as_sent(piece))
+        self.assertEqual(blocks(slave.root), blocks(root))
+
+    def damage(self, seed: int) -> None:
+        """Forty messages, and a byte here and there is wrong."""
+        self.save(40)
+        self.master.close()
+        chance = random.Random(seed)
+        for number in (1, 2, 3):
+            path = Path(self.root, f"message_{number}")
+            data = bytearray(path.read_bytes())
+            for _ in range(4):
+                data[chance.randrange(len(data))] ^= 0xFF
+            path.write_bytes(data)
+        self.master = open_store(self.root, block_size=SIZE)
+
+    def test_damage_is_copied_as_it_is(self) -> None:
+        """Also of lengths, heads, and the header of a block; and reads are equal."""
+        for seed in range(8):
+            self.damage(seed)
+            self.slave.follow(self.master)
+            self.assertEqualFiles()
+            self.assertSameReads()
+            self.restart_slave()
+            self.assertSameReads()
+            self.doCleanups()
+            self.setUp()
+
+    def test_damage_and_a_slave_that_restarts_all_the_time(self) -> None:
+        """What ends in damage looks torn to it; it is fetched again."""
+        for seed in range(8):
+            self.damage(seed)
+            pieces = 1
+            while self.slave.store.blocks.end != self.master.blocks.end:
+                self.slave.follow(self.master, pieces)
+                self.restart_slave()
+                pieces += 1
+            self.assertEqualFiles()
+            self.assertSameReads()
+            self.doCleanups()
+            self.setUp()
+
+    def test_a_hole_that_a_power_cut_left(self) -> None:
+        """What was not synced is fetched again from the hole on, far from the end as it may be."""
+        self.patch(feeding, "TAIL", 100)
+        self.save(10)
+        self.slave.follow(self.master, 1)
+        self.slave.store.close()
+        path = Path(self.slave_root, "message_0")
+        data = path.read_bytes()
+        path.write_bytes(data[:500] + bytes(300) + data[800:])
+        self.slave.open(unsure=SIZE)
+        self.assertLess(self.slave.follower.end, 500)
+        (line,) = self.slave.log.of("warn", "error")
+        self.assertIn(f"{len(data) - self.slave.follower.end} bytes was cut off", line)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+        self.assertSameReads()
+
+    def test_damage_that_the_master_has_too(self) -> None:
+        """Is fetched again by a slave that starts anew."""
+        self.damage(3)
+        self.slave.follow(self.master)
+        for unsure in (100, 1000, SIZE):
+            self.slave.store.close()
+            self.slave.open(unsure)
+            self.slave.follow(self.master)
+            self.assertEqualFiles()
+            self.assertSameReads()
+
+    def test_directories_of_all_years(self) -> None:
+        """Upstream's records go as they are, obsolete kinds and old layouts too."""
+        for case in ("seed", "master_noindex"):
+            root = self.mktemp()
+            os.mkdir(root)
+            for path in (CASES / case).glob("message_*"):
+                Path(root, path.name).write_bytes(path.read_bytes())
+            store = open_store(root)
+            slave = Slave(self.mktemp(), store.blocks.size)
+            slave.follow(store)
+            self.assertEqual(blocks(slave.root), blocks(root))
+            for uid in (101, 102, 103):
+                asked = (User(APPID, uid), 0, 3000)
+                self.assertEqual(slave.store.reader.fetch(*asked), store.reader.fetch(*asked))
+            slave.store.close()
+            store.close()
+
+    def test_a_missing_block_stays_missing(self) -> None:
+        """As the master has it."""
+        self.save(40)
+        self.master.close()
+        os.unlink(Path(self.root, "message_2"))
+        self.master = open_store(self.root, block_size=SIZE)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+
+    def test_a_failed_write_is_asked_for_again(self) -> None:
+        """What is taken back is fetched again, and readers did not see it."""
+        self.save(3)
+        feed = self.slave.ask(self.master)
+        piece = feed.next()
+        assert piece is not None
+        end = self.slave.follower.end
+        self.slave.store.copy(*self.slave.follower.piece(as_sent(piece)))
+        self.slave.store.flush()
+        self.assertEqual(self.slave.store.reader.fetch(User(APPID, 101), 0, 10).messages, ())
+        self.slave.store.begin_sync()
+        self.slave.store.take_back()
+        self.assertEqual(self.slave.follower.end, end)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+        self.assertSameReads()
+
+    def test_a_block_that_is_too_long(self) -> None:
+        """What is behind the end that a block can have is no part of it, here and there."""
+        self.save(40)
+        self.slave.follow(self.master)
+        for store, root in ((self.master, self.root), (self.slave.store, self.slave_root)):
+            newest = store.blocks.numbers[-1]
+            store.close()
+            Path(root, f"message_{newest}").unlink()
+            with open(Path(root, f"message_{newest - 1}"), "ab") as file:
+                file.write(bytes(3 * SIZE))
+        self.restart_master()
+        self.restart_slave()
+        self.slave.follow(self.master)
+        self.save(20)
+        self.slave.follow(self.master)
+        last = self.slave
+        self.slave = Slave(self.mktemp())
+        self.addCleanup(last.store.close)
+        self.slave.follow(self.master)
+        self.assertSameReads()
+
+    def test_a_block_without_a_header(self) -> None:
+        """A file system may lose what a block had: it counts as missing."""
+        self.save(40)
+        self.master.close()
+        os.truncate(Path(self.root, "message_2"), 5)
+        self.master = open_store(self.root, block_size=SIZE)
+        self.slave.follow(self.master)
+        mine = blocks(self.root)
+        del mine["message_2"]
+        self.assertEqual(blocks(self.slave_root), mine)
+        self.assertSameReads()
+        self.restart_slave()
+        self.save(10)
+        self.slave.follow(self.master)
+        self.assertSameReads()
+
+    def test_long_damage_is_looked_through_once(self) -> None:
+        """It goes in pieces, and the search for its end is not done for each of them."""
+        self.patch(feeding, "MOST_BYTES", 100)
+        searches: list[int] = []
+
+        def counted(read: Any, start: int, end: int) -> Any:
+            searches.append(start)
+            return scan(read, start, end)
+
+        self.patch(feeding, "scan", counted)
+        self.save(40)
+        self.master.close()
+        with open(Path(self.root, "message_1"), "r+b") as file:
+            file.seek(FIRST)
+            file.write(bytes(1000))
+        self.master = open_store(self.root, block_size=SIZE)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+        self.assertSameReads()
+        self.assertEqual(len(searches), 1)
+
+    def test_a_slave_of_a_slave(self) -> None:
+        """Is fed from the slave's files."""
+        self.save(30)
+        last = Slave(self.mktemp())
+        self.addCleanup(last.store.close)
+        self.slave.follow(self.master, 3)
+        last.follow(self.slave.store)
+        self.slave.follow(self.master)
+        last.follow(self.slave.store)
+        self.assertEqual(blocks(last.root), blocks(self.root))
+
+    def test_a_promoted_slave_goes_on(self) -> None:
+        """Its next entries are linked to those that it copied."""
+        self.save(10)
+        self.slave.follow(self.master)
+        save(self.slave.store, to_users(101, body=b"after"))
+        got = [
+            body
+            for page in pages(
+                lambda after: self.slave.store.reader.fetch(User(APPID, 101), after, 4)
+            )
+            for body in bodies(page)
+        ]
+        self.assertEqual(got, [b"message %d" % n for n in range(1, 11)] + [b"after"])
+
+
+class OlderMasterTests(ReplicationCase):
+    """A master of upstream's says nothing of blocks and damage."""
+
+    def test_single_records(self) -> None:
+        """221, which nobody sends."""
+        self.save(2)
+        feed = Feed(self.master, (0, FIRST))
+        piece = feed.next()
+        assert isinstance(piece, Batch)
+        at, id_ = 0, piece.first
+        while at < len(piece.frames):
+            end = at + 12 + int.from_bytes(piece.frames[at : at + 4], "big")
+            inner = piece.frames[at:end]
+            self.slave.take(StorageSyncMessage(msgid=id_, device_id=3, inner=inner))
+            id_ += end - at + 8
+            at = end
+        self.assertEqualFiles()
+
+    def test_batches_alone(self) -> None:
+        """A full block shows by the record that does not fit in it."""
+        self.save(40)
+        feed = Feed(self.master, (0, FIRST))
+        while (piece := feed.next()) is not None:
+            if isinstance(piece, Batch):
+                self.slave.take(as_sent(piece))
+        self.assertEqualFiles()
+
+    def test_a_block_that_is_not_full_is_a_gap(self) -> None:
+        """A master that lost a batch at a border is not followed over it."""
+        self.save(40)
+        feed = Feed(self.master, (0, FIRST))
+        feed.next()
+        feed.next()
+        piece = feed.next()
+        assert piece is not None
+        with self.assertRaises(WireError):
+            self.slave.take(as_sent(piece))
+
+
+class RefusalTests(ReplicationCase):
+    """Cursors and tails that cannot be served."""
+
+    def test_places_that_are_none(self) -> None:
+        """Below 0, in a header, beyond our end."""
+        self.save()
+        end = self.master.blocks.end[1]
+        for cursor in (-(1 << 63), -1, 0, 31):
+            self.assertIn("no place of a record", self.refused(cursor))
+        for cursor in (end + 1, SIZE - 1, SIZE, (1 << 63) - 1):
+            self.assertRegex(self.refused(cursor), "beyond ours|no place")
+        self.assertEqual(place_of(self.master, end), (0, end))
+
+    def test_removed_blocks(self) -> None:
+        """Below the oldest one; in one that is missing; behind the end of one."""
+        self.save(40)
+        self.master.close()
+        os.unlink(Path(self.root, "message_0"))
+        os.unlink(Path(self.root, "message_2"))
+        self.master = open_store(self.root, block_size=SIZE)
+        self.assertIn("before our oldest block, message_1", self.refused(32))
+        self.assertIn("which we do not have", self.refused(2 * SIZE + 32))
+        length = self.master.blocks.length(1)
+        self.assertIn("behind the end of message_1", self.refused(SIZE + length + 1))
+
+    def test_a_full_block(self) -> None:
+        """Its end has the id at which the next block begins."""
+        first = pack_message(4, b"")
+        self.master.blocks.append(pack_message(4, bytes(SIZE - FIRST - 3 * len(first) - 2)))
+        self.master.blocks.append(first)
+        self.master.blocks.append(pack_message(4, bytes(2)))
+        self.assertEqual(self.master.blocks.end, (0, SIZE))
+        self.master.flush()
+        self.master.begin_sync()()
+        self.master.synced()
+        self.slave.follow(self.master)
+        self.assertEqual(self.slave.follower.end, SIZE)
+        self.save(3)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+
+    def test_another_history(self) -> None:
+        """A slave that took messages itself is refused, even when it is as long as we."""
+        self.save(3)
+        self.slave.follow(self.master)
+        save(self.slave.store, to_users(101, body=b"here"))
+        save(self.master, to_users(101, body=b"else"))
+        with self.assertRaises(StorageError) as caught:
+            self.slave.ask(self.master)
+        self.assertIn("another history", str(caught.exception))
+
+    def test_another_history_in_a_new_block(self) -> None:
+        """A slave whose newest block is empty is compared by the one before."""
+        self.save(40)
+        self.slave.follow(self.master)
+        while self.slave.follower.end % SIZE != FIRST:
+            self.slave = Slave(self.mktemp())
+            self.addCleanup(self.slave.store.close)
+            feed = self.slave.ask(self.master)
+            while not isinstance(piece := feed.next(), Bytes):
+                assert piece is not None
+                self.slave.take(as_sent(piece))
+            self.slave.take(as_sent(piece))
+        first, end, _ = tail_of(self.slave.store)
+        self.assertEqual((first, end // SIZE), (FIRST, 0))
+        self.slave.ask(self.master)
+        with self.assertRaises(StorageError):
+            check_tail(self.master, Tail(first, end, 1), self.slave.follower.end)
+
+    def test_a_tail_in_a_block_that_was_removed(self) -> None:
+        """It cannot be compared, and that is what is said."""
+        self.save(40)
+        with self.assertRaises(StorageError) as caught:
+            check_tail(self.master, Tail(90 * SIZE + 32, 90 * SIZE + 64, 1), 90 * SIZE + 64)
+        self.assertIn("message_90, which we do not have", str(caught.exception))
+
+    def test_tails_that_cannot_be(self) -> None:
+        """Are refused without being read."""
+        self.save()
+        for first, end in ((64, 32), (-1, 5), (0, 1 << 40), (SIZE - 1, SIZE + 1), (-(1 << 63), 0)):
+            with self.assertRaises(StorageError):
+                check_tail(self.master, Tail(first, end, 0), end)
+
+    def test_a_tail_that_is_not_at_the_end(self) -> None:
+        """Says nothing of a directory: it is refused."""
+        self.save(40)
+        tail = Tail(0, 0, 0)
+        for cursor in (FIRST, SIZE + FIRST):
+            check_tail(self.master, tail, cursor)
+        for cursor in (FIRST + 1, self.master.blocks.length(0), SIZE, SIZE + FIRST + 100):
+            with self.assertRaises(StorageError) as caught:
+                check_tail(self.master, tail, cursor)
+            self.assertIn("its tail ends at 0", str(caught.exception))
+
+    def test_a_glance_at_a_border(self) -> None:
+        """It sees all borders, and few places for one that are none."""
+        self.save(40)
+        data = Path(self.root, "message_1").read_bytes()
+        borders, at = [FIRST], FIRST
+        while at < len(data):
+            at += 20 + int.from_bytes(data[at + 4 : at + 8], "big")
+            borders.append(at)
+        offsets = range(FIRST, len(data) + 1)
+        found = [offset for offset in offsets if is_border(self.master, (1, offset))]
+        self.assertEqual(found, borders)
+
+    def test_an_end_inside_a_record(self) -> None:
+        """Of a slave of upstream's, which says no tail."""
+        self.save(40)
+        number, end = 1, self.master.blocks.length(1)
+        borders = []
+        for offset in range(FIRST, end + 1):
+            border = Border(self.master, (number, offset))
+            try:
+                while not border.found():
+                    pass
+                borders.append(offset)
+            except StorageError as why:
+                self.assertIn("inside a record", str(why))
+        data = Path(self.root, "message_1").read_bytes()
+        wanted, at = [FIRST], FIRST
+        while at < end:
+            at += 20 + int.from_bytes(data[at + 4 : at + 8], "big")
+            wanted.append(at)
+        self.assertEqual(borders, wanted)
+
+    def test_what_a_master_cannot_mean(self) -> None:
+        """Lengths, counts, places that cannot be are errors of the wire; nothing is stored."""
+        frame = pack_message(4, b"hello")[4:-4]
+        bad: list[Message] = [
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=b""),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=0, frames=b""),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=-1, frames=frame),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=2, frames=frame),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=frame[:5]),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=frame[:-1]),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=b"\xff" * 40),
+            StorageSyncMessageBatch(first_id=33, last_id=33, count=1, frames=frame),
+            StorageSyncMessageBatch(first_id=-32, last_id=33, count=1, frames=frame),
+            StorageSyncMessageBatch(first_id=32, last_id=32, count=100, frames=frame * 100),
+            StorageSyncMessage(msgid=32, device_id=0, inner=b""),
+            StorageSyncMessage(msgid=-(1 << 63), device_id=0, inner=frame),
+            StorageSyncMessage(msgid=SIZE + 32, device_id=0, inner=frame),
+            StorageSyncBytes(ended=32, first_id=32, content=bytes(SIZE)),
+            StorageSyncBytes(ended=31, first_id=32, content=bytes(1)),
+            StorageSyncBytes(ended=32, first_id=0, content=bytes(32)),
+            StorageSyncBytes(ended=32, first_id=SIZE, content=bytes(31)),
+            StorageSyncBytes(ended=32, first_id=-SIZE, content=bytes(32)),
+            StorageSyncBytes(ended=32, first_id=(1 << 62), content=bytes(32)),
+        ]
+        for sent in bad:
+            with self.assertRaises(WireError, msg=str(sent)):
+                self.slave.follower.piece(sent)
+        self.assertEqual(self.slave.follower.end, FIRST)
+
+    def test_queue_records_that_cannot_be(self) -> None:
+        """Are stored as the master has them, and enter no queue."""
+        frame = pack_message(248, bytes(64))[4:-4]
+        batch = StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=frame)
+        self.slave.take(batch)
+        self.assertEqual(len(self.slave.log.of("error")), 1)
+        self.assertEqual(len(self.slave.store.index), 0)
+
+
+class CommitTests(ReplicationCase):
+    """A slave's pieces share syncs as saves do, and their failures."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.disk = BadDisk()
+        self.store = open_store(self.mktemp(), block_size=SIZE, files=self.disk)
+        self.addCleanup(self.store.close)
+        self.follower = Follower(self.store.blocks, Lines())
+        self.turn, self.thread = FakeTurn(), FakeThread()
+        self.commits = GroupCommit(
+            self.store, in_thread=self.thread, turn=self.turn, time=Clock(), log=Lines()
+        )
+        self.told: list[tuple[int, int]] = []
+        self.save(12)
+        self.feed = Feed(self.master, (0, FIRST))
+
+    def copy(self) -> None:
+        """Take the next piece; what becomes of it is told later, with our settled end."""
+        piece = self.feed.next()
+        assert piece is not None
+
+        def done(_: None, results: list[tuple[int, int, tuple[int, ...]]]) -> None:
+            ((status, _id, _prevs),) = results
+            self.told.append((status, id_of(self.store, self.store.settled)))
+
+        self.commits.copy(self.follower.piece(as_sent(piece)), done, None)
+
+    def test_one_sync_for_all_of_a_turn(self) -> None:
+        """And all of it is settled when that is told."""
+        for _ in range(3):
+            self.copy()
+        self.turn.end()
+        self.assertEqual(self.told, [])
+        self.thread.run()
+        self.assertEqual(self.told, [(0, self.feed.id)] * 3)
+        self.assertEqual(self.thread.worked, 1)
+
+    def test_a_sync_that_fails(self) -> None:
+        """Takes back all that came since, and says so."""
+        self.copy()
+        self.turn.end()
+        self.thread.run()
+        before = self.follower.end
+        self.copy()
+        self.turn.end()
+        self.copy()
+        self.disk.broken = True
+        self.thread.run()
+        self.turn.end()
+        self.assertEqual(self.told[1:], [(AckStatus.STORAGE_FAILED, before)] * 2)
+        self.assertEqual(self.follower.end, before)
+        self.disk.broken = False
+
+    def test_a_block_that_is_taken_back_and_begun_again(self) -> None:
+        """Is read from its new file, also by who looked into the first one."""
+        self.patch(feeding, "RECORDS", 5)
+        self.copy()
+        self.turn.end()
+        while self.store.blocks.numbers == [0]:
+            self.thread.run()
+            self.copy()
+            self.turn.end()
+        self.copy()
+        self.turn.end()
+        tail_of(self.store)
+        self.disk.broken = True
+        self.thread.run()
+        self.disk.broken = False
+        self.assertEqual(self.store.blocks.numbers, [0])
+        self.feed = Feed(self.master, place_of(self.master, self.follower.end))
+        while self.follower.end != id_of(self.master, self.master.settled):
+            self.copy()
+            self.turn.end()
+            self.thread.run()
+        asked = (User(APPID, 101), 0, 3000)
+        self.assertEqual(self.store.reader.fetch(*asked), self.master.reader.fetch(*asked))
+        check_tail(self.master, tail_of(self.store), self.follower.end)
+
+    def test_a_bridge_over_damage_is_taken_back_too(self) -> None:
+        """Where something else comes to lie, no queue leads into another one."""
+        self.save(4)
+        self.master.close()
+        path = Path(self.root, "message_0")
+        data = bytearray(path.read_bytes())
+        # The entry of message 2 in the queue of 101.
+        data[data.index(b"message 2") + 60] ^= 0xFF
+        path.write_bytes(data)
+        self.master = open_store(self.root, block_size=SIZE)
+        bridges = dict(self.master.reader.bridges)
+        self.assertEqual(len(bridges), 1)
+        feed = self.slave.ask(self.master)
+        while (piece := feed.next()) is not None:
+            self.slave.store.copy(*self.slave.follower.piece(as_sent(piece)))
+        self.slave.store.flush()
+        self.assertEqual(self.slave.store.reader.bridges, bridges)
+        self.slave.store.begin_sync()
+        self.slave.store.take_back()
+        self.assertEqual(self.slave.store.reader.bridges, {})
+
+    def test_at_the_end(self) -> None:
+        """What comes while storage closes is not taken."""
+        closed: list[None] = []
+        self.commits.close(lambda: closed.append(None))
+        self.copy()
+        self.turn.end()
+        self.assertEqual(self.told, [(AckStatus.STORAGE_AWAY, FIRST)])
+        self.assertEqual((self.follower.end, closed), (FIRST, [None]))
+
+
+OPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("save"), st.lists(st.integers(0, 700), min_size=1, max_size=12)),
+        st.tuples(st.just("follow"), st.integers(1, 9)),
+        st.tuples(st.just("master_fails"), st.integers(1, 9)),
+        st.tuples(st.just("master_restarts"), st.just(0)),
+        st.tuples(st.just("slave_fails"), st.integers(1, 9)),
+        st.tuples(st.just("slave_restarts"), st.just(0)),
+        st.tuples(st.just("slave_loses_its_end"), st.integers(1, 900)),
+        st.tuples(st.just("slave_has_a_hole"), st.integers(1, 900)),
+    ),
+    max_size=25,
+)
+
+
+class World:
+    """A master and a slave, to which things happen."""
+
+    def __init__(self, folder: str) -> None:
+        self.root, self.slave_root = os.path.join(folder, "master"), os.path.join(folder, "slave")
+        self.master, self.slave = open_store(self.root, block_size=SIZE), Slave(self.slave_root)
+        self.count = 0
+
+    def close(self) -> None:
+        self.slave.store.close()
+        self.master.close()
+
+    def items(self, lengths: Iterable[int]) -> Iterator[SaveItem]:
+        for length in lengths:
+            self.count += 1
+            yield to_users(101 + self.count % 3, 105, body=b"%d" % self.count + bytes(length))
+
+    def save(self, lengths: list[int]) -> None:
+        """Each with a write of its own."""
+        save(self.master, *self.items(lengths))
+
+    def follow(self, pieces: int) -> None:
+        self.slave.follow(self.master, pieces)
+
+    def master_fails(self, count: int) -> None:
+        """It cannot sync: what it has written is taken back, also when the slave asks meanwhile."""
+        for item in self.items([300] * count):
+            self.master.append(item)
+            self.master.flush()
+        self.master.begin_sync()
+        self.follow(2)
+        self.master.take_back()
+
+    def master_restarts(self, _: int) -> None:
+        self.master.close()
+        self.master = open_store(self.root, block_size=SIZE)
+
+    def slave_fails(self, pieces: int) -> None:
+        """It cannot sync some pieces."""
+        store, feed = self.slave.store, self.slave.ask(self.master)
+        while pieces and (piece := feed.next()) is not None:
+            pieces -= 1
+            store.copy(*self.slave.follower.piece(as_sent(piece)))
+            if store.unwritten:
+                store.flush()
+        tail_of(store)
+        store.begin_sync()
+        store.take_back()
+
+    def slave_restarts(self, unsure: int) -> None:
+        self.slave.store.close()
+        self.slave.open(unsure)
+
+    def slave_loses_its_end(self, count: int) -> None:
+        """Its power goes: so many bytes were not yet on its disk."""
+        os.truncate(self._newest(), max(0, os.path.getsize(self._newest()) - count))
+        self.slave_restarts(0)
+
+    def slave_has_a_hole(self, place: int) -> None:
+        """The same, but only some of what was not yet on its disk is missing."""
+        with open(self._newest(), "r+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(FIRST, end - place))
+            # Not zeros: from the wrong byte on they make a record of the years without checksums.
+            file.write(b"\xff" * min(40, max(0, end - file.tell())))
+        self.slave_restarts(SIZE)
+
+    def _newest(self) -> str:
+        return self.slave.store.blocks.path(self.slave.store.blocks.numbers[-1])
+
+    def reads(self, store: Store, uid: int) -> list[tuple[int, bytes]]:
+        """What a user finds."""
+        page = store.reader.fetch(User(APPID, uid), 0, 3000)
+        return [(message.msgid, message.body) for message in page.messages]
+
+
+class RandomTests(SynchronousTestCase):
+    """Whatever happens in between."""
+
+    def setUp(self) -> None:
+        self.patch(feeding, "RECORDS", 4)
+
+    @settings(deadline=None, max_examples=100)
+    @given(OPS)
+    def test_in_the_end_all_is_equal(self, ops: list[tuple[str, Any]]) -> None:
+        """And at any time a slave's readers see what the master's did, and nothing else."""
+        with tempfile.TemporaryDirectory() as folder:
+            world = World(folder)
+            for op, value in [*ops, ("follow", 1 << 30)]:
+                before = len(world.reads(world.slave.store, 105))
+                getattr(world, op)(value)
+                read = world.reads(world.slave.store, 105)
+                self.assertEqual(read, world.reads(world.master, 105)[: len(read)])
+                if not op.startswith("slave_"):
+                    self.assertGreaterEqual(len(read), before)
+            self.assertEqual(blocks(world.slave_root), blocks(world.root))
+            for uid in (101, 102, 103):
+                mine, its = (world.reads(store, uid) for store in (world.slave.store, world.master))
+                self.assertEqual(mine, its)
+            world.close()
+
+
+_IDS = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-1, 2 * SIZE + 33))
+_FRAMES = st.lists(
+    st.one_of(
+        st.binary(max_size=80),
+        st.integers(0, 2000).map(lambda length: pack_message(4, bytes(length))[4:-4]),
+        st.binary(min_size=64, max_size=64).map(lambda body: pack_message(248, body)[4:-4]),
+        st.binary(max_size=64).map(lambda body: pack_message(250, body)[4:-4]),
+    ),
+    max_size=4,
+)
+
+
+class HostileTests(SynchronousTestCase):
+    """Whatever a master sends."""
+
+    @settings(deadline=None, max_examples=200)
+    @given(_IDS, _IDS, st.integers(-2, 5), _FRAMES)
+    def test_is_a_piece_that_fits_or_an_error_of_the_wire(
+        self, first: int, ended: int, count: int, frames: list[bytes]
+    ) -> None:
+        """And nothing else is raised."""
+        content = b"".join(frames)
+        with tempfile.TemporaryDirectory() as folder:
+            slave = Slave(folder)
+            for sent in (
+                StorageSyncMessageBatch(first_id=first, last_id=ended, count=count, frames=content),
+                StorageSyncMessage(msgid=first, device_id=ended, inner=content),
+                StorageSyncBytes(ended=ended, first_id=first, content=content),
+                StorageSyncMessageBatch(
+                    first_id=slave.follower.end, last_id=0, count=len(frames), frames=content
+                ),
+                StorageSyncBytes(
+                    ended=slave.follower.end, first_id=slave.follower.end, content=content
+                ),
+            ):
+                with contextlib.suppress(WireError):
+                    slave.take(sent)
+                    self.assertLessEqual(slave.store.blocks.end[1], SIZE)
+            slave.store.close()
+            slave.open()
+            slave.store.close()
