@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Log, Tasks, Time
 from gobelieve.metrics import Tally
+from gobelieve.support.throttled_log import ThrottledLog
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -80,14 +81,13 @@ class Cache(Generic[K, V]):
         self._time = time
         self._tasks = tasks
         self._tally = tally
-        self._log = log
+        self._throttled = ThrottledLog(log)
         self._most = most
         self._entries: dict[K, _Entry[V]] = {}
         self._missing: dict[K, float] = {}
         self._loads: dict[K, _Load[V]] = {}
         self._late_since: float | None = float("-inf")
         self._sweeps = 0
-        self._away = False
         self._closed = False
 
     def __len__(self) -> int:
@@ -144,7 +144,7 @@ class Cache(Generic[K, V]):
         try:
             value = await self._load_until_true(key, load)
             error = None
-            self._worked()
+            self._throttled.recovered("away", "{what} can be loaded again", what=self._what)
         except BackendError as why:
             error = why
             self._failed(why)
@@ -189,16 +189,9 @@ class Cache(Generic[K, V]):
             self._missing.clear()
         self._missing[key] = self._time.seconds() + MISSING_SECONDS
 
-    def _worked(self) -> None:
-        if self._away:
-            self._away = False
-            self._log.info("{what} can be loaded again", what=self._what)
-
     def _failed(self, why: BackendError) -> None:
         self._tally.add(f"{self._what}_not_loaded")
-        if not self._away:
-            self._away = True
-            self._log.warn("{what} cannot be loaded: {why}", what=self._what, why=why)
+        self._throttled.warn("away", "{what} cannot be loaded: {why}", what=self._what, why=why)
 
     # --- changes
 

@@ -12,12 +12,10 @@ from gobelieve.groups.actions import Actions
 from gobelieve.groups.cache import Cache
 from gobelieve.interfaces import Log, Tasks, Time
 from gobelieve.metrics import Tally
+from gobelieve.support.throttled_log import ThrottledLog
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-TOLD_SECONDS = 60.0
-"""Of malformed events one in so many seconds is logged; all are counted."""
 
 
 class Followed(Generic[K, V]):
@@ -37,12 +35,11 @@ class Followed(Generic[K, V]):
         self._what = what
         self._time = time
         self._tally = tally
-        self._log = log
+        self._throttled = ThrottledLog(log, time)
         self._cache: Cache[K, V] = Cache(
             load, f"{what}s", time=time, tasks=tasks, tally=tally, log=log, most=most
         )
         self._actions = Actions(self._cache, f"{what}_events", time=time, tally=tally, log=log)
-        self._told_at = float("-inf")
 
     def __len__(self) -> int:
         """How many are kept."""
@@ -70,10 +67,9 @@ class Followed(Generic[K, V]):
     def _malformed(self, why: BodyError) -> None:
         # Its action ids are not taken over, so that the next event, or check, shows a gap.
         self._tally.add(f"{self._what}_events_malformed")
-        now = self._time.seconds()
-        if now - self._told_at >= TOLD_SECONDS:
-            self._told_at = now
-            self._log.warn("a {what} event makes no sense: {why}", what=self._what, why=why)
+        self._throttled.warn(
+            "malformed", "a {what} event makes no sense: {why}", what=self._what, why=why
+        )
 
     # --- its life
 
