@@ -7,7 +7,7 @@ waits for it, and nothing else that the router does.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gobelieve.errors import BackendError
@@ -15,6 +15,9 @@ from gobelieve.interfaces import Group, Groups, Log, Tasks, Time
 from gobelieve.metrics import Tally
 from gobelieve.routing.decisions import Decisions
 from gobelieve.routing.payloads import RECEIVERS_AN_ITEM, inner_frame
+from gobelieve.support.backoff import Backoff
+from gobelieve.support.throttled_log import ThrottledLog
+from gobelieve.support.when_empty import WhenEmpty
 from gobelieve.wire.client import GroupIM
 
 FIRST_DELAY = 0.1
@@ -35,12 +38,12 @@ class Question(NamedTuple):
 class _Row:
     """The questions of one group that wait, the first of them under way."""
 
-    __slots__ = ("at", "failures", "group_id", "members", "questions")
+    __slots__ = ("at", "backoff", "group_id", "members", "questions")
 
     def __init__(self, group_id: int) -> None:
         self.group_id = group_id
         self.questions: deque[Question] = deque()
-        self.failures = 0
+        self.backoff = Backoff(FIRST_DELAY, LAST_DELAY)
         self.members: Sequence[int] = ()
         """As they were when the walk for the first question began."""
         self.at = 0
@@ -68,10 +71,11 @@ class GroupPushes:
         self._tasks = tasks
         self._tally = tally
         self._log = log
+        self._throttled = ThrottledLog(log)
         self._rows: dict[int, _Row] = {}
         self._waiting = 0
-        self._away = False
-        self._when_none: list[Callable[[], None]] = []
+        self.when_none = WhenEmpty(self)
+        """Takes a call that is made once no question waits."""
 
     def __len__(self) -> int:
         """How many questions wait."""
@@ -95,11 +99,6 @@ class GroupPushes:
             grace.keep(1, len(inner), self._enter, group_id, question)
         else:
             self._enter(group_id, question)
-
-    def when_none(self, call: Callable[[], None]) -> None:
-        """Call once no question waits."""
-        self._when_none.append(call)
-        self._tell_if_none()
 
     def stop(self) -> None:
         """Decide what can be decided now; drop the rest, counted."""
@@ -174,21 +173,18 @@ class GroupPushes:
         if not self._is_waiting(row):
             return False
         self._tally.add("group_failures")
-        if not self._away:
-            self._away = True
-            self._log.warn("groups cannot be read, trying on: {why}", why=why)
-        row.failures += 1
-        if row.failures >= TRIES:
+        self._throttled.warn("unreadable", "groups cannot be read, trying on: {why}", why=why)
+        delay = row.backoff.next()
+        if row.backoff.failures >= TRIES:
             return False
-        delay = min(FIRST_DELAY * 2 ** (row.failures - 1), LAST_DELAY)
         self._time.callLater(delay, self._begin, row)
         return True
 
     def _found(self, row: _Row, group: Group | None) -> None:
         question = row.questions[0]
         if group is not None:
-            self._away = False
-            row.failures = 0
+            self._throttled.reset("unreadable")
+            row.backoff.reset()
             if group.appid == question.appid:
                 row.members = tuple(group.members)
         self._walk(row)
@@ -207,13 +203,7 @@ class GroupPushes:
             self._time.callLater(0, self._begin, row)
         else:
             del self._rows[row.group_id]
-            self._tell_if_none()
-
-    def _tell_if_none(self) -> None:
-        if not self._rows:
-            calls, self._when_none = self._when_none, []
-            for call in calls:
-                call()
+            self.when_none.check()
 
     def _look_at_some(self, row: _Row) -> None:
         some = row.members[row.at : row.at + RECEIVERS_AN_ITEM]
@@ -231,6 +221,5 @@ class GroupPushes:
         self._decisions.ask(question.appid, others, question.inner)
 
     def _lose(self, why: str) -> None:
-        if not self._tally["group_pushes_lost"]:
-            self._log.warn("a push of a group is lost: {why}; said once", why=why)
+        self._throttled.warn("lost", "a push of a group is lost: {why}; logged once", why=why)
         self._tally.add("group_pushes_lost")

@@ -14,6 +14,8 @@ from gobelieve.errors import BackendError
 from gobelieve.interfaces import Cancellable, Log, PushQueues, Tasks, Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.routing.payloads import Item
+from gobelieve.support.backoff import Backoff
+from gobelieve.support.throttled_log import ThrottledLog
 
 BATCH = 1000
 BATCH_BYTES = 1 << 20
@@ -46,13 +48,13 @@ class PushWriter:
         self._tasks = tasks
         self._tally = tally
         self._log = log
+        self._throttled = ThrottledLog(log)
         self._waiting: deque[Item] = deque()
         self._bytes = 0
         self._asked = False
         self._writing = False
         self._retry: Cancellable | None = None
-        self._delay = FIRST_DELAY
-        self._away = False
+        self._backoff = Backoff(FIRST_DELAY, LAST_DELAY)
         self._dropped = 0
         self._stopped: Callable[[], None] | None = None
 
@@ -128,19 +130,17 @@ class PushWriter:
         for _ in range(count):
             self._bytes -= len(self._waiting.popleft()[1])
         self._tally.add("pushes_written", count)
-        self._delay = FIRST_DELAY
-        if self._away:
-            self._away = False
-            self._log.info("the push lists can be written again")
+        self._backoff.reset()
+        self._throttled.recovered("unwritable", "the push lists can be written again")
         if self._dropped and not self._waiting:
             self._log.info("{count} pushes were dropped", count=self._dropped)
             self._dropped = 0
 
     def _failed(self, why: BackendError) -> None:
         self._tally.add("push_failures")
-        if not self._away:
-            self._away = True
-            self._log.warn("the push lists cannot be written, trying on: {why}", why=why)
+        self._throttled.warn(
+            "unwritable", "the push lists cannot be written, trying on: {why}", why=why
+        )
 
     def _ended(self, written: bool) -> None:
         if self._stopped is not None:
@@ -153,5 +153,4 @@ class PushWriter:
             stopped, self._stopped = self._stopped, None
             stopped()
         elif not written:
-            self._retry = self._time.callLater(self._delay, self._write)
-            self._delay = min(self._delay * 2, LAST_DELAY)
+            self._retry = self._time.callLater(self._backoff.next(), self._write)

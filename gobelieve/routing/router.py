@@ -17,6 +17,7 @@ from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.older import for_version_0
 from gobelieve.routing.table import Table
+from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import PUSH, UNPERSISTENT
 from gobelieve.wire.route import Publication, peek, peek_id, peek_push, peek_user
@@ -93,7 +94,7 @@ class Router:
         self.groups: GroupPushes | None = None
         self.grace = grace
         self._tally = tally
-        self._log = log
+        self._throttled = ThrottledLog(log)
 
     def opened(self, link: Link) -> None:
         """A gateway came."""
@@ -221,16 +222,15 @@ class Router:
         if self.groups is not None:
             self.groups.ask(appid, group_id, inner)
         elif self.decisions.pushes is not None:
-            if not self._tally["group_pushes_undecided"]:
-                self._log.warn(
-                    "gateways ask who of group {group} gets a push, and this router knows no"
-                    " groups: set mysqldb_datasource; said once",
-                    group=group_id,
-                )
+            self._throttled.warn(
+                "undecided",
+                "gateways ask who of group {group} gets a push, and this router knows no groups:"
+                " set mysqldb_datasource; logged once",
+                group=group_id,
+            )
             self._tally.add("group_pushes_undecided")
 
     def _count(self, name: str, why: str) -> None:
-        # Said the first time, so that a log that is read shows it and a busy one is not flooded.
-        if not self._tally[name]:
-            self._log.debug("{name}: {why}", name=name, why=why)
+        # Only the first time, so that a busy log is not flooded.
+        self._throttled.debug(name, "{name}: {why}", name=name, why=why)
         self._tally.add(name)

@@ -341,7 +341,7 @@ class GroupTests(SynchronousTestCase):
             self.setting.events.texts(),
             [
                 "gateways ask who of group 100 gets a push, and this router knows no groups:"
-                " set mysqldb_datasource; said once"
+                " set mysqldb_datasource; logged once"
             ],
         )
 
