@@ -17,7 +17,9 @@ from gobelieve.storage.format.records import QUEUE_KINDS, Record, delivered_body
 from gobelieve.storage.tools.contents import Bad, Item, queue, records
 from gobelieve.wire.client import Customer, CustomerSupport, CustomerV2
 from gobelieve.wire.message import MESSAGES, Message
+from gobelieve.wire.message import MESSAGES, STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
+from gobelieve.wire.stored import APP_SERVER
 
 _KINDS = {
     **dict.fromkeys((254, 250, 249, 248), "USER_ENTRY"),
@@ -25,11 +27,6 @@ _KINDS = {
     **dict.fromkeys((255, 253), "OLD_ACK"),
 }
 LARGEST = (1 << 63) - 1
-_PARTIES = {
-    Customer.number: ("customer_id", "seller_id"),
-    CustomerSupport.number: ("seller_id", "customer_id"),
-}
-"""Who wrote and to whom, where it is not `sender` and `receiver`."""
 Fields = dict[str, Any]
 
 
@@ -106,33 +103,35 @@ def _head(record: Record) -> Fields:
 
 
 def _said(record: Record) -> Fields:
-    """Who wrote to whom, when, and what."""
-    message, content = _decode(record), record.body
-    fields: Fields = {}
-    if message is not None:
-        names = {name: getattr(message, name) for name in message.names}
-        content = names.pop("content", record.body)
-        if names.get("timestamp"):
-            fields["time"] = names["timestamp"]
-        parties = _PARTIES.get(record.cmd, ("sender", "receiver"))
-        for key, name in zip(("sender", "receiver"), parties, strict=True):
-            if name in names:
-                fields[key] = names[name]
+    """Return the sender, the receiver, the time and the content of a message."""
+    fields, content = _parsed(record)
     try:
         return {**fields, "content": content.decode()}
     except UnicodeDecodeError:
         return {**fields, "content_base64": b64encode(content).decode()}
 
 
-def _decode(record: Record) -> Message | None:
-    """The message; None for what has no layout that is known, or does not keep to it."""
-    cls = CustomerV2 if record.cmd == CustomerV2.number else MESSAGES.get(record.cmd)
-    if cls is None or "content" not in cls.names:
-        return None
+def _parsed(record: Record) -> tuple[Fields, bytes]:
+    """Return the fields and the content of a message.
+
+    A message of an unknown kind, or one that is too short for its kind, is content alone.
+    """
+    kind, body = STORED.get(record.cmd), delivered_body(record)
+    if kind is None:
+        return {}, record.body
     try:
-        return cls.decode(delivered_body(record))
+        message = MESSAGES[record.cmd].decode(body)
     except WireError:
-        return None
+        return {}, record.body
+    fields: Fields = {}
+    time = kind.time(body)
+    if time:
+        fields["time"] = time
+    parties = {"sender": kind.facts.author, "receiver": kind.facts.addressee}
+    for key, party in parties.items():
+        if party is not None and party is not APP_SERVER:
+            fields[key] = getattr(message, party.uid)
+    return fields, kind.content(body)
 
 
 def _json(fields: Fields) -> str:

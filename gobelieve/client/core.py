@@ -25,7 +25,6 @@ from gobelieve.client.events import (
     Ponged,
     Synced,
 )
-from gobelieve.client.kinds import ACKED, LIVE, STORED
 from gobelieve.client.patience import Patience, Timing
 from gobelieve.client.progress import Progress
 from gobelieve.client.requests import Requests
@@ -33,6 +32,7 @@ from gobelieve.errors import BodyError, WireError
 from gobelieve.names import Platform
 from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, SELF, SUPER_GROUP
+from gobelieve.wire.message import LIVE, MESSAGES, STORED
 
 
 class ClientCore(Requests[int]):
@@ -126,7 +126,7 @@ class ClientCore(Requests[int]):
         self._seq = self._seq % 0x7FFFFFFF + 1
         self._patience.said()
         self._out.append(encode_frame(message.number, body, self._seq, self.version, flag))
-        if isinstance(message, ACKED):
+        if message.acked:
             self._patience.expect_ack(self._seq)
             if isinstance(message, client.GroupIM):
                 self._unacked[self._seq] = message.receiver
@@ -201,9 +201,20 @@ class ClientCore(Requests[int]):
         before, self._metadata = self._metadata, None
         adjacent = before[1] if before is not None and before[0] + 1 == frame.seq else None
         rule = _RULES.get(frame.cmd)
-        # What is newer than this client is passed over, as the published clients do.
         if rule is not None:
             rule(self, frame, adjacent)
+        elif frame.cmd in STORED and (frame.cmd not in LIVE or self._is_stored(frame)):
+            self._stored_came(frame, adjacent)
+        elif frame.cmd in LIVE:
+            self._live_came(frame)
+        # Other commands are newer than this client, which ignores them as the published ones do.
+
+    def _is_stored(self, frame: Frame) -> bool:
+        """Return whether a frame of a number that two kinds share is the stored one.
+
+        A stored message is pushed, or is part of a sync.
+        """
+        return bool(frame.flag & PUSH or self._batches)
 
     def _login_answered(self, frame: Frame, _: client.Metadata | None) -> None:
         status = client.AuthStatus.decode(frame.body, frame.version).status
@@ -214,7 +225,7 @@ class ClientCore(Requests[int]):
         self._metadata = frame.seq, client.Metadata.decode(frame.body, frame.version)
 
     def _stored_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
-        message = STORED[frame.cmd].decode(frame.body, frame.version)
+        message = MESSAGES[frame.cmd].decode(frame.body, frame.version)
         is_self = bool(frame.flag & SELF)
         if frame.flag & PUSH:
             super_group = bool(frame.flag & SUPER_GROUP)
@@ -229,16 +240,9 @@ class ClientCore(Requests[int]):
         if not self._batches.add(frame.seq, message, is_self):
             self._tell(frame.seq, MessageReceived(message, None, is_self, False))
 
-    def _live_came(self, frame: Frame, _: client.Metadata | None) -> None:
+    def _live_came(self, frame: Frame) -> None:
         message = LIVE[frame.cmd].decode(frame.body, frame.version)
         self._events.append(LiveReceived(message))
-
-    def _number_64_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
-        # CUSTOMER_V2 is stored, and so is pushed or synced; VOIP_CONTROL is live.
-        if frame.flag & PUSH or self._batches:
-            self._stored_came(frame, metadata)
-        else:
-            self._live_came(frame, metadata)
 
     def _ack_came(self, frame: Frame, metadata: client.Metadata | None) -> None:
         ack = client.Ack.decode(frame.body, frame.version)
@@ -326,9 +330,6 @@ class ClientCore(Requests[int]):
 Rule = Callable[[ClientCore, Frame, client.Metadata | None], None]
 
 _RULES: dict[int, Rule] = {
-    **dict.fromkeys(STORED, ClientCore._stored_came),
-    **dict.fromkeys(LIVE, ClientCore._live_came),
-    client.CustomerV2.number: ClientCore._number_64_came,
     client.AuthStatus.number: ClientCore._login_answered,
     client.Metadata.number: ClientCore._metadata_came,
     client.Ack.number: ClientCore._ack_came,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gobelieve.names import status_name
 from gobelieve.wire import Message
+from gobelieve.wire.message import STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ class MessageReceived:
 
     @property
     def sender(self) -> int:
-        """The uid of who wrote it; 0 for what the server says."""
-        return getattr(self.message, "sender", 0)
+        """The uid of the author; 0 for a message of the app's server."""
+        kind = STORED.get(self.message.number)
+        return getattr(self.message, kind.facts.author.uid, 0) if kind is not None else 0
 
     @property
     def content(self) -> bytes:

@@ -14,11 +14,12 @@ from gobelieve.errors import BackendError
 from gobelieve.interfaces import Group, Groups, Log, Tasks, Time
 from gobelieve.metrics import Tally
 from gobelieve.routing.decisions import Decisions
-from gobelieve.routing.payloads import RECEIVERS_AN_ITEM, inner_frame
 from gobelieve.support.backoff import Backoff
 from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.support.when_empty import WhenEmpty
 from gobelieve.wire.client import GroupIM
+from gobelieve.routing.payloads import RECEIVERS_PER_ITEM, inner_frame
+from gobelieve.wire.message import MESSAGES, STORED, pushed_as
 
 FIRST_DELAY = 0.1
 LAST_DELAY = 5.0
@@ -87,10 +88,13 @@ class GroupPushes:
         `BodyError` if the frame makes no sense.
         """
         frame = inner_frame(inner)
-        if frame.cmd != GroupIM.number:
+        push = pushed_as(frame.cmd)
+        if push is None or not push.to_members:
             self._tally.add("pushes_of_no_kind")
             return
-        question = Question(appid, GroupIM.decode(frame.body, frame.version).sender, inner)
+        message = MESSAGES[frame.cmd].decode(frame.body, frame.version)
+        sender = getattr(message, STORED[frame.cmd].facts.author.uid)
+        question = Question(appid, sender, inner)
         grace = self._decisions.grace
         if self._decisions.pushes is None:
             return
@@ -126,7 +130,7 @@ class GroupPushes:
         row = self._rows.get(group_id)
         if row is None:
             group = self._groups.loaded(group_id)
-            if group is not None and len(group.members) <= RECEIVERS_AN_ITEM:
+            if group is not None and len(group.members) <= RECEIVERS_PER_ITEM:
                 self._decide(group, question)
                 return
         if self._waiting >= self._limit:
@@ -206,15 +210,15 @@ class GroupPushes:
             self.when_none.check()
 
     def _look_at_some(self, row: _Row) -> None:
-        some = row.members[row.at : row.at + RECEIVERS_AN_ITEM]
+        some = row.members[row.at : row.at + RECEIVERS_PER_ITEM]
         row.at += len(some)
         self._ask(row.questions[0], some)
 
     def _decide(self, group: Group, question: Question) -> None:
         if group.appid == question.appid:
             members = tuple(group.members)
-            for start in range(0, len(members), RECEIVERS_AN_ITEM):
-                self._ask(question, members[start : start + RECEIVERS_AN_ITEM])
+            for start in range(0, len(members), RECEIVERS_PER_ITEM):
+                self._ask(question, members[start : start + RECEIVERS_PER_ITEM])
 
     def _ask(self, question: Question, members: Sequence[int]) -> None:
         others = [uid for uid in members if uid != question.sender]

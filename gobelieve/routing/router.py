@@ -18,8 +18,9 @@ from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.older import for_version_0
 from gobelieve.routing.table import Table
 from gobelieve.support.throttled_log import ThrottledLog
-from gobelieve.wire import client, route
+from gobelieve.wire import route
 from gobelieve.wire.frames import PUSH, UNPERSISTENT
+from gobelieve.wire.message import LIVE, STORED
 from gobelieve.wire.route import Publication, peek, peek_id, peek_push, peek_user
 
 
@@ -51,24 +52,18 @@ def rule(cmd: int) -> Callable[[Rule], Rule]:
     return declare
 
 
-DELIVERED_IF = {
-    client.IM.number: PUSH,
-    client.GroupIM.number: PUSH,
-    client.System.number: PUSH,
-    client.Customer.number: PUSH | UNPERSISTENT,
-    client.CustomerSupport.number: PUSH | UNPERSISTENT,
-}
-"""The stored kinds, which the seed published for the push decision alone: a device gets them by a
-SYNC. With one of these flags it is a delivery. (UNPERSISTENT is for messages of customer service
-that are not stored; in others it comes from old clients by accident.) Number 64 is not here:
-without the flag PUSH it is VOIP_CONTROL, which is live, since the gateways that have CUSTOMER_V2
-set the flag and ask for pushes by PUSH."""
-
-
 def _is_question(cmd: int, flag: int) -> bool:
-    """Whether who gets a push is asked, and nothing to be forwarded."""
-    wanted = DELIVERED_IF.get(cmd)
-    return wanted is not None and not flag & wanted
+    """Return whether a publication asks for pushes, and is not a message to forward.
+
+    The seed published stored messages for the push decision alone: its devices got them by a SYNC.
+    With the flag PUSH it is a delivery. UNPERSISTENT marks a delivery too, but only of the kinds
+    that may go unstored: old clients set it in others by accident. A kind that shares its number
+    with a live one is never a question: the gateways that have it ask by the command PUSH.
+    """
+    if flag & PUSH or cmd not in STORED or cmd in LIVE:
+        return False
+    facts = STORED[cmd].facts
+    return facts.pushed_as is not None and not (facts.unpersistent and flag & UNPERSISTENT)
 
 
 class Router:

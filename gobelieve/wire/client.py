@@ -16,7 +16,8 @@ from struct import Struct
 
 from gobelieve.errors import BodyError
 from gobelieve.wire.layout import I8, I32, I64, U8, Gap16, Rest, Short
-from gobelieve.wire.message import Message, Sender, message, since
+from gobelieve.wire.message import GROWN, Message, Sender, message, since
+from gobelieve.wire.stored import APP_SERVER, Party, Push, Stored
 
 _GROUP_KEY = Struct(">qq")
 
@@ -55,7 +56,18 @@ class SeedAuthStatus(Message):
     ip: I32
 
 
-@message(4, "IM", senders=BOTH)
+@message(
+    4,
+    "IM",
+    senders=BOTH,
+    acked=True,
+    stored=Stored(
+        author=Party("sender"),
+        addressee=Party("receiver"),
+        time="timestamp",
+        pushed_as=Push("push_queue", sender="sender"),
+    ),
+)
 class IM(Message):
     """A message between two users; stored. The server sets the timestamp (seconds)."""
 
@@ -81,14 +93,25 @@ class Rst(Message):
     rest: Rest
 
 
-@message(7, "GROUP_NOTIFICATION", senders=SERVER)
+@message(7, "GROUP_NOTIFICATION", senders=SERVER, stored=Stored(author=APP_SERVER))
 class GroupNotification(Message):
     """What happened to a group, as JSON; stored."""
 
     content: Rest
 
 
-@message(8, "GROUP_IM", senders=BOTH)
+@message(
+    8,
+    "GROUP_IM",
+    senders=BOTH,
+    acked=True,
+    stored=Stored(
+        author=Party("sender"),
+        addressee=Party("receiver"),
+        time="timestamp",
+        pushed_as=Push("group_push_queue", to_members=True, group_id="receiver", sender="sender"),
+    ),
+)
 class GroupIM(Message):
     """A message to a group, whose id is the receiver; stored."""
 
@@ -106,7 +129,7 @@ class PeerAck(Message):
     rest: Rest
 
 
-@message(10, "INPUTING", senders=BOTH)
+@message(10, "INPUTING", senders=BOTH, live=True)
 class Inputing(Message):
     """Typing; live only."""
 
@@ -154,7 +177,7 @@ class LoginPoint(Message):
     rest: Rest
 
 
-@message(17, "RT", senders=BOTH)
+@message(17, "RT", senders=BOTH, live=True)
 class RT(Message):
     """Real time: to the receiver's connections, not stored, not acked."""
 
@@ -177,7 +200,7 @@ class LeaveRoom(Message):
     room: I64
 
 
-@message(20, "ROOM_IM", senders=BOTH)
+@message(20, "ROOM_IM", senders=BOTH, acked=True, live=True)
 class RoomIM(Message):
     """Said in a room, whose id is the receiver; live only."""
 
@@ -186,7 +209,12 @@ class RoomIM(Message):
     content: Rest
 
 
-@message(21, "SYSTEM", senders=SERVER)
+@message(
+    21,
+    "SYSTEM",
+    senders=SERVER,
+    stored=Stored(author=APP_SERVER, in_history=False, pushed_as=Push("system_push_queue")),
+)
 class System(Message):
     """A message of the app's backend to a user, as JSON; stored."""
 
@@ -207,7 +235,29 @@ class CustomerService(Message):
     rest: Rest
 
 
-@message(24, "CUSTOMER", senders=BOTH)
+_CUSTOMER_PUSH = Push(
+    "customer_push_queue",
+    with_command=True,
+    customer="customer_id",
+    customer_appid="customer_appid",
+    seller="seller_id",
+    store="store_id",
+)
+
+
+@message(
+    24,
+    "CUSTOMER",
+    senders=BOTH,
+    acked=True,
+    stored=Stored(
+        author=Party("customer_id", "customer_appid"),
+        addressee=Party("seller_id"),
+        time="timestamp",
+        unpersistent=True,
+        pushed_as=_CUSTOMER_PUSH,
+    ),
+)
 class Customer(Message):
     """From a customer to a seller of the customer-service app; stored."""
 
@@ -219,7 +269,19 @@ class Customer(Message):
     content: Rest
 
 
-@message(25, "CUSTOMER_SUPPORT", senders=BOTH)
+@message(
+    25,
+    "CUSTOMER_SUPPORT",
+    senders=BOTH,
+    acked=True,
+    stored=Stored(
+        author=Party("seller_id"),
+        addressee=Party("customer_id", "customer_appid"),
+        time="timestamp",
+        unpersistent=True,
+        pushed_as=_CUSTOMER_PUSH,
+    ),
+)
 class CustomerSupport(Message):
     """From a seller to a customer; stored."""
 
@@ -306,7 +368,7 @@ class GroupSyncKey(Message):
     sync_key: I64
 
 
-@message(36, "NOTIFICATION", senders=SERVER)
+@message(36, "NOTIFICATION", senders=SERVER, live=True)
 class Notification(Message):
     """Text from the app's backend; live only."""
 
@@ -325,7 +387,23 @@ class Metadata(Message):
     gap: Gap16 = since(0, default=bytes(16))
 
 
-@message(64, "CUSTOMER_V2", senders=BOTH)
+@message(
+    64,
+    "CUSTOMER_V2",
+    senders=BOTH,
+    acked=True,
+    stored=Stored(
+        author=Party("sender", "sender_appid"),
+        addressee=Party("receiver", "receiver_appid"),
+        time="timestamp",
+        pushed_as=Push(
+            "customer_push_queue_v2",
+            receiver_appid="receiver_appid",
+            sender="sender",
+            sender_appid="sender_appid",
+        ),
+    ),
+)
 class CustomerV2(Message):
     """Between a customer and a seller, later form; stored."""
 
@@ -337,7 +415,7 @@ class CustomerV2(Message):
     content: Rest
 
 
-@message(64, "VOIP_CONTROL", senders=BOTH, twin=True)
+@message(64, "VOIP_CONTROL", senders=BOTH, twin=True, live=True)
 class VoipControl(Message):
     """Signalling of a call; live only. Its content is not empty."""
 
@@ -357,13 +435,24 @@ def is_customer_v2(body: bytes, appid: int, uid: int) -> bool:
     )
 
 
-TIMED = frozenset({IM.number, GroupIM.number})
-"""The messages whose layout in version 0 has no timestamp."""
+def for_version_0(cmd: int, body: bytes) -> bytes:
+    """Return a body as version 0 has it, from the layout in which storage keeps it.
+
+    IM and GROUP_IM lose their timestamp.
+    """
+    field = GROWN.get(cmd)
+    return body if field is None else body[: field.start] + body[field.stop :]
 
 
-def without_timestamp(cmd: int, body: bytes) -> bytes:
-    """A body as version 0 has it, from how it is stored: IM and GROUP_IM lose the timestamp."""
-    return body[:16] + body[20:] if cmd in TIMED else body
+def from_version_0(cmd: int, body: bytes) -> bytes:
+    """Return a body in the layout in which storage keeps it, from that of version 0.
+
+    The fields that version 0 lacks become 0. A body that is too short stays as it is.
+    """
+    field = GROWN.get(cmd)
+    if field is None or len(body) < field.stop:
+        return body
+    return body[: field.start] + bytes(field.stop - field.start) + body[field.start :]
 
 
 def stamped(body: bytes, version: int, seconds: int) -> bytes:

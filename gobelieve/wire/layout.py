@@ -121,6 +121,9 @@ class Layout:
 
     def __init__(self, fields: Sequence[tuple[Any, bool, Any]]) -> None:
         self._defaults = [None if present else (default,) for _, present, default in fields]
+        self.offsets = _offsets(fields)
+        """By position in `fields`: where a field begins. Fields behind one of variable length, and
+        fields that this version does not have, are left out."""
         self._steps: list[tuple[_Fixed | FieldType, slice | int]] = []
         codes, first, place = "", 0, 0
         for annotation, present, _ in fields:
@@ -157,3 +160,17 @@ class Layout:
         """The body; `BodyError` when a value does not fit its field."""
         present = [v for v, absent in zip(values, self._defaults, strict=True) if absent is None]
         return b"".join(step.write(present[place]) for step, place in self._steps)
+
+
+def _offsets(fields: Sequence[tuple[Any, bool, Any]]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    at = 0
+    for position, (annotation, present, _) in enumerate(fields):
+        if not present:
+            continue
+        found[position] = at
+        mark = get_args(annotation)[1]
+        if not isinstance(mark, str):
+            break
+        at += Struct(">" + mark).size
+    return found

@@ -2,7 +2,10 @@
 
 ::
 
-    @message(4, "IM", senders=CLIENT | SERVER)
+    @message(
+        4, "IM", senders=CLIENT | SERVER, acked=True,
+        stored=Stored(author=Party("sender"), addressee=Party("receiver"), time="timestamp"),
+    )
     class IM(Message):
         sender: I64
         receiver: I64
@@ -24,6 +27,7 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_h
 
 from gobelieve.wire.frames import Frame, encode_frame
 from gobelieve.wire.layout import Layout
+from gobelieve.wire.stored import Push, Stored, StoredKind
 
 LAST_VERSION = 2
 """The newest protocol version; a newer one in a header is read as this."""
@@ -52,6 +56,7 @@ class Message:
     number: ClassVar[int]
     label: ClassVar[str]
     senders: ClassVar[Sender]
+    acked: ClassVar[bool]
     names: ClassVar[list[str]]
     layouts: ClassVar[list[Layout]]
 
@@ -74,8 +79,19 @@ class Message:
 M = TypeVar("M", bound=Message)
 Table = dict[int, type[Message]]
 
+# The tables that declarations fill. Import `gobelieve.wire` to have them full.
+
 MESSAGES: Table = {}
-"""Every message of every link by its number. Import `gobelieve.wire` to have it full."""
+"""Every message of every link by its number."""
+STORED: dict[int, StoredKind] = {}
+"""The kinds that storage keeps and that a sync returns, by their number."""
+LIVE: Table = {}
+"""The messages that users or the app's server send and that are stored nowhere, by their number.
+
+A number may be here and in `STORED`: then the two kinds share it.
+"""
+GROWN: dict[int, slice] = {}
+"""The stored kinds whose layout in version 0 lacks a field, and where the field is in the body."""
 
 
 def since(version: int, *, default: Any) -> Any:
@@ -85,32 +101,63 @@ def since(version: int, *, default: Any) -> Any:
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(since,))
 def message(
-    number: int, label: str, *, senders: Sender, twin: bool = False
+    number: int,
+    label: str,
+    *,
+    senders: Sender,
+    twin: bool = False,
+    acked: bool = False,
+    live: bool = False,
+    stored: Stored | None = None,
 ) -> Callable[[type[M]], type[M]]:
-    """Make a frozen dataclass of the class, compile its layouts, enter it in `MESSAGES`."""
+    """Make a frozen dataclass of the class, compile its layouts, enter it in the tables.
+
+    `acked`: the server answers it with an ACK. `live`: users or the app's server send it, and it is
+    stored nowhere. `stored`: storage keeps it.
+    """
 
     def declare(cls: type[M]) -> type[M]:
         hints = get_type_hints(cls, include_extras=True)
         made = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
         fields = dataclasses.fields(made)  # type: ignore[arg-type]
-        made.number, made.label, made.senders = number, label, senders
+        made.number, made.label, made.senders, made.acked = number, label, senders, acked
         made.names = [f.name for f in fields]
         made.layouts = [
             Layout([(hints[f.name], f.metadata.get("since", 0) <= v, f.default) for f in fields])
             for v in range(LAST_VERSION + 1)
         ]
+        if not twin and number in MESSAGES:
+            raise TypeError(f"{label}: {number} is {MESSAGES[number].label} already")
+        if stored is not None:
+            _enter_stored(made, stored)
         if not twin:
-            if number in MESSAGES:
-                raise TypeError(f"{label}: {number} is {MESSAGES[number].label} already")
             MESSAGES[number] = made
+        if live:
+            LIVE[number] = made
         return made
 
     return declare
 
 
+def _enter_stored(cls: type[Message], facts: Stored) -> None:
+    offsets = {cls.names[at]: offset for at, offset in cls.layouts[LAST_VERSION].offsets.items()}
+    STORED[cls.number] = StoredKind(cls.label, facts, offsets)
+    since = {f.name: f.metadata.get("since", 0) for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    younger = [name for name in cls.names if since[name]]
+    if younger:
+        follower = cls.names[cls.names.index(younger[-1]) + 1]
+        GROWN[cls.number] = slice(offsets[younger[0]], offsets[follower])
+
+
 def decode(frame: Frame) -> Message:
     """The message in a frame, by its number; `KeyError` if no message has that number."""
     return MESSAGES[frame.cmd].decode(frame.body, frame.version)
+
+
+def pushed_as(cmd: int) -> Push | None:
+    """Return how phones get a push for messages of this number; None if they get none."""
+    kind = STORED.get(cmd)
+    return None if kind is None else kind.facts.pushed_as
 
 
 def sent_by(sender: Sender) -> frozenset[int]:

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator
 from struct import Struct, error
 
 from gobelieve.errors import BodyError
-from gobelieve.wire.client import IM, TIMED
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
+from gobelieve.wire.message import GROWN, MESSAGES
 from gobelieve.wire.storage import StoredMessage
 
 VERSION = 1
@@ -44,9 +44,9 @@ def read_inner(inner: bytes) -> tuple[int, bytes]:
     body = inner[HEADER_SIZE:]
     if length != len(body):
         raise BodyError(f"the frame to store says {length} bytes of body, it has {len(body)}")
-    if cmd in TIMED:
-        # Version 0 has no timestamp. IM and GROUP_IM have the same fields.
-        body = IM.decode(body, version).encode()
+    if cmd in GROWN:
+        # Version 0 lacks the timestamp of IM and GROUP_IM.
+        body = MESSAGES[cmd].decode(body, version).encode()
     return cmd, body
 
 

@@ -10,7 +10,7 @@ from gobelieve.interfaces import Group
 from gobelieve.metrics import Tally
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import TRIES, GroupPushes
-from gobelieve.routing.payloads import RECEIVERS_AN_ITEM
+from gobelieve.routing.payloads import RECEIVERS_PER_ITEM
 from gobelieve.routing.router import Router
 from gobelieve.services.process.options import Coroutines
 from gobelieve.wire import encode_frame, route
@@ -216,7 +216,7 @@ class GroupPushesTests(SynchronousTestCase):
 
     def test_a_large_group_is_looked_at_in_slices(self) -> None:
         """Others have their turn between; no item names more receivers than it may."""
-        many = 3 * RECEIVERS_AN_ITEM - 10
+        many = 3 * RECEIVERS_PER_ITEM - 10
         self.groups.here[GROUP] = group_of(*range(1, many + 1))
         self.ask(content="a")
         self.ask(content="b")
@@ -233,11 +233,11 @@ class GroupPushesTests(SynchronousTestCase):
 
     def test_members_come_and_go_meanwhile(self) -> None:
         """The walk goes over those that were there when it began."""
-        self.groups.here[GROUP] = group_of(*range(1, 2 * RECEIVERS_AN_ITEM + 1))
+        self.groups.here[GROUP] = group_of(*range(1, 2 * RECEIVERS_PER_ITEM + 1))
         self.ask()
         self.groups.here[GROUP].members.clear()
         self.clock.pump([0] * 3)
-        self.assertEqual(sum(len(uids) for _, uids, _ in self.pushed()), 2 * RECEIVERS_AN_ITEM - 2)
+        self.assertEqual(sum(len(uids) for _, uids, _ in self.pushed()), 2 * RECEIVERS_PER_ITEM - 2)
 
     def test_other_kinds(self) -> None:
         """Have no group push: counted."""
@@ -296,7 +296,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(self.pushed(), [(GROUP, [3, 4, 5], "kept")])
         self.groups.there[101] = group_of(1, 4)
         self.ask(101)
-        many = 2 * RECEIVERS_AN_ITEM
+        many = 2 * RECEIVERS_PER_ITEM
         self.groups.here[GROUP] = group_of(*range(10, 10 + many))
         self.ask(content="a")
         self.ask(content="b")

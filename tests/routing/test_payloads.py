@@ -5,13 +5,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.routing.payloads import (
-    PAYLOADS,
-    RECEIVERS_AN_ITEM,
-    inner_frame,
-    payload,
-    push_items,
-)
+from gobelieve.routing.payloads import RECEIVERS_PER_ITEM, inner_frame, push_items
 from gobelieve.wire.client import (
     IM,
     RT,
@@ -63,7 +57,7 @@ class ItemTests(SynchronousTestCase):
     def test_large_group(self) -> None:
         """Is split, so that no item is endless, and nobody is left out."""
         said = GroupIM(sender=1, receiver=100, timestamp=5, msgid=0, content=b"hi")
-        everybody = list(range(2 * RECEIVERS_AN_ITEM + 1))
+        everybody = list(range(2 * RECEIVERS_PER_ITEM + 1))
         items = [json.loads(line) for _, line in push_items(7, everybody, frame(said))]
         self.assertEqual([len(item["receivers"]) for item in items], [4000, 4000, 1])
         self.assertEqual([uid for item in items for uid in item["receivers"]], everybody)
@@ -115,16 +109,10 @@ class ItemTests(SynchronousTestCase):
             self.assertEqual(push_items(7, [3], frame(said)), [])
 
     def test_malformed(self) -> None:
-        """A message that is too short for its kind is an error, for every kind with a payload."""
-        for number in PAYLOADS:
-            if number != System.number:
-                with self.assertRaises(BodyError):
-                    push_items(7, [3], inner_frame(encode_frame(number, b"short", 0, 1)))
-
-    def test_one_payload_a_kind(self) -> None:
-        """A second one for the same number fails when it is declared."""
-        with self.assertRaises(TypeError):
-            payload(IM.number)(PAYLOADS[GroupIM.number])
+        """A message that is too short for its kind is an error. Any length does for SYSTEM."""
+        for number in (4, 8, 24, 25, 64):
+            with self.assertRaises(BodyError):
+                push_items(7, [3], inner_frame(encode_frame(number, b"short", 0, 1)))
 
 
 class InnerFrameTests(SynchronousTestCase):

@@ -7,8 +7,13 @@ it takes over from the storage, once, and holds it to that from then on.
 from collections.abc import Sequence
 from enum import Enum
 
-from gobelieve.storage.queues.reading import DELIVERED, LATEST
 from gobelieve.wire.storage import SaveItem, StoredMessage
+
+# Numbers of its own, so that the model cannot agree with a mistake in the product's declarations.
+DELIVERED = frozenset({4, 7, 8, 21, 24, 25, 64})
+"""The commands that a sync returns; the files may hold others."""
+LATEST = frozenset({4, 7, 8, 24, 25, 64})
+"""The commands that readings of the newest messages return."""
 
 Queue = tuple[int, int]
 """Kind and owner."""

@@ -51,9 +51,9 @@ class StampTests(SynchronousTestCase):
     def test_back_to_version_0(self, im: client.IM) -> None:
         """The timestamp is taken out of IM and GROUP_IM, and nothing of other messages."""
         for number in (client.IM.number, client.GroupIM.number):
-            self.assertEqual(client.without_timestamp(number, im.encode(1)), im.encode(0))
+            self.assertEqual(client.for_version_0(number, im.encode(1)), im.encode(0))
         for other in (client.System.number, client.Customer.number, client.CustomerV2.number):
-            self.assertEqual(client.without_timestamp(other, im.encode(1)), im.encode(1))
+            self.assertEqual(client.for_version_0(other, im.encode(1)), im.encode(1))
 
 
 class KeyTests(SynchronousTestCase):

@@ -12,6 +12,7 @@ from gobelieve.metrics import Tally
 from gobelieve.names import Room, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import HEADER, HEADER_SIZE, PUSH, TEXT
+from gobelieve.wire.message import GROWN
 
 
 class Inner(NamedTuple):
@@ -149,6 +150,6 @@ def _opened(inner: bytes) -> tuple[int, int, bytes]:
     body = inner[HEADER_SIZE:]
     if length != len(body):
         raise BodyError(f"a frame of {length} bytes in a publication of {len(body)}")
-    if version == 0 and cmd in client.TIMED:
+    if version == 0 and cmd in GROWN:
         raise BodyError("a publication in the layout of version 0")
     return cmd, flag, body

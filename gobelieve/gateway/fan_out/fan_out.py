@@ -25,8 +25,8 @@ from gobelieve.interfaces import (
 )
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User, shard
-from gobelieve.wire import client
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
+from gobelieve.wire.message import pushed_as
 
 OWN_IDS = 2.0
 """Seconds that a sender waits for the ids of the own entry; the message is safe already."""
@@ -198,7 +198,7 @@ class FanOut:
     def _told(self, part: Part, queues: Sequence[User], entries: Entries) -> None:
         sent = self._sent[part.number]
         appid, _, sender, _, cmd, body, *_ = sent.message
-        if cmd == client.GroupIM.number:
+        if pushed_as(cmd) is not None:
             others = [uid for _, uid in queues if uid != sender]
             if others:
                 self._routing.push(appid, others, cmd, body)

@@ -19,6 +19,7 @@ from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, GroupReader, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import SELF, Frame
+from gobelieve.wire.message import STORED
 from gobelieve.wire.storage import StoredMessage
 
 SYNCS_WAITING = 16
@@ -162,12 +163,9 @@ class Sync:
             return
         queue.begin(after)
         for message in page.messages:
-            own = _is_own(session.user, session.device, message)
+            own = _is_own(session, message)
             if not own or self._sync_self:
                 session.send_message(message.cmd, message.body, SELF if own else 0)
-            elif session.device == 0:
-                # All browsers are device 0: another tab of the user must not miss it.
-                session.send_message(message.cmd, message.body)
         queue.end(await self._end(queue, after, page))
         if page.more:
             queue.notify(page.last + 1)
@@ -197,19 +195,13 @@ def _answer_later(queue: Queue, key: int) -> None:
     queue.notify(min(key, LARGEST_KEY - 1) + 1)
 
 
-def _is_own(user: User, device: int, message: StoredMessage) -> bool:
-    """Whether this user wrote the message on this device."""
-    if message.device != device:
+def _is_own(session: Session, message: StoredMessage) -> bool:
+    """Return whether the session's user wrote the message on the session's device.
+
+    Device number 0 is no device: all browsers of a user have it, and so has what the app's server
+    posts in the name of a user. None of them may take such a message for its own.
+    """
+    device, kind = session.device, STORED.get(message.cmd)
+    if not device or message.device != device or kind is None:
         return False
-    body = message.body
-    if message.cmd in client.TIMED:
-        return body[:8] == _i64(user.uid)
-    if message.cmd in (client.CustomerV2.number, client.Customer.number):
-        return body[:16] == _i64(user.appid) + _i64(user.uid)
-    if message.cmd == client.CustomerSupport.number:
-        return body[24:32] == _i64(user.uid)
-    return False
-
-
-def _i64(value: int) -> bytes:
-    return value.to_bytes(8, "big", signed=True)
+    return kind.is_author(session.user, message.body)

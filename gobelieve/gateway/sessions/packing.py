@@ -47,7 +47,7 @@ class GroupMessage:
         """Command, flag and body of each."""
         body = self._body
         if version == 0:
-            body = client.without_timestamp(self._cmd, body)
+            body = client.for_version_0(self._cmd, body)
         metadata = client.Metadata(sync_key=self.key, prev_sync_key=self.prev)
         notify = client.SyncGroupNotify(group_id=self.group_id, sync_key=self.key)
         return [

@@ -139,7 +139,7 @@ class Session:
     def send_message(self, cmd: int, body: bytes, flag: int = 0) -> None:
         """Send a message whose body is in the layout of version 1 and up, as it is stored."""
         if self.version == 0:
-            body = client.without_timestamp(cmd, body)
+            body = client.for_version_0(cmd, body)
         self.tally.add("delivered")
         self.send(cmd, body, flag)
 
@@ -195,7 +195,7 @@ class Session:
         elif connection.stream and self._seq <= LAST_SEQ - 3:
             version = self.version
             if version == 0:
-                body = client.without_timestamp(cmd, body)
+                body = client.for_version_0(cmd, body)
             self.tally.add("delivered")
             sent = self.tally.sent
             for number in (_METADATA_CMD, cmd, _NOTIFY_CMD):

@@ -40,7 +40,9 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
+from gobelieve.wire.client import from_version_0
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, GROUP
+from gobelieve.wire.message import GROWN, STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 
 BLOCK_SIZE = 128 << 20
@@ -65,7 +67,6 @@ BATCH = 1000
 USER_ENTRY = 248
 GROUP_ENTRY = 247
 QUEUE_KINDS = frozenset({254, 252, 250, 249, 248, 247})
-IM = 4
 GROUP_IM = 8
 _MESSAGE_VERSION = 2
 _OLD = frozenset({(254, 32), (254, 40), (252, 40), (252, 48), (250, 48), (249, 56)})
@@ -206,14 +207,13 @@ def entry_of(cmd: int, flag: int, body: bytes) -> Entry | None:
 
 
 def delivered_body(record: Record) -> bytes:
-    """The body of a message in today's layout: messages of version 0 had no timestamp."""
-    if record.version == 0 and record.cmd in (IM, GROUP_IM) and len(record.body) >= 20:
-        return record.body[:16] + bytes(4) + record.body[16:]
-    return record.body
+    """Return the body of a message in today's layout: version 0 had no timestamp."""
+    return from_version_0(record.cmd, record.body) if record.version == 0 else record.body
 
 
-def timestamp_of(record: Record) -> int | None:
-    """When a GROUP_IM was sent (seconds); None where the record does not say."""
-    if record.version == 0 or len(record.body) < 20:
+def time_of(record: Record) -> int | None:
+    """Return the time of a message in seconds; None where its record does not say."""
+    kind = STORED.get(record.cmd)
+    if kind is None or (record.version == 0 and record.cmd in GROWN):
         return None
-    return int.from_bytes(record.body[16:20], "big", signed=True)
+    return kind.time(record.body)

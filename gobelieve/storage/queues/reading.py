@@ -16,7 +16,6 @@ from gobelieve.names import User
 from gobelieve.storage.files.blocks import Blocks
 from gobelieve.storage.format.records import (
     ENTRY_SIZE,
-    GROUP_IM,
     HEAD_SIZE,
     LONGEST,
     OVERHEAD,
@@ -25,15 +24,12 @@ from gobelieve.storage.format.records import (
     delivered_body,
     read_entry,
     read_record,
-    timestamp_of,
+    time_of,
 )
 from gobelieve.storage.queues.index import LAST_BATCH, LAST_ID, LAST_MSGID, Head
+from gobelieve.wire.message import STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, StoredMessage
 
-DELIVERED = frozenset({4, 7, 8, 21, 24, 25, 64})
-"""The commands that a page contains; others are stored, and left out."""
-LATEST = DELIVERED - {21}
-"""Those that count as a user's latest messages."""
 PAGE_BYTES = 4 << 20
 """How long the bodies of a page may be together, each with 32 bytes more."""
 USUAL = 512
@@ -88,9 +84,9 @@ class Reader:
     def fetch_group(
         self, group: User, after: int, joined: int, limit: int, room: int = PAGE_BYTES
     ) -> Page:
-        """The same of a super group; a GROUP_IM from before `joined` (seconds) is left out.
+        """Return the oldest messages of a super group after an id, within the limits of `fetch`.
 
-        0: nothing is.
+        What was sent before `joined` (seconds) is left out; with 0, nothing is.
         """
         return self._page(SUPER_GROUPS, group, after, limit, room, joined)
 
@@ -124,7 +120,7 @@ class Reader:
             if entry is None:
                 return found[::-1], 0
             record = self._message(entry.msgid)
-            if record is not None and record.cmd in LATEST:
+            if record is not None and _in_history(record.cmd):
                 body = delivered_body(record)
                 room -= len(body) + 32
                 if room < 0 and found:
@@ -189,7 +185,7 @@ class Reader:
         last = newest
         for msgid, device in places:
             record = self._message(msgid)
-            if record is not None and record.cmd in DELIVERED:
+            if record is not None and record.cmd in STORED:
                 body = delivered_body(record)
                 if joined <= 0 or not _was_before(record, joined):
                     room -= len(body) + 32
@@ -269,6 +265,11 @@ class Reader:
         return True
 
 
+def _in_history(cmd: int) -> bool:
+    kind = STORED.get(cmd)
+    return kind is not None and kind.facts.in_history
+
+
 def _was_before(record: Record, joined: int) -> bool:
-    when = timestamp_of(record) if record.cmd == GROUP_IM else None
+    when = time_of(record)
     return when is not None and when < joined

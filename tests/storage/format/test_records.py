@@ -17,7 +17,7 @@ from gobelieve.storage.format.records import (
     pack_record,
     read_entry,
     read_record,
-    timestamp_of,
+    time_of,
 )
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 from tests.storage.support import im
@@ -163,6 +163,6 @@ class MessageTests(SynchronousTestCase):
 
     def test_timestamp(self) -> None:
         """When it was sent, where it says so."""
-        self.assertEqual(timestamp_of(Record(8, 2, 0, im(1, 2, "x", when=77))), 77)
-        self.assertIsNone(timestamp_of(Record(8, 2, 0, b"short")))
-        self.assertIsNone(timestamp_of(Record(8, 0, 0, im(1, 2, "x", when=77))))
+        self.assertEqual(time_of(Record(8, 2, 0, im(1, 2, "x", when=77))), 77)
+        self.assertIsNone(time_of(Record(8, 2, 0, b"short")))
+        self.assertIsNone(time_of(Record(8, 0, 0, im(1, 2, "x", when=77))))

@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.interfaces import Page
 from gobelieve.names import User
 from gobelieve.storage.format.records import pack_entry
-from gobelieve.storage.queues.reading import DELIVERED, LATEST, Reader
+from gobelieve.storage.queues.reading import Reader
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
+from tests.storage.model import DELIVERED, LATEST
 from tests.storage.support import APPID, Lines, bodies, im, open_store, pages, to_group, to_users
 
 BOB = User(APPID, 102)
