@@ -15,8 +15,6 @@ from gobelieve.errors import WireError
 from gobelieve.storage.files.read_only import Folder
 from gobelieve.storage.format.records import QUEUE_KINDS, Record, delivered_body
 from gobelieve.storage.tools.contents import Bad, Item, queue, records
-from gobelieve.wire.client import Customer, CustomerSupport, CustomerV2
-from gobelieve.wire.message import MESSAGES, Message
 from gobelieve.wire.message import MESSAGES, STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 from gobelieve.wire.stored import APP_SERVER

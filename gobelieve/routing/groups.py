@@ -14,11 +14,10 @@ from gobelieve.errors import BackendError
 from gobelieve.interfaces import Group, Groups, Log, Tasks, Time
 from gobelieve.metrics import Tally
 from gobelieve.routing.decisions import Decisions
+from gobelieve.routing.payloads import RECEIVERS_PER_ITEM, inner_frame
 from gobelieve.support.backoff import Backoff
 from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.support.when_empty import WhenEmpty
-from gobelieve.wire.client import GroupIM
-from gobelieve.routing.payloads import RECEIVERS_PER_ITEM, inner_frame
 from gobelieve.wire.message import MESSAGES, STORED, pushed_as
 
 FIRST_DELAY = 0.1

@@ -16,7 +16,7 @@ from struct import Struct
 
 from gobelieve.errors import BodyError
 from gobelieve.wire.layout import I8, I32, I64, U8, Gap16, Rest, Short
-from gobelieve.wire.message import GROWN, Message, Sender, message, since
+from gobelieve.wire.message import GROWN, STORED, Message, Sender, message, since
 from gobelieve.wire.stored import APP_SERVER, Party, Push, Stored
 
 _GROUP_KEY = Struct(">qq")
@@ -450,9 +450,12 @@ def from_version_0(cmd: int, body: bytes) -> bytes:
     The fields that version 0 lacks become 0. A body that is too short stays as it is.
     """
     field = GROWN.get(cmd)
-    if field is None or len(body) < field.stop:
+    if field is None:
         return body
-    return body[: field.start] + bytes(field.stop - field.start) + body[field.start :]
+    missing = field.stop - field.start
+    if len(body) + missing < STORED[cmd].least:
+        return body
+    return body[: field.start] + bytes(missing) + body[field.start :]
 
 
 def stamped(body: bytes, version: int, seconds: int) -> bytes:

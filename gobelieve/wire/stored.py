@@ -95,11 +95,11 @@ class StoredKind:
 
     __slots__ = (
         "_author",
-        "_content",
         "_other",
         "_time",
         "facts",
         "label",
+        "least",
         "shown",
     )
 
@@ -111,7 +111,8 @@ class StoredKind:
         self.facts = facts
         self.shown = facts.author is not APP_SERVER
         """Whether a user wrote it. The HTTP API shows what users wrote."""
-        self._content = offsets[facts.content]
+        self.least = offsets[facts.content]
+        """The shortest body, in bytes; the content follows it."""
         self._time = None if facts.time is None else offsets[facts.time]
         self._author = _places(facts.author, offsets) if self.shown else None
         self._other = None
@@ -129,7 +130,7 @@ class StoredKind:
         A body that names only the addressee's app does not say in which app the author is. Then
         the addressee is not the author: a customer may have the uid of the seller who writes.
         """
-        if self._author is None or len(body) < self._content:
+        if self._author is None or len(body) < self.least:
             return False
         return _names(body, self._author, user) and not (
             self._other is not None and _names(body, self._other, user)
@@ -138,7 +139,7 @@ class StoredKind:
     def content(self, body: bytes) -> bytes:
         """Return what the author wrote, by convention JSON. `BodyError` for a short body."""
         self._check(body)
-        return body[self._content :]
+        return body[self.least :]
 
     def time(self, body: bytes) -> int | None:
         """Return the server's time in seconds; None for a kind or a body without one."""
@@ -147,8 +148,8 @@ class StoredKind:
         return _integer(body, self._time, 4)
 
     def _check(self, body: bytes) -> None:
-        if len(body) < self._content:
-            raise BodyError(f"{self.label}: {len(body)} bytes, it has at least {self._content}")
+        if len(body) < self.least:
+            raise BodyError(f"{self.label}: {len(body)} bytes, it has at least {self.least}")
 
 
 Places = tuple[int, int | None]

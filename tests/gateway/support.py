@@ -8,10 +8,12 @@ from twisted.internet.task import Clock
 
 from gobelieve.config import ClientsConfig
 from gobelieve.errors import WireError
+from gobelieve.gateway.rules.table import RuleTables
 from gobelieve.interfaces import Entries, Identity, Members, Page
 from gobelieve.metrics import ClientTally
 from gobelieve.names import GroupReader, Room, User
 from gobelieve.services.components.gateway import Backends, Gateway
+from gobelieve.services.embedded import LocalStorage
 from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import MESSAGES
@@ -294,7 +296,9 @@ class TestGateway:
 
     __test__ = False
 
-    def __init__(self, with_groups: bool = True, **config: Any) -> None:
+    def __init__(
+        self, with_groups: bool = True, storage: LocalStorage | None = None, **config: Any
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.tally = ClientTally()
@@ -319,7 +323,9 @@ class TestGateway:
             self.relations,
         )
         settings = ClientsConfig(**{"kefu_appid": KEFU, **config})
-        gateway = Gateway(settings, self.clock, backends, self.storage, self.routing, self.tally)
+        gateway = Gateway(
+            settings, self.clock, backends, storage or self.storage, self.routing, self.tally
+        )
         self.gateway = gateway
         self.settings = settings
         self.sessions = gateway.sessions
@@ -347,6 +353,16 @@ class TestGateway:
         if notification_on:
             self.memory.notification_on.add(user)
         return token
+
+    def add_rules(self, more: RuleTables) -> None:
+        """Add rules for the commands that have none; for clients that log in from now on."""
+        tables = self.gateway.tables
+        self.gateway.tables = RuleTables(
+            *(
+                tuple(old or new for old, new in zip(before, added, strict=True))
+                for before, added in zip(tables, more, strict=True)
+            )
+        )
 
     def connect(self) -> "TestClient":
         """A client that has not logged in."""
