@@ -19,8 +19,8 @@ from gobelieve.gateway.sessions.session import Session
 from gobelieve.names import User
 from gobelieve.protocols.http.gateway.about import api_router
 from gobelieve.protocols.http.site import LimitedSite
-from gobelieve.services.embedded import LocalStorage
 from gobelieve.services.http.api import routes
+from gobelieve.storage.local import LocalStorage
 from gobelieve.storage.storage import Storage
 from gobelieve.wire import client
 from gobelieve.wire.frames import SELF, Frame

@@ -7,8 +7,7 @@ router listen too, so that further gateways can join.
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.logger import Logger
@@ -28,9 +27,7 @@ from gobelieve.backends.sqlite.service import (
 )
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Entries, Page
 from gobelieve.metrics import ClientTally
-from gobelieve.names import User
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
 from gobelieve.services.components.cluster import add_cluster
@@ -52,11 +49,7 @@ from gobelieve.services.status.gateway import GatewayStatus
 from gobelieve.services.status.pages import with_parts
 from gobelieve.services.status.router import RouterStatus
 from gobelieve.services.status.storage import StorageStatus
-from gobelieve.storage.queues.commit import Result
-from gobelieve.storage.storage import Storage
-from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
-
-T = TypeVar("T")
+from gobelieve.storage.local import LocalStorage
 
 
 class Options(DaemonOptions):
@@ -64,84 +57,6 @@ class Options(DaemonOptions):
 
     kind = EmbeddedConfig
     optParameters = [["data", "d", "var", "The folder for everything that is kept."]]
-
-
-class LocalStorage:
-    """`MessageSaver`, `MessageReader` and `SuperGroupQueues` on a storage in the same process."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._newest = 0
-
-    def save(
-        self,
-        cmd: int,
-        body: bytes,
-        device: int,
-        queues: Sequence[User],
-        done: Callable[[T, int, Entries], None],
-        argument: T,
-    ) -> None:
-        """See `gobelieve.interfaces.MessageSaver`."""
-        ids = tuple([number for queue in queues for number in queue])
-        item = SaveItem(device, cmd, USERS, ids, body)
-        self._storage.save([item], self._saved, (done, argument, len(queues)))
-
-    def save_to_group(
-        self,
-        cmd: int,
-        body: bytes,
-        device: int,
-        appid: int,
-        group_id: int,
-        done: Callable[[T, int, Entries], None],
-        argument: T,
-    ) -> None:
-        """See `gobelieve.interfaces.MessageSaver`."""
-        item = SaveItem(device, cmd, SUPER_GROUPS, (appid, group_id), body)
-        self._storage.save([item], self._saved, (done, argument, 1))
-
-    def _saved(
-        self,
-        asked: tuple[Callable[[Any, int, Entries], None], Any, int],
-        results: list[Result],
-    ) -> None:
-        done, argument, queues = asked
-        ((status, msgid, prevs),) = results
-        if status:
-            done(argument, status, ((0, 0),) * queues)
-        else:
-            self._newest = msgid
-            done(argument, status, [(msgid, prev) for prev in prevs])
-
-    def newest(self) -> tuple[int, ...]:
-        """See `gobelieve.interfaces.MessageSaver`."""
-        return (self._newest,)
-
-    async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
-        return self._storage.fetch(user, after, limit)
-
-    async def fetch_group(
-        self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
-    ) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
-        return self._storage.fetch_group(User(appid, group_id), after, joined, limit)
-
-    async def fetch_latest(self, user: User, limit: int) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
-        return self._storage.fetch_latest(user, limit)
-
-    async def fetch_before(self, user: User, before: int, limit: int) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
-        return self._storage.fetch_before(user, before, limit)
-
-    async def count_new(self, user: User, after: int) -> int:
-        """See `gobelieve.interfaces.MessageReader`."""
-        return self._storage.count_new(user, after)
-
-    async def decided(self, user: User) -> None:
-        """At once: a save here is answered whatever comes of it, and ends with this process."""
 
 
 class DataFolder(Service):

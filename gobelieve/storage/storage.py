@@ -10,9 +10,10 @@ from gobelieve.interfaces import InThread, Log, Page, Time, Turn
 from gobelieve.names import AckStatus, User
 from gobelieve.storage.queues.commit import Done, GroupCommit, Policy, Result
 from gobelieve.storage.queues.counters import StorageTally
+from gobelieve.storage.queues.piece import Piece
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication import roles
-from gobelieve.storage.replication.follower import Follower, Piece
+from gobelieve.storage.replication.follower import Follower
 from gobelieve.wire.storage import SaveItem
 
 UNSURE = 16 << 20

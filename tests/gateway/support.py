@@ -13,7 +13,7 @@ from gobelieve.interfaces import Entries, Identity, Members, Page
 from gobelieve.metrics import ClientTally
 from gobelieve.names import GroupReader, Room, User
 from gobelieve.services.components.gateway import Backends, Gateway
-from gobelieve.services.embedded import LocalStorage
+from gobelieve.storage.local import LocalStorage
 from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import MESSAGES

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Connection
-from gobelieve.protocols.clients.tcp import Reception
+from gobelieve.protocols.clients.client_registry import Reception
 from gobelieve.protocols.clients.websocket import BrowserConnection, BrowserFactory, WebSocketTerms
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import client

@@ -8,7 +8,6 @@ import re
 
 from gobelieve.errors import BackendError
 from gobelieve.gateway.delivery.in_batches import Slices
-from gobelieve.gateway.rules.rooms import RoomMessages
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.interfaces import Log, Preferences, Tasks, Time
 from gobelieve.metrics import Tally
@@ -29,7 +28,6 @@ class Speakers:
     def __init__(
         self,
         sessions: Sessions,
-        room_messages: RoomMessages,
         preferences: Preferences,
         *,
         time: Time,
@@ -38,7 +36,6 @@ class Speakers:
         log: Log,
     ) -> None:
         self._sessions = sessions
-        self._room_messages = room_messages
         self._preferences = preferences
         self._time = time
         self._tally = tally
@@ -70,7 +67,7 @@ class Speakers:
             0
         ] > LONGEST_LOGIN:
             del self._recent[oldest]
-        self._room_messages.speak_forbidden(user, forbidden)
+        self._set(user, forbidden)
 
     def changed_since(self, began: float, user: User, forbidden: bool) -> bool:
         """What counts for a user whose login began at a time, and found `forbidden` so."""
@@ -89,8 +86,12 @@ class Speakers:
             return False
         if user in self._reading:
             self._reading.discard(user)
-            self._room_messages.speak_forbidden(user, settings.forbidden)
+            self._set(user, settings.forbidden)
         return True
+
+    def _set(self, user: User, forbidden: bool) -> None:
+        for session in self._sessions.of(user):
+            session.forbidden = forbidden
 
     def _malformed(self, content: bytes) -> None:
         self._tally.add("speak_forbidden_malformed")

@@ -10,7 +10,7 @@ from gobelieve.gateway.sessions.rooms import Rooms
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Routing
 from gobelieve.metrics import Tally
-from gobelieve.names import AckStatus, Room, User
+from gobelieve.names import AckStatus, Room
 from gobelieve.wire import client
 from gobelieve.wire.frames import Frame
 
@@ -102,8 +102,3 @@ class RoomMessages:
             room = Room(session.user.appid, number)
             self._delivery.room(room, client.RoomIM.number, body, session)
             session.ack(frame.seq)
-
-    def speak_forbidden(self, user: User, forbidden: bool) -> None:
-        """From now on the user may not speak in rooms, or may again; wherever connected here."""
-        for session in self._sessions.of(user):
-            session.forbidden = forbidden

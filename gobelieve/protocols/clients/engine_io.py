@@ -22,7 +22,7 @@ from typing import Any
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 
 from gobelieve.interfaces import Turn
-from gobelieve.protocols.clients.tcp import Reception
+from gobelieve.protocols.clients.client_registry import Reception
 from gobelieve.protocols.clients.websocket import (
     LONGEST_MESSAGE,
     MAKES_NO_SENSE,

@@ -24,7 +24,8 @@ from zope.interface import implementer
 from gobelieve.errors import WireError
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Turn
-from gobelieve.protocols.clients.tcp import CLIENT_COMMANDS, Reception
+from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.tcp import CLIENT_COMMANDS
 from gobelieve.protocols.writing import TurnWriter, unsent
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER_SIZE, FrameReader
 

@@ -1,10 +1,11 @@
-"""Notifies that a router could not take, or that may have found nobody there.
+"""Notifies and phone pushes that a router could not take, or that may have found nobody there.
 
 When a router comes back, its gateways find it again one after another. What is published before
 the last of them is there does not reach its users, so for a while notifies are told again. That
 costs little: one a queue, and who knows of it already does nothing.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -17,6 +18,8 @@ groups."""
 AGAIN = (1.0, 2.0, 4.0)
 """Seconds after a connection, and then each after the one before, at which notifies are told
 again. Gateways try at least every 1.5 s, so that in 7 s the last one is there."""
+PUSHES_KEPT = 32 << 20
+"""Bytes of pushes that are kept for an absent router."""
 
 Queue: TypeAlias = tuple[int, int]
 """An application, and a user or a super group."""
@@ -87,3 +90,30 @@ def _enter(notifies: dict[Queue, int], queue: Queue, msgid: int) -> bool:
         return False
     notifies[queue] = msgid if known is None else max(msgid, known)
     return True
+
+
+class KeptPushes:
+    """Phone pushes: frames without their headers, (command, body), oldest first."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._kept: deque[tuple[int, bytes]] = deque()
+        self._length = 0
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._kept)
+
+    def keep(self, cmd: int, body: bytes) -> None:
+        """Keep one; if there are too many it is dropped, and counted."""
+        if self._length + len(body) > PUSHES_KEPT:
+            self._tally.add("pushes_dropped")
+        else:
+            self._length += len(body)
+            self._kept.append((cmd, body))
+
+    def take(self) -> tuple[int, bytes]:
+        """The oldest; it is yours now."""
+        cmd, body = self._kept.popleft()
+        self._length -= len(body)
+        return cmd, body

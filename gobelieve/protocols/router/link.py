@@ -17,9 +17,8 @@ from gobelieve.errors import WireError
 from gobelieve.interfaces import Cancellable, Subscriber, Time, Turn
 from gobelieve.metrics import Tally
 from gobelieve.names import Room, User
-from gobelieve.protocols.router.backlog import AGAIN, of_groups, of_users
+from gobelieve.protocols.router.backlog import AGAIN, KeptPushes, of_groups, of_users
 from gobelieve.protocols.router.connection import RouteConnection, group_question, wide_pushes
-from gobelieve.protocols.router.kept_pushes import KeptPushes
 from gobelieve.protocols.router.pending_subscriptions import Unsaid
 from gobelieve.protocols.router.subscriptions import Presence
 from gobelieve.routing.published import hand_on

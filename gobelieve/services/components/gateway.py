@@ -52,7 +52,7 @@ from gobelieve.interfaces import (
 )
 from gobelieve.metrics import ClientTally
 from gobelieve.names import GroupReader, User
-from gobelieve.protocols.clients.tcp import Reception
+from gobelieve.protocols.clients.client_registry import Reception
 from gobelieve.services.process.options import Coroutines
 
 
@@ -153,7 +153,6 @@ class Gateway:
         )
         self.speakers = Speakers(
             self.sessions,
-            self.room_messages,
             self._backends.preferences,
             time=self._time,
             tasks=self.tasks,

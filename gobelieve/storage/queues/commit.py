@@ -21,8 +21,8 @@ from gobelieve.interfaces import Cancellable, InThread, Log, Time, Turn
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.files import failure_of
 from gobelieve.storage.queues.counters import StorageTally
+from gobelieve.storage.queues.piece import Piece
 from gobelieve.storage.queues.store import Store
-from gobelieve.storage.replication.follower import Piece
 from gobelieve.wire.storage import SUPER_GROUPS, SaveItem
 
 Result = tuple[int, int, tuple[int, ...]]

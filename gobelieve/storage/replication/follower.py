@@ -5,8 +5,6 @@ belongs at the slave's end, or at the beginning of the block behind it, and nowh
 else is a gap, and makes no sense; the slave then asks again from its own end.
 """
 
-from typing import NamedTuple
-
 from gobelieve.errors import BodyError, WireError
 from gobelieve.interfaces import Log
 from gobelieve.storage.files.blocks import Blocks, Position
@@ -21,6 +19,7 @@ from gobelieve.storage.format.records import (
     entry_of,
     is_sound,
 )
+from gobelieve.storage.queues.piece import Piece
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 from gobelieve.wire.message import Message
 from gobelieve.wire.storage import (
@@ -31,15 +30,6 @@ from gobelieve.wire.storage import (
 
 LAST_BLOCK = 9_999_999_999
 """The highest number that a block's file name may have."""
-
-
-class Piece(NamedTuple):
-    """Bytes for one block, from a place that is the end or begins a block."""
-
-    position: Position
-    data: bytes
-    entries: list[tuple[int, Entry]]
-    """The queue records among them, with their ids."""
 
 
 class Follower:

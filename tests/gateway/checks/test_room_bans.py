@@ -46,7 +46,6 @@ class SpeakersTests(SynchronousTestCase):
         gateway = self.gateway
         speakers = Speakers(
             gateway.sessions,
-            gateway.room_messages,
             gateway.preferences,
             time=gateway.clock,
             tasks=gateway.tasks,

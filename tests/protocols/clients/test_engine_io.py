@@ -3,8 +3,8 @@
 import json
 from base64 import b64encode
 
+from gobelieve.protocols.clients.client_registry import Reception
 from gobelieve.protocols.clients.engine_io import EngineFactory
-from gobelieve.protocols.clients.tcp import Reception
 from gobelieve.protocols.clients.websocket import WebSocketTerms
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import FrameReader, client, decode

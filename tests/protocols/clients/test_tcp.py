@@ -5,7 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Connection
-from gobelieve.protocols.clients.tcp import ClientConnection, ClientFactory, Reception
+from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.tcp import ClientConnection, ClientFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import FrameReader, client, decode
 from tests.gateway.support import TestGateway

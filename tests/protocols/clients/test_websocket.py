@@ -1,6 +1,6 @@
 """A browser's connection, from the bytes of the handshake on."""
 
-from gobelieve.protocols.clients.tcp import Reception
+from gobelieve.protocols.clients.client_registry import Reception
 from gobelieve.protocols.clients.websocket import (
     LONGEST_REQUEST,
     SECONDS_TO_CLOSE,

@@ -3,9 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.metrics import Tally
-from gobelieve.protocols.router import backlog, kept_pushes
-from gobelieve.protocols.router.backlog import KeptNotifies, of_groups, of_users
-from gobelieve.protocols.router.kept_pushes import KeptPushes
+from gobelieve.protocols.router import backlog
+from gobelieve.protocols.router.backlog import KeptNotifies, KeptPushes, of_groups, of_users
 from gobelieve.wire import client
 
 ALICE, BOB = (7, 1), (7, 2)
@@ -71,7 +70,7 @@ class KeptPushesTests(SynchronousTestCase):
 
     def test_order_and_bound(self) -> None:
         """The oldest are kept; there is room again when some are taken."""
-        self.patch(kept_pushes, "PUSHES_KEPT", 10)
+        self.patch(backlog, "PUSHES_KEPT", 10)
         tally = Tally()
         kept = KeptPushes(tally)
         for body in (b"first", b"other", b"x"):

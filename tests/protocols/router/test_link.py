@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 
 from gobelieve.names import Room, User
-from gobelieve.protocols.router import backlog, kept_pushes, subscriptions
+from gobelieve.protocols.router import backlog, subscriptions
 from gobelieve.protocols.router import connection as route_connection
 from gobelieve.protocols.router.confirmations import PATIENCE
 from gobelieve.protocols.router.link import SLICE
@@ -378,7 +378,7 @@ class AwayTests(RouterCase):
     def test_what_is_kept_is_bounded_and_drops_are_counted(self) -> None:
         """A router that never comes back costs no memory without end."""
         self.patch(backlog, "NOTIFIES_KEPT", 2)
-        self.patch(kept_pushes, "PUSHES_KEPT", 150)
+        self.patch(backlog, "PUSHES_KEPT", 150)
         pool = self.pool()
         for uid in range(5):
             pool.publish(User(7, uid), 4, BODY, PUSH, 500, 400)

@@ -9,7 +9,7 @@ from gobelieve.gateway.rules.app_server_messages import Posting
 from gobelieve.names import Room, User
 from gobelieve.protocols.http.app.access import UserAccess
 from gobelieve.protocols.http.app.users import ID, PREFIX, AppRoutes
-from gobelieve.protocols.http.gateway.posts import CONTENT_LIMIT, encoded, posted
+from gobelieve.protocols.http.gateway.parameters import CONTENT_LIMIT, encoded, posted
 from gobelieve.protocols.http.gateway.reads import LIST, Reads
 from gobelieve.protocols.http.openapi import ERRORS
 from gobelieve.protocols.http.routes import (

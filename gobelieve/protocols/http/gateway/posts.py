@@ -3,13 +3,22 @@
 A 200 of a stored message says that it is on disk, and all who are connected are told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from gobelieve.gateway.rules.app_server_messages import Posting
 from gobelieve.names import Room, User
+from gobelieve.protocols.http.gateway.parameters import (
+    APPID,
+    CONTENT_LIMIT,
+    ID,
+    UID,
+    encoded,
+    fitting,
+    posted,
+)
 from gobelieve.protocols.http.openapi import ERRORS
 from gobelieve.protocols.http.routes import (
     Access,
@@ -28,23 +37,16 @@ from gobelieve.protocols.http.shapes import (
     Anything,
     Boolean,
     Fields,
-    Integer,
     ListOf,
     NumbersOf,
     Text,
 )
-from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 
-CONTENT_LIMIT = CLIENT_BODY_LIMIT - 36
-"""Bytes of a message's content: with the longest head a frame carries it."""
 MEMBERS = 100_000
 """Members that a notification of a group may name."""
 RECEIVERS = 10_000
 """Receivers of one system message."""
 
-ID = Integer()
-APPID = Parameter("appid", ID, "The app.")
-UID = Parameter("uid", ID, "The user.")
 SENDER = Parameter("sender", ID, "In whose name: a uid. Whether there is such a user is not asked.")
 RECEIVER = Parameter("receiver", ID, "The uid of the receiver.")
 GROUP = Parameter("receiver", ID, "The group.")
@@ -140,7 +142,7 @@ class Posts:
 
     async def _peer(self, call: Call) -> Answer:
         query = call.query
-        content = _fitting(call.body)
+        content = fitting(call.body)
         await posted(
             self._posting.peer, query["appid"], query["sender"], query["receiver"], content
         )
@@ -205,9 +207,7 @@ class Posts:
 
     async def _group(self, call: Call) -> Answer:
         query = call.query
-        await self._to_group(
-            query["appid"], query["sender"], query["receiver"], _fitting(call.body)
-        )
+        await self._to_group(query["appid"], query["sender"], query["receiver"], fitting(call.body))
         return None
 
     async def _to_group(self, appid: int, sender: int, group_id: int, content: bytes) -> None:
@@ -252,7 +252,7 @@ class Posts:
     async def _system(self, call: Call) -> Answer:
         if isinstance(call.body, bytes):
             appid, receivers, content = call.query["appid"], [call.query["uid"]], call.body
-            content = _fitting(content)
+            content = fitting(content)
         else:
             appid, content = call.body["appid"], encoded(call.body["content"])
             receivers = list(dict.fromkeys(call.body["receivers"]))
@@ -300,37 +300,16 @@ class Posts:
 
     async def _notification(self, call: Call) -> Answer:
         user = User(call.query["appid"], call.query["uid"])
-        self._posting.notification(user, _fitting(call.body))
+        self._posting.notification(user, fitting(call.body))
         return None
 
     async def _real_time(self, call: Call) -> Answer:
-        query, content = call.query, _fitting(call.body)
+        query, content = call.query, fitting(call.body)
         self._posting.real_time(query["appid"], query["sender"], query["receiver"], content)
         return None
 
     async def _room(self, call: Call) -> Answer:
         query = call.query
         room = Room(query["appid"], query["room"])
-        self._posting.room(room, query["uid"], _fitting(call.body))
+        self._posting.room(room, query["uid"], fitting(call.body))
         return None
-
-
-async def posted(post: Callable[..., None], *arguments: Any) -> None:
-    """Post, and wait until it is stored and told."""
-    waiting: Deferred[int] = Deferred()
-    post(*arguments, waiting.callback)
-    status = await waiting
-    if status:
-        raise not_done(status)
-
-
-def encoded(content: str) -> bytes:
-    """The content as it is stored; `HttpError` if it is too large."""
-    return _fitting(content.encode())
-
-
-def _fitting(content: bytes) -> bytes:
-    if len(content) > CONTENT_LIMIT:
-        detail = f"{len(content)} bytes of content, the limit is {CONTENT_LIMIT}"
-        raise HttpError(413, "message too large", detail)
-    return content

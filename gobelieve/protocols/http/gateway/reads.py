@@ -9,7 +9,7 @@ from gobelieve.interfaces import MessageReader
 from gobelieve.metrics import Tally
 from gobelieve.names import User
 from gobelieve.protocols.http.gateway.messages import SCHEMA, Shown, shown, wrote
-from gobelieve.protocols.http.gateway.posts import APPID, UID
+from gobelieve.protocols.http.gateway.parameters import APPID, UID
 from gobelieve.protocols.http.openapi import ERRORS
 from gobelieve.protocols.http.routes import Access, Answer, Call, HttpError, Parameter, Route
 from gobelieve.protocols.http.shapes import MOST, Anything, Integer

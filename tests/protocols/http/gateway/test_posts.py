@@ -4,7 +4,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
 from gobelieve.names import AckStatus, Room, User
-from gobelieve.protocols.http.gateway.posts import CONTENT_LIMIT
+from gobelieve.protocols.http.gateway.parameters import CONTENT_LIMIT
 from gobelieve.wire import client
 from tests.fakes.groups import group
 from tests.gateway.support import APP, KEFU

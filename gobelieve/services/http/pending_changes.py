@@ -1,0 +1,68 @@
+"""Changes that an app's server asked for and that are under way.
+
+A change is carried out whether the app's server waits for the answer or hangs up, and before the
+daemon ends: a change that is written must be announced. Changes of one group come one after
+another.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredLock, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gobelieve.services.process.ordered import OrderedService
+
+T = TypeVar("T")
+
+PATIENCE = 5.0
+"""Seconds that a gateway which stops waits for what was ordered."""
+
+
+class Orders(OrderedService):
+    """`gobelieve.protocols.http.app.users.Work`. Its children are what the work needs."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._locks: dict[object, DeferredLock] = {}
+        self._running: set[Deferred[Any]] = set()
+        self._idle: Deferred[None] | None = None
+
+    async def do(self, key: object, work: Callable[[], Awaitable[T]]) -> T:
+        """See `Work`. Whoever waits may give up; the work goes on."""
+        waited: Deferred[T] = Deferred()
+        running = Deferred.fromCoroutine(self._in_turn(key, work))
+        self._running.add(running)
+        running.addBoth(self._ended, running, waited)
+        return await waited
+
+    async def _in_turn(self, key: object, work: Callable[[], Awaitable[T]]) -> T:
+        lock = self._locks.setdefault(key, DeferredLock())
+        await lock.acquire()
+        try:
+            return await work()
+        finally:
+            if not lock.waiting:
+                del self._locks[key]
+            lock.release()
+
+    def _ended(self, result: Any, running: Deferred[Any], waited: Deferred[Any]) -> None:
+        self._running.discard(running)
+        if not waited.called:
+            waited.callback(result)
+        elif isinstance(result, Failure):
+            self.log.warn("what nobody waited for failed: {why}", why=result.getErrorMessage())
+        if not self._running and self._idle is not None and not self._idle.called:
+            self._idle.callback(None)
+
+    async def _stop_children(self) -> None:
+        if self._running:
+            self._idle = Deferred()
+            with suppress(TimeoutError):
+                await self._idle.addTimeout(PATIENCE, self._reactor)
+        await super()._stop_children()
