@@ -1,6 +1,7 @@
 """GoBelieve: an instant-messaging gateway, router and storage on Twisted.
 
-The floors, each importing only from itself and those below it:
+The floors. A module imports only from its own package and from the floors below, and the folders of
+one package do not import each other in circles:
 
 7. ``services``, ``cli``, ``client``: composition and tools;
 6. ``protocols``, ``backends``: Twisted I/O, Redis, SQL;

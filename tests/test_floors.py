@@ -1,10 +1,13 @@
 """The floors of the house: what a module may import.
 
+A module imports from its own floor's package or from a lower floor, and the folders and modules of
+one package do not import each other in a circle.
+
 Read from the source, so that an import inside a function counts as well.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +81,36 @@ def imports_in(source: str, path: Path) -> Iterator[Import]:
             base = "." * node.level + (node.module or "")
             for alias in node.names:
                 yield Import(path, node.lineno, f"{base}.{alias.name}", id(node) not in inside)
+
+
+def circles(found: Iterable[Import]) -> set[tuple[str, frozenset[str]]]:
+    """Return each package with the neighbours in it that import each other, if only by others.
+
+    A neighbour is a folder or a module directly in the package.
+    """
+    reached: dict[tuple[str, str], set[str]] = {}
+    for one in found:
+        origin = [*one.path.with_suffix("").parts]
+        target = one.name.split(".")
+        same = next(
+            (n for n, (a, b) in enumerate(zip(origin, target, strict=False)) if a != b),
+            min(len(origin), len(target)),
+        )
+        # A package that imports its own content is no neighbour of it.
+        if 2 <= same < min(len(origin), len(target)) and origin[same] != "__init__":
+            reached.setdefault((".".join(origin[:same]), origin[same]), set()).add(target[same])
+    changed = True
+    while changed:
+        changed = False
+        for (package, _), names in reached.items():
+            further = set[str]().union(*(reached.get((package, name), ()) for name in names))
+            changed |= not further <= names
+            names |= further
+    return {
+        (package, frozenset(n for n in names if name in reached.get((package, n), ())))
+        for (package, name), names in reached.items()
+        if name in names
+    }
 
 
 def part_of(path: Path) -> str:
@@ -158,6 +191,50 @@ class FloorTests(SynchronousTestCase):
                 for offence in offences(found)
             ]
             self.assertEqual(len(seen), 1, f"{path}: {source}: {seen}")
+
+    def test_no_circles(self) -> None:
+        """Folders and modules of one package do not import each other in a circle."""
+        found = [
+            one for path in modules() for one in imports_in((ROOT / path).read_text("utf-8"), path)
+        ]
+        self.assertEqual(circles(found), set())
+
+    def test_circles_are_seen(self) -> None:
+        """A circle of two folders, of three, and of a folder with a module, at any depth."""
+        for package, names, sources in [
+            (
+                "gobelieve.gateway",
+                {"rules", "checks"},
+                {
+                    "gateway/rules/a.py": "from gobelieve.gateway.checks.b import B",
+                    "gateway/checks/c.py": "def f():\n    import gobelieve.gateway.rules.d",
+                },
+            ),
+            (
+                "gobelieve.storage",
+                {"files", "queues", "tools"},
+                {
+                    "storage/files/a.py": "from gobelieve.storage.queues import b",
+                    "storage/queues/b.py": "from gobelieve.storage import tools",
+                    "storage/tools/c.py": "from gobelieve.storage.files.a import A",
+                },
+            ),
+            (
+                "gobelieve.protocols.http",
+                {"app", "site"},
+                {
+                    "protocols/http/app/a.py": "from gobelieve.protocols.http.site import Site",
+                    "protocols/http/site.py": "from gobelieve.protocols.http.app.b import B",
+                },
+            ),
+        ]:
+            found = [
+                one
+                for path, source in sources.items()
+                for one in imports_in(source, Path("gobelieve") / path)
+            ]
+            self.assertEqual(circles(found), {(package, frozenset(names))})
+            self.assertEqual(circles(found[1:]), set())
 
     def test_good_imports_pass(self) -> None:
         """The rule forbids no more than it should."""
