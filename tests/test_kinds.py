@@ -27,6 +27,7 @@ from gobelieve.wire.frames import SELF, Frame
 from gobelieve.wire.layout import I64, Rest
 from gobelieve.wire.message import Message, Sender, message
 from gobelieve.wire.stored import Party, Stored
+from tests.fakes.groups import group
 from tests.gateway.support import APP, KEFU, TestClient, TestGateway
 from tests.protocols.http_case import KEY, WITH_KEY
 from tests.storage.support import FakeTurn, Lines
@@ -144,6 +145,34 @@ class StoredKindTests(StoredKindCase):
     def test_customer_v2(self) -> None:
         """From a customer to a seller, in the later form."""
         self.check(V2, User(APP, 1), User(KEFU, 5))
+
+    def test_group_im(self) -> None:
+        """To an ordinary group: every member has it in their own queue."""
+        self.gateway.groups.at_hand = {100: group(100, 1, 2)}
+        sent = client.GroupIM(sender=1, receiver=100, timestamp=0, msgid=9, content=b"hi")
+        phone, tablet = (self.gateway.client(1, device=device) for device in ("phone", "tablet"))
+        bob = self.gateway.client(2, device="phone")
+        self.assertEqual(self.say(phone, sent)[-1].label, "ACK")
+        for one, own in ((phone, True), (tablet, False), (bob, False)):
+            one.messages()
+            self.assertEqual([(m.label, own) for m, own in self.synced(one)], [("GROUP_IM", own)])
+        for uid in (1, 2):
+            ((shown,), (dumped,)) = self.shown(User(APP, uid)), self.dumped(User(APP, uid))
+            self.assertEqual((shown["sender"], shown["receiver"], shown["content"]), (1, 100, "hi"))
+            self.assertEqual((dumped["sender"], dumped["receiver"]), (1, 100))
+
+    def test_group_im_to_a_super_group(self) -> None:
+        """The one queue of the group has it."""
+        self.gateway.groups.at_hand = {200: group(200, 1, 2, super=True)}
+        sent = client.GroupIM(sender=1, receiver=200, timestamp=0, msgid=9, content=b"hi")
+        phone, tablet = (self.gateway.client(1, device=device) for device in ("phone", "tablet"))
+        bob = self.gateway.client(2, device="phone")
+        self.assertEqual(self.say(phone, sent)[-1].label, "ACK")
+        for one, flag in ((phone, SELF), (tablet, 0), (bob, 0)):
+            one.messages()
+            one.say(client.SyncGroup(group_id=200, sync_key=0))
+            _, got, _ = one.told()
+            self.assertEqual((got.message.label, got.flag), ("GROUP_IM", flag))
 
     def test_what_the_app_server_sends(self) -> None:
         """A system message and a notification are synced and dumped; the HTTP API hides them."""
