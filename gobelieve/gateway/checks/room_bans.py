@@ -7,16 +7,13 @@ was announced while nobody listened is read again for all who are here, some at 
 import re
 
 from gobelieve.errors import BackendError
+from gobelieve.gateway.checks.recent_changes import LoginsInFlight, RecentChanges
 from gobelieve.gateway.delivery.in_batches import Slices
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.interfaces import Log, Preferences, Tasks, Time
 from gobelieve.metrics import Tally
 from gobelieve.names import User
-
-LONGEST_LOGIN = 30.0
-"""Seconds for which a change is remembered, for who was logging in when it came."""
-TOLD_SECONDS = 60.0
-"""Of malformed announcements one in so many seconds is logged; all are counted."""
+from gobelieve.support.throttled_log import ThrottledLog
 
 _FORM = re.compile(rb"\s*(-?[0-9]{1,19})\s*,\s*(-?[0-9]{1,19})\s*,\s*([01])\s*", re.ASCII)
 _MOST = 1 << 63
@@ -29,6 +26,7 @@ class Speakers:
         self,
         sessions: Sessions,
         preferences: Preferences,
+        logins: LoginsInFlight,
         *,
         time: Time,
         tasks: Tasks,
@@ -37,14 +35,11 @@ class Speakers:
     ) -> None:
         self._sessions = sessions
         self._preferences = preferences
-        self._time = time
         self._tally = tally
-        self._log = log
+        self._throttled = ThrottledLog(log, time)
         self._slices = Slices(sessions.__contains__, self._read, time, tasks)
-        self._recent: dict[User, tuple[float, bool]] = {}
-        """Changes and when they came, the oldest first."""
+        self._recent = RecentChanges[bool](logins)
         self._reading: set[User] = set()
-        self._told_at = float("-inf")
 
     def announced(self, content: bytes) -> None:
         """The backend says ``appid,uid,0/1``."""
@@ -60,19 +55,13 @@ class Speakers:
         self._tally.add("speak_forbidden")
         # What is being read for the user may be older.
         self._reading.discard(user)
-        now = self._time.seconds()
-        self._recent.pop(user, None)
-        self._recent[user] = (now, forbidden)
-        while (oldest := next(iter(self._recent))) and now - self._recent[oldest][
-            0
-        ] > LONGEST_LOGIN:
-            del self._recent[oldest]
+        self._recent.add(user, forbidden)
         self._set(user, forbidden)
 
-    def changed_since(self, began: float, user: User, forbidden: bool) -> bool:
-        """What counts for a user whose login began at a time, and found `forbidden` so."""
-        came, changed = self._recent.get(user, (float("-inf"), forbidden))
-        return changed if came >= began else forbidden
+    def changed_since(self, login: int, user: User, forbidden: bool) -> bool:
+        """Return whether the user of a login in flight, which read `forbidden`, is forbidden."""
+        changed = self._recent.since(login, user)
+        return forbidden if changed is None else changed
 
     def listening(self) -> None:
         """From now on announcements come; what came before may have been missed."""
@@ -95,9 +84,8 @@ class Speakers:
 
     def _malformed(self, content: bytes) -> None:
         self._tally.add("speak_forbidden_malformed")
-        now = self._time.seconds()
-        if now - self._told_at >= TOLD_SECONDS:
-            self._told_at = now
-            self._log.warn(
-                "speak_forbidden: {content} is not appid,uid,0/1", content=repr(content[:80])
-            )
+        self._throttled.warn(
+            "malformed",
+            "speak_forbidden: {content} is not appid,uid,0/1",
+            content=repr(content[:80]),
+        )

@@ -5,6 +5,7 @@ from datetime import date
 
 from gobelieve.errors import BackendError
 from gobelieve.gateway.checks.ended_sessions import Endings
+from gobelieve.gateway.checks.recent_changes import LoginsInFlight
 from gobelieve.gateway.checks.room_bans import Speakers
 from gobelieve.gateway.reports.write_behind import WriteBehind
 from gobelieve.gateway.rules.table import receives
@@ -38,6 +39,7 @@ class Login:
         daily: WriteBehind[Seen],
         speakers: Speakers,
         endings: Endings,
+        logins: LoginsInFlight,
         sessions: Sessions,
         lobby: Lobby,
         routing: Routing,
@@ -53,6 +55,7 @@ class Login:
         self._daily = daily
         self._speakers = speakers
         self._endings = endings
+        self._logins = logins
         self._sessions = sessions
         self._lobby = lobby
         self._routing = routing
@@ -70,7 +73,15 @@ class Login:
         self._tasks.start(self._log_in(session, asked, frame.version))
 
     async def _log_in(self, session: Session, asked: client.AuthToken, version: int) -> None:
-        began = self._time.seconds()
+        login = self._logins.begin()
+        try:
+            await self._decide(login, session, asked, version)
+        finally:
+            self._logins.end(login)
+
+    async def _decide(
+        self, login: int, session: Session, asked: client.AuthToken, version: int
+    ) -> None:
         try:
             identity = await self._identify(asked.token)
             device = await self._device(asked) if identity is not None else 0
@@ -82,11 +93,11 @@ class Login:
             return
         if session.closed:
             return
-        if identity is not None and self._endings.ended_since(began, identity.user):
+        if identity is not None and self._endings.ended_since(login, identity.user):
             # Whether the token is still good is found out when the client comes again.
             session.connection.close()
         elif identity is not None:
-            changed = self._speakers.changed_since(began, identity.user, identity.forbidden)
+            changed = self._speakers.changed_since(login, identity.user, identity.forbidden)
             identity = identity._replace(forbidden=changed)
             self._accept(session, identity, device, asked.platform, version)
             # What is published before the routers know of the user does not come. So the SYNC that

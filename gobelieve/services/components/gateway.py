@@ -9,6 +9,7 @@ from gobelieve.backends.tokens.jwt import JwtTokens
 from gobelieve.config import ClientsConfig
 from gobelieve.gateway.checks.ended_sessions import Endings
 from gobelieve.gateway.checks.membership import Membership
+from gobelieve.gateway.checks.recent_changes import LoginsInFlight
 from gobelieve.gateway.checks.relations import Permission
 from gobelieve.gateway.checks.room_bans import Speakers
 from gobelieve.gateway.checks.word_filter import WordFilter
@@ -129,8 +130,13 @@ class Gateway:
         self.delivery = Delivery(
             self.sessions, self.rooms, self._routing, tally, config.direct_push
         )
+        self._logins = LoginsInFlight()
         self.endings = Endings(
-            self.sessions, self._time, tally, Logger("gobelieve.gateway.checks.ended_sessions")
+            self.sessions,
+            self._logins,
+            self._time,
+            tally,
+            Logger("gobelieve.gateway.checks.ended_sessions"),
         )
         self.catch_up = CatchUp(self.sessions, self._storage, self._time, self.tasks, tally)
 
@@ -154,6 +160,7 @@ class Gateway:
         self.speakers = Speakers(
             self.sessions,
             self._backends.preferences,
+            self._logins,
             time=self._time,
             tasks=self.tasks,
             tally=self.tally,
@@ -265,6 +272,7 @@ class Gateway:
             self.daily,
             self.speakers,
             self.endings,
+            self._logins,
             self.sessions,
             self.lobby,
             self._routing,

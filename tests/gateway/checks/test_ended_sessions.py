@@ -3,10 +3,14 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.checks.ended_sessions import LONGEST_LOGIN
+from gobelieve.errors import BackendError
+from gobelieve.gateway.checks.ended_sessions import Endings
+from gobelieve.gateway.checks.recent_changes import LoginsInFlight
 from gobelieve.interfaces import Identity
 from gobelieve.names import User
+from gobelieve.support.throttled_log import INTERVAL
 from tests.gateway.support import APP, TestGateway
+from tests.protocols.logs import Events
 
 ALICE = User(APP, 1)
 
@@ -38,9 +42,58 @@ class LoginTests(SynchronousTestCase):
         self.gateway.clock.advance(0.001)
         self.assertIsNone(self.gateway.client(1).connection.ended)
 
-    def test_it_is_not_remembered_for_ever(self) -> None:
-        """No login takes so long."""
+    def test_a_login_that_takes_very_long(self) -> None:
+        """However long the stores take to answer, the end of its sessions is not forgotten."""
+        pending: Deferred[Identity | None] = Deferred()
+        self.gateway.tokens.pending = pending
+        client = self.gateway.connect()
+        client.log_in("t")
         self.endings.announced(b"7,1")
-        self.gateway.clock.advance(LONGEST_LOGIN + 1)
+        self.gateway.clock.advance(3600)
         self.endings.announced(b"7,2")
-        self.assertEqual(list(self.endings._recent), [User(APP, 2)])
+        pending.callback(Identity(ALICE, False, False))
+        self.assertEqual(client.connection.ended, "closed")
+        self.assertEqual(len(self.gateway.sessions.of(ALICE)), 0)
+
+    def test_it_is_not_remembered_for_ever(self) -> None:
+        """Only as long as a login is in flight that began before."""
+        self.endings.announced(b"7,1")
+        self.assertEqual(len(self.endings._recent), 0)
+        pending: Deferred[Identity | None] = Deferred()
+        self.gateway.tokens.pending = pending
+        self.gateway.connect().log_in("t")
+        self.endings.announced(b"7,1")
+        self.endings.announced(b"7,2")
+        self.assertEqual(len(self.endings._recent), 2)
+        pending.callback(None)
+        self.endings.announced(b"7,3")
+        self.assertEqual(len(self.endings._recent), 0)
+
+    def test_a_login_without_an_answer(self) -> None:
+        """A login that failed is not in flight any more."""
+        pending: Deferred[Identity | None] = Deferred()
+        self.gateway.tokens.pending = pending
+        self.gateway.connect().log_in("t")
+        pending.errback(BackendError("away"))
+        self.endings.announced(b"7,1")
+        self.assertEqual(len(self.endings._recent), 0)
+
+
+class AnnouncedTests(SynchronousTestCase):
+    """What other gateways announce."""
+
+    def test_what_makes_no_sense(self) -> None:
+        """A malformed announcement ends nothing, and is logged once per minute."""
+        events = Events()
+        gateway = TestGateway()
+        client = gateway.client(1)
+        endings = Endings(
+            gateway.sessions, LoginsInFlight(), gateway.clock, gateway.tally, events.log()
+        )
+        for content in (b"", b"7", b"7,1,2", b"x,1", b"\xff"):
+            endings.announced(content)
+        self.assertEqual(events.texts(), ["sessions_ended: b'' is not appid,uid"])
+        gateway.clock.advance(INTERVAL)
+        endings.announced(b"7;1")
+        self.assertIn("7;1", events.texts()[1])
+        self.assertIsNone(client.connection.ended)

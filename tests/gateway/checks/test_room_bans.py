@@ -3,10 +3,12 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.checks.room_bans import LONGEST_LOGIN, TOLD_SECONDS, Speakers
+from gobelieve.gateway.checks.recent_changes import LoginsInFlight
+from gobelieve.gateway.checks.room_bans import Speakers
 from gobelieve.gateway.delivery.in_batches import INTERVAL, RETRY
 from gobelieve.interfaces import Identity, Settings
 from gobelieve.names import User
+from gobelieve.support import throttled_log
 from gobelieve.wire import client
 from tests.gateway.support import APP, TestClient, TestGateway
 from tests.protocols.logs import Events
@@ -47,6 +49,7 @@ class SpeakersTests(SynchronousTestCase):
         speakers = Speakers(
             gateway.sessions,
             gateway.preferences,
+            LoginsInFlight(),
             time=gateway.clock,
             tasks=gateway.tasks,
             tally=gateway.tally,
@@ -66,7 +69,7 @@ class SpeakersTests(SynchronousTestCase):
             speakers.announced(content)
         self.assertEqual(gateway.tally["speak_forbidden_malformed"], len(bad))
         self.assertEqual(len(events.texts()), 1)
-        gateway.clock.advance(TOLD_SECONDS)
+        gateway.clock.advance(throttled_log.INTERVAL)
         speakers.announced(b"again")
         self.assertIn("again", events.texts()[1])
         self.assertEqual(self.forbidden(), [False, False])
@@ -132,13 +135,21 @@ class LoginTests(SynchronousTestCase):
         alice.say(client.EnterRoom(room=5), client.RoomIM(sender=1, receiver=5, content=b"x"))
         self.assertEqual(alice.messages()[-1], client.Ack(seq=3, status=112))
 
+    def test_a_login_that_takes_very_long(self) -> None:
+        """However long the stores take to answer, a change in between is not forgotten."""
+        alice, pending = self.slow_login(False)
+        self.gateway.speakers.announced(b"7,1,1")
+        self.gateway.clock.advance(3600)
+        self.gateway.speakers.announced(b"7,2,1")
+        pending.callback(Identity(ALICE, False, False))
+        self.assertTrue(alice.session.forbidden)
+
     def test_a_change_from_before_does_not(self) -> None:
-        """What the login reads is newer; and it is forgotten after a while."""
+        """What the login reads is newer; and it is forgotten when no login is in flight."""
         self.gateway.speakers.announced(b"7,1,1")
         self.gateway.clock.advance(1)
         alice, pending = self.slow_login(False)
         pending.callback(Identity(ALICE, False, False))
         self.assertFalse(alice.session.forbidden)
-        self.gateway.clock.advance(LONGEST_LOGIN)
         self.gateway.speakers.announced(b"7,2,1")
-        self.assertEqual(list(self.gateway.speakers._recent), [User(APP, 2)])
+        self.assertEqual(len(self.gateway.speakers._recent), 0)
