@@ -17,7 +17,7 @@ _FORM = re.compile(rb"([0-9]{1,19}),([0-9]{1,19})", re.ASCII)
 
 
 class Endings:
-    """Ends them here."""
+    """Ends connections here, and knows the logins that such an end concerns."""
 
     def __init__(
         self, sessions: Sessions, logins: LoginsInFlight, time: Time, tally: Tally, log: Log
@@ -36,7 +36,7 @@ class Endings:
         self._recent.add(user, True)
 
     def ended_since(self, login: int, user: User) -> bool:
-        """Whether this login, in flight, may have found a token that is no longer valid."""
+        """Return whether this login, in flight, may have read a token that was revoked since."""
         return self._recent.since(login, user) is not None
 
     def announced(self, content: bytes) -> None:

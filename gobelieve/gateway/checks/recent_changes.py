@@ -45,7 +45,7 @@ class RecentChanges(Generic[V]):
         """With the login that began last before the change; the oldest change first."""
 
     def __len__(self) -> int:
-        """How many changes are remembered."""
+        """Return the number of changes that are remembered."""
         return len(self._changes)
 
     def add(self, user: User, value: V) -> None:
