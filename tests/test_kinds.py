@@ -28,9 +28,9 @@ from gobelieve.wire.layout import I64, Rest
 from gobelieve.wire.message import Message, Sender, message
 from gobelieve.wire.stored import Party, Stored
 from tests.fakes.groups import group
+from tests.fakes.world import FakeTurn, Lines
 from tests.gateway.support import APP, KEFU, TestClient, TestGateway
 from tests.protocols.http_case import KEY, WITH_KEY
-from tests.storage.support import FakeTurn, Lines
 from tests.web import ask
 from tests.wire.scratch import scratch_kinds
 

@@ -67,6 +67,7 @@ from gobelieve.interfaces.world import (
     Tasks,
     Time,
     Turn,
+    World,
 )
 
 __all__ = [
@@ -118,6 +119,7 @@ __all__ = [
     "Turn",
     "UnreadCounts",
     "UserAdmin",
+    "World",
     "membership",
     "mirrored",
 ]

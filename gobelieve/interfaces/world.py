@@ -1,7 +1,10 @@
 """The event loop, threads, the clock and the log, as the cores see them."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+from gobelieve.metrics import Tally
 
 
 class Cancellable(Protocol):
@@ -57,3 +60,25 @@ class Log(Protocol):
 
     def error(self, format: str, **fields: object) -> None:
         """What an operator has to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The parts of its process that most parts of a daemon need.
+
+    A part that needs only one of them takes that one alone.
+    """
+
+    time: Time
+    turn: Turn
+    tasks: Tasks
+    counters: Tally
+    log: Log
+
+    def logging_to(self, log: Log) -> Self:
+        """Return the same world with another log, such as one that names a part of the daemon."""
+        return replace(self, log=log)
+
+    def running(self, tasks: Tasks) -> Self:
+        """Return the same world with other tasks, such as those that outlive the sessions."""
+        return replace(self, tasks=tasks)

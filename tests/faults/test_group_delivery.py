@@ -22,10 +22,11 @@ from gobelieve.storage.queues.store import Store
 from gobelieve.wire.client import GroupIM
 from tests import old_pending
 from tests.app_server import AppServer
+from tests.fakes.world import Lines
 from tests.faults.support import PATIENT, FaultTestCase, together, until
 from tests.network.processes import APPID, Cluster, Daemon
 from tests.servers import missing, shared_maria
-from tests.storage.support import Lines, pages
+from tests.storage.support import pages
 
 GROUP = 100
 WRITER = 1

@@ -1,6 +1,6 @@
 """A gateway without sockets: the real rules between a scripted client and fakes of the rest."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -279,16 +279,6 @@ class PendingTokens(MemoryTokens):
         if self.pending is not None:
             return await self.pending
         return await super().find(token)
-
-
-class Tasks:
-    """Runs coroutines at once; an exception of one fails the test."""
-
-    def __init__(self) -> None:
-        self.failures: list[Any] = []
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        Deferred.fromCoroutine(work).addErrback(self.failures.append)
 
 
 class TestGateway:

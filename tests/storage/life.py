@@ -23,10 +23,11 @@ from gobelieve.storage.format.records import (
 from gobelieve.storage.queues.commit import GroupCommit, Policy, Result
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem, StoredMessage
+from tests.fakes.world import FakeThread, FakeTurn, Lines
 from tests.storage.model import Message, Model, Place, Queue
 from tests.storage.power import PowerCut, PowerDisk
 from tests.storage.replication.test_replication import Slave
-from tests.storage.support import APPID, FakeThread, FakeTurn, Lines, pages
+from tests.storage.support import APPID, pages
 
 UIDS, GIDS = (101, 102, 103, 104), (101, 500)
 QUEUES: list[Queue] = [*((USERS, uid) for uid in UIDS), *((SUPER_GROUPS, gid) for gid in GIDS)]

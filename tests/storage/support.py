@@ -13,75 +13,9 @@ from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.records import BLOCK_SIZE
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
+from tests.fakes.world import Lines
 
 APPID = 7
-
-
-class Lines:
-    """A log that keeps what it was told, as an operator would read it."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str]] = []
-
-    def _add(self, level: str, format: str, fields: dict[str, object]) -> None:
-        self.lines.append((level, format.format(**fields)))
-
-    def debug(self, format: str, **fields: object) -> None:
-        self._add("debug", format, fields)
-
-    def info(self, format: str, **fields: object) -> None:
-        self._add("info", format, fields)
-
-    def warn(self, format: str, **fields: object) -> None:
-        self._add("warn", format, fields)
-
-    def error(self, format: str, **fields: object) -> None:
-        self._add("error", format, fields)
-
-    def of(self, *levels: str) -> list[str]:
-        """The lines of these levels."""
-        return [line for level, line in self.lines if level in levels]
-
-
-class FakeTurn:
-    """A turn that ends when the test says so."""
-
-    def __init__(self) -> None:
-        self._calls: list[Callable[[], None]] = []
-
-    def at_end(self, call: Callable[[], None]) -> None:
-        self._calls.append(call)
-
-    def end(self) -> None:
-        """The turn ends."""
-        while self._calls:
-            self._calls.pop(0)()
-
-
-class FakeThread:
-    """`InThread` that works when the test says so."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[Callable[[], None], Callable[[BaseException | None], None]]] = []
-        self.worked = 0
-
-    def __call__(
-        self, work: Callable[[], None], done: Callable[[BaseException | None], None]
-    ) -> None:
-        self.waiting.append((work, done))
-
-    def run(self) -> None:
-        """Do the one piece of work that waits."""
-        (work, done), *rest = self.waiting
-        assert not rest, "one sync at a time"
-        self.waiting = []
-        self.worked += 1
-        try:
-            work()
-        except OSError as why:
-            done(why)
-        else:
-            done(None)
 
 
 class QuickFiles(Files):

@@ -35,6 +35,7 @@ from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.storage import USERS
 from tests import defect_table
+from tests.fakes.world import FakeThread, FakeTurn, Lines
 from tests.protocols.replication.test_replication import ReplicationCase
 from tests.storage.power import PowerCut, PowerDisk
 from tests.storage.queues.test_snapshot import left, started
@@ -42,9 +43,6 @@ from tests.storage.replication.test_replication import Slave, as_sent, blocks
 from tests.storage.support import (
     APPID,
     BadDisk,
-    FakeThread,
-    FakeTurn,
-    Lines,
     bodies,
     ids,
     im,

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.interfaces import Page
 from gobelieve.names import User
 from gobelieve.storage.queues.store import Store
-from tests.storage.support import APPID, Lines, copy, open_store, save, to_group, to_users
+from tests.fakes.world import Lines
+from tests.storage.support import APPID, copy, open_store, save, to_group, to_users
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "storage"
 WITH_HEAD = {4, 8}

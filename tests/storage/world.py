@@ -13,11 +13,12 @@ from gobelieve.storage.queues.commit import Policy
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import USERS
+from tests.fakes.world import Lines
 from tests.storage.life import QUEUES, Life
 from tests.storage.model import Fate, Message, Place
 from tests.storage.power import PowerCut
 from tests.storage.replication.test_replication import blocks
-from tests.storage.support import APPID, Lines, QuickFiles
+from tests.storage.support import APPID, QuickFiles
 
 
 class World(Life):

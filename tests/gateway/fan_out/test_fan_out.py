@@ -11,8 +11,9 @@ from gobelieve.interfaces import Page
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User, shard
 from tests.fakes.backends import MemoryPending
+from tests.fakes.world import FakeTasks
 from tests.gateway.fan_out.test_member_queues import Storage
-from tests.gateway.support import APP, FakeRouting, Tasks, TestGateway
+from tests.gateway.support import APP, FakeRouting, TestGateway
 from tests.protocols.logs import Events
 
 NOW = 1_700_000_000
@@ -78,7 +79,7 @@ class FanOutTestCase(SynchronousTestCase):
         for one in self.storage.all:
             one.forget_askers(done_all_the_same=False)
         self.routing = FakeRouting()
-        self.tasks = Tasks()
+        self.tasks = FakeTasks()
         self.fan_out = FanOut(
             self.pending,
             self.storage,

@@ -14,7 +14,7 @@ from gobelieve.interfaces import Entries, Page, PendingMessage
 from gobelieve.metrics import Tally
 from gobelieve.names import AckStatus, User
 from gobelieve.wire.storage import StoredMessage
-from tests.gateway.support import Tasks
+from tests.fakes.world import FakeTasks
 from tests.protocols.logs import Events
 
 APP = 7
@@ -130,7 +130,7 @@ class LanesTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.storage = Storage(self.clock)
-        self.tasks = Tasks()
+        self.tasks = FakeTasks()
         self.tally = Tally()
         self.events = Events()
         self.told: list[tuple[bytes, int, int]] = []

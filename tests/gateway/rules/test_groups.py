@@ -14,7 +14,8 @@ from gobelieve.wire import client
 from gobelieve.wire.frames import PUSH, SELF, SUPER_GROUP, TEXT, encode_frame
 from gobelieve.wire.storage import StoredMessage
 from tests.fakes.groups import group
-from tests.gateway.support import APP, Tasks, TestClient, TestGateway
+from tests.fakes.world import FakeTasks
+from tests.gateway.support import APP, TestClient, TestGateway
 
 NOW = 1_700_000_000
 GROUP, SUPER = 100, 200
@@ -536,7 +537,7 @@ class AudienceTests(GroupTestCase):
         def bug(session: Session) -> None:
             raise RuntimeError("a bug")
 
-        gateway, tasks, told = self.gateway, Tasks(), set[Session]()
+        gateway, tasks, told = self.gateway, FakeTasks(), set[Session]()
         audience = Audience(self.groups, gateway.sessions, gateway.clock, tasks, gateway.tally)
         audience.tell(APP, SUPER, bug, 500)
         audience.tell(APP, SUPER, told.add, 600)

@@ -51,7 +51,7 @@ from gobelieve.wire.storage import (
     pack_save,
     pack_saved,
 )
-from tests.gateway.support import Tasks
+from tests.fakes.world import FakeTasks
 from tests.protocols.logs import Events
 
 Result = tuple[int, int, tuple[int, ...]]
@@ -504,7 +504,7 @@ class PairTests(SynchronousTestCase):
 
     def test_disk_that_stands_still(self) -> None:
         """What a gateway brings into many queues is there once, however often it tries again."""
-        pool, tasks, ended = StoragePool([self.link]), Tasks(), list[int]()
+        pool, tasks, ended = StoragePool([self.link]), FakeTasks(), list[int]()
         lanes = Lanes(
             pool,
             pool,

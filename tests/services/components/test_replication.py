@@ -17,7 +17,7 @@ from gobelieve.services.process.draining import GoodbyeService
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import FrameReader
 from gobelieve.wire.storage import StorageSyncBegin, StorageSyncRefused
-from tests.storage.support import FakeThread, Lines
+from tests.fakes.world import FakeThread, Lines
 
 
 class MasterTests(SynchronousTestCase):

@@ -9,16 +9,8 @@ from gobelieve.names import AckStatus, User
 from gobelieve.storage.format.records import BLOCK_SIZE, FIRST
 from gobelieve.storage.queues.commit import GroupCommit, Policy, Result
 from gobelieve.storage.queues.store import Store
-from tests.storage.support import (
-    APPID,
-    BadDisk,
-    FakeThread,
-    FakeTurn,
-    Lines,
-    bodies,
-    open_store,
-    to_users,
-)
+from tests.fakes.world import FakeThread, FakeTurn, Lines
+from tests.storage.support import APPID, BadDisk, bodies, open_store, to_users
 
 BOB = User(APPID, 102)
 

@@ -10,7 +10,8 @@ from gobelieve.names import AckStatus, User
 from gobelieve.storage.format.records import BODY_LIMIT
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
-from tests.storage.support import APPID, BadDisk, FakeThread, FakeTurn, Lines, to_group, to_users
+from tests.fakes.world import FakeThread, FakeTurn, Lines
+from tests.storage.support import APPID, BadDisk, to_group, to_users
 
 TAKES = 0.003
 """Seconds that a sync takes."""

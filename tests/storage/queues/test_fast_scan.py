@@ -29,7 +29,8 @@ from gobelieve.storage.queues.recovery import rebuild
 from gobelieve.storage.tools import walk
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
-from tests.storage.support import APPID, Lines, QuickFiles, open_store, to_group, to_users
+from tests.fakes.world import Lines
+from tests.storage.support import APPID, QuickFiles, open_store, to_group, to_users
 
 SIZE = 1 << 17
 """Of a block: a few of the chunks that are read at a time."""

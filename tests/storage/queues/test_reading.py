@@ -16,8 +16,9 @@ from gobelieve.storage.format.records import pack_entry
 from gobelieve.storage.queues.reading import Reader
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
+from tests.fakes.world import Lines
 from tests.storage.model import DELIVERED, LATEST
-from tests.storage.support import APPID, Lines, bodies, im, open_store, pages, to_group, to_users
+from tests.storage.support import APPID, bodies, im, open_store, pages, to_group, to_users
 
 BOB = User(APPID, 102)
 KINDS = [4, 4, 4, 7, 8, 8, 21, 24, 25, 64, 99]

@@ -21,10 +21,10 @@ from gobelieve.storage.queues.scan import CHUNK
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools.walk import Damage, walk
 from gobelieve.wire.storage import USERS
+from tests.fakes.world import Lines
 from tests.storage.support import (
     APPID,
     BadDisk,
-    Lines,
     QuickFiles,
     bodies,
     ids,

@@ -23,12 +23,10 @@ from gobelieve.storage.queues.index import LAST_BATCH
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
+from tests.fakes.world import FakeThread, FakeTurn, Lines
 from tests.storage.support import (
     APPID,
     BadDisk,
-    FakeThread,
-    FakeTurn,
-    Lines,
     QuickFiles,
     bodies,
     pages,

@@ -14,10 +14,10 @@ from gobelieve.storage.format.records import FIRST, Entry, pack_message, read_en
 from gobelieve.storage.queues.index import Index
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
+from tests.fakes.world import Lines
 from tests.storage.support import (
     APPID,
     BadDisk,
-    Lines,
     QuickFiles,
     bodies,
     ids,

@@ -42,12 +42,10 @@ from gobelieve.wire.storage import (
     StorageSyncMessage,
     StorageSyncMessageBatch,
 )
+from tests.fakes.world import FakeThread, FakeTurn, Lines
 from tests.storage.support import (
     APPID,
     BadDisk,
-    FakeThread,
-    FakeTurn,
-    Lines,
     QuickFiles,
     bodies,
     open_store,

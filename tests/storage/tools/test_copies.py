@@ -16,10 +16,10 @@ from gobelieve.storage.tools.copies import Held, bring_up_to_date, copy_all
 from gobelieve.storage.tools.repair import Repair
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
+from tests.fakes.world import Lines
 from tests.storage.support import (
     APPID,
     BadDisk,
-    Lines,
     QuickFiles,
     bodies,
     open_store,

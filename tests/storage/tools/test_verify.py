@@ -18,7 +18,8 @@ from gobelieve.storage.format.records import (
 )
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
-from tests.storage.support import APPID, Lines, im, open_store, save, to_group, to_users
+from tests.fakes.world import Lines
+from tests.storage.support import APPID, im, open_store, save, to_group, to_users
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "storage"
 SMALL = 4096
