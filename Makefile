@@ -1,11 +1,12 @@
-# make run    all of gobelieve in one process on one SQLite file, below var/
-# make test   all tests, with a real Redis, MariaDB and browser (chromium) if they are on this machine
-# make check  lint, types, floors
+# make run    start all of gobelieve in one process; the data goes to the folder var/
+# make test   run all tests; they use a real Redis, MariaDB and browser (chromium) if installed
+# make check  run the linter, the type checker and the test of the floors
+# make clean  remove what the others made, but not the data
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# In CI the versions are pinned; elsewhere the floors of setup.cfg hold.
+# In CI the versions are pinned. Elsewhere, any version that setup.cfg allows is used.
 CONSTRAINTS := $(if $(CI),-c constraints.txt,)
 DATA ?= var
 TESTS ?= tests
@@ -15,7 +16,7 @@ TESTS ?= tests
 run: $(VENV)/.installed
 	$(BIN)/twistd -n --pidfile= gobelieve --data $(DATA) $(ARGS)
 
-# Side by side: the tests start daemons and servers of their own, on ports of their own.
+# Two processes run tests at the same time. The tests start their own daemons on free ports.
 test: $(VENV)/.tested
 	$(BIN)/python -m twisted.trial -j2 $(TESTS)
 
