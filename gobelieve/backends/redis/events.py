@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import RedisConfig
 from gobelieve.errors import BackendError
+from gobelieve.support.throttled_log import ThrottledLog
 
 CHECK_SECONDS = 290.0
 """So often the counter is looked at. A change whose announcement was lost is noticed with the next
@@ -74,7 +75,7 @@ class RedisEvents(Service):
         self._sink = sink
         self._own = RedisService(config, reactor, guest=self)
         self._following: Deferred[None] = succeed(None)
-        self._told = ""
+        self._throttled = ThrottledLog(self.log)
 
     def startService(self) -> None:
         super().startService()
@@ -93,7 +94,7 @@ class RedisEvents(Service):
     def connected(self) -> None:
         """See `gobelieve.backends.redis.service.Guest`."""
         if self.running:
-            self._told = ""
+            self._throttled.reset("not followed")
             self._following = Deferred.fromCoroutine(self._follow())
             self._following.addErrback(self._ended)
 
@@ -111,7 +112,9 @@ class RedisEvents(Service):
             try:
                 await self._source.follow(self._own)
             except BackendError as why:
-                self._tell(str(why))
+                self._throttled.warn_of(
+                    "not followed", str(why), "changes cannot be followed: {why}"
+                )
             except CancelledError:
                 raise
             except Exception:
@@ -119,11 +122,6 @@ class RedisEvents(Service):
                 self.log.failure("following changes failed")
             self._sink.interrupted()
             await deferLater(self._reactor, RETRY_SECONDS)
-
-    def _tell(self, why: str) -> None:
-        if why != self._told:
-            self._told = why
-            self.log.warn("changes cannot be followed: {why}", why=why)
 
     def _ended(self, failure: Any) -> None:
         failure.trap(CancelledError)

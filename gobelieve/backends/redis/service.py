@@ -14,25 +14,19 @@ from functools import cache
 from hashlib import sha1
 from typing import Any, Protocol
 
-from twisted.application.internet import ClientService
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults, succeed
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import (
-    IAddress,
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger, LogPublisher
+from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from gobelieve.backends.redis.link import ErrorReply, Link, link_class
 from gobelieve.config import RedisConfig, parse_address
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.connecting import QuietClientService, ReportingEndpoint
+from gobelieve.support.backoff import Backoff
 
 MOST_IN_FLIGHT = 20_000
 """Calls under way at once. One process gets about as many answers in a second."""
@@ -81,22 +75,22 @@ class RedisService(Service):
         self._guest = guest
         self._link: Link | None = None
         self._waiting: dict[Deferred[Any], tuple[Any, ...]] = {}
-        self._failures = 0
-        self._why_away = "not connected yet"
-        self._told = ""
+        # Counted here: the client service forgets failures as soon as TCP is connected.
+        self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY)
         host, port = parse_address(config.address, "redis.address")
         # Only after the attempt delay does the endpoint say that the last address has failed.
         endpoint = HostnameEndpoint(
             reactor, host or "127.0.0.1", port, timeout=config.timeout, attemptDelay=0.05
         )
-        self._client = _Connecting(
-            _Watched(endpoint, self._refused), _Links(self), self._delay, reactor
+        self._endpoint = ReportingEndpoint(endpoint, f"Redis at {config.address}", self.log)
+        self._client = QuietClientService(
+            self._endpoint, _Links(self), lambda attempt: self._backoff.next(), reactor
         )
 
     @property
     def trouble(self) -> str:
         """Why it cannot be asked now; "" if it can."""
-        return "" if self._link is not None else f"redis: {self._why_away}"
+        return "" if self._link is not None else f"redis: {self._endpoint.why}"
 
     # --- calls
 
@@ -135,7 +129,7 @@ class RedisService(Service):
 
     def _late(self) -> str:
         if self._link is None:
-            return f"Redis at {self._config.address} is away: {self._why_away}"
+            return f"Redis at {self._config.address} is away: {self._endpoint.why}"
         return f"Redis at {self._config.address} did not answer in {self._config.timeout:g} s"
 
     def _send(self, link: Link, args: tuple[Any, ...], answer: Deferred[Any]) -> None:
@@ -189,8 +183,8 @@ class RedisService(Service):
 
     def _ready(self, link: Link) -> None:
         self._link = link
-        self._failures = 0
-        self._told = ""
+        self._backoff.reset()
+        self._endpoint.works()
         self.log.info("Redis at {address} is connected", address=self._config.address)
         waiting, self._waiting = self._waiting, {}
         for answer, args in waiting.items():
@@ -204,7 +198,8 @@ class RedisService(Service):
             self._link = None
             if self._guest is not None:
                 self._guest.disconnected()
-        self._away(why)
+        if self.running:
+            self._endpoint.failed(why)
 
     def published(self, channel: bytes, content: bytes) -> None:
         """From the connection, for the guest."""
@@ -216,22 +211,6 @@ class RedisService(Service):
         one is made."""
         if self._link is not None:
             self._link.drop(why)
-
-    def _refused(self, failure: Failure) -> Failure:
-        self._away(failure.getErrorMessage())
-        return failure
-
-    def _away(self, why: str) -> None:
-        self._why_away = why
-        if self.running and why != self._told:
-            self._told = why
-            self.log.warn("Redis at {address}: {why}", address=self._config.address, why=why)
-
-    def _delay(self, attempt: int) -> float:
-        # Counted here: the client service forgets failures as soon as TCP is connected.
-        delay = min(FIRST_DELAY * (1 << min(self._failures, 16)), LONGEST_DELAY)
-        self._failures += 1
-        return delay
 
     def build_link(self) -> Any:
         """A protocol for a new connection."""
@@ -252,21 +231,3 @@ class _Links(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         return self._service.build_link()
-
-
-class _Connecting(ClientService):
-    """It logs each attempt; we say when Redis is gone, and why."""
-
-    _log = Logger("gobelieve.connecting", observer=LogPublisher())
-
-
-@implementer(IStreamClientEndpoint)
-class _Watched:
-    """An endpoint that tells why it could not connect; `ClientService` keeps that to itself."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint, failed: Any) -> None:
-        self._endpoint = endpoint
-        self._failed = failed
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        return self._endpoint.connect(protocolFactory).addErrback(self._failed)

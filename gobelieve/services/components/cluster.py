@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from gobelieve.config import SHORTEST_SECRET, ClusterConfig, is_loopback, parse_address
 from gobelieve.errors import ConfigError
+from gobelieve.event_loop.connecting import QuietClientService
 from gobelieve.metrics import Tally
 from gobelieve.protocols.cluster.endpoints import (
     Greeted,
@@ -27,7 +28,7 @@ from gobelieve.protocols.cluster.endpoints import (
     OpenEndpoint,
     Terms,
 )
-from gobelieve.protocols.cluster.retrying import Attempts, Connecting
+from gobelieve.protocols.cluster.retrying import Attempts
 from gobelieve.protocols.http.status.metrics import TallyCollector
 from gobelieve.protocols.tls import TLSEndpoint, TLSFactory, TLSFiles
 from gobelieve.services.process.daemon import DaemonService
@@ -114,7 +115,7 @@ class Cluster(Service):
             special = special_delay()
             return attempts.delay(attempt) if special is None else special
 
-        return Connecting(attempts, link, retryPolicy=delay, clock=self._reactor)
+        return QuietClientService(attempts, link, retryPolicy=delay, clock=self._reactor)
 
     def endpoint(self, port: Port, address: str) -> IStreamClientEndpoint:
         """Connects to such a port of another daemon."""

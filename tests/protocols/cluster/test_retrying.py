@@ -74,6 +74,7 @@ class AttemptsTests(SynchronousTestCase):
         """Until it changes, or a connection was made in between."""
         events = Events()
         self.patch(Attempts, "log", events.log())
+        self.setUp()
         for refuses in (
             ConnectionRefusedError("no"),
             ConnectionRefusedError("no"),
