@@ -37,7 +37,7 @@ class ReportingEndpoint:
         """Why the last attempt failed, or the last connection ended."""
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Make one attempt."""
+        """Make one attempt, and report its failure."""
         connecting: Deferred[IProtocol] = self._endpoint.connect(protocolFactory)
         return connecting.addErrback(self._not_connected)
 

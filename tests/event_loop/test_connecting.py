@@ -1,5 +1,6 @@
 """Staying connected to a peer."""
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
@@ -16,7 +17,7 @@ from tests.protocols.logs import Events
 
 @implementer(IStreamClientEndpoint)
 class Endpoint:
-    """Connects, or fails."""
+    """An endpoint that connects, or fails as it is told."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
@@ -24,7 +25,7 @@ class Endpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         if self.failure is not None:
             return fail(self.failure)
-        protocol = protocolFactory.buildProtocol(None)
+        protocol = protocolFactory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         assert protocol is not None
         protocol.makeConnection(StringTransport())
         return succeed(protocol)

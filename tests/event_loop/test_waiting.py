@@ -39,7 +39,7 @@ class CalledBackTests(SynchronousTestCase):
         self.callbacks[0](1)
 
     def test_an_error(self) -> None:
-        """What `begin` raises is raised to the caller."""
+        """The caller sees an error of `begin`."""
 
         def begin(done: Callable[[], None]) -> None:
             raise ValueError
