@@ -1,13 +1,13 @@
-"""The messages by which our own daemons know each other, at the start of a connection.
+"""The messages with which our daemons authenticate each other at the start of a connection.
 
-Only where a cluster secret or cluster TLS is configured; without a secret it is empty. Both ends
-speak at once: who connected says HELLO, who listens CHALLENGE, each with a nonce of its own. Then
-PROOF shows that the connecting side knows the secret, and WELCOME that the listening side does.
-Behind WELCOME the port's own dialogue begins. A listener that does not go along says why by
-REFUSED, and ends the connection.
+They are used only where a cluster secret or cluster TLS is configured. With TLS alone, the secret
+is empty. Both ends send at once: the connector HELLO, the listener CHALLENGE, each with a nonce of
+its own. Then PROOF shows that the connector knows the secret, and WELCOME that the listener does.
+After WELCOME the port's own protocol begins. A listener that refuses sends REFUSED with the reason,
+and closes the connection.
 
-Who connects proves first: so a stranger who comes to a port gets nothing to try secrets on. A proof
-is made for one port, one side and one pair of nonces, and is of no use anywhere else.
+The connector proves first, so that a stranger who connects to a port receives nothing to try
+secrets on. A proof is made for one port, one side and one pair of nonces, and is useless elsewhere.
 """
 
 from enum import IntEnum
@@ -22,7 +22,7 @@ NONCE_SIZE = 32
 
 
 class Port(IntEnum):
-    """What a port is for."""
+    """The purpose of a port."""
 
     ROUTE = 1
     STORAGE_RPC = 2
@@ -31,22 +31,22 @@ class Port(IntEnum):
 
 
 class Refusal(IntEnum):
-    """Why a listener refuses."""
+    """The reason why a listener refuses a connector."""
 
     NO_GREETING = 1
-    """What came is not this dialogue."""
+    """The connector sent something else than this protocol."""
     OTHER_PORT = 2
     OTHER_SECRET = 3
     TOO_LATE = 4
     NOTHING_HERE = 5
-    """Neither a secret nor TLS is configured here."""
+    """The listener has neither a secret nor TLS configured."""
     TOO_MANY = 6
-    """Others came since that have not proved anything either."""
+    """Too many newer connections wait for their proof too."""
 
 
 @message(160, "LINK_HELLO", senders=CONNECTOR)
 class LinkHello(Message):
-    """The port that the connecting side takes this to be, and its nonce."""
+    """The port that the connector expects, and its nonce."""
 
     port: U8
     nonce: Bytes32
@@ -54,7 +54,7 @@ class LinkHello(Message):
 
 @message(161, "LINK_CHALLENGE", senders=LISTENER)
 class LinkChallenge(Message):
-    """What this port is, and the listening side's nonce."""
+    """The real purpose of the port, and the listener's nonce."""
 
     port: U8
     nonce: Bytes32
@@ -62,26 +62,26 @@ class LinkChallenge(Message):
 
 @message(162, "LINK_PROOF", senders=CONNECTOR)
 class LinkProof(Message):
-    """`proof_of` the connecting side."""
+    """The connector's proof, see `proof_of`."""
 
     proof: Bytes32
 
 
 @message(163, "LINK_WELCOME", senders=LISTENER)
 class LinkWelcome(Message):
-    """`proof_of` the listening side."""
+    """The listener's proof, see `proof_of`."""
 
     proof: Bytes32
 
 
 @message(164, "LINK_REFUSED", senders=LISTENER)
 class LinkRefused(Message):
-    """A `Refusal`."""
+    """The listener refuses; `reason` is a `Refusal`."""
 
     reason: U8
 
 
 def proof_of(side: Sender, secret: bytes, port: Port, hello: bytes, challenge: bytes) -> bytes:
-    """That a side knows the secret: HMAC-SHA256 over side, port and both nonces."""
+    """Return the proof that a side knows the secret: HMAC-SHA256 over side, port, both nonces."""
     name = b"connector" if side is CONNECTOR else b"listener"
     return digest(secret, b"gobelieve %b %c" % (name, port) + hello + challenge, "sha256")

@@ -1,17 +1,17 @@
-"""Frames: how bytes are cut, on every link of the system.
+"""Frames: the unit of bytes on every link of the system.
 
 A frame is a header of 12 bytes and a body; all integers are big-endian::
 
     offset  size  type   name
     0       4     int32  length    of the body alone, 0 .. limit
     4       4     int32  seq
-    8       1     uint8  cmd       which message the body is
-    9       1     uint8  version   which layout the body has
+    8       1     uint8  cmd       the kind of message in the body
+    9       1     uint8  version   the layout of the body
     10      1     uint8  flag
-    11      1     uint8  reserved  written as 0, never looked at (old clients send 2)
+    11      1     uint8  reserved  written as 0, never read (old clients send 2)
     12            bytes  body
 
-This module knows bytes and frames, and nothing of sockets or of what the bodies mean.
+This module knows bytes and frames. It knows neither sockets nor the meaning of bodies.
 """
 
 from collections.abc import Set
@@ -31,15 +31,16 @@ RPC_BODY_LIMIT = 16 << 20
 """The longest body between gateway and storage (bytes)."""
 
 TEXT = 0x01
-"""The content is JSON with a text; asks for the word filter. The one flag a client may set."""
+"""The content is JSON with a text, to which the word filter applies. Clients may set this flag
+only."""
 UNPERSISTENT = 0x02
 GROUP = 0x04
 SELF = 0x08
-"""In a sync: written by this same user on this same device."""
+"""In a sync: the user wrote this message on this very device."""
 PUSH = 0x10
-"""Sent without being asked for, directly behind its METADATA."""
+"""The client did not ask for this message; METADATA comes directly before it."""
 SUPER_GROUP = 0x20
-"""The keys of the METADATA before it are those of the super group's queue."""
+"""The keys in the METADATA before this frame are keys of the super group's queue."""
 
 
 class Frame(NamedTuple):
@@ -53,19 +54,18 @@ class Frame(NamedTuple):
 
 
 def encode_frame(cmd: int, body: bytes, seq: int = 0, version: int = 0, flag: int = 0) -> bytes:
-    """The bytes of a frame."""
+    """Return the bytes of a frame."""
     return HEADER.pack(len(body), seq, cmd, version, flag, 0) + body
 
 
 class FrameReader:
     """Cuts a stream of bytes into frames.
 
-    `feed` returns the frames that the bytes complete. When a header is one that no frame can
-    have, the frames before it still count: they are returned, and `error` says what was wrong.
-    After that the reader is deaf.
+    `feed` returns the frames that the bytes complete. After an impossible header, `feed` still
+    returns the frames before it, and `error` has the reason. Then the reader ignores all bytes.
 
-    `limit` is the longest body in bytes. `allowed`, where given, are the only commands that may
-    come; a command is judged by its header, before its body has arrived.
+    `limit` is the longest body in bytes. `allowed` is the set of commands that may come, or None
+    for all. A command is checked as soon as its header is complete, before its body has arrived.
     """
 
     __slots__ = ("_allowed", "_held", "_limit", "_parts", "_wanted", "error")
@@ -79,7 +79,7 @@ class FrameReader:
         self.error: FrameError | None = None
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take what arrived, give the frames that are now whole."""
+        """Take the bytes that arrived, and return the frames that are now complete."""
         if self.error is not None:
             return []
         if self._parts is not None:
@@ -111,8 +111,8 @@ class FrameReader:
         return frames
 
     def _keep(self, rest: bytes, wanted: int) -> None:
-        # The parts are joined only once enough has come, so a long frame that
-        # arrives in many small reads costs no copy a read.
+        # The parts are joined only when enough bytes have come. So a long frame that
+        # arrives in many small reads is not copied at each read.
         self._parts = [rest]
         self._held = len(rest)
         self._wanted = wanted

@@ -2,8 +2,8 @@
 
 A field's annotation is its Python type for the type checker and its layout for the codec: `I64`
 is an ``int`` that travels as a signed 64-bit integer. Neighbouring integers become one
-`struct.Struct` for each version of the protocol; what has no fixed length (`Rest`, `Short`,
-`Inner16`, `Many`) is read by itself.
+`struct.Struct` per version of the protocol. Fields without a fixed length (`Rest`, `Short`,
+`Inner16`, `Many`) are read one by one.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ class FieldType(Protocol):
     """A wire type of variable length."""
 
     def read(self, body: bytes, at: int) -> tuple[Any, int]:
-        """The value that begins at offset `at`, and the offset behind it."""
+        """Return the value that begins at offset `at`, and the offset after it."""
 
     def write(self, value: Any) -> bytes:
-        """The bytes of a value; `BodyError` if it does not fit."""
+        """Return the bytes of a value; `BodyError` if it does not fit."""
 
 
 class _Rest:
-    """Everything to the end of the body."""
+    """All bytes up to the end of the body."""
 
     def read(self, body: bytes, at: int) -> tuple[bytes, int]:
         return body[at:], len(body)
@@ -34,7 +34,7 @@ class _Rest:
 
 
 class _Counted:
-    """Bytes behind their length."""
+    """Bytes that come after their length."""
 
     def __init__(self, code: str) -> None:
         self._length = Struct(">" + code)
@@ -42,7 +42,7 @@ class _Counted:
     def read(self, body: bytes, at: int) -> tuple[bytes, int]:
         start = at + self._length.size
         if start > len(body):
-            raise BodyError(f"the body ends at {len(body)}, in the length at {at}")
+            raise BodyError(f"the body ends at {len(body)}, inside the length at {at}")
         (length,) = self._length.unpack_from(body, at)
         if not 0 <= length <= len(body) - start:
             raise BodyError(f"a length of {length} where {len(body) - start} bytes are left")
@@ -56,7 +56,7 @@ class _Counted:
 
 
 class _Many:
-    """Signed 64-bit integers behind their number, an unsigned 16-bit integer."""
+    """Signed 64-bit integers that come after their count, an unsigned 16-bit integer."""
 
     def read(self, body: bytes, at: int) -> tuple[tuple[int, ...], int]:
         start = at + 2
@@ -80,14 +80,14 @@ I32 = Annotated[int, "i"]
 U32 = Annotated[int, "I"]
 I64 = Annotated[int, "q"]
 Gap16 = Annotated[bytes, "16s"]
-"""Sixteen bytes that mean nothing."""
+"""Sixteen bytes without a meaning."""
 Bytes32 = Annotated[bytes, "32s"]
-"""Thirty-two bytes."""
+"""A field of exactly 32 bytes."""
 Rest = Annotated[bytes, _Rest()]
 Short = Annotated[bytes, _Counted("B")]
-"""At most 255 bytes behind an unsigned 8-bit length."""
+"""At most 255 bytes after an unsigned 8-bit length."""
 Inner16 = Annotated[bytes, _Counted("h")]
-"""At most 32767 bytes behind a signed 16-bit length."""
+"""At most 32767 bytes after a signed 16-bit length."""
 Inner32 = Annotated[bytes, _Counted("I")]
 Many = Annotated[tuple[int, ...], _Many()]
 
@@ -103,7 +103,7 @@ class _Fixed:
             return self._struct.unpack_from(body, at), at + self._struct.size
         except error:
             need = at + self._struct.size
-            raise BodyError(f"{len(body)} bytes where at least {need} belong") from None
+            raise BodyError(f"{len(body)} bytes, at least {need} are needed") from None
 
     def write(self, values: Sequence[Any]) -> bytes:
         try:
@@ -113,9 +113,9 @@ class _Fixed:
 
 
 class Layout:
-    """The layout of one version of one message: values in field order to bytes, and back.
+    """The layout of one message in one version: converts values in field order to bytes and back.
 
-    `fields` are (annotation, present, default): a field that this version does not have takes no
+    `fields` are (annotation, present, default). A field that this version does not have takes no
     bytes and reads as its default.
     """
 
@@ -144,7 +144,10 @@ class Layout:
             self._steps.append((_Fixed(codes), slice(first, place)))
 
     def decode(self, body: bytes) -> list[Any]:
-        """The values of all fields; `BodyError` when the body is too short. Excess is dropped."""
+        """Return the values of all fields; `BodyError` if the body is too short.
+
+        Bytes after the last field are ignored.
+        """
         present: list[Any] = []
         at = 0
         for step, place in self._steps:
@@ -157,7 +160,7 @@ class Layout:
         return [next(values) if absent is None else absent[0] for absent in self._defaults]
 
     def encode(self, values: Sequence[Any]) -> bytes:
-        """The body; `BodyError` when a value does not fit its field."""
+        """Return the body; `BodyError` if a value does not fit its field."""
         present = [v for v, absent in zip(values, self._defaults, strict=True) if absent is None]
         return b"".join(step.write(present[place]) for step, place in self._steps)
 

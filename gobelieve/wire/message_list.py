@@ -1,9 +1,10 @@
-"""How storage's clients (3333) put messages into requests, and get lists of them back.
+"""Messages inside the requests and answers of storage's older clients (port 3333).
 
-Both ways a message is a whole frame with its header. Storage keeps its command and its body; of
-the header nothing else is kept, and so what is given back has seq 0, flag 0 and `VERSION`.
+In a request and in an answer, a message is a whole frame with its header. Storage keeps the
+command and the body, and nothing else of the header. So a returned frame has seq 0, flag 0 and
+`VERSION`.
 
-A list, the content of a RESULT, has the newest message first::
+A list is the content of a RESULT. Its newest message comes first::
 
     int16   count
     count * entry
@@ -22,12 +23,13 @@ from gobelieve.wire.message import GROWN, MESSAGES
 from gobelieve.wire.storage import StoredMessage
 
 VERSION = 1
-"""Of the frames in a list: the first one with today's layouts, known to readers of both eras."""
+"""The version of the frames in a list: the first version with today's layouts. Readers of the seed
+era and of the master era know it."""
 LIST_LIMIT = (1 << 20) - 1 - 4
-"""How long a list may be, in bytes: readers end the connection at a RESULT of 1 MiB."""
+"""The longest list in bytes: readers close the connection at a RESULT of 1 MiB."""
 COUNT_LIMIT = 32767
 ENTRY_BODY_LIMIT = 32767 - 16 - HEADER_SIZE
-"""The longest body that an entry can have, in bytes: a few less than storage keeps."""
+"""The longest body of an entry in bytes: a little less than storage accepts."""
 EMPTY_LIST = bytes(2)
 
 _COUNT = Struct(">h")
@@ -36,14 +38,14 @@ _PLACE = Struct(">hqq")
 
 
 def read_inner(inner: bytes) -> tuple[int, bytes]:
-    """The command and the body, in today's layout, of the frame to be stored; `BodyError`."""
+    """Return the command of the frame to store, and its body in today's layout; `BodyError`."""
     try:
         length, _, cmd, version, _, _ = HEADER.unpack_from(inner)
     except error:
-        raise BodyError(f"{len(inner)} bytes to store are no frame") from None
+        raise BodyError(f"the {len(inner)} bytes to store are not a frame") from None
     body = inner[HEADER_SIZE:]
     if length != len(body):
-        raise BodyError(f"the frame to store says {length} bytes of body, it has {len(body)}")
+        raise BodyError(f"the frame to store has {len(body)} bytes of body, not {length}")
     if cmd in GROWN:
         # Version 0 lacks the timestamp of IM and GROUP_IM.
         body = MESSAGES[cmd].decode(body, version).encode()
@@ -51,7 +53,7 @@ def read_inner(inner: bytes) -> tuple[int, bytes]:
 
 
 class MessageList:
-    """Collects messages, from whichever end, as far as they fit into one list."""
+    """Collects messages, in either order, as far as they fit into one list."""
 
     __slots__ = ("_entries", "_room", "full", "left_out")
 
@@ -59,12 +61,12 @@ class MessageList:
         self._entries: list[bytes] = []
         self._room = LIST_LIMIT - len(EMPTY_LIST)
         self.full = False
-        """Whether there was a message that the list had no room for."""
+        """True if the list had no room for a message."""
         self.left_out: list[int] = []
         """The ids of messages that are too long for an entry of any list."""
 
     def add(self, messages: Iterable[StoredMessage]) -> None:
-        """Add messages one behind the other, until the list is full."""
+        """Add messages one after another, until the list is full."""
         for msgid, device, cmd, body in messages:
             length = len(body)
             if length > ENTRY_BODY_LIMIT:
@@ -79,13 +81,13 @@ class MessageList:
             self._entries.append(head + body)
 
     def pack(self, *, reverse: bool = False) -> bytes:
-        """The list, in the order in which it was collected, or the other way round."""
+        """Return the list in the order in which it was collected, or in reverse order."""
         entries = self._entries[::-1] if reverse else self._entries
         return _COUNT.pack(len(entries)) + b"".join(entries)
 
 
 def unpack_list(content: bytes) -> Iterator[StoredMessage]:
-    """The messages of a list; `BodyError` if it is cut short."""
+    """Return the messages of a list; `BodyError` if it is cut short."""
     try:
         (count,) = _COUNT.unpack_from(content)
         at = _COUNT.size

@@ -1,26 +1,29 @@
 """The messages between gateway and router.
 
-The dialogue. A gateway connects and says which users (SUBSCRIBE) and rooms (SUBSCRIBE_ROOM) it
-holds. It hands on what may concern other gateways (PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM), and the
-router passes each to those that hold the receiver, never back to where it came from. PUSH lists
-users to whom a phone push goes if no gateway has them online. None of these is answered.
+1. A gateway connects and reports the users (SUBSCRIBE) and rooms (SUBSCRIBE_ROOM) that it has.
+2. It publishes what may concern other gateways (PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM). The router
+   forwards each publication to the gateways that have the receiver, never back to its source.
+3. PUSH lists users who get a phone push if no gateway has them online.
 
-MARK says "everything that I said before this, I have said", and MARKED answers each in order: what
-came before it is in effect. The first MARK of a connection ends the resubscription. Upstream's
-router passes MARK over, as any command without a body that it does not know, and never answers.
+The router answers only MARK. Each MARKED says, in order, that everything before the MARK is in
+effect. The first MARK of a connection ends the resubscription. The Go server's router ignores MARK,
+like every unknown command without a body, and never answers it.
 
-A publication wraps the *inner frame* that clients are to get. Its body comes in three layouts:
+A publication wraps the *inner frame*, which is the frame for the clients. Its body has one of three
+layouts:
 
 ====================  =========================================================================
 outer version 0       appid, receiver, msgid, device id, timestamp in ns, int16 length, inner
 outer version 1       appid, receiver, msgid, previous msgid, timestamp in ns, uint32 length,
-                      inner: what our own daemons say
-the seed's, of 2018   appid, receiver, msgid, device id, int16 length, inner; its outer version is
-                      0 too, `Publication.read` tells it by the length
+                      inner; sent by our own daemons
+seed (2018)           appid, receiver, msgid, device id, int16 length, inner
 ====================  =========================================================================
 
-A publication of version 1 with a msgid is a whole delivery: the gateway that gets it adds the
-SYNC_NOTIFY (or SYNC_GROUP_NOTIFY) behind the message. In version 0 that is another publication.
+The seed's outer version is 0 too; `Publication.read` recognises its layout by the length.
+
+A publication of version 1 with a msgid is a complete delivery: the gateway that receives it adds
+the SYNC_NOTIFY (or SYNC_GROUP_NOTIFY) after the message. In version 0 that is a separate
+publication.
 """
 
 from collections.abc import Sequence
@@ -37,7 +40,7 @@ GATEWAY, ROUTER = Sender.GATEWAY, Sender.ROUTER
 INNER_VERSION = 1
 """The version of the frames that our gateways wrap: the layout in which messages are stored."""
 OUTER_VERSION = 1
-"""The version of the link that our own daemons speak."""
+"""The version of the link between our own daemons."""
 
 SUBSCRIBE = 130
 UNSUBSCRIBE = 131
@@ -51,13 +54,13 @@ MARK = 139
 MARKED = 140
 
 DECIDES_GROUP_PUSHES = 1
-"""A bit of a router's abilities: it finds the members of a super group who get a push itself, when
-it is asked by a PUBLISH_GROUP of the message without the flag PUSH."""
+"""A bit of a router's abilities: the router itself finds the members of a super group who get a
+push. A gateway asks for that with a PUBLISH_GROUP of the message without the flag PUSH."""
 
 
 @message(SUBSCRIBE, "SUBSCRIBE", senders=GATEWAY)
 class Subscribe(Message):
-    """This gateway holds the user. Online 0: connected, but wants phone pushes all the same."""
+    """The gateway has the user. `online` 0: connected, but wants phone pushes all the same."""
 
     appid: I64
     uid: I64
@@ -66,7 +69,7 @@ class Subscribe(Message):
 
 @message(UNSUBSCRIBE, "UNSUBSCRIBE", senders=GATEWAY)
 class Unsubscribe(Message):
-    """No longer."""
+    """The gateway no longer has the user."""
 
     appid: I64
     uid: I64
@@ -74,7 +77,7 @@ class Unsubscribe(Message):
 
 @message(SUBSCRIBE_ROOM, "SUBSCRIBE_ROOM", senders=GATEWAY)
 class SubscribeRoom(Message):
-    """Somebody at this gateway is in the room."""
+    """The gateway has at least one client in the room."""
 
     appid: I64
     room_id: I64
@@ -82,7 +85,7 @@ class SubscribeRoom(Message):
 
 @message(UNSUBSCRIBE_ROOM, "UNSUBSCRIBE_ROOM", senders=GATEWAY)
 class UnsubscribeRoom(Message):
-    """No longer."""
+    """The gateway no longer has a client in the room."""
 
     appid: I64
     room_id: I64
@@ -90,7 +93,7 @@ class UnsubscribeRoom(Message):
 
 @message(PUSH, "PUSH", senders=GATEWAY)
 class Push(Message):
-    """Of these users, those that are online nowhere are to get a phone push of the inner frame."""
+    """Send a phone push of the inner frame to those of these users who are online nowhere."""
 
     appid: I64
     receivers: Many
@@ -99,7 +102,7 @@ class Push(Message):
 
 @message(PUSH, "PUSH of version 1", senders=GATEWAY, twin=True)
 class WidePush(Message):
-    """Version 1: the inner frame may be as long as a client's can be."""
+    """Version 1 of PUSH: the inner frame may be as long as a client's frame can be."""
 
     appid: I64
     receivers: Many
@@ -144,7 +147,7 @@ class PublishRoom(Message):
 
 @message(PUBLISH, "PUBLISH of 2018", senders=Sender.NOBODY, twin=True)
 class SeedPublish(Message):
-    """The seed's layout, for all three kinds of publication."""
+    """The layout of the seed, for all three kinds of publication."""
 
     appid: I64
     receiver: I64
@@ -155,7 +158,7 @@ class SeedPublish(Message):
 
 @message(PUBLISH, "PUBLISH of version 1", senders=GATEWAY | ROUTER, twin=True)
 class Delivery(Message):
-    """Version 1, for all three kinds of publication."""
+    """The layout of version 1, for all three kinds of publication."""
 
     appid: I64
     receiver: I64
@@ -167,12 +170,12 @@ class Delivery(Message):
 
 @message(MARK, "MARK", senders=GATEWAY)
 class Mark(Message):
-    """Everything that I said before this, I have said."""
+    """Ask the router to answer when everything sent before is in effect."""
 
 
 @message(MARKED, "MARKED", senders=ROUTER)
 class Marked(Message):
-    """What came before the MARK is in effect. `abilities`: see `DECIDES_GROUP_PUSHES`."""
+    """Everything before the MARK is in effect. `abilities`: see `DECIDES_GROUP_PUSHES`."""
 
     abilities: U8
 
@@ -191,7 +194,7 @@ _PEEK_SEED = Struct(">qqqqhiiBBBB")
 
 
 class Publication(NamedTuple):
-    """A publication of any layout. Ids that a layout does not carry are 0."""
+    """A publication of any layout. Ids that its layout does not have are 0."""
 
     appid: int
     receiver: int
@@ -202,13 +205,13 @@ class Publication(NamedTuple):
 
     @classmethod
     def read(cls, body: bytes, version: int) -> Self:
-        """From a body whose outer frame has this version; `BodyError` if it cannot be one."""
+        """Read a body whose outer frame has this version; `BodyError` if it is malformed."""
         if version >= 1:
             if len(body) >= _HEAD_1.size:
                 appid, receiver, msgid, prev, ns, length = _HEAD_1.unpack_from(body)
                 if length == len(body) - _HEAD_1.size:
                     return cls(appid, receiver, msgid, prev, ns, body[_HEAD_1.size :])
-            raise BodyError("a publication whose inner frame does not fill it")
+            raise BodyError("a publication whose inner frame does not fill it exactly")
         if len(body) >= _HEAD_0.size:
             appid, receiver, msgid, _, ns, length = _HEAD_0.unpack_from(body)
             if 0 <= length <= len(body) - _HEAD_0.size and not _is_seed(body):
@@ -220,7 +223,7 @@ class Publication(NamedTuple):
         raise BodyError("a publication with an impossible inner length")
 
     def body(self, version: int) -> bytes:
-        """The body in this outer version; `BodyError` if the inner frame is too long for it."""
+        """Return the body in an outer version; `BodyError` if the inner frame is too long."""
         if version >= 1:
             head = _HEAD_1.pack(*self[:5], len(self.inner))
         elif len(self.inner) > 32767 - _HEAD_0.size:
@@ -233,12 +236,12 @@ class Publication(NamedTuple):
 
 
 Peek = tuple[int, int, int, int, int]
-"""appid, receiver, msgid, inner command and flag. (Making a named tuple would cost a tenth of all
-that a router does for a publication.)"""
+"""appid, receiver, msgid, inner command and flag. (A named tuple would cost a tenth of the router's
+whole time per publication.)"""
 
 
 def peek(body: bytes, version: int) -> Peek:
-    """The head of a publication; `BodyError` if it does not hold one whole inner frame."""
+    """Return the head of a publication; `BodyError` if it does not hold one whole inner frame."""
     size = len(body)
     if version >= 1:
         if size >= _PEEK_1.size:
@@ -258,9 +261,9 @@ def peek(body: bytes, version: int) -> Peek:
 
 
 def peek_push(body: bytes, version: int) -> tuple[int, Sequence[int], int, int]:
-    """Of a PUSH: appid, receivers, and where the inner frame begins and ends.
+    """Return appid and receivers of a PUSH, and where its inner frame begins and ends.
 
-    `BodyError` if it cannot be one. The inner frame is not looked at: most are not needed.
+    `BodyError` if it is malformed. The inner frame is not checked, since most are not needed.
     """
     size = len(body)
     if size >= _PUSH.size:
@@ -275,22 +278,25 @@ def peek_push(body: bytes, version: int) -> tuple[int, Sequence[int], int, int]:
 
 
 def peek_user(body: bytes) -> tuple[int, int, int]:
-    """appid, uid and online of a SUBSCRIBE; a router that comes back gets one for every user."""
+    """Return appid, uid and online of a SUBSCRIBE.
+
+    This is fast, since a router that restarts receives one SUBSCRIBE per user.
+    """
     if len(body) < _USER.size:
-        raise BodyError(f"{len(body)} bytes where at least {_USER.size} belong")
+        raise BodyError(f"{len(body)} bytes, at least {_USER.size} are needed")
     return _USER.unpack_from(body)
 
 
 def peek_id(body: bytes) -> tuple[int, int]:
-    """appid and uid or room of the other subscriptions."""
+    """Return the appid, and the uid or room, of UNSUBSCRIBE and of both messages about rooms."""
     if len(body) < _ID.size:
-        raise BodyError(f"{len(body)} bytes where at least {_ID.size} belong")
+        raise BodyError(f"{len(body)} bytes, at least {_ID.size} are needed")
     return _ID.unpack_from(body)
 
 
 def _is_seed(body: bytes) -> bool:
-    # At offset 32 the seed has the length of the inner frame, which is all that follows; version
-    # 0 has the high bytes of a time there, and its own length fits at offset 40.
+    # At offset 32 the seed has the length of the inner frame, which is everything that follows.
+    # Version 0 has the high bytes of a time there, and its own length at offset 40.
     if len(body) < _HEAD_SEED.size:
         return False
     if int.from_bytes(body[32:34], "big", signed=True) != len(body) - _HEAD_SEED.size:

@@ -1,28 +1,30 @@
 """The messages of storage: its RPC (13333), its clients (3333) and replication (3334).
 
-**RPC**, between gateway and storage, is ours alone. An ask and its answer carry the same `seq`;
-many asks may be under way, and answers come in any order. All saves of one turn of the asker's
-event loop travel as one SAVE and are answered by one SAVED, once all of them are on disk. An ask
-that fails as a whole is answered by FAILED. A SAVE of nothing is answered once all that storage was
-asked to save before is on disk, or given up, and can be read.
+**The RPC** is between gateway and storage; the Go server does not have it. A request and its answer
+have the same `seq`. Many requests may be open, and answers come in any order:
 
-A SAVE is a row of items, each::
+- All saves of one turn of the gateway's event loop travel as one SAVE. They are answered by one
+  SAVED, when all of them are on disk.
+- A request that fails as a whole is answered by FAILED.
+- An empty SAVE is answered when all earlier saves are on disk (or have failed), and can be read.
+
+A SAVE is a sequence of items, each::
 
     int64   device       the sender's device number
-    uint8   cmd          what the body is
-    uint8   kind         USERS or SUPER_GROUPS: whose queues
-    uint32  count        how many queues
+    uint8   cmd          the kind of the body
+    uint8   kind         USERS or SUPER_GROUPS: the owners of the queues
+    uint32  count        number of queues
     uint32  length       of the body
     count * (int64 appid, int64 id)
     body
 
-and SAVED has for each, in order::
+and SAVED has for each item, in order::
 
-    uint8   status       0, or an `AckStatus`, and then nothing more follows
+    uint8   status       0; or an `AckStatus`, and then nothing more follows
     int64   msgid
     count * int64        the previous message id of each queue, 0 if there was none
 
-A PAGE ends with a row of messages, oldest first, each::
+A PAGE ends with a sequence of messages, oldest first, each::
 
     int64   msgid
     int64   device
@@ -30,8 +32,8 @@ A PAGE ends with a row of messages, oldest first, each::
     uint32  length
     body
 
-**Storage clients** speak 200 to 212 and always get 204 with seq 0; the content of theirs is told in
-`gobelieve.wire.message_list`. **Replication** is 220 to 226, told in docs/replication.md.
+**Storage clients** send 200 to 212 and always receive 204 with seq 0. Their contents are described
+in `gobelieve.wire.message_list`. **Replication** is 220 to 226, described in docs/replication.md.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -89,7 +91,7 @@ class LoadGroupOffline(Message):
 
 @message(204, "RESULT", senders=STORAGE)
 class Result(Message):
-    """The answer to every storage client's request; its content depends on the request."""
+    """The answer to each request of a storage client; its content depends on the request."""
 
     status: I32
     content: Rest
@@ -136,7 +138,7 @@ class LoadHistory(Message):
 
 @message(211, "GET_OFFLINE_COUNT", senders=ASKER)
 class GetOfflineCount(Message):
-    """Declared by upstream, and never answered there."""
+    """The Go server declares this request and never answers it."""
 
     appid: I64
     uid: I64
@@ -145,7 +147,7 @@ class GetOfflineCount(Message):
 
 @message(212, "GET_GROUP_OFFLINE_COUNT", senders=ASKER)
 class GetGroupOfflineCount(Message):
-    """Declared by upstream, and never answered there."""
+    """The Go server declares this request and never answers it."""
 
     appid: I64
     gid: I64
@@ -155,14 +157,14 @@ class GetGroupOfflineCount(Message):
 
 @message(220, "STORAGE_SYNC_BEGIN", senders=Sender.SLAVE)
 class StorageSyncBegin(Message):
-    """A slave asks for everything from this id on."""
+    """A slave requests everything from this id on."""
 
     cursor: I64
 
 
 @message(221, "STORAGE_SYNC_MESSAGE", senders=STORAGE)
 class StorageSyncMessage(Message):
-    """One record for a slave; never sent by either era, understood all the same."""
+    """One record for a slave. No version of the Go server sends it; it is read all the same."""
 
     msgid: I64
     device_id: I64
@@ -171,7 +173,7 @@ class StorageSyncMessage(Message):
 
 @message(222, "STORAGE_SYNC_MESSAGE_BATCH", senders=STORAGE)
 class StorageSyncMessageBatch(Message):
-    """Neighbouring records of one block for a slave, as frames without their magics."""
+    """Consecutive records of one block for a slave, as frames without their magics."""
 
     first_id: I64
     last_id: I64
@@ -181,21 +183,21 @@ class StorageSyncMessageBatch(Message):
 
 @message(223, "STORAGE_SYNC_POSITION", senders=Sender.SLAVE)
 class StorageSyncPosition(Message):
-    """A slave has everything before this id on disk. Ours alone, as all from here to 226."""
+    """A slave has everything before this id on disk. The Go server does not know 223 to 226."""
 
     cursor: I64
 
 
 @message(224, "STORAGE_SYNC_REFUSED", senders=STORAGE)
 class StorageSyncRefused(Message):
-    """A slave gets nothing, and why, in UTF-8; then the connection ends."""
+    """The master refuses a slave; the reason is UTF-8. Then the connection ends."""
 
     reason: Rest
 
 
 @message(225, "STORAGE_SYNC_TAIL", senders=Sender.SLAVE)
 class StorageSyncTail(Message):
-    """The CRC-32 of what a slave has from one id to another, at its end.
+    """The CRC-32 of the last bytes that a slave has: those from one id to another.
 
     It follows a STORAGE_SYNC_BEGIN with version 2 in its header.
     """
@@ -207,9 +209,9 @@ class StorageSyncTail(Message):
 
 @message(226, "STORAGE_SYNC_BYTES", senders=STORAGE)
 class StorageSyncBytes(Message):
-    """Bytes of a block that are no records: its header (at offset 0), or damage, as it is.
+    """Bytes of a block that are not records: its header (at offset 0), or damage, unchanged.
 
-    `ended` is where what came before ends: where a slave must be.
+    `ended` is the end of what was sent before: the position that the slave must have.
     """
 
     ended: I64
@@ -219,21 +221,24 @@ class StorageSyncBytes(Message):
 
 @message(230, "SAVE", senders=ASKER)
 class Save(Message):
-    """Messages to store, see the head of this module."""
+    """Messages to store; the format of `items` is in the module's docstring."""
 
     items: Rest
 
 
 @message(231, "SAVED", senders=STORAGE)
 class Saved(Message):
-    """The answer to SAVE: all that has status 0 is on disk."""
+    """The answer to SAVE: each message with status 0 is on disk."""
 
     results: Rest
 
 
 @message(232, "FETCH", senders=ASKER)
 class Fetch(Message):
-    """The oldest messages after an id in a user's queue, at most `limit` (0: storage's own)."""
+    """Request the oldest messages after an id in a user's queue: at most `limit`.
+
+    With 0 storage uses its own limit.
+    """
 
     appid: I64
     uid: I64
@@ -243,7 +248,10 @@ class Fetch(Message):
 
 @message(233, "FETCH_GROUP", senders=ASKER)
 class FetchGroup(Message):
-    """The same of a super group's queue; GROUP_IM older than `joined` (seconds) is left out."""
+    """Request the oldest messages after an id in a super group's queue: at most `limit`.
+
+    GROUP_IM older than `joined` (seconds since 1970) is left out.
+    """
 
     appid: I64
     group_id: I64
@@ -254,7 +262,7 @@ class FetchGroup(Message):
 
 @message(234, "FETCH_LATEST", senders=ASKER)
 class FetchLatest(Message):
-    """The newest messages in a user's queue, at most `limit`."""
+    """Request the newest messages in a user's queue: at most `limit`."""
 
     appid: I64
     uid: I64
@@ -277,7 +285,7 @@ class Page(Message):
 
 @message(236, "COUNT_NEW", senders=ASKER)
 class CountNew(Message):
-    """How many messages a user's queue has after an id."""
+    """Request the number of messages that a user's queue has after an id."""
 
     appid: I64
     uid: I64
@@ -293,7 +301,7 @@ class Counted(Message):
 
 @message(238, "FAILED", senders=STORAGE)
 class Failed(Message):
-    """The ask could not be answered: an `AckStatus` and a reason in UTF-8."""
+    """The request failed: an `AckStatus` and a reason in UTF-8."""
 
     status: U8
     reason: Rest
@@ -301,10 +309,10 @@ class Failed(Message):
 
 @message(241, "FETCH_BEFORE", senders=ASKER)
 class FetchBefore(Message):
-    """The newest messages before an id in a user's queue, at most `limit`.
+    """Request the newest messages before an id in a user's queue: at most `limit`.
 
-    In the PAGE `last` is the id back to which it reaches (0: there are none before), and `more` is
-    1 if there may be others before that.
+    In the PAGE, `last` is the oldest id that it reaches (0: there are none before). `more` is 1 if
+    there may be others before `last`.
     """
 
     appid: I64
@@ -315,7 +323,7 @@ class FetchBefore(Message):
 
 @message(239, "STORAGE_PING", senders=ASKER)
 class StoragePing(Message):
-    """Is anybody there?"""
+    """Check that storage answers."""
 
 
 @message(240, "STORAGE_PONG", senders=STORAGE)
@@ -341,7 +349,7 @@ class SaveItem(NamedTuple):
 
 
 def pack_save(device: int, cmd: int, kind: int, queues: Sequence[int], body: bytes) -> bytes:
-    """One item of SAVE; `queues` alternates appid and id."""
+    """Return one item of SAVE; `queues` alternates appid and id."""
     if len(queues) == 4:
         return _PEERS.pack(device, cmd, kind, 2, len(body), *queues) + body
     count = len(queues) // 2
@@ -350,7 +358,7 @@ def pack_save(device: int, cmd: int, kind: int, queues: Sequence[int], body: byt
 
 
 def unpack_saves(items: bytes) -> list[SaveItem]:
-    """The items of a SAVE; `BodyError` if they are cut short."""
+    """Return the items of a SAVE; `BodyError` if they are cut short."""
     found: list[SaveItem] = []
     at, end = 0, len(items)
     try:
@@ -369,7 +377,7 @@ def unpack_saves(items: bytes) -> list[SaveItem]:
 
 
 def pack_saved(status: int, msgid: int, prevs: Sequence[int]) -> bytes:
-    """One result of SAVED."""
+    """Return one result of SAVED."""
     if status:
         return bytes((status,))
     if len(prevs) == 2:
@@ -378,7 +386,10 @@ def pack_saved(status: int, msgid: int, prevs: Sequence[int]) -> bytes:
 
 
 def unpack_saved(results: bytes, at: int, count: int) -> tuple[int, int, tuple[int, ...], int]:
-    """(status, msgid, previous ids, next offset) of the result at an offset, for `count` queues."""
+    """Return (status, msgid, previous ids, next offset) of the result at `at`.
+
+    `count` is the number of queues of its item.
+    """
     try:
         if results[at]:
             return results[at], 0, (), at + 1
@@ -393,7 +404,7 @@ def unpack_saved(results: bytes, at: int, count: int) -> tuple[int, int, tuple[i
 
 
 class StoredMessage(NamedTuple):
-    """A message as storage gives it back."""
+    """A message as storage returns it."""
 
     msgid: int
     device: int
@@ -402,7 +413,7 @@ class StoredMessage(NamedTuple):
 
 
 def pack_messages(messages: Iterable[StoredMessage]) -> bytes:
-    """The row of messages in a PAGE."""
+    """Return the bytes of the messages in a PAGE."""
     parts: list[bytes] = []
     for msgid, device, cmd, body in messages:
         parts += (_STORED.pack(msgid, device, cmd, len(body)), body)
@@ -410,7 +421,7 @@ def pack_messages(messages: Iterable[StoredMessage]) -> bytes:
 
 
 def unpack_messages(row: bytes) -> Iterator[StoredMessage]:
-    """The messages of a PAGE; `BodyError` if they are cut short."""
+    """Return the messages of a PAGE; `BodyError` if they are cut short."""
     at, end = 0, len(row)
     while at < end:
         if end - at < _STORED.size:

@@ -79,7 +79,7 @@ class Peer:
         """Whatever begins with sender and receiver and is not stored."""
         body = frame.body
         if len(body) < _SENDER_RECEIVER.size:
-            raise BodyError(f"{len(body)} bytes where at least {_SENDER_RECEIVER.size} belong")
+            raise BodyError(f"{len(body)} bytes, at least {_SENDER_RECEIVER.size} are needed")
         sender, receiver = _SENDER_RECEIVER.unpack_from(body)
         if sender != session.user.uid:
             self._tally.add("forged_senders")

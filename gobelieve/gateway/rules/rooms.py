@@ -86,7 +86,7 @@ class RoomMessages:
         """To everybody in the room but the very session that said it; then the ack."""
         body = frame.body
         if len(body) < _SENDER_ROOM.size:
-            raise BodyError(f"{len(body)} bytes where at least {_SENDER_ROOM.size} belong")
+            raise BodyError(f"{len(body)} bytes, at least {_SENDER_ROOM.size} are needed")
         sender, number = _SENDER_ROOM.unpack_from(body)
         if sender != session.user.uid:
             self._tally.add("forged_senders")

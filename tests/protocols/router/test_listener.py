@@ -181,7 +181,7 @@ class NonsenseTests(ListenerCase):
 
     def test_short_body(self) -> None:
         """The seed's resubscription, which is a byte short."""
-        self.check_cut(encode_frame(130, pack(">qq", 7, 2)), "16 bytes where at least 17 belong")
+        self.check_cut(encode_frame(130, pack(">qq", 7, 2)), "16 bytes, at least 17 are needed")
 
     def test_negative_inner_length(self) -> None:
         """Which ended the seed's router."""
