@@ -1,30 +1,30 @@
-"""Every error that one part of gobelieve raises for another to catch."""
+"""The errors that one part of gobelieve raises and another part catches."""
 
 from gobelieve.names import status_name, was_not_stored
 
 
 class GobelieveError(Exception):
-    """The base of all our errors."""
+    """The base class of all errors of gobelieve."""
 
 
 class WireError(GobelieveError):
-    """Bytes from a peer that are not what the protocol says."""
+    """A peer sent bytes that break the protocol."""
 
 
 class FrameError(WireError):
-    """A header that no frame can have: bad length, or a command not allowed here."""
+    """A frame has an impossible header: a bad length, or a command that is not allowed here."""
 
 
 class BodyError(WireError):
-    """A body too short for its message, or with a length in it that cannot be."""
+    """A body is too short for its message, or contains an impossible length or value."""
 
 
 class ConfigError(GobelieveError):
-    """A configuration that cannot be used; the text names the file and the key."""
+    """A configuration cannot be used; the text names the file and the key."""
 
 
 class StorageError(GobelieveError):
-    """Something was not stored or could not be read; `status` is an `AckStatus`."""
+    """A message was not stored, or a queue could not be read; `status` is an `AckStatus`."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -32,7 +32,7 @@ class StorageError(GobelieveError):
 
 
 class BackendError(GobelieveError):
-    """Redis or the database did not answer, or not in time."""
+    """Redis or the database failed, or did not answer in time."""
 
 
 class LoginRefusedError(GobelieveError):
@@ -44,7 +44,10 @@ class LoginRefusedError(GobelieveError):
 
 
 class MessageRefusedError(GobelieveError):
-    """The server did not take a client's message; `status` is an `AckStatus`, or newer than we."""
+    """The server refused a client's message, or did not store it.
+
+    `status` is an `AckStatus`, or a number that a newer server has.
+    """
 
     def __init__(self, status: int) -> None:
         super().__init__(f"message refused: {status_name(status)}")
@@ -52,14 +55,14 @@ class MessageRefusedError(GobelieveError):
 
     @property
     def name(self) -> str:
-        """The status in a word."""
+        """The name of the status."""
         return status_name(self.status)
 
     @property
     def not_stored(self) -> bool:
-        """Whether storage was the reason, and the same message may be taken later."""
+        """True if the message was not stored, and the same message may be accepted later."""
         return was_not_stored(self.status)
 
 
 class ClientClosedError(GobelieveError):
-    """A client was closed while somebody waited for it, or before."""
+    """A client was closed before a call, or while the caller waited for its answer."""

@@ -1,11 +1,11 @@
-"""The words that all floors share: users, platforms, and the statuses of an ack."""
+"""The types that all floors share: users, rooms, platforms, and the statuses of an ack."""
 
 from enum import IntEnum
 from typing import NamedTuple
 
 
 class User(NamedTuple):
-    """Who owns a queue: an id (of a user, or of a super group) within an application."""
+    """The owner of a queue: a user (or a super group, by its id) within an application."""
 
     appid: int
     uid: int
@@ -20,14 +20,14 @@ class GroupReader(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Where everybody who is in hears everybody, within an application. Nothing is stored."""
+    """A room within an application. Its messages reach the clients in it, and are not stored."""
 
     appid: int
     room_id: int
 
 
 class Platform(IntEnum):
-    """What a client says it runs on. Other numbers are accepted and mean nothing special."""
+    """The platform that a client names at its login. Other numbers are accepted too."""
 
     IOS = 1
     ANDROID = 2
@@ -42,9 +42,9 @@ MOBILE = frozenset({Platform.IOS, Platform.ANDROID})
 class AckStatus(IntEnum):
     """The status byte of an ack (protocol version 2 and up) and of a storage answer.
 
-    Up to 65 they are upstream's; from 100 our own, see docs/protocol.md. The statuses from
-    100 to 109 say "not stored": a client below version 2 gets no ack at all for them, so that
-    it sends again, while a refusal by a rule is a plain ack for such a client.
+    Statuses up to 65 are those of the Go server; those from 100 exist only here, see
+    docs/protocol.md. 100 to 109 mean "not stored". For them a client below version 2 gets no ack,
+    so that it sends the message again. For a refusal by a rule it gets a plain ack.
     """
 
     SUCCESS = 0
@@ -68,12 +68,12 @@ class AckStatus(IntEnum):
 
 
 def was_not_stored(status: int) -> bool:
-    """True for the statuses after which a client should send its message again."""
+    """Return True for the statuses after which a client should send its message again."""
     return 100 <= status < 110
 
 
 def status_name(status: int) -> str:
-    """A status in a word; its number if there is none for it."""
+    """Return the name of a status, or its number if it has no name."""
     try:
         return AckStatus(status).name
     except ValueError:
@@ -81,5 +81,5 @@ def status_name(status: int) -> str:
 
 
 def shard(id_: int, count: int) -> int:
-    """Which of `count` instances an id belongs to: ``|id| mod count``, as upstream shards."""
+    """Return which of `count` instances has an id: ``|id| mod count``, as in the Go server."""
     return abs(id_) % count

@@ -1,9 +1,9 @@
-"""What the cores need of the world, each as a small `typing.Protocol`.
+"""The outside world as the rules see it: each part is a small `typing.Protocol`.
 
-The cores (``storage``, ``routing``, ``gateway``) are given these; ``protocols`` and ``backends``
-implement them by real means, ``tests/fakes`` in memory. Methods that are ``async`` may take their
-time and raise `BackendError` (Redis, SQL) or `StorageError`; all others return at once and never
-raise for what the other side does.
+The rules (``storage``, ``routing``, ``gateway``, ``groups``) receive objects of these types.
+``protocols`` and ``backends`` implement them for production, ``tests/fakes`` in memory. Methods
+that are ``async`` may wait, and raise `BackendError` (Redis, SQL) or `StorageError`. All other
+methods return at once, and never raise because of what the other side does.
 """
 
 from gobelieve.interfaces.clients import (

@@ -6,33 +6,35 @@ from gobelieve.errors import WireError
 
 
 class Connection(Protocol):
-    """The transport of one client, whatever it is."""
+    """The connection of one client, of any transport."""
 
     peer: str
-    """Who it is to the network: an address."""
+    """The client's network address."""
     congested: bool
-    """Whether the client is slow to read what was sent."""
+    """True while the client does not read what was sent."""
     stream: bool
-    """Whether one `send` may be several frames."""
+    """True if one `send` may contain several frames."""
 
     def unsent(self) -> int:
-        """How many bytes of what was sent the client has not taken, as far as that is known."""
+        """Return the number of sent bytes that the client has not taken, as far as it is known."""
 
     def send(self, frame: bytes) -> None:
-        """Send a whole frame at the end of this turn, or several to a `stream`; without effect
-        once it is closed."""
+        """Send a whole frame at the end of this turn, or several frames to a `stream`.
+
+        Without effect after the connection is closed.
+        """
 
     def pause(self) -> None:
-        """Read no more from the client, until `resume` is called as often as this."""
+        """Read no more from the client, until `resume` is called as often as `pause`."""
 
     def resume(self) -> None:
-        """Take one `pause` back."""
+        """Undo one call of `pause`."""
 
     def cut(self, why: WireError) -> None:
-        """End it because the client made no sense."""
+        """Close the connection because the client sent something malformed."""
 
     def close(self) -> None:
-        """Send what waits, then end it."""
+        """Send what waits, then close the connection."""
 
     def abort(self) -> None:
-        """End it now."""
+        """Close the connection now; what waits is lost."""

@@ -1,4 +1,4 @@
-"""Groups and relations of users, which the app's server keeps, and how their changes are told."""
+"""Groups and relations of users, which the app's server keeps, and the announcements of changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -7,14 +7,14 @@ from gobelieve.names import User
 
 
 def membership(joined: int, muted: bool) -> int:
-    """What `Group.members` has for a member: ``joined << 1 | muted``."""
+    """Return the value that `Group.members` has for a member: ``joined << 1 | muted``."""
     return max(0, joined) << 1 | muted
 
 
 class Group:
-    """A group and its members as they are now: events change it in place.
+    """A group and its members as they are now.
 
-    So whoever waits for something while going through the members goes through a copy.
+    Events change it in place. So code that waits while it goes through the members needs a copy.
     """
 
     __slots__ = ("appid", "id", "members", "super")
@@ -23,7 +23,8 @@ class Group:
         self.id = id
         self.appid = appid
         self.super = super
-        """Whether it has one queue of its own, instead of a place in every member's."""
+        """True for a super group: its messages are in one queue of the group, not in its members'
+        queues."""
         self.members = members
         """uid -> `membership`. One dict of small numbers: 100,000 members take 12 MB."""
 
@@ -34,11 +35,11 @@ class Group:
         return len(self.members)
 
     def joined(self, uid: int) -> int:
-        """When the member joined, in seconds since 1970; 0 if nobody wrote it down."""
+        """Return when the member joined, in seconds since 1970; 0 if that is unknown."""
         return self.members.get(uid, 0) >> 1
 
     def muted(self, uid: int) -> bool:
-        """Whether the member may not speak here."""
+        """Return True if the member may not speak in this group."""
         return bool(self.members.get(uid, 0) & 1)
 
 
@@ -46,38 +47,38 @@ class Groups(Protocol):
     """The groups, kept in memory and up to date."""
 
     def loaded(self, group_id: int) -> Group | None:
-        """The group if it is at hand; None says nothing about whether there is one."""
+        """Return the group if it is in memory. None does not mean that it does not exist."""
 
     async def find(self, group_id: int) -> Group | None:
-        """The group; None if there is none. `BackendError` if that cannot be known now."""
+        """Return the group; None if it does not exist. `BackendError` if this is unknown now."""
 
     def super_groups(self) -> Iterable[int]:
-        """The super groups that are in memory; they may change while this is walked along."""
+        """Return the super groups in memory. They may change during the iteration."""
 
 
 class GroupStore(Protocol):
-    """Where the app's server keeps its groups."""
+    """The database in which the app's server keeps its groups."""
 
     async def load(self, group_id: int) -> Group | None:
-        """The group as it is there; None if there is none. Raises `BackendError`, in time."""
+        """Read the group; None if it does not exist. Raises `BackendError` within seconds."""
 
 
 class NewGroup(NamedTuple):
-    """A group that is to be."""
+    """A group that is to be created."""
 
     appid: int
     master: int
-    """Its owner."""
+    """The uid of the owner."""
     name: str
     super: bool
     members: Sequence[int]
-    """Their uids."""
+    """The uids of the members."""
     id: int = 0
-    """0: the database chooses one."""
+    """0: the database chooses the id."""
 
 
 class GroupCard(NamedTuple):
-    """What the app's server knows of a group, beside its members."""
+    """A group as the app's server sees it, without its members."""
 
     id: int
     appid: int
@@ -88,65 +89,71 @@ class GroupCard(NamedTuple):
 
 
 class MemberCard(NamedTuple):
-    """The same of a member."""
+    """A member of a group as the app's server sees them."""
 
     uid: int
     nickname: str
     joined: int
-    """In seconds since 1970; 0 if nobody wrote it down."""
+    """In seconds since 1970; 0 if unknown."""
     muted: bool
 
 
 class GroupAdmin(Protocol):
-    """Writes where the app's groups are kept.
+    """Changes groups in the app's database.
 
-    Each call is one transaction, and is on disk when it returns. It gives the group as it was
-    written, or None if the app has no such group. All raise `BackendError`: then it may be done or
-    not, and may be asked again.
+    Each call is one transaction, and is on disk when it returns. It returns the group as it is
+    written, or None if the app has no such group. All raise `BackendError`; then the change may be
+    written or not, and may be repeated.
     """
 
     async def create(self, group: NewGroup, now: int) -> GroupCard | None:
-        """A new group. One with this id that has the same app, owner, name and kind is taken for
-        it, and gets the members that it lacks; None if the id is another group's."""
+        """Create a group; None if the id belongs to another group.
+
+        An existing group with the same id, app, owner, name and kind is taken for the new one, and
+        gets the members that it lacks.
+        """
 
     async def disband(self, appid: int, group_id: int) -> tuple[GroupCard, list[int]] | None:
-        """Gone; and all who were members. Also if it was gone already, then nobody was."""
+        """Delete a group; returns it and the uids of its members.
+
+        A group that was deleted before is returned without members.
+        """
 
     async def rename(self, appid: int, group_id: int, name: str) -> GroupCard | None:
-        """Its name."""
+        """Change the group's name."""
 
     async def set_notice(self, appid: int, group_id: int, notice: str) -> GroupCard | None:
-        """Its announcement."""
+        """Change the group's notice."""
 
     async def upgrade(self, appid: int, group_id: int) -> GroupCard | None:
-        """From now on a super group."""
+        """Make the group a super group."""
 
     async def add(
         self, appid: int, group_id: int, uids: Sequence[int], now: int
     ) -> GroupCard | None:
-        """Who is a member already stays as he is."""
+        """Add members who join at `now`. Existing members are not changed."""
 
     async def remove(self, appid: int, group_id: int, uids: Sequence[int]) -> GroupCard | None:
-        """Who is none stays none."""
+        """Remove members. Users who are not members are ignored."""
 
     async def nickname(
         self, appid: int, group_id: int, uid: int, nickname: str
     ) -> tuple[GroupCard, bool] | None:
-        """A member's name; False if there is no such member."""
+        """Change a member's name within the group; False if there is no such member."""
 
     async def mute(
         self, appid: int, group_id: int, uid: int, muted: bool
     ) -> tuple[GroupCard, bool] | None:
-        """Whether a member may not speak; False if there is no such member."""
+        """Forbid a member to speak, or allow it again; False if there is no such member."""
 
     async def show(
         self, appid: int, group_id: int
     ) -> tuple[GroupCard, Sequence[MemberCard]] | None:
-        """The group and its members."""
+        """Return the group and its members."""
 
 
 class Change(NamedTuple):
-    """A change of a group that gateways are to hear of; see `gobelieve.groups.events`."""
+    """A change of a group that is announced to gateways; see `gobelieve.groups.events`."""
 
     name: str
     group_id: int
@@ -157,18 +164,20 @@ class Change(NamedTuple):
 
 
 class Announcer(Protocol):
-    """Tells all gateways of changes of groups."""
+    """Announces changes of groups to all gateways."""
 
     async def announce(self, changes: Sequence[Change]) -> None:
-        """In this order; returns when this gateway knows too. `BackendError`: some may not have
-        been announced. Announcing again does no harm."""
+        """Announce changes in this order; returns when this gateway has applied them too.
+
+        After a `BackendError` some may not be announced. Announcing again is safe.
+        """
 
 
 class AppSecrets(Protocol):
-    """By what the app's server proves who it is."""
+    """The secrets with which the servers of apps prove their identity."""
 
     async def of(self, appid: int) -> Sequence[str]:
-        """The app's secrets; none if there is no such app. `BackendError`."""
+        """Return the app's secrets; none if there is no such app. Raises `BackendError`."""
 
 
 # --- relations of users --------------------------------------------------------------------------
@@ -179,7 +188,7 @@ the other is in my blacklist; I am in the other's."""
 
 
 def mirrored(relation: int) -> int:
-    """The relation as the other user sees it."""
+    """Return the relation as the other user sees it."""
     return (relation & 0b0101) << 1 | (relation & 0b1010) >> 1
 
 
@@ -187,38 +196,42 @@ class Relations(Protocol):
     """The relations of users within their app, kept in memory and up to date."""
 
     def loaded(self, user: User, peer: int) -> int | None:
-        """What the peer is to the user, if that is at hand; None says nothing."""
+        """Return the relation of the user to the peer if it is in memory. None means unknown."""
 
     async def find(self, user: User, peer: int) -> int:
-        """What the peer is to the user. `BackendError` if that cannot be known now."""
+        """Return the relation of the user to the peer; `BackendError` if it is unknown now."""
 
 
 class RelationStore(Protocol):
-    """Where the app's server keeps friends and blacklists."""
+    """The database in which the app's server keeps friends and blacklists."""
 
     async def load(self, user: User, peer: int) -> int:
-        """The relation as it is there. Raises `BackendError`, in time."""
+        """Read the relation of the user to the peer. Raises `BackendError` within seconds."""
 
 
 # --- changes that the app's server announces -----------------------------------------------------
 
 
 class EventSink(Protocol):
-    """Takes the changes that the app's server announces, in the order of their action ids."""
+    """Receives the changes that the app's server announces, in the order of their action ids."""
 
     def published(self, channel: str, content: bytes) -> None:
-        """A change, as it is published to a channel of Redis."""
+        """Apply a change that was published to a channel of Redis."""
 
     def entered(self, fields: Mapping[bytes, bytes]) -> None:
-        """A change, as it is entered in a stream of Redis."""
+        """Apply a change that was entered in a stream of Redis."""
 
     def checked(self, action: int) -> None:
-        """At this place in the order the newest action is this one. From now on, nothing that is
-        announced is late."""
+        """Note that `action` is the newest action at this place in the order.
+
+        From now on no announcement is late.
+        """
 
     def moved(self, action: int) -> None:
-        """Something changed that is not announced, as is usual where this is called; the newest
-        action is this one now."""
+        """Note that something changed without an announcement; `action` is now the newest.
+
+        This is the normal case where changes are not announced (SQLite).
+        """
 
     def interrupted(self) -> None:
-        """From now on, until `checked`, changes may be late."""
+        """Note that changes may be late from now on, until `checked` is called."""

@@ -1,4 +1,4 @@
-"""The other gateways, by way of the routers."""
+"""The other gateways, which are reached through the routers."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -7,54 +7,63 @@ from gobelieve.names import Room, User
 
 
 class Subscriber(Protocol):
-    """Is told what other gateways publish; raises `WireError` for what makes no sense."""
+    """Receives what other gateways publish; raises `WireError` if that is malformed."""
 
     def published_to_user(self, user: User, inner: bytes, msgid: int, prev: int) -> None:
-        """For the user's connections: an inner frame, and its ids in the queue if they came."""
+        """Deliver an inner frame to the user's connections.
+
+        The ids are those in the user's queue, or 0 if they did not come.
+        """
 
     def published_to_group(
         self, appid: int, group_id: int, inner: bytes, msgid: int, prev: int
     ) -> None:
-        """For the members of a super group who are here."""
+        """Deliver an inner frame to the members of a super group who are connected here."""
 
     def published_to_room(self, room: Room, inner: bytes) -> None:
-        """For those in the room."""
+        """Deliver an inner frame to the connections in a room."""
 
 
 Members = Callable[[], Iterable[int]]
-"""Gives the members of a group. It is called only if they are needed, and walked along over
-several turns: what it gives must not change meanwhile."""
+"""Returns the members of a group. It is called only if they are needed. They are used over several
+turns, so the result must not change meanwhile."""
 
 
 class Routing(Protocol):
-    """The other gateways, by way of the routers."""
+    """The other gateways, which are reached through the routers."""
 
     def subscribe(self, user: User, online: bool) -> None:
-        """This gateway has the user; `online` False if phone pushes are wanted all the same."""
+        """Report that this gateway has the user.
+
+        `online` is False if the user wants phone pushes all the same.
+        """
 
     def unsubscribe(self, user: User) -> None:
-        """This gateway has the user no longer."""
+        """Report that this gateway no longer has the user."""
 
     def subscribe_room(self, room: Room) -> None:
-        """Somebody here is in the room."""
+        """Report that a client of this gateway is in the room."""
 
     def unsubscribe_room(self, room: Room) -> None:
-        """Nobody here is any longer."""
+        """Report that no client of this gateway is in the room any longer."""
 
     def when_known(self, user: User, known: Callable[[], None]) -> None:
-        """Call when what was said of the user is in effect: what others publish to him comes.
+        """Call `known` when the router knows the user, so that publications for them arrive.
 
-        At once if that is so already, or if there is nothing to wait for because the router is
-        away; at the latest after a second.
+        It is called at once if this is so already, or if the router is unreachable. It is called
+        after one second at the latest.
         """
 
     def when_room_known(self, room: Room, known: Callable[[], None]) -> None:
-        """The same for a room."""
+        """Call `known` when the router knows the room; see `when_known`."""
 
     def publish(
         self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
     ) -> None:
-        """To the user's connections at other gateways. With a msgid they add the SYNC_NOTIFY."""
+        """Publish to the user's connections at other gateways.
+
+        With a msgid those gateways add the SYNC_NOTIFY.
+        """
 
     def publish_group(
         self,
@@ -66,16 +75,21 @@ class Routing(Protocol):
         msgid: int = 0,
         prev: int = 0,
     ) -> None:
-        """To the members of a super group at all other gateways. With a msgid they add the
-        SYNC_GROUP_NOTIFY."""
+        """Publish to the members of a super group at all other gateways.
+
+        With a msgid those gateways add the SYNC_GROUP_NOTIFY.
+        """
 
     def publish_room(self, room: Room, cmd: int, body: bytes, flag: int = 0) -> None:
-        """To those in the room at other gateways."""
+        """Publish to the connections in the room at other gateways."""
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
-        """Those of the receivers that are online nowhere are to get a phone push."""
+        """Request a phone push for those of the receivers who are online nowhere."""
 
     def push_group(
         self, appid: int, group_id: int, members: Members, sender: int, cmd: int, body: bytes
     ) -> None:
-        """The same for the members of a super group but the sender."""
+        """Request a phone push for the members of a super group who are online nowhere.
+
+        The sender gets none.
+        """

@@ -1,4 +1,4 @@
-"""Storage as the gateway sees it, and what waits on the gateway's own disk to be stored."""
+"""Storage as the gateway sees it, and the messages that wait on the gateway's own disk."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
@@ -18,28 +18,31 @@ class PendingMessage(NamedTuple):
     device: int
     cmd: int
     body: bytes
-    """As it is stored."""
+    """The body as it is stored."""
     members: tuple[int, ...]
-    """Who gets it: the members when it was sent, its sender among them."""
+    """The receivers: all members at the time of sending, the sender included."""
     known: tuple[int, ...]
     """For each storage, an id that all ids it gave to the message are beyond."""
 
 
 class PendingMessages(Protocol):
-    """Remembers such messages over a restart or a crash of the gateway."""
+    """Keeps pending messages over a restart or a crash of the gateway."""
 
     def keep(self, message: PendingMessage, kept: Callable[[int], None]) -> None:
-        """`kept(number)` is called once it is on disk, later; with 0 if it could not be kept."""
+        """Write a message; later call `kept(number)` when it is on disk.
+
+        The number is 0 if the message could not be written.
+        """
 
     def part_done(self, number: int, part: int) -> None:
-        """One part of its members has it. Written soon; nobody is told."""
+        """Note that one part of the message's members has it. This is written soon."""
 
     def finished(self, number: int) -> None:
-        """All have it: forget it."""
+        """Delete a message that all its members have."""
 
 
 Entries = Sequence[tuple[int, int]]
-"""For each queue of a save (msgid, previous msgid of the queue); (0, 0) where it was not stored."""
+"""(msgid, previous msgid of the queue) for each queue of a save; (0, 0) if it was not stored."""
 
 
 class Page(NamedTuple):
@@ -50,12 +53,12 @@ class Page(NamedTuple):
     newest: int
     """The newest id in the queue; 0 for an empty queue."""
     more: bool
-    """Whether there are messages after `last`."""
+    """True if there are messages after `last`."""
     messages: Sequence[StoredMessage]
 
 
 class MessageSaver(Protocol):
-    """Stores messages."""
+    """Stores messages in the queues of users."""
 
     def save(
         self,
@@ -68,14 +71,15 @@ class MessageSaver(Protocol):
     ) -> None:
         """Store the body and enter it in the users' queues.
 
-        `done(argument, status, entries)` is called once, later: with status 0 when all is on
-        disk, else with the `AckStatus` of what failed (some queues may have it all the same).
+        `done(argument, status, entries)` is called once, later. Status 0 means that everything is
+        on disk. Otherwise it is the `AckStatus` of the failure; some queues may have the message
+        all the same.
         """
 
     def newest(self) -> tuple[int, ...]:
-        """For each storage an id of its own that all it gives from now on are beyond.
+        """Return for each storage an id that is smaller than all ids it gives from now on.
 
-        0 if none is known. A queue lies at number ``|uid| mod n``.
+        0 if none is known. A user's queue is at storage number ``|uid| mod n``.
         """
 
 
@@ -83,25 +87,30 @@ class MessageReader(Protocol):
     """Reads queues. All raise `StorageError`."""
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
-        """The oldest messages after an id, at most `limit` (0: as many as storage likes)."""
+        """Return the oldest messages after an id: at most `limit` (0: storage's own limit)."""
 
     async def fetch_latest(self, user: User, limit: int) -> Page:
-        """The newest messages."""
+        """Return the newest messages, oldest first."""
 
     async def fetch_before(self, user: User, before: int, limit: int) -> Page:
-        """The newest messages before an id. `Page.last` is the id back to which it reaches, and
-        `Page.more` says whether there may be others before that."""
+        """Return the newest messages before an id.
+
+        `Page.last` is the oldest id that the page reaches. `Page.more` is True if there may be
+        others before it.
+        """
 
     async def count_new(self, user: User, after: int) -> int:
-        """How many messages there are after an id."""
+        """Return the number of messages after an id."""
 
     async def decided(self, user: User) -> None:
-        """Returns once all that the storage of this user's queue was asked to save before is on
-        disk, or never will be: what is read from then on shows it."""
+        """Wait until earlier saves at the storage of this user's queue are on disk, or failed.
+
+        After that a read shows them.
+        """
 
 
 class SuperGroupQueues(Protocol):
-    """The same for the queues of super groups, of which each has one."""
+    """Stores and reads messages in the queues of super groups; each group has one queue."""
 
     def save_to_group(
         self,
@@ -118,7 +127,7 @@ class SuperGroupQueues(Protocol):
     async def fetch_group(
         self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
     ) -> Page:
-        """See `MessageReader.fetch`; for who joined at a time (seconds; 0: was always there).
+        """Return the oldest messages after an id, as `MessageReader.fetch`.
 
-        A GROUP_IM from before is left out.
+        GROUP_IM from before `joined` (seconds since 1970; 0: show all) is left out.
         """

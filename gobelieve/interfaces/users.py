@@ -1,4 +1,4 @@
-"""Who may log in, and what is known of users."""
+"""Logins, and the settings, devices and sync keys of users."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
@@ -9,59 +9,59 @@ R = TypeVar("R")
 
 
 class Identity(NamedTuple):
-    """Whom a token stands for, and what that user has set."""
+    """The user that a token stands for, and their settings."""
 
     user: User
     forbidden: bool
-    """May not speak in rooms."""
+    """True if the user may not speak in rooms."""
     notification_on: bool
-    """Wants phone pushes even while connected from a desktop or a browser."""
+    """True if the user wants phone pushes even while connected from a desktop or a browser."""
 
 
 class Tokens(Protocol):
-    """Login tokens."""
+    """Finds users by their login tokens."""
 
     async def find(self, token: str) -> Identity | None:
-        """Whom the token stands for; None if it is unknown or malformed in the store."""
+        """Return the user of a token; None if it is unknown, or malformed in the store."""
 
 
 class Settings(NamedTuple):
-    """What a user has set, or was set: the same as in `Identity`."""
+    """The settings of a user, with the meanings of `Identity`."""
 
     forbidden: bool
     notification_on: bool
 
 
 class Preferences(Protocol):
-    """The settings of users, where the token does not bring them."""
+    """The settings of users, where the token does not contain them."""
 
     async def of(self, user: User) -> Settings:
-        """A user's; all False for one that is not known."""
+        """Return a user's settings; all False for an unknown user."""
 
 
 class TokenDetails(NamedTuple):
-    """What an operator is shown of a token."""
+    """A token as the operator sees it."""
 
     identity: Identity
     name: str
-    """The user's name as pushes show it; "" if none is known."""
+    """The user's name as phone pushes show it; "" if none is known."""
 
 
 class TokenAdmin(Protocol):
-    """Making, showing and ending tokens."""
+    """Creates, shows and revokes tokens."""
 
     async def create(self, user: User, token: str, name: str) -> None:
-        """From now on this token logs this user in; `name` is shown in pushes."""
+        """Make the token valid for this user. Phone pushes show `name`."""
 
     async def revoke(self, token: str) -> bool:
-        """From now on it does not. False if it did not before."""
+        """Make the token invalid; False if it was not valid."""
 
     async def describe(self, token: str) -> TokenDetails | None:
-        """Whom it logs in; None if nobody."""
+        """Return the token's user; None if the token is not valid."""
 
 
 class Conversation(NamedTuple):
-    """What a phone may ring for."""
+    """A conversation with a user or a group, for which a phone may ring."""
 
     peer: int
     """The other user; 0 if it is a group."""
@@ -69,84 +69,90 @@ class Conversation(NamedTuple):
 
 
 class UserAdmin(Protocol):
-    """What the app's server decides about users, beside their groups. All raise `BackendError`;
-    all may be asked again."""
+    """Carries out what the app's server decides about users, apart from groups.
+
+    All methods raise `BackendError`, and all may be repeated.
+    """
 
     async def grant(self, user: User, new: str, name: str | None) -> str:
-        """The user's token: the one that was granted last if it is still good, else `new`, which
-        is good from now on. The name, if there is one, is shown in pushes."""
+        """Return the user's token: the one granted last if it is still valid, otherwise `new`.
+
+        `new` is then valid from now on. Phone pushes show the name, if there is one.
+        """
 
     async def revoke_all(self, user: User) -> bool:
-        """No token that is known to be the user's is good any longer. False if none was."""
+        """Make all known tokens of the user invalid; False if there was none."""
 
     async def sessions_ended(self, user: User) -> None:
-        """Tell all gateways that the user's connections are to end."""
+        """Announce to all gateways that the user's connections must end."""
 
     async def rename(self, user: User, name: str) -> None:
-        """The name that is shown in pushes."""
+        """Change the name that phone pushes show."""
 
     async def forbid(self, user: User, forbidden: bool) -> None:
-        """Whether the user may not speak in rooms; all gateways are told."""
+        """Forbid the user to speak in rooms, or allow it again; announced to all gateways."""
 
     async def mute(self, user: User, muted: bool) -> None:
-        """Whether the phone is silent while a desktop or a browser is connected. Counts from the
-        next login on."""
+        """Silence the phone while a desktop or a browser is connected, or undo that.
+
+        It counts from the next login on.
+        """
 
     async def disturb(self, user: User, conversation: Conversation, wanted: bool) -> None:
-        """Whether the phone rings for a conversation."""
+        """Let the phone ring for a conversation, or not."""
 
     async def forget_group_keys(self, appid: int, group_id: int, uids: Sequence[int]) -> None:
-        """These begin to read a super group's queue anew."""
+        """Delete these users' sync keys of a super group."""
 
 
 class DeviceNumbers(Protocol):
-    """Small integers for devices, by which storage remembers where a message was written."""
+    """Gives small numbers to devices. Storage keeps with each message the device that sent it."""
 
     async def number(self, device_id: str, platform: int) -> int:
-        """The number of this device, 1 and up; a new one at first sight. Never two for one."""
+        """Return the device's number, 1 and up; a new one at first. Never two for one device."""
 
 
 class SyncKeys(Protocol[R]):
-    """How far each reader of a queue has read; only asked for by clients that come with key 0.
+    """Keeps the sync key of each reader of a queue, for clients that send the key 0.
 
-    A reader is a `User`, of the own queue, or a `GroupReader`.
+    A reader is a `User` for the own queue, or a `GroupReader`.
     """
 
     async def load(self, reader: R) -> int:
-        """The key kept for the reader, 0 if there is none."""
+        """Return the reader's key, 0 if there is none."""
 
     async def advance(self, keys: Mapping[R, int]) -> None:
-        """Keep these keys, each only if it is larger than what is kept."""
+        """Keep these keys, each only if it is larger than the kept one."""
 
     async def lower(self, reader: R, key: int) -> None:
-        """Keep this key if what is kept is larger: storage has nothing beyond it."""
+        """Keep this key if the kept one is larger, since storage has nothing after it."""
 
 
 class Seen(NamedTuple):
-    """That a user logged in on a day."""
+    """A login of a user on a day."""
 
     appid: int
     uid: int
     day: int
-    """`datetime.date.toordinal`, of the local date."""
+    """The ordinal of the local date, as `datetime.date.toordinal` returns it."""
 
 
 class DailyUsers(Protocol):
-    """How many users each app has a day."""
+    """Counts the users per app and day."""
 
     async def add(self, seen: Iterable[Seen]) -> None:
-        """Count these; one who is counted already changes nothing."""
+        """Count these users. A user who is counted already changes nothing."""
 
 
 class UnreadCounts(Protocol):
-    """The badge that the user's app shows."""
+    """Keeps the numbers of unread messages that the apps' icons show."""
 
     async def set(self, counts: Mapping[User, int]) -> None:
-        """Keep these numbers."""
+        """Keep the number of unread messages of each of these users."""
 
 
 class PushQueues(Protocol):
-    """The lists from which the push workers take."""
+    """The lists from which the push workers take phone pushes."""
 
     async def append(self, items: Sequence[tuple[str, bytes]]) -> None:
-        """Append (list name, JSON) in order, all in one go."""
+        """Append (list name, JSON) in order, in one request."""

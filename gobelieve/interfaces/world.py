@@ -1,4 +1,4 @@
-"""The event loop, threads, the clock and the log, as the cores see them."""
+"""The event loop, threads, the clock and the log, as the rules see them."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -11,55 +11,55 @@ class Cancellable(Protocol):
     """A call that is due later."""
 
     def cancel(self) -> None:
-        """Do not make it. An error if it was made already."""
+        """Cancel the call. Raises an error if it was made already."""
 
     def active(self) -> bool:
-        """Whether it is still to be made."""
+        """Return True if the call is not made yet."""
 
 
 class Time(Protocol):
     """The clock and its timers: Twisted's reactor, or `twisted.internet.task.Clock` in tests."""
 
     def seconds(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since 1970."""
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Cancellable:
-        """Make a call after so many seconds."""
+        """Make a call after `delay` seconds."""
 
 
 class Turn(Protocol):
     """The present turn of the event loop: one batch of events."""
 
     def at_end(self, call: Callable[[], None]) -> None:
-        """Make a call once all events of this turn are handled; in the order they were asked."""
+        """Make a call when all events of this turn are handled. Calls keep their order."""
 
 
 InThread = Callable[[Callable[[], None], Callable[[BaseException | None], None]], None]
-"""``in_thread(work, done)`` runs `work` where it may block; `done` is called in the event loop,
-later, with what it raised or None."""
+"""``in_thread(work, done)`` runs `work` in a thread, where it may block. Later `done` is called in
+the event loop, with the exception of `work` or None."""
 
 
 class Tasks(Protocol):
-    """Runs coroutines."""
+    """Runs coroutines in the event loop."""
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin now, go on whenever what it waits for is there. An exception is logged."""
+        """Start a coroutine now. An exception that it raises is logged."""
 
 
 class Log(Protocol):
-    """Where the cores say what happened: `twisted.logger.Logger` has these."""
+    """The log of the rules; `twisted.logger.Logger` has these methods."""
 
     def debug(self, format: str, **fields: object) -> None:
-        """For whoever looks for something."""
+        """Log details for developers who search for an error."""
 
     def info(self, format: str, **fields: object) -> None:
-        """What an operator wants to know."""
+        """Log something that the operator wants to know."""
 
     def warn(self, format: str, **fields: object) -> None:
-        """What the world did wrong."""
+        """Log something that the other side or the environment did wrong."""
 
     def error(self, format: str, **fields: object) -> None:
-        """What an operator has to look at."""
+        """Log something that the operator must look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
