@@ -1,8 +1,8 @@
-"""Configuration: one frozen dataclass a daemon, read from TOML.
+"""Configuration: one frozen dataclass per daemon, read from TOML.
 
-The keys are upstream's, so that an existing configuration works as it is; etc/*.toml documents
-each. An unknown key or a value of the wrong type is a `ConfigError` that names file and key.
-Secrets are left out when a configuration is shown.
+The keys are those of the Go server, so an existing configuration works unchanged. etc/*.toml
+describes each key. An unknown key or a value of the wrong type raises `ConfigError`, which names
+the file and the key. Secrets are left out when a configuration is shown.
 """
 
 import dataclasses
@@ -22,17 +22,17 @@ C = TypeVar("C")
 
 
 def ignored(default: Any, why: str, *, hidden: bool = False) -> Any:
-    """A key of upstream's that we take and do not need; `hidden` if its value is a secret."""
+    """A key of the Go server that is accepted without effect; `hidden`: its value is a secret."""
     return field(default=default, repr=not hidden, metadata={"ignored": why})
 
 
 def unavailable(default: Any) -> Any:
-    """A key of upstream's for what this version cannot do yet: no other value is accepted."""
+    """A key of the Go server that this version does not support: only the default is accepted."""
     return field(default=default, metadata={"unavailable": True})
 
 
 def one_of(*choices: str) -> Any:
-    """A key that has one of these values; the first is the default."""
+    """A key that has one of these values; the first one is the default."""
     return field(default=choices[0], metadata={"choices": choices})
 
 
@@ -47,7 +47,7 @@ def not_negative(default: Any) -> Any:
 
 
 def port_number(default: int) -> Any:
-    """The number of a TCP port; 0 lets the system choose."""
+    """The number of a TCP port; 0 lets the operating system choose."""
     return field(default=default, metadata={"port": True})
 
 
@@ -57,17 +57,17 @@ def origins(*defaults: str) -> Any:
 
 
 def address(default: str) -> Any:
-    """``host:port``; where the default is empty, empty too, which means nowhere."""
+    """``host:port``. If the default is empty, the value may be empty too, which means nowhere."""
     return field(default=default, metadata={"address": True})
 
 
 def memory(default: str) -> Any:
-    """An amount of memory, as ``512M`` or ``4G``; or empty."""
+    """An amount of memory such as ``512M`` or ``4G``; or empty."""
     return field(default=default, metadata={"memory": True})
 
 
 def addresses(*defaults: str) -> Any:
-    """A list of ``host:port``; at least one, unless there is none by default."""
+    """A list of ``host:port``. It must not be empty, unless the default is empty."""
     return field(default=defaults, metadata={"addresses": True})
 
 
@@ -78,18 +78,18 @@ def secret(default: str = "") -> Any:
 
 @dataclass(frozen=True)
 class RedisConfig:
-    """Where Redis is."""
+    """The address of Redis, and the time to wait for it."""
 
     address: str = address("127.0.0.1:6379")
     password: str = secret()
     db: int = 0
     timeout: float = positive(2.0)
-    """Seconds after which an answer that has not come counts as an error."""
+    """Seconds to wait for an answer before it counts as an error."""
 
 
 @dataclass(frozen=True)
 class LogConfig:
-    """What is logged, and how."""
+    """The level and the format of the log."""
 
     level: str = one_of("info", "debug", "warn", "error", "fatal")
     format: str = one_of("text", "json")
@@ -100,12 +100,12 @@ class LogConfig:
 
 
 SHORTEST_SECRET = 16
-"""A cluster secret of fewer bytes can be guessed."""
+"""The fewest bytes of a cluster secret or an API key: a shorter one can be guessed."""
 
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """How our own daemons know each other; the same in all of them."""
+    """The proofs of identity between our own daemons; equal in all daemons of a cluster."""
 
     secret: str = secret()
     secret_file: str = ""
@@ -114,29 +114,31 @@ class ClusterConfig:
     ca_file: str = ""
 
     def check(self) -> None:
-        """`ConfigError` if keys do not go together."""
+        """Raise `ConfigError` if keys contradict each other."""
         if self.secret and self.secret_file:
             raise ConfigError("cluster.secret and cluster.secret_file are both set")
         if self.secret and len(self.secret.encode()) < SHORTEST_SECRET:
-            raise ConfigError(f"cluster.secret wants at least {SHORTEST_SECRET} bytes")
+            raise ConfigError(f"cluster.secret must have at least {SHORTEST_SECRET} bytes")
         files = [bool(name) for name in (self.cert_file, self.key_file, self.ca_file)]
         if any(files) and not all(files):
-            raise ConfigError("cluster.cert_file, key_file and ca_file go together: TLS needs all")
+            raise ConfigError(
+                "cluster.cert_file, key_file and ca_file must be set together: TLS needs all three"
+            )
 
 
 @dataclass(frozen=True)
 class ClientsConfig:
-    """How the gateway deals with clients, whatever stands behind it."""
+    """The gateway's settings for clients, without the daemons and databases that it uses."""
 
     host: str = "0.0.0.0"
     port: int = port_number(23000)
     ws_address: str = address("")
     socket_io_address: str = address("")
     ssl_port: int = port_number(0)
-    """0: nowhere."""
+    """The port for TLS; 0: nowhere."""
     wss_address: str = address("")
     tls_address: str = address("")
-    """engine.io on TLS."""
+    """The address for engine.io on TLS; "": nowhere."""
     cert_file: str = ""
     key_file: str = ""
     ws_allowed_origins: tuple[str, ...] = origins("*")
@@ -158,50 +160,50 @@ class ClientsConfig:
     enable_blacklist: bool = False
     memory_limit: str = memory("")
     anonymous_limit: int = not_negative(20_000)
-    """How many connections may not have logged in; 0: any number."""
+    """The most connections that have not logged in; 0: any number."""
     anonymous_limit_per_address: int = not_negative(2000)
     drain_seconds: float = not_negative(1.0)
     auth_method: str = one_of("redis", "jwt")
     jwt_signing_key: str = secret()
     jwt_former_keys: tuple[str, ...] = field(default=(), repr=False)
     http_api_keys: tuple[str, ...] = field(default=(), repr=False)
-    """Whoever has one of these may use the HTTP API; without any, whoever is on this machine."""
+    """The keys for the HTTP API. Without any, every program on this machine may use it."""
     app_secrets: tuple[str, ...] = field(default=(), repr=False)
-    """``appid:secret`` each: who has it may use the app API as the server of that app."""
+    """``appid:secret`` each: the secret with which an app's server uses the app API."""
     storage_addrs: tuple[str, ...] = ignored(
         (), "the latest messages and history are read over storage_rpc_addrs too"
     )
     rpc_listen_address: str = ignored("", "there is no gRPC")
 
     def check(self) -> None:
-        """`ConfigError` if keys do not go together."""
+        """Raise `ConfigError` if keys contradict each other."""
         if self.auth_method == "jwt" and not self.jwt_signing_key:
-            raise ConfigError("auth_method is jwt, so jwt_signing_key is wanted")
+            raise ConfigError("auth_method is jwt, which needs jwt_signing_key")
         if any(len(key.encode()) < SHORTEST_SECRET for key in self.http_api_keys):
-            raise ConfigError(f"each of http_api_keys wants at least {SHORTEST_SECRET} bytes")
+            raise ConfigError(f"each of http_api_keys must have at least {SHORTEST_SECRET} bytes")
         for one in self.app_secrets:
             appid, _, own = one.partition(":")
             if not (appid.isascii() and appid.isdigit() and len(appid) < 19 and own):
-                raise ConfigError("each of app_secrets is appid:secret")
+                raise ConfigError("each of app_secrets must be appid:secret")
         address = self.http_listen_address
         if address and not self.http_api_keys and not is_loopback(parse_address(address).host):
             raise ConfigError(
-                f"http_listen_address {address} can be reached from other machines, and there the "
-                "HTTP API wants a key: set http_api_keys"
+                f"http_listen_address {address} can be reached from other machines, so the "
+                "HTTP API needs a key: set http_api_keys"
             )
         if bool(self.cert_file) != bool(self.key_file):
-            raise ConfigError("cert_file and key_file go together")
+            raise ConfigError("cert_file and key_file must be set together")
         if self.has_tls and not self.cert_file:
-            raise ConfigError("ssl_port, wss_address and tls_address want cert_file and key_file")
+            raise ConfigError("ssl_port, wss_address and tls_address need cert_file and key_file")
 
     @property
     def memory_bytes(self) -> int:
-        """Above how many bytes of memory nobody new is let in; 0: never."""
+        """Bytes of memory above which no new client is accepted; 0: no limit."""
         return parse_memory(self.memory_limit) if self.memory_limit else 0
 
     @property
     def has_tls(self) -> bool:
-        """Whether clients can come by TLS."""
+        """True if there is an address for clients on TLS."""
         return bool(self.ssl_port or self.wss_address or self.tls_address)
 
 
@@ -212,7 +214,7 @@ LOOPBACK = {"": "127.0.0.1", "localhost": "127.0.0.1"}
 
 @dataclass(frozen=True)
 class ImConfig(ClientsConfig):
-    """The gateway's."""
+    """The configuration of the gateway, im."""
 
     storage_rpc_addrs: tuple[str, ...] = addresses("127.0.0.1:13333")
     route_addrs: tuple[str, ...] = addresses("127.0.0.1:4444")
@@ -222,23 +224,26 @@ class ImConfig(ClientsConfig):
     log: LogConfig = LogConfig()
     pending_root: str = "pending"
     mysqldb_datasource: str = secret()
-    """Where the app's groups are; "": nowhere."""
+    """The database of the app's groups; "": there are no groups."""
     group_events: str = one_of("stream", "pubsub")
-    """How the app's server announces their changes."""
+    """The form in which the app's server announces changes of groups."""
     group_storage_rpc_addrs: tuple[str, ...] = addresses()
     group_route_addrs: tuple[str, ...] = addresses()
 
     def check(self) -> None:
-        """A router that is named twice would be two to the gateway: what went to the one would come
-        back from the other."""
+        """Raise `ConfigError` if keys contradict each other, or name a router twice.
+
+        The gateway would take a router that is named twice for two routers: what it sends to the
+        one would come back from the other.
+        """
         super().check()
         if (self.enable_friendship or self.enable_blacklist) and not self.mysqldb_datasource:
-            raise ConfigError("enable_friendship and enable_blacklist want mysqldb_datasource")
+            raise ConfigError("enable_friendship and enable_blacklist need mysqldb_datasource")
         named: dict[Address, str] = {}
         for key in ("route_addrs", "group_route_addrs"):
             for text in getattr(self, key):
                 host, port = parse_address(text, key)
-                # An empty host is connected to as this machine.
+                # An empty host means this machine.
                 same = Address(LOOPBACK.get(host.lower(), host.lower()), port)
                 before = named.setdefault(same, "")
                 if before:
@@ -250,24 +255,24 @@ class ImConfig(ClientsConfig):
 
 @dataclass(frozen=True)
 class RouterConfig:
-    """How the router deals with gateways."""
+    """The router's settings for gateways and pushes."""
 
     listen: str = address("127.0.0.1:4444")
     push_disabled: bool = False
     is_push_system: bool = True
     push_backlog: int = 100_000
-    """How many pushes may wait for their lists."""
+    """The most pushes that may wait for their lists."""
     link_backlog: int = 64 << 20
-    """How many bytes may wait for a gateway that does not read."""
+    """The most bytes that may wait for a gateway that does not read."""
     push_grace: float = not_negative(10.0)
-    """Seconds after the start for which pushes wait: gateways say first who is online."""
+    """Seconds after the start for which pushes wait until gateways have reported their users."""
     link_grace: float = not_negative(3.0)
-    """The same for the users of a gateway whose link was lost."""
+    """Seconds for which pushes to users of a lost gateway link wait."""
 
 
 @dataclass(frozen=True)
 class ImrConfig(RouterConfig):
-    """The router's."""
+    """The configuration of the router, imr."""
 
     mysqldb_datasource: str = secret()
     group_events: str = one_of("stream", "pubsub")
@@ -279,7 +284,7 @@ class ImrConfig(RouterConfig):
 
 @dataclass(frozen=True)
 class StorageConfig:
-    """How storage keeps messages, wherever that is."""
+    """Storage's settings, without its directory."""
 
     rpc_listen: str = address("127.0.0.1:13333")
     fsync: str = one_of("commit", "interval", "never")
@@ -297,7 +302,7 @@ class StorageConfig:
 
 @dataclass(frozen=True)
 class ImsConfig(StorageConfig):
-    """Storage's."""
+    """The configuration of storage, ims."""
 
     storage_root: str = "storage"
     http_listen_address: str = address("")
@@ -307,7 +312,7 @@ class ImsConfig(StorageConfig):
 
 @dataclass(frozen=True)
 class EmbeddedConfig:
-    """Of all three in one process. What it keeps lies in the folder of the command line."""
+    """The configuration of the all-in-one daemon. Its files are in the folder of `--data`."""
 
     im: ClientsConfig = ClientsConfig(
         host="127.0.0.1", ws_address="127.0.0.1:13891", http_listen_address="127.0.0.1:6666"
@@ -319,14 +324,14 @@ class EmbeddedConfig:
 
 
 class Address(NamedTuple):
-    """Where to listen or connect; an empty host means every interface."""
+    """An address to listen on or connect to; to listen, an empty host means every interface."""
 
     host: str
     port: int
 
 
 def parse_address(text: str, key: str = "address") -> Address:
-    """``host:port``, ``:port`` or ``[v6]:port``; `ConfigError` if it is none of these."""
+    """Parse ``host:port``, ``:port`` or ``[v6]:port``; `ConfigError` if it is none of these."""
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigError(f"{key}: {text!r} is not host:port")
@@ -334,7 +339,7 @@ def parse_address(text: str, key: str = "address") -> Address:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Return True if only this machine reaches what listens on the host."""
     if host.lower() == "localhost":
         return True
     try:
@@ -344,17 +349,18 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_memory(text: str, key: str = "memory") -> int:
-    """Bytes, from ``512M`` or ``4G``; `ConfigError` if it is neither."""
+    """Return the bytes of an amount such as ``512M`` or ``4G``; `ConfigError` if malformed."""
     number, unit = text[:-1], text[-1:].upper()
     if unit not in MEMORY_UNITS or not (number.isascii() and number.isdigit()) or not int(number):
-        raise ConfigError(f"{key}: {text!r} is no amount of memory such as 512M or 4G")
+        raise ConfigError(f"{key}: {text!r} is not an amount of memory such as 512M or 4G")
     return int(number) << MEMORY_UNITS[unit]
 
 
 def load(kind: type[C], path: str | None, overrides: Iterable[str] = ()) -> C:
-    """Read a TOML file (none: all defaults), then apply overrides of the form key=value.
+    """Read a TOML file (None: all defaults), then apply overrides of the form key=value.
 
-    An override's value is TOML, or else a string: ``port=24000``, ``redis.address=host:6379``.
+    An override's value is TOML, or a string if it is not: ``port=24000``,
+    ``redis.address=host:6379``.
     """
     tree: dict[str, Any] = {}
     if path is not None:
@@ -368,14 +374,14 @@ def load(kind: type[C], path: str | None, overrides: Iterable[str] = ()) -> C:
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
-            raise ConfigError(f"--set {override}: key=value is wanted")
+            raise ConfigError(f"--set {override}: must have the form key=value")
         config = _override(kind, config, key, value)
     _check_together(config, path or "the defaults")
     return config
 
 
 def _check_together(config: object, source: str) -> None:
-    """A dataclass may have a method `check`, for what no key shows by itself."""
+    """Call the method `check` of each dataclass that has one: it compares keys with each other."""
     for f in dataclasses.fields(config):  # type: ignore[arg-type]
         table = getattr(config, f.name)
         if dataclasses.is_dataclass(table):
@@ -397,7 +403,7 @@ def _override(kind: type[C], config: C, key: str, text: str) -> C:
     try:
         return build(_toml_value(text))
     except ConfigError as why:
-        # A password of digits is a number to TOML, and yet meant as it stands.
+        # For example a password of digits: TOML reads a number, but a string is meant.
         try:
             return build(text)
         except ConfigError:
@@ -423,7 +429,7 @@ def _build(kind: type[C], tree: Mapping[str, Any], source: str, prefix: str, bas
             raise ConfigError(f"{source}: there is no key {name}{hint}")
         if dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, dict):
-                raise ConfigError(f"{source}: {name} is a table, not {type(value).__name__}")
+                raise ConfigError(f"{source}: {name} must be a table, not {type(value).__name__}")
             table: Any = hints[key]
             values[key] = _build(table, value, source, name + ".", getattr(base, key))
         else:
@@ -437,24 +443,27 @@ def _check(declared: dataclasses.Field[Any], value: Any, name: str) -> None:
     if "unavailable" in metadata and value != declared.default:
         raise ConfigError(f"{name} is not available in this version")
     if "choices" in metadata and value not in metadata["choices"]:
-        raise ConfigError(f"{name} is one of {', '.join(metadata['choices'])}, not {value!r}")
+        choices = ", ".join(metadata["choices"])
+        raise ConfigError(f"{name} must be one of {choices}, not {value!r}")
     if "positive" in metadata and not 0 < value < math.inf:
-        raise ConfigError(f"{name} is above 0 and finite, not {value!r}")
+        raise ConfigError(f"{name} must be above 0 and finite, not {value!r}")
     if "not_negative" in metadata and not 0 <= value < math.inf:
-        raise ConfigError(f"{name} is 0 or above and finite, not {value!r}")
+        raise ConfigError(f"{name} must be 0 or above and finite, not {value!r}")
     if "port" in metadata and not 0 <= value <= 65535:
-        raise ConfigError(f"{name} is the number of a port, not {value!r}")
+        raise ConfigError(f"{name} must be the number of a port, not {value!r}")
     if "address" in metadata and (value or declared.default):
         parse_address(value, name)
     if "origins" in metadata:
         for one in value:
             if one not in ("*", "null") and not ORIGIN.fullmatch(one):
-                raise ConfigError(f"{name}: {one!r} is no origin such as https://chat.example.com")
+                raise ConfigError(
+                    f"{name}: {one!r} is not an origin such as https://chat.example.com"
+                )
     if "memory" in metadata and value:
         parse_memory(value, name)
     if "addresses" in metadata:
         if not value and declared.default:
-            raise ConfigError(f"{name} names at least one address")
+            raise ConfigError(f"{name} must name at least one address")
         for one in value:
             parse_address(one, name)
 
@@ -469,11 +478,11 @@ def _typed(wanted: Any, value: Any, name: str) -> Any:
     elif type(value) is wanted:
         return value
     shown = "a list" if get_origin(wanted) is tuple else wanted.__name__
-    raise ConfigError(f"{name} wants {shown}, not {type(value).__name__}")
+    raise ConfigError(f"{name} must be {shown}, not {type(value).__name__}")
 
 
 def without_effect(config: object, prefix: str = "") -> Iterator[str]:
-    """A line for every key that is set although we do not need it."""
+    """Yield a line for each key that is set although it has no effect."""
     for f in dataclasses.fields(config):  # type: ignore[arg-type]
         value = getattr(config, f.name)
         if dataclasses.is_dataclass(value):

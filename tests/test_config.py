@@ -115,14 +115,14 @@ class LoadTests(SynchronousTestCase):
 
     def test_wrong_types(self) -> None:
         """Are named with the key; true is no number."""
-        self.assertEqual(self.refused("port = '1'"), "port wants int, not str")
-        self.assertEqual(self.refused("port = true"), "port wants int, not bool")
-        self.assertEqual(self.refused("port = 1.0"), "port wants int, not float")
-        self.assertEqual(self.refused("rate = true"), "rate wants float, not bool")
-        self.assertEqual(self.refused("on = 1"), "on wants bool, not int")
-        self.assertEqual(self.refused("peers = 'a'"), "peers wants a list, not str")
-        self.assertEqual(self.refused("peers = [1]"), "peers wants str, not int")
-        self.assertIn("redis is a table", self.refused("redis = 'x'"))
+        self.assertEqual(self.refused("port = '1'"), "port must be int, not str")
+        self.assertEqual(self.refused("port = true"), "port must be int, not bool")
+        self.assertEqual(self.refused("port = 1.0"), "port must be int, not float")
+        self.assertEqual(self.refused("rate = true"), "rate must be float, not bool")
+        self.assertEqual(self.refused("on = 1"), "on must be bool, not int")
+        self.assertEqual(self.refused("peers = 'a'"), "peers must be a list, not str")
+        self.assertEqual(self.refused("peers = [1]"), "peers must be str, not int")
+        self.assertIn("redis must be a table", self.refused("redis = 'x'"))
 
     def test_not_a_configuration_at_all(self) -> None:
         """Bad TOML, bad UTF-8, no such file, a folder: always a `ConfigError`."""
@@ -158,11 +158,11 @@ class LoadTests(SynchronousTestCase):
     def test_bad_overrides(self) -> None:
         """Name the override."""
         for override, why in [
-            ("port", "--set port: key=value is wanted"),
-            ("port=x", "--set port: port wants int, not str"),
+            ("port", "--set port: must have the form key=value"),
+            ("port=x", "--set port: port must be int, not str"),
             ("prot=1", "--set prot: there is no key prot; is port meant?"),
-            ("redis=1", "--set redis: redis is a table"),
-            ("name.x=1", "--set name.x: name wants str, not dict"),
+            ("redis=1", "--set redis: redis must be a table"),
+            ("name.x=1", "--set name.x: name must be str, not dict"),
             ("=1", "--set : there is no key "),
         ]:
             with self.assertRaises(ConfigError, msg=override) as caught:
@@ -171,18 +171,20 @@ class LoadTests(SynchronousTestCase):
 
     def test_values_that_cannot_be(self) -> None:
         """Are refused when the daemon starts, not when they are first used."""
-        self.assertEqual(self.refused("policy = 'x'"), "policy is one of commit, never, not 'x'")
-        self.assertEqual(self.refused("seconds = 0"), "seconds is above 0 and finite, not 0.0")
+        self.assertEqual(
+            self.refused("policy = 'x'"), "policy must be one of commit, never, not 'x'"
+        )
+        self.assertEqual(self.refused("seconds = 0"), "seconds must be above 0 and finite, not 0.0")
         for number in ("nan", "inf", "-inf"):
-            said = f"seconds is above 0 and finite, not {number}"
+            said = f"seconds must be above 0 and finite, not {number}"
             self.assertEqual(self.refused(f"seconds = {number}"), said)
         for number in ("-1", "65536"):
-            said = f"listening is the number of a port, not {number}"
+            said = f"listening must be the number of a port, not {number}"
             self.assertEqual(self.refused(f"listening = {number}"), said)
         self.assertEqual(self.refused("listen = 'x'"), "listen: 'x' is not host:port")
         self.assertEqual(self.refused("listen = ''"), "listen: '' is not host:port")
         self.assertEqual(self.refused("status = 'x'"), "status: 'x' is not host:port")
-        self.assertEqual(self.refused("links = []"), "links names at least one address")
+        self.assertEqual(self.refused("links = []"), "links must name at least one address")
         self.assertEqual(self.refused("links = ['a:1', 'b']"), "links: 'b' is not host:port")
         same = load(Sample, self.file("policy = 'commit'\nstatus = ''\nlinks = ['127.0.0.1:2']"))
         self.assertEqual(same, Sample())
@@ -253,7 +255,7 @@ class HttpTests(SynchronousTestCase):
     def test_keys(self) -> None:
         """A short one is refused, and none is shown."""
         said = self.refused(ImConfig, "http_api_keys=['sixteen-bytes-ok', 'short']")
-        self.assertEqual(said, "each of http_api_keys wants at least 16 bytes")
+        self.assertEqual(said, "each of http_api_keys must have at least 16 bytes")
         config = load(ImConfig, None, ["http_api_keys=['sixteen-bytes-ok']"])
         self.assertNotIn("sixteen", repr(config))
 

@@ -65,14 +65,14 @@ class OptionsTests(SynchronousTestCase):
             self.assertEqual(options("--set", f"fsync={value}").config.fsync, value)
         error = self.assertRaises(usage.UsageError, options, "--set", "fsync=always")
         self.assertEqual(
-            str(error), "--set fsync: fsync is one of commit, interval, never, not 'always'"
+            str(error), "--set fsync: fsync must be one of commit, interval, never, not 'always'"
         )
 
     def test_numbers(self) -> None:
         """Numbers that must be above 0 are."""
         for word in ("limit=0", "limit=-5", "fsync_interval=0"):
             error = self.assertRaises(usage.UsageError, options, "--set", word)
-            self.assertIn("is above 0", str(error))
+            self.assertIn("must be above 0", str(error))
 
     def test_address(self) -> None:
         """An address that is none is an error that names the key."""

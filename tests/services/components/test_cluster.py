@@ -49,8 +49,8 @@ class ConfigTests(SynchronousTestCase):
             (["secret=sixteen bytes ok"], None),
             (["secret=too short"], "at least 16 bytes"),
             ([f"secret={SECRET}", "secret_file=x"], "both set"),
-            (["cert_file=x"], "go together"),
-            (["cert_file=x", "key_file=y"], "go together"),
+            (["cert_file=x"], "must be set together"),
+            (["cert_file=x", "key_file=y"], "must be set together"),
             (["cert_file=x", "key_file=y", "ca_file=z"], None),
         ):
             overrides = [f"cluster.{setting}" for setting in settings]

@@ -62,7 +62,7 @@ class DaemonOptionsTests(SynchronousTestCase):
         for arguments, why in [
             (["--config", "no-such-file.toml"], "no-such-file.toml: No such file"),
             (["--set", "prot=1"], "there is no key prot; is port meant?"),
-            (["--set", "port"], "key=value is wanted"),
+            (["--set", "port"], "must have the form key=value"),
             (["surplus"], "Wrong number of arguments"),
         ]:
             with self.assertRaises(UsageError, msg=str(arguments)) as caught:
