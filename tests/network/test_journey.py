@@ -1,9 +1,10 @@
 """docs/journey.md is what really goes over the wire."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from gobelieve.client import Client
 from gobelieve.client.keys import KeyStore, MemoryKeyStore
@@ -116,9 +117,39 @@ class JourneyTests(TestCase):
         bob = await self._client("bob", 1002, 1, bobs_keys)
         await self._saw(synced)
 
-    def test_the_places_that_it_names_are_there(self) -> None:
-        """A file that moves must move in the document."""
-        places = re.findall(r"^\| \d+ \| `([^`]+)` \|", DOCUMENT.read_text("utf-8"), re.M)
-        self.assertEqual(len(places), 18)
-        for place in places:
-            self.assertTrue((DOCUMENT.parents[1] / place).is_file(), place)
+
+def symbols() -> list[list[str]]:
+    """For each step of the document, the names in its column for the code."""
+    rows = re.findall(r"^\| \d+ \| ([^|]*) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    return [re.findall(r"`([^`]+)`", row) for row in rows]
+
+
+def resolve(name: str) -> object:
+    """Import what ``module.path:Class.method`` names, below `gobelieve`."""
+    module, _, path = name.partition(":")
+    found: object = import_module(f"gobelieve.{module}")
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+class JourneySymbolTests(SynchronousTestCase):
+    """The code that the document names."""
+
+    def test_each_step_names_code_that_exists(self) -> None:
+        """What is renamed or moved must be renamed in the document."""
+        steps = symbols()
+        self.assertEqual(len(steps), 18)
+        for number, names in enumerate(steps, 1):
+            self.assertTrue(names, f"step {number} names no code")
+            for name in names:
+                self.assertTrue(callable(resolve(name)), name)
+
+    def test_an_unknown_name_is_found(self) -> None:
+        """A wrong module, class or method fails the test above."""
+        self.assertIs(resolve("client.client:Client"), Client)
+        for wrong in ("gateway.nowhere:Peer", "gateway.rules.peer:Nobody"):
+            with self.assertRaises((ImportError, AttributeError), msg=wrong):
+                resolve(wrong)
+        with self.assertRaises(AttributeError):
+            resolve("gateway.rules.peer:Peer.nothing")
