@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 
-class Tally:
+class Counters:
     """Named counters that only grow. Reading one that never moved gives 0."""
 
     __slots__ = ("counts",)
@@ -25,7 +25,7 @@ class Tally:
         return self.counts.get(name, 0)
 
 
-class ClientTally(Tally):
+class GatewayCounters(Counters):
     """A gateway's: what clients were sent, too."""
 
     __slots__ = ("sent",)
@@ -36,7 +36,7 @@ class ClientTally(Tally):
         """Frames, by command."""
 
 
-class Requests:
+class Outcomes:
     """How many requests of each command came to which end."""
 
     __slots__ = ("done", "failed", "refused")
@@ -50,7 +50,7 @@ class Requests:
         """By command: not done here."""
 
 
-class Distribution:
+class Histogram:
     """How many measured values lie up to each of some bounds, which ascend, and their sum.
 
     A value costs 0.2 us.

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.cli.main import parser
-from gobelieve.gateway.delivery.peer_delivery import Exchange
+from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.rules.table import gather, receives
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.names import User
@@ -177,8 +177,8 @@ class StoredKindTests(StoredKindCase):
     def test_what_the_app_server_sends(self) -> None:
         """A system message and a notification are synced and dumped; the HTTP API hides them."""
         bob = self.gateway.client(2)
-        posting = self.gateway.gateway.posting
-        posting.system(APP, [2], b"{}", lambda status, missing: None)
+        app_server_messages = self.gateway.gateway.app_server_messages
+        app_server_messages.system(APP, [2], b"{}", lambda status, missing: None)
         self.turn.end()
         self.local.save(7, b"{}", 0, (User(APP, 2),), lambda *_: None, None)
         self.turn.end()
@@ -197,7 +197,7 @@ class BrowserTests(RealStorageCase):
     def test_what_is_posted_in_the_name_of_a_browser_user_is_not_marked_as_their_own(self) -> None:
         """A browser that took it for its own would not show it."""
         tab = self.gateway.client(1, platform=WEB)
-        self.gateway.gateway.posting.peer(APP, 1, 2, b"hi", lambda status: None)
+        self.gateway.gateway.app_server_messages.peer(APP, 1, 2, b"hi", lambda status: None)
         self.turn.end()
         tab.messages()
         self.assertEqual([own for _, own in self.synced(tab)], [False])
@@ -212,7 +212,7 @@ class BrowserTests(RealStorageCase):
     def test_what_is_posted_in_the_name_of_a_phone_user_is_not_marked_as_their_own(self) -> None:
         """It was sent from no device."""
         phone = self.gateway.client(1)
-        self.gateway.gateway.posting.peer(APP, 1, 2, b"hi", lambda status: None)
+        self.gateway.gateway.app_server_messages.peer(APP, 1, 2, b"hi", lambda status: None)
         self.turn.end()
         phone.messages()
         self.assertEqual([own for _, own in self.synced(phone)], [False])
@@ -235,8 +235,12 @@ class NewKindTests(StoredKindCase):
                 content: Rest
 
             gateway = self.gateway
-            exchange = Exchange(
-                self.local, gateway.delivery, gateway.routing, gateway.underway, gateway.tally
+            peer_delivery = PeerDelivery(
+                self.local,
+                gateway.delivery,
+                gateway.routing,
+                gateway.saves_in_flight,
+                gateway.counters,
             )
 
             class Notes:
@@ -247,7 +251,7 @@ class NewKindTests(StoredKindCase):
                     """Store it, deliver it, ack it."""
                     note = Note.decode(frame.body)
                     to = User(session.user.appid, note.reader)
-                    exchange.send(session, frame.seq, to, frame.cmd, frame.body, 0)
+                    peer_delivery.send(session, frame.seq, to, frame.cmd, frame.body, 0)
 
             gateway.add_rules(gather(Notes()))
             self.check(Note(writer=1, reader=2, content=b"hi"), User(APP, 1), User(APP, 2))

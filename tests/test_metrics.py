@@ -4,7 +4,7 @@ import math
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Distribution, Requests, Tally
+from gobelieve.metrics import Counters, Histogram, Outcomes
 
 
 class TallyTests(SynchronousTestCase):
@@ -12,11 +12,11 @@ class TallyTests(SynchronousTestCase):
 
     def test_counts(self) -> None:
         """What never moved is 0, and does not come to be by being looked at."""
-        tally = Tally()
-        tally.add("live")
-        tally.add("live", 2)
-        self.assertEqual((tally["live"], tally["logins"]), (3, 0))
-        self.assertEqual(tally.counts, {"live": 3})
+        counters = Counters()
+        counters.add("live")
+        counters.add("live", 2)
+        self.assertEqual((counters["live"], counters["logins"]), (3, 0))
+        self.assertEqual(counters.counts, {"live": 3})
 
 
 class RequestsTests(SynchronousTestCase):
@@ -24,7 +24,7 @@ class RequestsTests(SynchronousTestCase):
 
     def test_counts(self) -> None:
         """Each end by itself."""
-        requests = Requests()
+        requests = Outcomes()
         requests.done[230] += 1
         requests.failed[230] += 1
         requests.done[230] += 1
@@ -37,7 +37,7 @@ class DistributionTests(SynchronousTestCase):
 
     def test_a_value_belongs_to_the_first_bound_that_it_does_not_exceed(self) -> None:
         """As Prometheus wants it: "less or equal"."""
-        values = Distribution((1, 2, 4))
+        values = Histogram((1, 2, 4))
         for value in (0, 1, 1.5, 2, 3, 4, 4.1, 100):
             values.observe(value)
         self.assertEqual(values.counts, [2, 2, 2, 2])
@@ -46,6 +46,6 @@ class DistributionTests(SynchronousTestCase):
 
     def test_nothing_measured(self) -> None:
         """All is 0."""
-        values = Distribution((1,))
+        values = Histogram((1,))
         self.assertEqual(list(values.cumulative()), [(1, 0), (math.inf, 0)])
         self.assertEqual((len(values), values.total), (0, 0))

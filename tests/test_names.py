@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, shard, status_name, was_not_stored
 
 
@@ -49,7 +49,9 @@ class TallyTests(SynchronousTestCase):
 
     def test_counting(self) -> None:
         """One that never moved is 0 and does not appear."""
-        tally = Tally()
-        tally.add("acks")
-        tally.add("acks", 4)
-        self.assertEqual((tally["acks"], tally["drops"], tally.counts), (5, 0, {"acks": 5}))
+        counters = Counters()
+        counters.add("acks")
+        counters.add("acks", 4)
+        self.assertEqual(
+            (counters["acks"], counters["drops"], counters.counts), (5, 0, {"acks": 5})
+        )

@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from gobelieve.bench.daemons import Running, storages
 from gobelieve.config import parse_address
 from gobelieve.interfaces import Entries
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.protocols.storage.link import StorageLink
 from gobelieve.protocols.storage.pool import StoragePool
@@ -119,14 +119,14 @@ async def _saves(
 
 async def _sync(reactor: Any, running: Running, options: argparse.Namespace) -> bool:
     (link,) = await _links(reactor, running, 1)
-    pool, body, tally = StoragePool([link]), _body(options), Tally()
+    pool, body, counters = StoragePool([link]), _body(options), Counters()
 
     def done(_: None, status: int, entries: Entries) -> None:
-        tally.add("failed" if status else "saved")
+        counters.add("failed" if status else "saved")
 
     for _ in range(options.stored):
         pool.save(client.IM.number, body, 0, (READER,), done, None)
-    while tally["saved"] + tally["failed"] < options.stored:
+    while counters["saved"] + counters["failed"] < options.stored:
         await deferLater(reactor, 0.01)
     best, got = float("inf"), 0
     for _ in range(5):

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Log, Tasks, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.support.throttled_log import ThrottledLog
 
 K = TypeVar("K", bound=Hashable)
@@ -72,7 +72,7 @@ class Cache(Generic[K, V]):
         *,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         log: Log,
         most: int | None = None,
     ) -> None:
@@ -80,7 +80,7 @@ class Cache(Generic[K, V]):
         self._what = what
         self._time = time
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
         self._throttled = ThrottledLog(log)
         self._most = most
         self._entries: dict[K, _Entry[V]] = {}
@@ -176,21 +176,21 @@ class Cache(Generic[K, V]):
         if self._closed:
             return
         if value is not None:
-            self._tally.add(f"{self._what}_loaded")
+            self._counters.add(f"{self._what}_loaded")
             if self._most is not None and len(self._entries) >= self._most:
                 # A tenth at once: taken one by one, the first of a dict is ever harder to find.
                 for old in list(islice(self._entries, max(1, self._most // 10))):
                     del self._entries[old]
             self._entries[key] = _Entry(value, since, self._sweeps)
             return
-        self._tally.add(f"{self._what}_missing")
+        self._counters.add(f"{self._what}_missing")
         self._entries.pop(key, None)
         if len(self._missing) >= MOST_MISSING:
             self._missing.clear()
         self._missing[key] = self._time.seconds() + MISSING_SECONDS
 
     def _failed(self, why: BackendError) -> None:
-        self._tally.add(f"{self._what}_not_loaded")
+        self._counters.add(f"{self._what}_not_loaded")
         self._throttled.warn("away", "{what} cannot be loaded: {why}", what=self._what, why=why)
 
     # --- changes

@@ -36,7 +36,7 @@ from gobelieve.interfaces import (
     Time,
     UserAdmin,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.wire.go_json import encode
 
 MOST_SHOWN = 30_000
@@ -100,7 +100,7 @@ class GroupChanges:
         users: UserAdmin,
         *,
         time: Time,
-        tally: Tally,
+        counters: Counters,
         log: Log,
     ) -> None:
         self._admin = admin
@@ -108,7 +108,7 @@ class GroupChanges:
         self._notifier = notifier
         self._users = users
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._log = log
 
     async def create(self, group: NewGroup, shown: Sequence[object]) -> int:
@@ -291,9 +291,9 @@ class _Told:
 
     def check(self) -> None:
         """`HalfDoneError` if anything failed."""
-        self._changes._tally.add("group_changes")
+        self._changes._counters.add("group_changes")
         if self._why:
-            self._changes._tally.add("group_changes_half_done")
+            self._changes._counters.add("group_changes_half_done")
             why = HalfDoneError(self._card.id, self._why)
             self._changes._log.warn("half done: {why}", why=why)
             raise why

@@ -1,7 +1,7 @@
 """The group manager: loads groups when they are needed, and keeps them up to date.
 
 Known here: what each event does to a group. How values are kept is `gobelieve.groups.cache`'s, how
-missed events are noticed `gobelieve.groups.actions`'s, how events are written
+missed events are noticed `gobelieve.groups.action_ids`'s, how events are written
 `gobelieve.groups.events`'s; where they come from, and where groups are stored, is given.
 """
 
@@ -12,9 +12,9 @@ from gobelieve.errors import BodyError
 from gobelieve.groups import events
 from gobelieve.groups.cache import Done
 from gobelieve.groups.events import Event
-from gobelieve.groups.followed import Followed
+from gobelieve.groups.followed_cache import FollowedCache
 from gobelieve.interfaces import Group, GroupStore, Log, Tasks, Time, membership
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 
 def add_member(group: Group, uid: int, now: int) -> Group:
@@ -46,13 +46,13 @@ def disband(group: Group) -> None:
     """It is no more."""
 
 
-class GroupManager(Followed[int, Group]):
+class GroupManager(FollowedCache[int, Group]):
     """`gobelieve.interfaces.EventSink`, and what `gobelieve.interfaces.Groups` is made of."""
 
     def __init__(
-        self, store: GroupStore, *, time: Time, tasks: Tasks, tally: Tally, log: Log
+        self, store: GroupStore, *, time: Time, tasks: Tasks, counters: Counters, log: Log
     ) -> None:
-        super().__init__(store.load, "group", time=time, tasks=tasks, tally=tally, log=log)
+        super().__init__(store.load, "group", time=time, tasks=tasks, counters=counters, log=log)
         self.loaded: Callable[[int], Group | None] = self._cache.get
         """See `gobelieve.interfaces.Groups`. Bound like this, since it is asked for a message."""
 
@@ -111,7 +111,7 @@ class GroupManager(Followed[int, Group]):
             cache.forget(group_id)
 
     def _took(self, event: Event) -> None:
-        self._tally.add("group_events")
+        self._counters.add("group_events")
         self._actions.took(event.previous, event.action)
         self.happened(event)
         self._actions.applied()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gobelieve.errors import BodyError
 from gobelieve.groups import relation_events as events
 from gobelieve.groups.cache import Done
-from gobelieve.groups.followed import Followed
+from gobelieve.groups.followed_cache import FollowedCache
 from gobelieve.groups.relation_events import RelationEvent
 from gobelieve.interfaces import (
     IN_MY_BLACKLIST,
@@ -24,7 +24,7 @@ from gobelieve.interfaces import (
     Time,
     mirrored,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 
 MOST_PAIRS = 300_000
@@ -44,15 +44,21 @@ def set_bit(relation: int, bit: int, there: bool) -> int:
     return relation | bit if there else relation & ~bit
 
 
-class RelationManager(Followed[Pair, int]):
+class RelationManager(FollowedCache[Pair, int]):
     """`gobelieve.interfaces.EventSink`, and what `gobelieve.interfaces.Relations` is made of."""
 
     def __init__(
-        self, store: RelationStore, *, time: Time, tasks: Tasks, tally: Tally, log: Log
+        self, store: RelationStore, *, time: Time, tasks: Tasks, counters: Counters, log: Log
     ) -> None:
         self._store = store
         super().__init__(
-            self._load, "relation", time=time, tasks=tasks, tally=tally, log=log, most=MOST_PAIRS
+            self._load,
+            "relation",
+            time=time,
+            tasks=tasks,
+            counters=counters,
+            log=log,
+            most=MOST_PAIRS,
         )
 
     def loaded(self, user: User, peer: int) -> int | None:
@@ -89,7 +95,7 @@ class RelationManager(Followed[Pair, int]):
         except BodyError as why:
             self._malformed(why)
             return
-        self._tally.add("relation_events")
+        self._counters.add("relation_events")
         self._actions.took(event.previous, event.action)
         self.happened(event)
 

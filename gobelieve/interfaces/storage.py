@@ -21,7 +21,7 @@ class PendingMessage(NamedTuple):
     """The body as it is stored."""
     members: tuple[int, ...]
     """The receivers: all members at the time of sending, the sender included."""
-    known: tuple[int, ...]
+    after_ids: tuple[int, ...]
     """For each storage, an id that all ids it gave to the message are beyond."""
 
 
@@ -34,7 +34,7 @@ class PendingMessages(Protocol):
         The number is 0 if the message could not be written.
         """
 
-    def part_done(self, number: int, part: int) -> None:
+    def batch_done(self, number: int, batch: int) -> None:
         """Note that one part of the message's members has it. This is written soon."""
 
     def finished(self, number: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 
 class Cancellable(Protocol):
@@ -72,7 +72,7 @@ class World:
     time: Time
     turn: Turn
     tasks: Tasks
-    counters: Tally
+    counters: Counters
     log: Log
 
     def logging_to(self, log: Log) -> Self:

@@ -8,7 +8,7 @@ from twisted.internet.protocol import Factory
 from gobelieve.interfaces import Time
 
 
-class Ending(Protocol):
+class Drainable(Protocol):
     """A connection that can be ended."""
 
     def finish(self) -> None:
@@ -20,17 +20,17 @@ class Ending(Protocol):
     def __hash__(self) -> int: ...
 
 
-C = TypeVar("C", bound=Ending)
+C = TypeVar("C", bound=Drainable)
 
 
-class GoodbyeFactory(Factory, Generic[C]):
+class DrainingFactory(Factory, Generic[C]):
     """Keeps `connections`, into which a connection enters itself, and tells of its end by `left`.
 
-    `goodbye`: seconds that a peer has, at the end, to take what it is owed.
+    `drain_timeout`: seconds that a peer has, at the end, to take what it is owed.
     """
 
     noisy = False
-    goodbye: float
+    drain_timeout: float
 
     def __init__(self) -> None:
         self.connections: set[C] = set()
@@ -48,7 +48,7 @@ class GoodbyeFactory(Factory, Generic[C]):
         if self.connections:
             empty: Deferred[None] = Deferred()
             self._empty = empty
-            late = time.callLater(self.goodbye, self._abort_all)
+            late = time.callLater(self.drain_timeout, self._abort_all)
             for connection in list(self.connections):
                 connection.finish()
             await empty

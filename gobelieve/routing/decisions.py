@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from gobelieve.interfaces import Log
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.payloads import Item, inner_frame, push_items
 from gobelieve.routing.table import Table
@@ -31,14 +31,14 @@ class Decisions:
         grace: Grace | None,
         *,
         push_system: bool,
-        tally: Tally,
+        counters: Counters,
         log: Log,
     ) -> None:
         self.pushes = pushes
         self.grace = grace
         self._table = table
         self._push_system = push_system
-        self._tally = tally
+        self._counters = counters
         self._log = log
 
     def ask(self, appid: int, receivers: Sequence[int], inner: bytes) -> None:
@@ -64,7 +64,7 @@ class Decisions:
         if items:
             self.pushes.add(items)
         else:
-            self._tally.add("pushes_of_no_kind")
+            self._counters.add("pushes_of_no_kind")
 
     def _keep(
         self, grace: Grace, appid: int, offline: Sequence[int], inner: bytes

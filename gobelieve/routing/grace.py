@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Sequence, Set
 from typing import Any, Protocol
 
 from gobelieve.interfaces import Cancellable, Log, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.routing.table import Id
 
 PATIENCE = 3
@@ -44,13 +44,13 @@ class Grace:
     a lost one."""
 
     def __init__(
-        self, start: float, lost: float, limit: int, *, time: Time, tally: Tally, log: Log
+        self, start: float, lost: float, limit: int, *, time: Time, counters: Counters, log: Log
     ) -> None:
         self._start = start
         self._lost = lost
         self._limit = limit
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._log = log
         self.active = False
         """Whether anything may have to be kept. If not, `among` and `keep` need not be asked."""
@@ -124,12 +124,12 @@ class Grace:
         """Call this when the grace is over. `length`: how many bytes it keeps till then."""
         self._receivers += receivers
         self._bytes += length
-        self._tally.add("pushes_kept", receivers)
+        self._counters.add("pushes_kept", receivers)
         # What is due goes first, and while it does, everything waits behind it.
         waiting = self._kept if self._timer is not None else self._due
         waiting.append((receivers, length, decide, arguments))
         while self._receivers > self._limit or self._bytes > BYTES:
-            self._tally.add("pushes_decided_early", self._decide_one())
+            self._counters.add("pushes_decided_early", self._decide_one())
 
     # --- when it is over
 

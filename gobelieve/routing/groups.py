@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Group, Groups, Log, Tasks, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.routing.decisions import Decisions
 from gobelieve.routing.payloads import RECEIVERS_PER_ITEM, inner_frame
 from gobelieve.support.backoff import Backoff
@@ -61,7 +61,7 @@ class GroupPushes:
         *,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         log: Log,
     ) -> None:
         self._groups = groups
@@ -69,7 +69,7 @@ class GroupPushes:
         self._limit = limit
         self._time = time
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
         self._log = log
         self._throttled = ThrottledLog(log)
         self._rows: dict[int, _Row] = {}
@@ -89,7 +89,7 @@ class GroupPushes:
         frame = inner_frame(inner)
         push = pushed_as(frame.cmd)
         if push is None or not push.to_members:
-            self._tally.add("pushes_of_no_kind")
+            self._counters.add("pushes_of_no_kind")
             return
         message = MESSAGES[frame.cmd].decode(frame.body, frame.version)
         sender = getattr(message, STORED[frame.cmd].facts.author.uid)
@@ -120,7 +120,7 @@ class GroupPushes:
                     self._decide(group, question)
         self._waiting = 0
         if lost:
-            self._tally.add("group_pushes_lost", lost)
+            self._counters.add("group_pushes_lost", lost)
             self._log.warn("{count} pushes of groups are lost at the stop", count=lost)
 
     # --- one question after another
@@ -175,7 +175,7 @@ class GroupPushes:
         """Whether it is tried again."""
         if not self._is_waiting(row):
             return False
-        self._tally.add("group_failures")
+        self._counters.add("group_failures")
         self._throttled.warn("unreadable", "groups cannot be read, trying on: {why}", why=why)
         delay = row.backoff.next()
         if row.backoff.failures >= TRIES:
@@ -225,4 +225,4 @@ class GroupPushes:
 
     def _lose(self, why: str) -> None:
         self._throttled.warn("lost", "a push of a group is lost: {why}; logged once", why=why)
-        self._tally.add("group_pushes_lost")
+        self._counters.add("group_pushes_lost")

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from gobelieve.errors import WireError
 from gobelieve.interfaces import Log, Members, Subscriber, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import Room, User
-from gobelieve.routing.member_slices import MemberSlices
-from gobelieve.routing.published import hand_on
+from gobelieve.routing.published import forward
+from gobelieve.routing.push_batches import PushBatches
 from gobelieve.routing.router import Router
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.route import (
@@ -28,14 +28,14 @@ class LocalLink:
     What is said is in effect at once.
     """
 
-    def __init__(self, router: Router, time: Time, tally: Tally, log: Log) -> None:
+    def __init__(self, router: Router, time: Time, counters: Counters, log: Log) -> None:
         self.version = 1
         self._router = router
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._log = log
         self._subscriber: Subscriber | None = None
-        self._slices = MemberSlices(self.push, time, tally)
+        self._push_batches = PushBatches(self.push, time, counters)
         router.opened(self)
         # It holds nobody yet, and has said so.
         router.received(self, MARK, b"", 1)
@@ -56,10 +56,10 @@ class LocalLink:
             return
         told = Publication.read(body, version)
         try:
-            hand_on(self._subscriber, cmd, told)
+            forward(self._subscriber, cmd, told)
         except WireError as why:
             # It is for this gateway to complain: the one that sent it may not be cut off.
-            self._tally.add("publications_malformed")
+            self._counters.add("publications_malformed")
             self._log.warn("a publication makes no sense: {why}", why=why)
 
     # --- called by the gateway
@@ -114,7 +114,7 @@ class LocalLink:
             # Without the flag PUSH it is not a delivery, but the question who gets a push.
             self.publish_group(appid, group_id, cmd, body)
         else:
-            self._slices.begin(appid, members, sender, cmd, body)
+            self._push_batches.begin(appid, members, sender, cmd, body)
 
     def _say(
         self, cmd: int, appid: int, receiver: int, inner: bytes, msgid: int = 0, prev: int = 0

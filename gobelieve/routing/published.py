@@ -5,7 +5,7 @@ from gobelieve.names import Room, User
 from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, Publication
 
 
-def hand_on(subscriber: Subscriber, cmd: int, told: Publication) -> None:
+def forward(subscriber: Subscriber, cmd: int, told: Publication) -> None:
     """Tell a gateway what another one publishes."""
     if cmd == PUBLISH:
         user = User(told.appid, told.receiver)

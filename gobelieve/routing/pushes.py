@@ -12,7 +12,7 @@ from itertools import islice
 
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Cancellable, Log, PushQueues, Tasks, Time, Turn
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.routing.payloads import Item
 from gobelieve.support.backoff import Backoff
 from gobelieve.support.throttled_log import ThrottledLog
@@ -38,7 +38,7 @@ class PushWriter:
         time: Time,
         turn: Turn,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         log: Log,
     ) -> None:
         self._queues = queues
@@ -46,7 +46,7 @@ class PushWriter:
         self._time = time
         self._turn = turn
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
         self._log = log
         self._throttled = ThrottledLog(log)
         self._waiting: deque[Item] = deque()
@@ -91,7 +91,7 @@ class PushWriter:
             waiting = len(self._waiting)
             self._log.warn("{waiting} pushes wait, and more are dropped", waiting=waiting)
         self._dropped += count
-        self._tally.add("pushes_dropped", count)
+        self._counters.add("pushes_dropped", count)
 
     def _write(self) -> None:
         self._asked = False
@@ -129,7 +129,7 @@ class PushWriter:
         # What failed was kept at the front, so that new items queue behind it.
         for _ in range(count):
             self._bytes -= len(self._waiting.popleft()[1])
-        self._tally.add("pushes_written", count)
+        self._counters.add("pushes_written", count)
         self._backoff.reset()
         self._throttled.recovered("unwritable", "the push lists can be written again")
         if self._dropped and not self._waiting:
@@ -137,7 +137,7 @@ class PushWriter:
             self._dropped = 0
 
     def _failed(self, why: BackendError) -> None:
-        self._tally.add("push_failures")
+        self._counters.add("push_failures")
         self._throttled.warn(
             "unwritable", "the push lists cannot be written, trying on: {why}", why=why
         )
@@ -147,7 +147,7 @@ class PushWriter:
             if self._waiting:
                 count = len(self._waiting)
                 self._log.warn("{count} pushes are lost at the stop", count=count)
-                self._tally.add("pushes_dropped", count)
+                self._counters.add("pushes_dropped", count)
                 self._waiting.clear()
             self._limit = 0
             stopped, self._stopped = self._stopped, None

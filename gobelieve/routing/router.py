@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gobelieve.errors import BodyError, FrameError
 from gobelieve.interfaces import Log
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.routing.decisions import Decisions, Pushes
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
@@ -77,18 +77,18 @@ class Router:
         self,
         pushes: Pushes | None,
         *,
-        tally: Tally,
+        counters: Counters,
         log: Log,
         push_system: bool = True,
         grace: Grace | None = None,
     ) -> None:
         self.table: Table[Link] = Table()
         self.decisions = Decisions(
-            pushes, self.table, grace, push_system=push_system, tally=tally, log=log
+            pushes, self.table, grace, push_system=push_system, counters=counters, log=log
         )
         self.groups: GroupPushes | None = None
         self.grace = grace
-        self._tally = tally
+        self._counters = counters
         self._throttled = ThrottledLog(log)
 
     def opened(self, link: Link) -> None:
@@ -130,7 +130,7 @@ class Router:
             raise FrameError(f"command {cmd} is not allowed here")
         else:
             # As upstream's router: a PING, or whatever it is, is harmless and not answered.
-            self._tally.add("unknown_commands")
+            self._counters.add("unknown_commands")
 
     # --- who is where
 
@@ -223,9 +223,9 @@ class Router:
                 " set mysqldb_datasource; logged once",
                 group=group_id,
             )
-            self._tally.add("group_pushes_undecided")
+            self._counters.add("group_pushes_undecided")
 
     def _count(self, name: str, why: str) -> None:
         # Only the first time, so that a busy log is not flooded.
         self._throttled.debug(name, "{name}: {why}", name=name, why=why)
-        self._tally.add(name)
+        self._counters.add(name)

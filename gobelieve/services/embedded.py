@@ -27,7 +27,7 @@ from gobelieve.backends.sqlite.service import (
 )
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
-from gobelieve.metrics import ClientTally
+from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
 from gobelieve.services.components.cluster import add_cluster
@@ -148,8 +148,8 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     router = add_router(imr, config.imr, queues, turn, reactor, cluster, groups)
 
     service.add("im", im)
-    tally = ClientTally()
-    routing = LocalLink(router.router, reactor, tally, Logger("gobelieve.routing"))
+    counters = GatewayCounters()
+    routing = LocalLink(router.router, reactor, counters, Logger("gobelieve.routing"))
     pending = PendingDatabase(
         os.path.join(data, "pending"), threads(reactor), Logger("gobelieve.backends.pending")
     )
@@ -167,7 +167,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         relations,
     )
     local = LocalStorage(storage.storage)
-    gateway = Gateway(config.im, reactor, backends, local, routing, tally)
+    gateway = Gateway(config.im, reactor, backends, local, routing, counters)
     routing.attach(gateway.delivery)
     add_words(im, service, config.im.word_file, gateway.words)
     im.add("pending", PendingService(pending, gateway.fan_out))

@@ -20,7 +20,7 @@ from gobelieve.backends.redis.keys import (
 from gobelieve.backends.redis.speak_forbidden import SpeakForbidden
 from gobelieve.backends.redis.users import SESSIONS_ENDED
 from gobelieve.config import ImConfig
-from gobelieve.metrics import ClientTally
+from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.storage.link import AskTimes, StorageLink
 from gobelieve.protocols.storage.pool import StoragePool
@@ -56,7 +56,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     service = DaemonService(options, reactor)
     cluster = add_cluster(service, config.cluster, reactor)
     turn = ReactorTurn(reactor)
-    tally = ClientTally()
+    counters = GatewayCounters()
 
     redis = RedisService(config.redis, reactor)
     service.add("redis", redis)
@@ -73,7 +73,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
     for address, link in storage_links.items():
         storage.add(address, cluster.connecting(Port.STORAGE_RPC, address, link))
 
-    routing = RoutePool(config.route_addrs, config.group_route_addrs, turn, reactor, tally)
+    routing = RoutePool(config.route_addrs, config.group_route_addrs, turn, reactor, counters)
     pending = PendingDatabase(
         config.pending_root, threads(reactor), Logger("gobelieve.backends.pending")
     )
@@ -94,7 +94,7 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         [storage_links[address] for address in config.storage_rpc_addrs],
         [storage_links[address] for address in config.group_storage_rpc_addrs] or None,
     )
-    gateway = Gateway(config, reactor, backends, pool, routing, tally)
+    gateway = Gateway(config, reactor, backends, pool, routing, counters)
 
     route = OrderedService()
     service.add("route", route)
@@ -109,10 +109,10 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
         connecting = cluster.connecting(Port.ROUTE, route_link.address, route_link)
         route.add(route_link.address, connecting)
 
-    speakers = gateway.speakers
-    forbidden = SpeakForbidden(speakers.listening, speakers.announced, reactor)
+    room_bans = gateway.room_bans
+    forbidden = SpeakForbidden(room_bans.listening, room_bans.announced, reactor)
     service.add("speak-forbidden", RedisEvents(config.redis, reactor, forbidden, forbidden))
-    ended = SpeakForbidden(lambda: None, gateway.endings.announced, reactor, SESSIONS_ENDED)
+    ended = SpeakForbidden(lambda: None, gateway.ended_sessions.announced, reactor, SESSIONS_ENDED)
     service.add("sessions-ended", RedisEvents(config.redis, reactor, ended, ended))
     add_words(service, service, config.word_file, gateway.words)
     if groups is not None or os.path.isdir(config.pending_root):

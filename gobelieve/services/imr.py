@@ -10,7 +10,7 @@ from gobelieve.backends.redis.keys import RedisPushQueues
 from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig
 from gobelieve.interfaces import Groups, PushQueues, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.online import presence_pages
 from gobelieve.protocols.router.listener import GOODBYE, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
@@ -21,7 +21,7 @@ from gobelieve.routing.router import Router
 from gobelieve.services.components.cluster import Cluster, add_cluster
 from gobelieve.services.groups.groups import GroupsOptions, GroupStatus, add_groups
 from gobelieve.services.process.daemon import DaemonService
-from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.draining import DrainingService
 from gobelieve.services.process.options import Coroutines
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.status.pages import add_status, with_parts
@@ -35,7 +35,7 @@ class Options(GroupsOptions):
     kind = ImrConfig
 
 
-class RouteService(GoodbyeService):
+class RouteService(DrainingService):
     """The gateways' links. Before they end, what the router still keeps is decided; groups that
     must be found for that are waited for, though not for ever."""
 
@@ -94,7 +94,7 @@ def add_router(
     groups: Groups | None = None,
 ) -> RouterStatus:
     """Add ``push`` (if there are queues for it), ``route`` and ``tcp``."""
-    tally = Tally()
+    counters = Counters()
     writer: PushWriter | None = None
     if queues is not None:
         writer = PushWriter(
@@ -103,27 +103,41 @@ def add_router(
             time=reactor,
             turn=turn,
             tasks=Coroutines(),
-            tally=tally,
+            counters=counters,
             log=Logger("gobelieve.routing.pushes"),
         )
         parent.add("push", PushService(writer))
-    router = _router(config, writer, groups, reactor, tally)
-    factory = RouteFactory(router, turn, tally, config.link_backlog)
+    router = _router(config, writer, groups, reactor, counters)
+    factory = RouteFactory(router, turn, counters, config.link_backlog)
     parent.add("route", RouteService(router, factory, reactor))
     parent.add("tcp", cluster.listening(Port.ROUTE, config.listen, factory))
     return RouterStatus(router, factory, writer)
 
 
 def _router(
-    config: RouterConfig, writer: PushWriter | None, groups: Groups | None, time: Time, tally: Tally
+    config: RouterConfig,
+    writer: PushWriter | None,
+    groups: Groups | None,
+    time: Time,
+    counters: Counters,
 ) -> Router:
     log = Logger("gobelieve.routing.router")
     limit = config.push_backlog
-    grace = Grace(config.push_grace, config.link_grace, limit, time=time, tally=tally, log=log)
-    router = Router(writer, tally=tally, log=log, push_system=config.is_push_system, grace=grace)
+    grace = Grace(
+        config.push_grace, config.link_grace, limit, time=time, counters=counters, log=log
+    )
+    router = Router(
+        writer, counters=counters, log=log, push_system=config.is_push_system, grace=grace
+    )
     if groups is not None:
         router.groups = GroupPushes(
-            groups, router.decisions, limit, time=time, tasks=Coroutines(), tally=tally, log=log
+            groups,
+            router.decisions,
+            limit,
+            time=time,
+            tasks=Coroutines(),
+            counters=counters,
+            log=log,
         )
     return router
 

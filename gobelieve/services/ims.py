@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
 from gobelieve.protocols.storage.legacy_listener import StorageClientFactory
@@ -17,7 +17,7 @@ from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.components import replication
 from gobelieve.services.components.cluster import Cluster, add_cluster
 from gobelieve.services.process.daemon import DaemonService
-from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.draining import DrainingService
 from gobelieve.services.process.options import DaemonOptions, threads
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import cannot_start
@@ -83,11 +83,11 @@ def add_storage(
     if config.master_address:
         master = MasterLink(storage, config.master_address, turn, reactor)
         parent.add("master", replication.master(master, cluster))
-    ports = {"rpc": StorageFactory(storage, turn, reactor, Tally())}
+    ports = {"rpc": StorageFactory(storage, turn, reactor, Counters())}
     tcp = cluster.listening(Port.STORAGE_RPC, config.rpc_listen, ports["rpc"])
     parent.add("rpc", _port(tcp, ports["rpc"], reactor))
     if config.listen:
-        ports["clients"] = StorageClientFactory(storage, turn, reactor, Tally())
+        ports["clients"] = StorageClientFactory(storage, turn, reactor, Counters())
         tcp = cluster.listening(Port.STORAGE_CLIENTS, config.listen, ports["clients"])
         parent.add("clients", _port(tcp, ports["clients"], reactor))
     return StorageParts(storage, ports, slaves, master)
@@ -95,7 +95,7 @@ def add_storage(
 
 def _port(tcp: Service, factory: StorageFactory, reactor: Any) -> OrderedService:
     port = OrderedService()
-    port.add("askers", GoodbyeService(factory, reactor))
+    port.add("askers", DrainingService(factory, reactor))
     port.add("tcp", tcp)
     return port
 

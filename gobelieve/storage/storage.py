@@ -9,14 +9,14 @@ from typing import Any
 from gobelieve.interfaces import InThread, Log, Page, Time, Turn
 from gobelieve.names import AckStatus, User
 from gobelieve.storage.queues.commit import Done, GroupCommit, Policy, Result
-from gobelieve.storage.queues.counters import StorageTally
+from gobelieve.storage.queues.counters import StorageCounters
 from gobelieve.storage.queues.piece import Piece
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication import roles
 from gobelieve.storage.replication.follower import Follower
 from gobelieve.wire.storage import SaveItem
 
-UNSURE = 16 << 20
+RESYNCABLE_BYTES = 16 << 20
 """So many bytes at a slave's end, at most, were not synced when its power went."""
 
 
@@ -40,7 +40,7 @@ class Storage:
         limit: int = 3000,
         slave: bool = False,
     ) -> None:
-        self.tally = StorageTally()
+        self.counters = StorageCounters()
         self.store = Store(root, log, in_thread=in_thread, time=time)
         self.follower = Follower(self.store.blocks, log)
         self.is_slave = slave
@@ -54,7 +54,7 @@ class Storage:
             log=log,
             policy=Policy(fsync),
             interval=fsync_interval,
-            tally=self.tally,
+            counters=self.counters,
         )
         self._closing = False
 
@@ -63,7 +63,7 @@ class Storage:
         root = self.store.blocks.root
         if self.is_slave:
             # What an old master has, and nobody else, is not to be cut off.
-            self.store.blocks.unsure = UNSURE if roles.is_slave(root) else 0
+            self.store.blocks.resyncable_bytes = RESYNCABLE_BYTES if roles.is_slave(root) else 0
             self.store.open(lambda: roles.mark(root))
         else:
             roles.check(root)
@@ -91,7 +91,7 @@ class Storage:
         A slave's storage answers READ_ONLY.
         """
         if self.is_slave:
-            self.tally.not_stored[AckStatus.READ_ONLY] += len(items)
+            self.counters.not_stored[AckStatus.READ_ONLY] += len(items)
             refused: list[Result] = [(AckStatus.READ_ONLY, 0, ())] * len(items)
             self._turn.at_end(lambda: done(argument, refused))
             return
@@ -122,12 +122,12 @@ class Storage:
     def count_new(self, user: User, after: int) -> int:
         """How many messages a user has after an id."""
         count = self.store.reader.count_new(user, after)
-        self.tally.reads += 1
+        self.counters.reads += 1
         return count
 
     def _read(self, page: Page) -> Page:
-        self.tally.reads += 1
-        self.tally.messages_read += len(page.messages)
+        self.counters.reads += 1
+        self.counters.messages_read += len(page.messages)
         return page
 
     def _at_most(self, limit: int) -> int:

@@ -278,14 +278,14 @@ class OnRedis(TestCase):
 
     async def listen(self, *channels: str) -> list[tuple[bytes, bytes]]:
         """What is published from now on."""
-        guest = _Guest()
-        own = RedisService(self.config, reactor, guest=guest)
+        subscriber = _Guest()
+        own = RedisService(self.config, reactor, subscriber=subscriber)
         own.startService()
         self.addCleanup(own.stopService)
-        await guest.ready
+        await subscriber.ready
         for channel in channels:
             await own.call("SUBSCRIBE", channel)
-        return guest.heard
+        return subscriber.heard
 
     async def hash(self, key: str) -> dict[bytes, bytes]:
         words = await self.call("HGETALL", key)

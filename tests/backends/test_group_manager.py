@@ -60,7 +60,7 @@ class ManagerContract:
         return group
 
     def loads(self: Any) -> int:
-        return int(self.groups.tally["groups_loaded"])
+        return int(self.groups.counters["groups_loaded"])
 
     async def test_every_change_arrives_without_another_load(self: Any) -> None:
         await self.begin()
@@ -83,7 +83,7 @@ class ManagerContract:
         self.app.disband(5)
         await self.until(lambda: self.groups.loaded(5) is None)
         self.assertIsNone(await self.groups.find(5))
-        self.assertEqual(self.groups.tally["group_events_gaps"], 0)
+        self.assertEqual(self.groups.counters["group_events_gaps"], 0)
 
     async def test_a_lost_announcement_is_noticed_by_the_check(self: Any) -> None:
         self.app.create(5, 1)
@@ -92,7 +92,7 @@ class ManagerContract:
         self.app.add(5, 2, lost=True)
         await self.until(lambda: self.groups.loaded(5) is None)
         self.assertEqual(sorted((await self.group()).members), [1, 2])
-        self.assertEqual(self.groups.tally["group_events_gaps"], 1)
+        self.assertEqual(self.groups.counters["group_events_gaps"], 1)
 
     async def test_a_lost_announcement_is_noticed_by_the_next_one(self: Any) -> None:
         self.app.create(5, 1)
@@ -145,7 +145,7 @@ class ManagerContract:
             await deferLater(reactor, 0)
             self.app.add(5, uid)
             await asked
-        await self.until(lambda: self.groups.tally["group_events"] == 41)
+        await self.until(lambda: self.groups.counters["group_events"] == 41)
         self.assertEqual(sorted((await self.group()).members), list(range(1, 60)))
 
     async def test_without_the_database_there_is_an_error_and_not_no_group(self: Any) -> None:

@@ -177,7 +177,7 @@ class MemoryPending:
                 self.messages[self._numbers] = (message, set())
                 kept(self._numbers)
 
-    def part_done(self, number: int, part: int) -> None:
+    def batch_done(self, number: int, part: int) -> None:
         self.messages[number][1].add(part)
 
     def finished(self, number: int) -> None:

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gobelieve.interfaces import Log, Tasks, Time, Turn, World
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 
 class Lines:
@@ -92,7 +92,7 @@ def world(
     time: Time | None = None,
     turn: Turn | None = None,
     tasks: Tasks | None = None,
-    counters: Tally | None = None,
+    counters: Counters | None = None,
     log: Log | None = None,
 ) -> World:
     """Return a world of fakes, but for the parts that are given."""
@@ -100,6 +100,6 @@ def world(
         time=time or Clock(),
         turn=turn or FakeTurn(),
         tasks=tasks or FakeTasks(),
-        counters=counters or Tally(),
+        counters=counters or Counters(),
         log=log or Lines(),
     )

@@ -10,7 +10,7 @@ from gobelieve.config import ClientsConfig
 from gobelieve.errors import WireError
 from gobelieve.gateway.rules.table import RuleTables
 from gobelieve.interfaces import Entries, Identity, Members, Page
-from gobelieve.metrics import ClientTally
+from gobelieve.metrics import GatewayCounters
 from gobelieve.names import GroupReader, Room, User
 from gobelieve.services.components.gateway import Backends, Gateway
 from gobelieve.storage.local import LocalStorage
@@ -291,7 +291,7 @@ class TestGateway:
     ) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
-        self.tally = ClientTally()
+        self.counters = GatewayCounters()
         self.memory = Memory()
         self.tokens = PendingTokens(self.memory)
         self.storage = FakeStorage()
@@ -314,15 +314,15 @@ class TestGateway:
         )
         settings = ClientsConfig(**{"kefu_appid": KEFU, **config})
         gateway = Gateway(
-            settings, self.clock, backends, storage or self.storage, self.routing, self.tally
+            settings, self.clock, backends, storage or self.storage, self.routing, self.counters
         )
         self.gateway = gateway
         self.settings = settings
         self.sessions = gateway.sessions
-        self.lobby = gateway.lobby
+        self.unauthenticated = gateway.unauthenticated
         self.rooms = gateway.rooms
         self.room_messages = gateway.room_messages
-        self.speakers = gateway.speakers
+        self.room_bans = gateway.room_bans
         self.words = gateway.words
         self.delivery = gateway.delivery
         self.fan_out = gateway.fan_out
@@ -330,11 +330,11 @@ class TestGateway:
         self.keys = gateway.keys
         self.group_keys = gateway.group_keys
         self.unread = gateway.unread
-        self.underway = gateway.underway
-        self.watch = gateway.watch
+        self.saves_in_flight = gateway.saves_in_flight
+        self.timeouts = gateway.timeouts
         self.tables = gateway.tables
         self.tasks = gateway.tasks
-        self.reception = gateway.reception
+        self.registry = gateway.registry
 
     def grant(self, uid: int, notification_on: bool = False, appid: int = APP) -> str:
         """A token for a user."""
@@ -376,7 +376,7 @@ class TestClient:
 
     def __init__(self, gateway: TestGateway) -> None:
         self.connection = FakeConnection()
-        self.session = gateway.reception.opened(self.connection)
+        self.session = gateway.registry.opened(self.connection)
         self._gateway = gateway
         self.version = 1
         self.seq = 0
@@ -408,4 +408,4 @@ class TestClient:
 
     def hang_up(self) -> None:
         """The connection is gone."""
-        self._gateway.reception.closed(self.session)
+        self._gateway.registry.closed(self.session)

@@ -68,7 +68,7 @@ class Phone:
 
     def __init__(self, gateway: TestGateway, peer: IAddress | None = None) -> None:
         self.gateway = gateway
-        factory = ClientFactory(ReactorTurn(gateway.clock), gateway.reception)
+        factory = ClientFactory(ReactorTurn(gateway.clock), gateway.registry)
         self.connection = factory.buildProtocol(None)
         self.transport = StringTransport(peerAddress=peer)
         self.connection.makeConnection(self.transport)

@@ -185,7 +185,7 @@ class SlowClientTests(TableCase):
                 self.assertEqual(got, [frame(seq - 1, 5, version, ack(version, seq))])
             self.assertEqual(len(other.heard()), 300)
             self.assertEqual(deaf.heard(), [])
-            self.assertEqual(self.gateway.tally.counts["live_dropped"], 300)
+            self.assertEqual(self.gateway.counters.counts["live_dropped"], 300)
 
     def test_a_flood_drops_no_notify(self) -> None:
         """B7. original: the oldest frames for a slow client were dropped, a notify among them, and

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BackendError
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Group
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.services.process.options import Coroutines
 from tests.fakes.groups import MemoryGroupStore
 from tests.protocols.logs import Events
@@ -22,7 +22,7 @@ class ManagerTestCase(SynchronousTestCase):
         self.clock.advance(1000.0)
         self.store = MemoryGroupStore()
         self.store.put(5, 1, 2)
-        self.tally = Tally()
+        self.counters = Counters()
         self.events = Events()
         self.manager = self.new_manager()
         self.manager.checked(10)
@@ -35,7 +35,7 @@ class ManagerTestCase(SynchronousTestCase):
             self.store,
             time=self.clock,
             tasks=Coroutines(),
-            tally=self.tally,
+            counters=self.counters,
             log=self.events.log(),
         )
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.groups.cache import STALE_SECONDS
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Group, membership
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.services.process.options import Coroutines
 from tests.protocols.logs import Events
 
@@ -39,7 +39,7 @@ class World:
             self,
             time=self.clock,
             tasks=Coroutines(),
-            tally=Tally(),
+            counters=Counters(),
             log=Events().log(),
         )
         self.manager.checked(0)

@@ -19,7 +19,7 @@ from gobelieve.groups.changes import (
     TakenError,
 )
 from gobelieve.interfaces import Change, NewGroup
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import GroupReader
 from tests.fakes.app import MemoryGroupAdmin, MemoryTelling, MemoryUserAdmin
 from tests.fakes.backends import Memory
@@ -34,7 +34,7 @@ class ChangesCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.admin, self.telling, self.memory = MemoryGroupAdmin(), MemoryTelling(), Memory()
-        self.tally, clock = Tally(), Clock()
+        self.counters, clock = Counters(), Clock()
         clock.advance(NOW + 0.7)
         self.changes = GroupChanges(
             self.admin,
@@ -42,7 +42,7 @@ class ChangesCase(SynchronousTestCase):
             self.telling,
             MemoryUserAdmin(self.memory),
             time=clock,
-            tally=self.tally,
+            counters=self.counters,
             log=Events().log(),
         )
         self.group = self.done(self.changes.create(NEW, [1, {"uid": 2, "name": "Bob"}]))
@@ -215,7 +215,7 @@ class FailureTests(ChangesCase):
         self.telling.failing = set()
         self.done(self.changes.add(7, self.group, [Person(3)]))
         self.assertEqual(self.told()[1], Change(events.MEMBER_ADD, self.group, uid=3))
-        self.assertEqual(self.tally["group_changes_half_done"], 1)
+        self.assertEqual(self.counters["group_changes_half_done"], 1)
 
     def test_what_is_away_is_asked_once(self) -> None:
         """Each ask may take seconds until it fails, and a change may have a thousand members."""

@@ -77,7 +77,7 @@ class LoadTests(ManagerTestCase):
             self.events.texts(),
             ["groups cannot be loaded: the store is away", "groups can be loaded again"],
         )
-        self.assertEqual(self.tally["groups_not_loaded"], 3)
+        self.assertEqual(self.counters["groups_not_loaded"], 3)
 
     def test_an_error_of_ours_leaves_nobody_without_an_answer(self) -> None:
         """And the next one who asks starts anew."""
@@ -191,7 +191,7 @@ class EventTests(ManagerTestCase):
         self.publish("group_disband", "6")
         self.assertEqual(self.store.loads, [5])
         self.assertEqual(sorted(self.kept.members), [1, 2])
-        self.assertEqual(self.tally["group_events"], 3)
+        self.assertEqual(self.counters["group_events"], 3)
 
     def test_the_stream_s_form_does_the_same(self) -> None:
         """With its own fields."""
@@ -212,14 +212,14 @@ class EventTests(ManagerTestCase):
         for _ in range(100):
             self.manager.published("group_member_add", b"10:11:5")
             self.manager.entered({b"name": b"group_member_add"})
-        self.assertEqual(self.tally["group_events_malformed"], 200)
+        self.assertEqual(self.counters["group_events_malformed"], 200)
         self.assertEqual(len(self.events), 1)
         self.assertIs(self.manager.loaded(5), self.kept)
         self.clock.advance(60)
         self.manager.published("group_member_add", b"")
         self.assertEqual(len(self.events), 2)
         self.manager.published("group_member_add", b"11:12:5,8")
-        self.assertEqual(self.tally["group_events_gaps"], 1)
+        self.assertEqual(self.counters["group_events_gaps"], 1)
         self.assertIsNone(self.manager.loaded(5))
 
 

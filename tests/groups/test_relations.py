@@ -14,7 +14,7 @@ from gobelieve.interfaces import (
     YOUR_FRIEND,
     mirrored,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.services.process.options import Coroutines
 from tests.fakes.relations import MemoryRelationStore
@@ -31,13 +31,13 @@ class RelationTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1000.0)
         self.store = MemoryRelationStore()
-        self.tally = Tally()
+        self.counters = Counters()
         self.events = Events()
         self.manager = RelationManager(
             self.store,
             time=self.clock,
             tasks=Coroutines(),
-            tally=self.tally,
+            counters=self.counters,
             log=self.events.log(),
         )
         self.manager.checked(10)
@@ -109,8 +109,8 @@ class RelationTests(SynchronousTestCase):
             self.enter(name=name, uid=user.uid, friend_uid=peer.uid, **{name: 0})
             self.assertEqual(self.manager.loaded(ANN, BOB.uid), 0, name)
         self.assertEqual(len(self.store.loads), 1)
-        self.assertEqual(self.tally["relation_events"], 8)
-        self.assertEqual(self.tally["relation_events_gaps"], 0)
+        self.assertEqual(self.counters["relation_events"], 8)
+        self.assertEqual(self.counters["relation_events_gaps"], 0)
 
     def test_a_change_while_the_pair_is_being_loaded(self) -> None:
         """Is applied to what was read before it."""
@@ -140,7 +140,7 @@ class RelationTests(SynchronousTestCase):
         self.store.put(ANN, BOB.uid, BOTH)
         self.last += 1
         self.enter(name="friend", uid=1003, friend_uid=1004, friend=1)
-        self.assertEqual(self.tally["relation_events_gaps"], 1)
+        self.assertEqual(self.counters["relation_events_gaps"], 1)
         self.assertEqual(self.relation(ANN, BOB), BOTH)
 
     def test_entries_that_make_no_sense(self) -> None:
@@ -152,10 +152,10 @@ class RelationTests(SynchronousTestCase):
         for wrong in bad:
             self.enter(**{**good, **wrong})
         self.assertEqual(self.manager.loaded(ANN, BOB.uid), 0)
-        self.assertEqual(self.tally["relation_events_malformed"], len(bad))
+        self.assertEqual(self.counters["relation_events_malformed"], len(bad))
         self.assertEqual(len([one for one in self.events.texts() if "no sense" in one]), 1)
         self.enter(**good)
-        self.assertEqual(self.tally["relation_events_gaps"], 1)
+        self.assertEqual(self.counters["relation_events_gaps"], 1)
 
     def test_while_announcements_are_late(self) -> None:
         """A relation is good for some seconds."""

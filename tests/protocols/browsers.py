@@ -11,8 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Connection
-from gobelieve.protocols.clients.client_registry import Reception
-from gobelieve.protocols.clients.websocket import BrowserConnection, BrowserFactory, WebSocketTerms
+from gobelieve.protocols.clients.client_registry import ClientRegistry
+from gobelieve.protocols.clients.websocket import (
+    BrowserConnection,
+    BrowserFactory,
+    WebSocketSettings,
+)
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import client
 from tests.gateway.support import TestGateway
@@ -70,16 +74,18 @@ class BrowserTestCase(SynchronousTestCase):
     """One browser, and the gateway's rules behind it."""
 
     path = "/ws"
-    terms = WebSocketTerms()
+    settings = WebSocketSettings()
 
     def setUp(self) -> None:
         self.gateway = gateway = TestGateway()
 
         def new_session(connection: Connection, tick: int) -> Session:
-            return Session(connection, gateway.tables.before_login, gateway.tally, tick)
+            return Session(connection, gateway.tables.before_login, gateway.counters, tick)
 
-        reception = Reception(new_session, gateway.sessions.remove, gateway.watch, gateway.lobby)
-        factory = self.factory(ReactorTurn(gateway.clock), reception)
+        registry = ClientRegistry(
+            new_session, gateway.sessions.remove, gateway.timeouts, gateway.unauthenticated
+        )
+        factory = self.factory(ReactorTurn(gateway.clock), registry)
         factory._batched_timer = Timer(gateway.clock)
         protocol: object = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5))
         assert isinstance(protocol, BrowserConnection)
@@ -87,7 +93,7 @@ class BrowserTestCase(SynchronousTestCase):
         self.transport = Transport(peerAddress=IPv4Address("TCP", "127.0.0.1", 5))
         self.protocol.makeConnection(self.transport)
 
-    def factory(self, turn: ReactorTurn, reception: Reception) -> BrowserFactory:
+    def factory(self, turn: ReactorTurn, registry: ClientRegistry) -> BrowserFactory:
         """What is tested."""
         raise NotImplementedError
 
@@ -113,7 +119,7 @@ class BrowserTestCase(SynchronousTestCase):
         """Do a handshake that is refused; gives the answer."""
         self.say(handshake(self.path, *more))
         self.assertTrue(self.transport.disconnecting)
-        self.assertEqual(len(self.gateway.watch), 0)
+        self.assertEqual(len(self.gateway.timeouts), 0)
         self.assertEqual(self.flushLoggedErrors(), [])
         return str(self.transport.value(), "latin-1")
 

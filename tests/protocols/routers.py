@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.protocols.router.connection import RouteConnection
 from gobelieve.protocols.router.pending_subscriptions import Mine
@@ -56,7 +56,7 @@ class RouterCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
-        self.tally = Tally()
+        self.counters = Counters()
         self.held = FakeHeld()
         self.rooms = FakeRooms()
         self.subscriber = FakeSubscriber()
@@ -68,7 +68,7 @@ class RouterCase(SynchronousTestCase):
         addresses = [f"127.0.0.1:{n}" for n in range(count)]
         of_groups = [f"127.0.0.1:{n}" for n in range(count, count + groups)]
         turn = ReactorTurn(self.clock)
-        pool = RoutePool(addresses, of_groups, turn, self.clock, self.tally)
+        pool = RoutePool(addresses, of_groups, turn, self.clock, self.counters)
         pool.attach(
             self.held,
             self.rooms,

@@ -14,8 +14,12 @@ from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import ConfigError
-from gobelieve.metrics import Tally
-from gobelieve.protocols.cluster.endpoints import Greeted, GreetedEndpoint, Terms
+from gobelieve.metrics import Counters
+from gobelieve.protocols.cluster.endpoints import (
+    AuthenticatedEndpoint,
+    AuthenticatedFactory,
+    LinkSecurity,
+)
 from gobelieve.protocols.cluster.handshake import GreetingError
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.tls import TLSEndpoint, TLSFactory, TLSFiles, tls_trouble
@@ -41,13 +45,13 @@ class TLSCase(SynchronousTestCase):
         self.nonces = itertools.count(1)
         self.ports = itertools.count(1000)
 
-    def terms(self, tls: bool = True) -> Terms:
+    def security(self, tls: bool = True) -> LinkSecurity:
         """Those of a daemon without a secret."""
-        return Terms(
+        return LinkSecurity(
             secret=lambda: b"",
             nonce=lambda: next(self.nonces).to_bytes(32, "big"),
             time=self.reactor,
-            tally=Tally(),
+            counters=Counters(),
             log=self.events.log(),
             greets=True,
             tls=tls,
@@ -64,13 +68,13 @@ class TLSCase(SynchronousTestCase):
     ) -> tuple[Deferred[IProtocol], IOPump]:
         """One attempt, as far as it goes without any time passing."""
         port = next(self.ports)
-        greeted = Greeted(self.server, Port.ROUTE, self.terms())
+        greeted = AuthenticatedFactory(self.server, Port.ROUTE, self.security())
         self.reactor.listenTCP(port, TLSFactory(listener, False, greeted, self.reactor))
         endpoint: Any = TCP4ClientEndpoint(self.reactor, "0.0.0.0", port)
-        terms = self.terms(tls=connector is not None)
+        security = self.security(tls=connector is not None)
         if connector is not None:
             endpoint = TLSEndpoint(endpoint, connector, host, self.reactor)
-        attempt = GreetedEndpoint(endpoint, Port.ROUTE, terms).connect(self.client)
+        attempt = AuthenticatedEndpoint(endpoint, Port.ROUTE, security).connect(self.client)
         pump = ConnectionCompleter(self.reactor).succeedOnce()
         assert pump is not None
         pump.flush()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.routing.payloads import Item
 from gobelieve.routing.router import Router
 from gobelieve.wire.message import Message
@@ -68,12 +68,12 @@ class Setting:
 
     def __init__(self, push_system: bool = True, disabled: bool = False) -> None:
         self.pushes = FakePushes()
-        self.tally = Tally()
+        self.counters = Counters()
         self.events = Events()
         self.log: Logger = self.events.log()
         self.router = Router(
             None if disabled else self.pushes,
-            tally=self.tally,
+            counters=self.counters,
             log=self.log,
             push_system=push_system,
         )

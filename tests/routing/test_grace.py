@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.routing import grace
 from gobelieve.routing.grace import PATIENCE, SLICE, Grace
 from gobelieve.routing.router import Router
@@ -26,12 +26,14 @@ class GraceCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.tally = Tally()
+        self.counters = Counters()
         self.events = Events()
         self.pushes = FakePushes()
         log = self.events.log()
-        self.grace = Grace(self.start, self.lost, LIMIT, time=self.clock, tally=self.tally, log=log)
-        self.router = Router(self.pushes, tally=self.tally, log=log, grace=self.grace)
+        self.grace = Grace(
+            self.start, self.lost, LIMIT, time=self.clock, counters=self.counters, log=log
+        )
+        self.router = Router(self.pushes, counters=self.counters, log=log, grace=self.grace)
 
     def gateway(self, *uids: int, version: int = 1) -> FakeLink:
         """A gateway that has said that these users are online."""
@@ -73,7 +75,7 @@ class StartTests(GraceCase):
         """And who does not, gets what was asked for meanwhile, in order."""
         for content in "abc":
             self.ask(self.link, 1, 2, 3, content=content)
-        self.assertEqual(self.tally["pushes_kept"], 6)
+        self.assertEqual(self.counters["pushes_kept"], 6)
         self.clock.advance(START - 0.1)
         self.assertEqual(self.pushed(), [])
         self.mark(self.gateway(2))
@@ -152,7 +154,7 @@ class StartTests(GraceCase):
             self.ask(self.link, 100_000 + number)
         early = self.pushed()
         self.assertEqual([uid for uid, _ in early], list(range(100_000, 100_005)))
-        self.assertEqual(self.tally["pushes_decided_early"], 5)
+        self.assertEqual(self.counters["pushes_decided_early"], 5)
         self.assertEqual(len(self.grace), LIMIT)
         many = range(200_000, 200_000 + LIMIT + 1)
         self.ask(self.link, *many, content="one with more than all the room")

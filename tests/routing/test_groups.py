@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BackendError, BodyError
 from gobelieve.interfaces import Group
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import TRIES, GroupPushes
 from gobelieve.routing.payloads import RECEIVERS_PER_ITEM
@@ -73,21 +73,21 @@ class GroupPushesTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = TurnClock()
-        self.tally = Tally()
+        self.counters = Counters()
         self.events = Events()
         self.pushes = FakePushes()
         self.groups = FakeGroups()
         self.groups.here[GROUP] = group_of(1, 2, 3, 4, 5)
         log = self.events.log()
-        self.grace = Grace(5, 5, 100, time=self.clock, tally=self.tally, log=log)
-        self.router = Router(self.pushes, tally=self.tally, log=log, grace=self.grace)
+        self.grace = Grace(5, 5, 100, time=self.clock, counters=self.counters, log=log)
+        self.router = Router(self.pushes, counters=self.counters, log=log, grace=self.grace)
         self.router.groups = GroupPushes(
             self.groups,
             self.router.decisions,
             LIMIT,
             time=self.clock,
             tasks=Coroutines(),
-            tally=self.tally,
+            counters=self.counters,
             log=log,
         )
         self.link = FakeLink(self.router)
@@ -184,7 +184,7 @@ class GroupPushesTests(SynchronousTestCase):
         for _ in range(TRIES):
             self.groups.answer()
             self.clock.advance(5)
-        self.assertEqual(self.tally["group_pushes_lost"], 1)
+        self.assertEqual(self.counters["group_pushes_lost"], 1)
         self.assertIn("a push of a group is lost", self.events.texts()[1])
         self.groups.away = False
         self.groups.answer()
@@ -201,13 +201,13 @@ class GroupPushesTests(SynchronousTestCase):
         self.groups.answer()
         self.assertEqual(self.pushed(), [(101, [4], "b")])
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-        self.assertEqual(self.tally["group_pushes_lost"], 1)
+        self.assertEqual(self.counters["group_pushes_lost"], 1)
 
     def test_too_many_wait(self) -> None:
         """What comes beyond the limit is lost, counted and said once."""
         for number in range(LIMIT + 3):
             self.ask(101 + number % 2)
-        self.assertEqual(self.tally["group_pushes_lost"], 3)
+        self.assertEqual(self.counters["group_pushes_lost"], 3)
         self.assertEqual(len(self.router.groups or ()), LIMIT)
         (line,) = self.events.texts()
         self.assertIn("too many wait", line)
@@ -220,13 +220,13 @@ class GroupPushesTests(SynchronousTestCase):
         self.groups.here[GROUP] = group_of(*range(1, many + 1))
         self.ask(content="a")
         self.ask(content="b")
-        slices = []
+        push_batches = []
         while len(self.router.groups or ()):
-            slices.append(self.pushed())
+            push_batches.append(self.pushed())
             self.clock.turn()
-        slices.append(self.pushed())
-        self.assertEqual([len(some) for some in slices], [1] * 6)
-        items = [item for some in slices for item in some]
+        push_batches.append(self.pushed())
+        self.assertEqual([len(some) for some in push_batches], [1] * 6)
+        items = [item for some in push_batches for item in some]
         self.assertEqual([content for _, _, content in items], ["a"] * 3 + ["b"] * 3)
         receivers = [uid for _, uids, content in items if content == "a" for uid in uids]
         self.assertEqual(receivers, list(range(3, many + 1)))
@@ -245,7 +245,7 @@ class GroupPushesTests(SynchronousTestCase):
             body = route.Publication(7, GROUP, 0, 0, 1, said.frame()).body(1)
             self.link.say(route.PUBLISH_GROUP, body, 1)
         self.assertEqual(self.pushed(), [])
-        self.assertEqual(self.tally["pushes_of_no_kind"], 2)
+        self.assertEqual(self.counters["pushes_of_no_kind"], 2)
 
     def test_nonsense(self) -> None:
         """Ends the link that sent it."""
@@ -307,7 +307,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual([content for _, _, content in self.pushed()], ["a", "a", "b", "b"])
         self.assertEqual(self.events.texts()[1:], ["1 pushes of groups are lost at the stop"])
-        self.assertEqual(self.tally["group_pushes_lost"], 1)
+        self.assertEqual(self.counters["group_pushes_lost"], 1)
 
     def test_when_none(self) -> None:
         """Whoever stops the router can wait for the last question."""

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
 from gobelieve.interfaces import Routing
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import Room, User
 from gobelieve.routing.local import LocalLink
 from gobelieve.wire import encode_frame
@@ -30,8 +30,8 @@ class LocalLinkTests(SynchronousTestCase):
         self.setting = Setting()
         self.clock = Clock()
         self.clock.advance(1_700_000_000.5)
-        self.tally = Tally()
-        self.local = LocalLink(self.setting.router, self.clock, self.tally, self.setting.log)
+        self.counters = Counters()
+        self.local = LocalLink(self.setting.router, self.clock, self.counters, self.setting.log)
         self.got = FakeSubscriber()
         self.local.attach(self.got)
         self.other = self.setting.link()
@@ -85,7 +85,7 @@ class LocalLinkTests(SynchronousTestCase):
             self.setting.events.texts(),
             ["a publication makes no sense: a publication in the layout of version 0"],
         )
-        self.assertEqual(self.tally["publications_malformed"], 1)
+        self.assertEqual(self.counters["publications_malformed"], 1)
 
     def test_groups_and_rooms(self) -> None:
         """There and back; a room only where somebody is in it."""

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BackendError
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing import pushes
 from gobelieve.routing.payloads import Item
@@ -68,7 +68,7 @@ class PushWriterTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.lists = Lists()
-        self.tally = Tally()
+        self.counters = Counters()
         self.events = Events()
         self.tasks = Started()
         self.writer = self.new_writer(10_000)
@@ -82,7 +82,7 @@ class PushWriterTests(SynchronousTestCase):
             time=self.clock,
             turn=ReactorTurn(self.clock),
             tasks=self.tasks,
-            tally=self.tally,
+            counters=self.counters,
             log=self.events.log(),
         )
 
@@ -97,7 +97,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.lists.batches, [])
         self.clock.advance(0)
         self.assertEqual(self.lists.batches, [items(3)])
-        self.assertEqual(self.tally["pushes_written"], 3)
+        self.assertEqual(self.counters["pushes_written"], 3)
         self.assertEqual(len(self.writer), 0)
         self.assertEqual(self.events.texts(), [])
 
@@ -147,8 +147,8 @@ class PushWriterTests(SynchronousTestCase):
         self.lists.away = False
         self.clock.advance(LAST_DELAY)
         self.assertEqual(self.lists.written, items(3))
-        self.assertEqual(self.tally["push_failures"], len(tried))
-        self.assertEqual(self.tally["pushes_dropped"], 0)
+        self.assertEqual(self.counters["push_failures"], len(tried))
+        self.assertEqual(self.counters["pushes_dropped"], 0)
         self.assertEqual(
             self.events.texts(),
             [
@@ -177,7 +177,7 @@ class PushWriterTests(SynchronousTestCase):
         self.writer.add(items(3, 4))
         self.writer.add(items(3, 7))
         self.assertEqual(len(self.writer), 5)
-        self.assertEqual(self.tally["pushes_dropped"], 5)
+        self.assertEqual(self.counters["pushes_dropped"], 5)
         self.lists.away = False
         self.clock.advance(0.1)
         self.assertEqual(self.lists.written, items(5))
@@ -205,12 +205,12 @@ class PushWriterTests(SynchronousTestCase):
         self.patch(pushes, "BYTES", 5000)
         one = ("push_queue", bytes(1000))
         self.writer.add([one] * 8)
-        self.assertEqual(self.tally["pushes_dropped"], 3)
+        self.assertEqual(self.counters["pushes_dropped"], 3)
         self.lists.away = False
         self.clock.advance(0)
         self.writer.add([one])
         self.clock.advance(0)
-        self.assertEqual(self.tally["pushes_dropped"], 3)
+        self.assertEqual(self.counters["pushes_dropped"], 3)
         self.assertEqual(len(self.lists.written), 5 + 5 + 1)
 
     def test_what_nobody_foresaw(self) -> None:
@@ -264,7 +264,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.stopped, ["stopped"])
         self.assertEqual(len(self.lists.batches), 2)
         self.assertIn("3 pushes are lost at the stop", self.events.texts())
-        self.assertEqual(self.tally["pushes_dropped"], 3)
+        self.assertEqual(self.counters["pushes_dropped"], 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_after_the_stop(self) -> None:
@@ -273,4 +273,4 @@ class PushWriterTests(SynchronousTestCase):
         self.writer.add(items(2))
         self.clock.advance(1)
         self.assertEqual(self.lists.batches, [])
-        self.assertEqual(self.tally["pushes_dropped"], 2)
+        self.assertEqual(self.counters["pushes_dropped"], 2)

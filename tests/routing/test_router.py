@@ -92,7 +92,7 @@ class DispatchTests(SynchronousTestCase):
         """A PING, or an unknown command without a body, is passed over as upstream does."""
         for cmd in (13, 99, 128, 255):
             self.link.say(cmd, b"")
-        self.assertEqual(self.setting.tally["unknown_commands"], 4)
+        self.assertEqual(self.setting.counters["unknown_commands"], 4)
         self.assertEqual(self.link.got, [])
 
     def test_unknown_with_a_body(self) -> None:
@@ -336,7 +336,7 @@ class GroupTests(SynchronousTestCase):
         for _ in range(3):
             self.source.say(PUBLISH_GROUP, seed_publication(GROUP, 100))
         self.assertEqual([link.got for link in self.others], [[], []])
-        self.assertEqual(self.setting.tally["group_pushes_undecided"], 3)
+        self.assertEqual(self.setting.counters["group_pushes_undecided"], 3)
         self.assertEqual(
             self.setting.events.texts(),
             [
@@ -413,7 +413,7 @@ class VersionTests(SynchronousTestCase):
             self.source.say(PUBLISH, body, 1)
         self.assertEqual(self.old.got, [])
         self.assertEqual(self.new.got, [(PUBLISH, body, 1)] * 2)
-        self.assertEqual(self.setting.tally["publications_too_long"], 2)
+        self.assertEqual(self.setting.counters["publications_too_long"], 2)
         self.assertEqual(len(self.setting.events), 1)
 
 
@@ -473,7 +473,7 @@ class PushTests(SynchronousTestCase):
     def test_no_kind(self) -> None:
         """A kind that is not pushed is counted."""
         self.assertEqual(self.ask(RT(sender=1, receiver=2, content=b"x"), 2), [])
-        self.assertEqual(self.setting.tally["pushes_of_no_kind"], 2)
+        self.assertEqual(self.setting.counters["pushes_of_no_kind"], 2)
 
     def test_malformed_inside(self) -> None:
         """The message is only read when there is somebody to push to; then it must make sense."""

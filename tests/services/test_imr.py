@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.config import ImrConfig, load
 from gobelieve.interfaces import Group
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.router.listener import GOODBYE, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
@@ -124,7 +124,7 @@ class StopTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.turn = ReactorTurn(self.clock)
-        self.tally = Tally()
+        self.counters = Counters()
 
     def test_push(self) -> None:
         """The answer to what is under way."""
@@ -135,7 +135,7 @@ class StopTests(SynchronousTestCase):
             time=self.clock,
             turn=self.turn,
             tasks=Coroutines(),
-            tally=self.tally,
+            counters=self.counters,
             log=Events().log(),
         )
         service = PushService(writer)
@@ -145,15 +145,15 @@ class StopTests(SynchronousTestCase):
         self.assertNoResult(stopped)
         lists.answer.callback(None)
         self.successResultOf(stopped)
-        self.assertEqual(self.tally["pushes_written"], 1)
+        self.assertEqual(self.counters["pushes_written"], 1)
 
     def test_route(self) -> None:
         """The pushes that the router has kept since it started, and then the end of the links."""
         pushes = FakePushes()
         log = Events().log()
-        grace = Grace(10, 3, 100, time=self.clock, tally=self.tally, log=log)
-        router = Router(pushes, tally=self.tally, log=log, grace=grace)
-        factory = RouteFactory(router, self.turn, self.tally, 1000)
+        grace = Grace(10, 3, 100, time=self.clock, counters=self.counters, log=log)
+        router = Router(pushes, counters=self.counters, log=log, grace=grace)
+        factory = RouteFactory(router, self.turn, self.counters, 1000)
         service = RouteService(router, factory, self.clock)
         service.startService()
         link = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
@@ -177,18 +177,18 @@ class StopTests(SynchronousTestCase):
             pushes, groups = FakePushes(), FakeGroups()
             groups.there[100] = Group(100, 7, True, {2: 0})
             log = Events().log()
-            router = Router(pushes, tally=self.tally, log=log)
+            router = Router(pushes, counters=self.counters, log=log)
             router.groups = GroupPushes(
                 groups,
                 router.decisions,
                 100,
                 time=self.clock,
                 tasks=Coroutines(),
-                tally=self.tally,
+                counters=self.counters,
                 log=log,
             )
             service = RouteService(
-                router, RouteFactory(router, self.turn, self.tally, 1000), self.clock
+                router, RouteFactory(router, self.turn, self.counters, 1000), self.clock
             )
             service.startService()
             said = GroupIM(sender=1, receiver=100, msgid=0, content=b"hi")

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.names import User
 from gobelieve.protocols.storage.legacy_listener import StorageClientFactory
 from gobelieve.services.ims import Options, StorageService, makeService
-from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.draining import DrainingService
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import StartError
 from gobelieve.storage.storage import Storage
@@ -116,7 +116,7 @@ class ServiceTests(SynchronousTestCase):
         clients = service.getServiceNamed("clients")
         assert isinstance(clients, OrderedService)
         askers = clients.getServiceNamed("askers")
-        assert isinstance(askers, GoodbyeService)
+        assert isinstance(askers, DrainingService)
         self.assertIsInstance(askers.factory, StorageClientFactory)
 
     def test_replication(self) -> None:

@@ -30,7 +30,7 @@ from gobelieve.storage.queues.commit import GroupCommit
 from gobelieve.storage.queues.index import Index
 from gobelieve.storage.queues.scan import CHUNK
 from gobelieve.storage.queues.store import Store
-from gobelieve.storage.replication.feed import BYTES, Batch, Feed
+from gobelieve.storage.replication.reader import BYTES, Batch, ReplicationReader
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.storage import USERS
@@ -451,7 +451,7 @@ class SlaveTests(DirectoryCase):
             self.master.append(to_users(102, body=bytes(32_000)))
         self.master.flush()
         self.master.show_written()
-        feed = Feed(self.master, (0, FIRST))
+        feed = ReplicationReader(self.master, (0, FIRST))
         sizes = []
         while isinstance(piece := feed.next(), Batch):
             sizes.append(len(piece.frames))

@@ -65,7 +65,7 @@ class ClusterPageTests(SynchronousTestCase):
         sources = Path(__file__).parents[2] / "gobelieve" / "protocols"
         said = "".join(
             (sources / f"{name}.py").read_text()
-            for name in ("cluster/guard", "cluster/handshake", "tls")
+            for name in ("cluster/handshake_protocol", "cluster/handshake", "tls")
         )
         for line in (
             "it does not know our cluster secret",

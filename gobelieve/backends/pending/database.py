@@ -1,8 +1,9 @@
 """The messages of ordinary groups that not all members have yet, in a SQLite file of their own.
 
 What was asked for meanwhile is written in one transaction, in a thread, one at a time: a busy
-gateway syncs its disk once for many messages. Which parts of a message are done is written without
-a sync: a killed process loses none of it, a power cut may, and whoever reads must live with that.
+gateway syncs its disk once for many messages. Which batches of a message are done is written
+without a sync: a killed process loses none of it, a power cut may, and whoever reads must live with
+that.
 
 Groups speak often and change seldom, so a list of members is kept once, under its hash.
 """
@@ -57,18 +58,18 @@ class Left(NamedTuple):
     number: int
     message: PendingMessage
     done: frozenset[int]
-    """The parts of it that are."""
+    """The batches of it that are."""
 
 
 class _Round(NamedTuple):
     """What one transaction writes."""
 
     keeps: list[tuple[int, PendingMessage, Kept]]
-    parts: list[tuple[int, int]]
+    batches: list[tuple[int, int]]
     finished: list[tuple[int]]
 
     def __bool__(self) -> bool:
-        return bool(self.keeps or self.parts or self.finished)
+        return bool(self.keeps or self.batches or self.finished)
 
 
 class PendingDatabase:
@@ -83,7 +84,7 @@ class PendingDatabase:
         self._next = _Round([], [], [])
         self._writing = False
         self._failing = False
-        self._known: dict[tuple[int, ...], bytes] = {}
+        self._member_hashes: dict[tuple[int, ...], bytes] = {}
         self._since_tidy = 0
         self._closed: Callable[[], None] | None = None
 
@@ -103,15 +104,15 @@ class PendingDatabase:
 
     def _left(self, db: sqlite3.Connection) -> Iterable[Left]:
         lists = dict(db.execute("SELECT hash, uids FROM members"))
-        parts: dict[int, set[int]] = {}
-        for number, part in db.execute("SELECT number, part FROM part"):
-            parts.setdefault(number, set()).add(part)
+        batches: dict[int, set[int]] = {}
+        for number, batch in db.execute("SELECT number, part FROM part"):
+            batches.setdefault(number, set()).add(batch)
         members: dict[bytes, tuple[int, ...]] = {}
-        for number, *plain, hash_, known in db.execute("SELECT * FROM message ORDER BY number"):
+        for number, *plain, hash_, after_ids in db.execute("SELECT * FROM message ORDER BY number"):
             try:
                 if hash_ not in members:
                     members[hash_] = _numbers(lists[hash_])
-                message = PendingMessage._make([*plain, members[hash_], _numbers(known)])
+                message = PendingMessage._make([*plain, members[hash_], _numbers(after_ids)])
             except (KeyError, ValueError):
                 self._log.error(
                     "{path}: message {number} makes no sense and stays there",
@@ -119,7 +120,7 @@ class PendingDatabase:
                     number=number,
                 )
             else:
-                yield Left(number, message, frozenset(parts.get(number, ())))
+                yield Left(number, message, frozenset(batches.get(number, ())))
 
     def imports(self) -> set[bytes]:
         """What `take_over` was ever given, by its digest."""
@@ -162,9 +163,9 @@ class PendingDatabase:
         self._next.keeps.append((self._last, message, kept))
         self._begin()
 
-    def part_done(self, number: int, part: int) -> None:
+    def batch_done(self, number: int, batch: int) -> None:
         """See `gobelieve.interfaces.PendingMessages`."""
-        self._next.parts.append((number, part))
+        self._next.batches.append((number, batch))
         self._begin()
 
     def finished(self, number: int) -> None:
@@ -224,30 +225,30 @@ class PendingDatabase:
 
     def _write_all(self, db: sqlite3.Cursor, round_: _Round) -> None:
         for number, message, _ in round_.keeps:
-            *plain, members, known = message
+            *plain, members, after_ids = message
             hash_ = self._hash_of(members, db)
             db.execute(
                 "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (number, *plain, hash_, array("q", known).tobytes()),
+                (number, *plain, hash_, array("q", after_ids).tobytes()),
             )
-        db.executemany("INSERT OR IGNORE INTO part VALUES (?, ?)", round_.parts)
+        db.executemany("INSERT OR IGNORE INTO part VALUES (?, ?)", round_.batches)
         db.executemany("DELETE FROM message WHERE number = ?", round_.finished)
         db.executemany("DELETE FROM part WHERE number = ?", round_.finished)
         self._since_tidy += len(round_.finished)
         if self._since_tidy >= _TIDY_AFTER:
             self._since_tidy = 0
             db.execute(_FORGET_MEMBERS)
-            self._known.clear()
+            self._member_hashes.clear()
 
     def _hash_of(self, members: tuple[int, ...], db: sqlite3.Cursor) -> bytes:
-        hash_ = self._known.get(members)
+        hash_ = self._member_hashes.get(members)
         if hash_ is None:
             uids = array("q", members).tobytes()
             hash_ = blake2b(uids, digest_size=16).digest()
             db.execute("INSERT OR IGNORE INTO members VALUES (?, ?)", (hash_, uids))
-            if len(self._known) >= 100:
-                self._known.clear()
-            self._known[members] = hash_
+            if len(self._member_hashes) >= 100:
+                self._member_hashes.clear()
+            self._member_hashes[members] = hash_
         return hash_
 
     def _written(self, round_: _Round, why: BaseException | None) -> None:
@@ -267,8 +268,8 @@ class PendingDatabase:
 
     def _failed(self, round_: _Round, why: BaseException) -> None:
         # Whoever sent the messages is told; what is done is written with the next round.
-        self._known.clear()
-        self._next.parts[:0] = round_.parts
+        self._member_hashes.clear()
+        self._next.batches[:0] = round_.batches
         self._next.finished[:0] = round_.finished
         if not self._failing:
             self._failing = True

@@ -129,7 +129,7 @@ def merged(queues: Sequence[OldQueue], storages: int) -> list[PendingMessage]:
         if before:
             start = _STORED.size - 4
             body = body[:start] + before.to_bytes(4, "big") + body[_STORED.size :]
-        messages.append(old.message._replace(body=body, known=(0,) * storages))
+        messages.append(old.message._replace(body=body, after_ids=(0,) * storages))
     return messages
 
 

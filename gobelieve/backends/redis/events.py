@@ -73,7 +73,7 @@ class RedisEvents(Service):
         self._reactor = reactor
         self._source = source
         self._sink = sink
-        self._own = RedisService(config, reactor, guest=self)
+        self._own = RedisService(config, reactor, subscriber=self)
         self._following: Deferred[None] = succeed(None)
         self._throttled = ThrottledLog(self.log)
 
@@ -92,19 +92,19 @@ class RedisEvents(Service):
     # --- as the guest of the connection
 
     def connected(self) -> None:
-        """See `gobelieve.backends.redis.service.Guest`."""
+        """See `gobelieve.backends.redis.service.RedisSubscriber`."""
         if self.running:
             self._throttled.reset("not followed")
             self._following = Deferred.fromCoroutine(self._follow())
             self._following.addErrback(self._ended)
 
     def disconnected(self) -> None:
-        """See `gobelieve.backends.redis.service.Guest`."""
+        """See `gobelieve.backends.redis.service.RedisSubscriber`."""
         self._following.cancel()
         self._sink.interrupted()
 
     def published(self, channel: bytes, content: bytes) -> None:
-        """See `gobelieve.backends.redis.service.Guest`."""
+        """See `gobelieve.backends.redis.service.RedisSubscriber`."""
         self._source.published(channel, content)
 
     async def _follow(self) -> None:

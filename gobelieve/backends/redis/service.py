@@ -40,7 +40,7 @@ def _sha1(lua: str) -> str:
     return sha1(lua.encode()).hexdigest()
 
 
-class Guest(Protocol):
+class RedisSubscriber(Protocol):
     """Who has a connection to himself, and sets something up on it each time it is made."""
 
     def connected(self) -> None:
@@ -56,7 +56,7 @@ class Guest(Protocol):
 class RedisService(Service):
     """Connects when started, in the background, and again whenever the connection is lost.
 
-    With a `guest` the connection may subscribe; from then on nothing but SUBSCRIBE and PING is
+    With a `subscriber` the connection may subscribe; from then on nothing but SUBSCRIBE and PING is
     asked on it.
     """
 
@@ -67,12 +67,12 @@ class RedisService(Service):
         config: RedisConfig,
         reactor: IReactorTime,
         most_in_flight: int = MOST_IN_FLIGHT,
-        guest: Guest | None = None,
+        subscriber: RedisSubscriber | None = None,
     ) -> None:
         self._config = config
         self._reactor = reactor
         self._most = most_in_flight
-        self._guest = guest
+        self._subscriber = subscriber
         self._link: Link | None = None
         self._waiting: dict[Deferred[Any], tuple[Any, ...]] = {}
         # Counted here: the client service forgets failures as soon as TCP is connected.
@@ -189,22 +189,22 @@ class RedisService(Service):
         waiting, self._waiting = self._waiting, {}
         for answer, args in waiting.items():
             self._send(link, args, answer)
-        if self._guest is not None:
-            self._guest.connected()
+        if self._subscriber is not None:
+            self._subscriber.connected()
 
     def link_lost(self, link: Link, why: str) -> None:
         """The connection is gone; the client service makes another."""
         if self._link is link:
             self._link = None
-            if self._guest is not None:
-                self._guest.disconnected()
+            if self._subscriber is not None:
+                self._subscriber.disconnected()
         if self.running:
             self._endpoint.failed(why)
 
     def published(self, channel: bytes, content: bytes) -> None:
         """From the connection, for the guest."""
-        if self._guest is not None:
-            self._guest.published(channel, content)
+        if self._subscriber is not None:
+            self._subscriber.published(channel, content)
 
     def drop(self, why: str) -> None:
         """End the connection now, whatever is outstanding on it. While the service runs another
@@ -214,7 +214,7 @@ class RedisService(Service):
 
     def build_link(self) -> Any:
         """A protocol for a new connection."""
-        kind = link_class(subscribed=self._guest is not None)
+        kind = link_class(subscribed=self._subscriber is not None)
         return kind(self, self._config.timeout, self._reactor)
 
 

@@ -9,28 +9,28 @@ import re
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight, RecentChanges
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.interfaces import Log, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.support.throttled_log import ThrottledLog
 
 _FORM = re.compile(rb"([0-9]{1,19}),([0-9]{1,19})", re.ASCII)
 
 
-class Endings:
+class EndedSessions:
     """Ends connections here, and knows the logins that such an end concerns."""
 
     def __init__(
-        self, sessions: Sessions, logins: LoginsInFlight, time: Time, tally: Tally, log: Log
+        self, sessions: Sessions, logins: LoginsInFlight, time: Time, counters: Counters, log: Log
     ) -> None:
         self._sessions = sessions
-        self._tally = tally
+        self._counters = counters
         self._throttled = ThrottledLog(log, time)
         self._recent = RecentChanges[bool](logins)
 
     def end(self, user: User) -> None:
         """All connections of the user. What was sent to them before still goes out."""
         sessions = self._sessions.of(user)
-        self._tally.add("kicked", len(sessions))
+        self._counters.add("kicked", len(sessions))
         for session in sessions:
             session.connection.close()
         self._recent.add(user, True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from gobelieve.errors import BackendError
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Group, Groups, Tasks
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 
 Found = Callable[[Group | None, int], None]
@@ -15,10 +15,10 @@ Found = Callable[[Group | None, int], None]
 class Membership:
     """The groups of which users are members. `groups` is None where the site has none."""
 
-    def __init__(self, groups: Groups | None, tasks: Tasks, tally: Tally) -> None:
+    def __init__(self, groups: Groups | None, tasks: Tasks, counters: Counters) -> None:
         self._groups = groups
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
 
     def at_hand(self, user: User, group_id: int) -> bool:
         """Whether it is known already that the user is a member: the short way to a yes."""
@@ -43,7 +43,7 @@ class Membership:
         try:
             group = await groups.find(group_id)
         except BackendError:
-            self._tally.add("groups_not_found_out")
+            self._counters.add("groups_not_found_out")
             found(None, AckStatus.GROUPS_AWAY)
         else:
             self._check(session.user, group, found)

@@ -15,7 +15,7 @@ from gobelieve.interfaces import (
     Relations,
     Tasks,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus
 
 Decided = Callable[[int], None]
@@ -36,12 +36,17 @@ class Permission:
     """What the relations of users permit. `friendship`, `blacklist`: what the site asks for."""
 
     def __init__(
-        self, relations: Relations, friendship: bool, blacklist: bool, tasks: Tasks, tally: Tally
+        self,
+        relations: Relations,
+        friendship: bool,
+        blacklist: bool,
+        tasks: Tasks,
+        counters: Counters,
     ) -> None:
         self._relations = relations
         self._verdicts = [int(_verdict(bits, friendship, blacklist)) for bits in range(16)]
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
 
     def ask(self, session: Session, receiver: int, decided: Decided) -> None:
         """May the session's user write to the receiver? Answered at once if that is at hand.
@@ -60,7 +65,7 @@ class Permission:
             relation = await self._relations.find(session.user, receiver)
         except BackendError:
             # Nobody knows, which is neither yes nor no: the client is to send again.
-            self._tally.add("relations_not_found_out")
+            self._counters.add("relations_not_found_out")
             decided(AckStatus.RELATIONS_AWAY)
         else:
             decided(self._verdicts[relation])

@@ -8,10 +8,10 @@ import re
 
 from gobelieve.errors import BackendError
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight, RecentChanges
-from gobelieve.gateway.delivery.in_batches import Slices
+from gobelieve.gateway.delivery.in_batches import InBatches
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.interfaces import Log, Preferences, Tasks, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.support.throttled_log import ThrottledLog
 
@@ -19,7 +19,7 @@ _FORM = re.compile(rb"\s*(-?[0-9]{1,19})\s*,\s*(-?[0-9]{1,19})\s*,\s*([01])\s*",
 _MOST = 1 << 63
 
 
-class Speakers:
+class RoomBans:
     """Takes changes, and brings them to the sessions."""
 
     def __init__(
@@ -30,14 +30,14 @@ class Speakers:
         *,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         log: Log,
     ) -> None:
         self._sessions = sessions
         self._preferences = preferences
-        self._tally = tally
+        self._counters = counters
         self._throttled = ThrottledLog(log, time)
-        self._slices = Slices(sessions.__contains__, self._read, time, tasks)
+        self._in_batches = InBatches(sessions.__contains__, self._read, time, tasks)
         self._recent = RecentChanges[bool](logins)
         self._reading: set[User] = set()
 
@@ -52,7 +52,7 @@ class Speakers:
 
     def speak_forbidden(self, user: User, forbidden: bool) -> None:
         """From now on the user may not speak in rooms, or may again."""
-        self._tally.add("speak_forbidden")
+        self._counters.add("speak_forbidden")
         # What is being read for the user may be older.
         self._reading.discard(user)
         self._recent.add(user, forbidden)
@@ -65,7 +65,7 @@ class Speakers:
 
     def listening(self) -> None:
         """From now on announcements come; what came before may have been missed."""
-        self._slices.begin(self._sessions.users())
+        self._in_batches.begin(self._sessions.users())
 
     async def _read(self, user: User) -> bool:
         self._reading.add(user)
@@ -83,7 +83,7 @@ class Speakers:
             session.forbidden = forbidden
 
     def _malformed(self, content: bytes) -> None:
-        self._tally.add("speak_forbidden_malformed")
+        self._counters.add("speak_forbidden_malformed")
         self._throttled.warn(
             "malformed",
             "speak_forbidden: {content} is not appid,uid,0/1",

@@ -9,11 +9,11 @@ used here in the last hour. A client that has it already does nothing.
 from collections.abc import Callable, Iterable
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.delivery.group_members_here import Audience
-from gobelieve.gateway.delivery.in_batches import Slices
+from gobelieve.gateway.delivery.group_members_here import GroupMembersHere
+from gobelieve.gateway.delivery.in_batches import InBatches
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.interfaces import Groups, MessageReader, SuperGroupQueues, Tasks, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 
 BEYOND_ALL = (1 << 63) - 1
@@ -23,23 +23,28 @@ class CatchUp:
     """Catches up with storage for any number of users: at a tenth of a storage's time."""
 
     def __init__(
-        self, sessions: Sessions, reader: MessageReader, time: Time, tasks: Tasks, tally: Tally
+        self,
+        sessions: Sessions,
+        reader: MessageReader,
+        time: Time,
+        tasks: Tasks,
+        counters: Counters,
     ) -> None:
         self._sessions = sessions
         self._reader = reader
-        self._tally = tally
-        self._slices = Slices(sessions.__contains__, self._tell, time, tasks)
+        self._counters = counters
+        self._in_batches = InBatches(sessions.__contains__, self._tell, time, tasks)
 
     def begin(self, users: Iterable[User]) -> None:
         """These users may have missed something."""
-        self._slices.begin(users)
+        self._in_batches.begin(users)
 
     async def _tell(self, user: User) -> bool:
         try:
             page = await self._reader.fetch(user, BEYOND_ALL, 1)
         except StorageError:
             return False
-        self._tally.add("caught_up")
+        self._counters.add("caught_up")
         if page.newest:
             for session in self._sessions.of(user):
                 session.notify(page.newest)
@@ -53,25 +58,25 @@ class GroupCatchUp:
         self,
         groups: Groups | None,
         queues: SuperGroupQueues,
-        audience: Audience,
+        members_here: GroupMembersHere,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
     ) -> None:
         self._groups = groups
         self._queues = queues
-        self._audience = audience
-        self._tally = tally
-        self._slices = Slices(self._is_at_hand, self._tell, time, tasks)
+        self._members_here = members_here
+        self._counters = counters
+        self._in_batches = InBatches(self._is_at_hand, self._tell, time, tasks)
 
     def begin(self, missed: Callable[[int], bool]) -> None:
         """Those groups may have missed something of which this is true."""
         if self._groups is not None:
-            self._slices.begin([id_ for id_ in self._groups.super_groups() if missed(id_)])
+            self._in_batches.begin([id_ for id_ in self._groups.super_groups() if missed(id_)])
 
     def begin_with(self, group_ids: Iterable[int]) -> None:
         """These may have."""
-        self._slices.begin(group_ids)
+        self._in_batches.begin(group_ids)
 
     def _is_at_hand(self, group_id: int) -> bool:
         return self._groups is not None and self._groups.loaded(group_id) is not None
@@ -84,10 +89,10 @@ class GroupCatchUp:
             page = await self._queues.fetch_group(group.appid, group_id, BEYOND_ALL, 0, 1)
         except StorageError:
             return False
-        self._tally.add("groups_caught_up")
+        self._counters.add("groups_caught_up")
         key = page.newest
         if key:
-            self._audience.tell(
+            self._members_here.tell(
                 group.appid, group_id, lambda session: session.notify_group(group_id, key), key
             )
         return True

@@ -8,7 +8,7 @@ from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.rooms import Rooms
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Routing
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import Room, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import HEADER, HEADER_SIZE, PUSH, TEXT
@@ -40,13 +40,13 @@ class Delivery:
         sessions: Sessions,
         rooms: Rooms,
         routing: Routing,
-        tally: Tally,
+        counters: Counters,
         direct_push: bool = True,
     ) -> None:
         self._sessions = sessions
         self._rooms = rooms
         self._routing = routing
-        self._tally = tally
+        self._counters = counters
         self.direct_push = direct_push
         self.group_audience: GroupAudience | None = None
 
@@ -98,7 +98,7 @@ class Delivery:
         cmd, flag, body = _opened(inner)
         sessions = self._sessions.of(user)
         if not sessions:
-            self._tally.add("publications_for_nobody")
+            self._counters.add("publications_for_nobody")
         elif flag & PUSH:
             for session in sessions:
                 self._pushed(session, cmd, body, flag, msgid, prev)
@@ -120,7 +120,7 @@ class Delivery:
         """To `group_audience`, if there is one: who is a member is not known here."""
         cmd, flag, body = _opened(inner)
         if self.group_audience is None:
-            self._tally.add("publications_for_nobody")
+            self._counters.add("publications_for_nobody")
         else:
             self.group_audience(appid, group_id, Inner(cmd, flag, body), msgid, prev)
 
@@ -129,7 +129,7 @@ class Delivery:
         cmd, _, body = _opened(inner)
         sessions = self._rooms.of(room)
         if not sessions:
-            self._tally.add("publications_for_nobody")
+            self._counters.add("publications_for_nobody")
         for session in sessions:
             session.live(cmd, body)
 

@@ -16,7 +16,7 @@ from gobelieve.errors import BackendError
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Group, Groups, Tasks, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 
 SLICE = 5000
@@ -33,7 +33,7 @@ class _Call(NamedTuple):
     """Something that members are to be told."""
 
     tell: Tell
-    but: Session | None
+    except_session: Session | None
     key: int
     """The id in the group's queue that it is about; 0 for none."""
 
@@ -76,28 +76,33 @@ class _Waiting:
         return self.calls.popleft() if self.calls else None
 
 
-class Audience:
+class GroupMembersHere:
     """Tells the sessions of a group's members. `groups` is None where the site has none."""
 
     def __init__(
-        self, groups: Groups | None, sessions: Sessions, time: Time, tasks: Tasks, tally: Tally
+        self,
+        groups: Groups | None,
+        sessions: Sessions,
+        time: Time,
+        tasks: Tasks,
+        counters: Counters,
     ) -> None:
         self._groups = groups
         self._sessions = sessions
         self._time = time
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
         self._waiting: dict[tuple[int, int], _Waiting] = {}
 
     def tell(
-        self, appid: int, group_id: int, tell: Tell, key: int, but: Session | None = None
+        self, appid: int, group_id: int, tell: Tell, key: int, except_session: Session | None = None
     ) -> None:
         """Call `tell` with each session of a member, but one. `key`: the id in the group's queue
         that this is about, 0 if about none."""
         if self._groups is None:
-            self._tally.add("publications_for_nobody")
+            self._counters.add("publications_for_nobody")
             return
-        call = _Call(tell, but, key)
+        call = _Call(tell, except_session, key)
         waiting = self._waiting.get((appid, group_id))
         if waiting is None:
             group = self._groups.loaded(group_id)
@@ -108,17 +113,17 @@ class Audience:
             waiting.add(call)
             self._tasks.start(self._go_on(self._groups, waiting))
         elif not waiting.add(call):
-            self._tally.add("group_messages_only_notified")
+            self._counters.add("group_messages_only_notified")
 
     def _tell_at_once(self, appid: int, group: Group, call: _Call) -> None:
         """All in this turn, in which nobody comes or goes."""
         if group.appid != appid:
             return
-        sessions, tell, but = self._sessions, call.tell, call.but
+        sessions, tell, except_session = self._sessions, call.tell, call.except_session
         if len(group) <= len(sessions):
             for uid in group.members:
                 for session in sessions.of((appid, uid)):
-                    if session is not but:
+                    if session is not except_session:
                         tell(session)
         else:
             for user in sessions.users():
@@ -129,7 +134,7 @@ class Audience:
         try:
             group = await groups.find(waiting.group_id)
         except BackendError:
-            self._tally.add("groups_not_found_out")
+            self._counters.add("groups_not_found_out")
             waiting.keep_newest()
             self._again(RETRY, groups, waiting)
             return
@@ -181,5 +186,5 @@ class Audience:
     def _tell(self, user: User, group: Group, call: _Call) -> None:
         if user.uid in group and user.appid == group.appid:
             for session in self._sessions.of(user):
-                if session is not call.but:
+                if session is not call.except_session:
                     call.tell(session)

@@ -16,7 +16,7 @@ RETRY = 1.0
 """Seconds until those are asked for again for whom it failed."""
 
 
-class Slices(Generic[K]):
+class InBatches(Generic[K]):
     """Visits each. `visit` returns whether it could be done, and is called again if not; it is not
     called for what is not `wanted` any more by then."""
 

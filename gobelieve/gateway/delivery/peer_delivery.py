@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gobelieve.gateway.delivery.delivery import Delivery
-from gobelieve.gateway.sessions.saves_in_flight import Underway
+from gobelieve.gateway.sessions.saves_in_flight import SavesInFlight
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Entries, MessageSaver, Routing
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 
 
@@ -27,7 +27,7 @@ class _Message(NamedTuple):
     flag: int
 
 
-Posted = Callable[[int], None]
+PostDone = Callable[[int], None]
 """Called once with 0 when all is on disk and told, else with the `AckStatus` that says why not."""
 
 
@@ -38,10 +38,10 @@ class _Post(NamedTuple):
     receiver: User
     cmd: int
     body: bytes
-    posted: Posted
+    posted: PostDone
 
 
-class Exchange:
+class PeerDelivery:
     """Carries such messages, whatever their kind."""
 
     def __init__(
@@ -49,14 +49,14 @@ class Exchange:
         saver: MessageSaver,
         delivery: Delivery,
         routing: Routing,
-        underway: Underway,
-        tally: Tally,
+        saves_in_flight: SavesInFlight,
+        counters: Counters,
     ) -> None:
         self._saver = saver
         self._delivery = delivery
         self._routing = routing
-        self._underway = underway
-        self._tally = tally
+        self._saves_in_flight = saves_in_flight
+        self._counters = counters
 
     def send(
         self, session: Session, seq: int, receiver: User, cmd: int, body: bytes, flag: int
@@ -68,26 +68,26 @@ class Exchange:
         sender = session.user
         queues = (receiver, sender) if receiver != sender else (sender,)
         message = _Message(session, seq, receiver, cmd, body, flag)
-        self._underway.begun(session)
+        self._saves_in_flight.begun(session)
         self._saver.save(cmd, body, session.device, queues, self._stored, message)
 
-    def post(self, sender: User, receiver: User, cmd: int, body: bytes, posted: Posted) -> None:
+    def post(self, sender: User, receiver: User, cmd: int, body: bytes, posted: PostDone) -> None:
         """In the name of the sender, from no device."""
         queues = (receiver, sender) if receiver != sender else (sender,)
-        self._underway.begun(None)
+        self._saves_in_flight.begun(None)
         post = _Post(sender, receiver, cmd, body, posted)
         self._saver.save(cmd, body, 0, queues, self._posted, post)
 
     def _posted(self, post: _Post, status: int, entries: Entries) -> None:
-        self._underway.ended(None)
+        self._saves_in_flight.ended(None)
         sender, receiver, cmd, body, posted = post
         self._tell(sender, receiver, cmd, body, 0, status, entries, None)
         posted(status)
-        self._underway.settled()
+        self._saves_in_flight.settled()
 
     def _stored(self, message: _Message, status: int, entries: Entries) -> None:
         session, seq, receiver, cmd, body, flag = message
-        self._underway.ended(session)
+        self._saves_in_flight.ended(session)
         self._tell(session.user, receiver, cmd, body, flag, status, entries, session)
         # The last are the ids of the sender's own queue. Not during a sync, for the same reason as
         # in `Session.deliver`.
@@ -95,7 +95,7 @@ class Exchange:
         if prev and not status and self._delivery.direct_push and not session.syncing():
             session.metadata(key, prev)
         session.ack(seq, status)
-        self._underway.settled()
+        self._saves_in_flight.settled()
 
     def _tell(
         self,
@@ -116,4 +116,4 @@ class Exchange:
             key, prev = entries[1]
             if key:
                 self._delivery.stored(sender, cmd, body, flag, key, prev, session)
-        self._tally.add("messages_not_stored" if status else "messages")
+        self._counters.add("messages_not_stored" if status else "messages")

@@ -2,15 +2,15 @@
 
 The message and its receivers are first kept on this gateway's disk (`PendingMessages`). From there
 on it is ours to bring it about, over failures of storage and over crashes of this gateway: each
-member gets it once, and gets the messages of one group in one order. See `lanes`.
+member gets it once, and gets the messages of one group in one order. See `member_queues`.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from gobelieve.gateway.delivery.delivery import Delivery
-from gobelieve.gateway.fan_out.batch import Part
-from gobelieve.gateway.fan_out.member_queues import QUEUES_AN_ASK, Lanes
+from gobelieve.gateway.fan_out.batch import Batch
+from gobelieve.gateway.fan_out.member_queues import QUEUES_AN_ASK, MemberQueues
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import (
     Entries,
@@ -23,7 +23,7 @@ from gobelieve.interfaces import (
     Tasks,
     Time,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User, shard
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import pushed_as
@@ -51,7 +51,7 @@ class _Sent:
         self.settled = settled
         self.open = 0
         """Parts that are not done."""
-        # Twice the members: in the message, and in its parts.
+        # Twice the members: in the message, and in its batches.
         self.size = len(message.body) + 16 * len(message.members)
 
     def settle(self, status: int, key: int = 0, prev: int = 0) -> None:
@@ -74,7 +74,7 @@ class FanOut:
         *,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         log: Log,
     ) -> None:
         self._pending = pending
@@ -82,10 +82,17 @@ class FanOut:
         self._delivery = delivery
         self._routing = routing
         self._time = time
-        self._tally = tally
-        self._lanes = [
-            Lanes(
-                saver, reader, self._told, self._ended, time=time, tasks=tasks, tally=tally, log=log
+        self._counters = counters
+        self._member_queues = [
+            MemberQueues(
+                saver,
+                reader,
+                self._told,
+                self._ended,
+                time=time,
+                tasks=tasks,
+                counters=counters,
+                log=log,
             )
             for _ in saver.newest()
         ]
@@ -103,19 +110,19 @@ class FanOut:
     @property
     def storages(self) -> int:
         """How many storages share the queues."""
-        return len(self._lanes)
+        return len(self._member_queues)
 
     def resume(self, number: int, message: PendingMessage, done: frozenset[int]) -> None:
-        """Go on with a message that was kept before; these parts of it are done."""
-        scattered = False
-        if len(message.known) != len(self._lanes):
-            # There are more storages than there were: its parts are others, and no id is known.
+        """Go on with a message that was kept before; these batches of it are done."""
+        resharded = False
+        if len(message.after_ids) != len(self._member_queues):
+            # There are more storages than there were: its batches are others, and no id is known.
             done = frozenset()
-            message = message._replace(known=(0,) * len(self._lanes))
-            scattered = True
+            message = message._replace(after_ids=(0,) * len(self._member_queues))
+            resharded = True
         sent = _Sent(message, None, None)
         self._bytes += sent.size
-        self._enter(number, sent, done, doubtful=True, scattered=scattered)
+        self._enter(number, sent, done, maybe_stored=True, resharded=resharded)
 
     def send(
         self,
@@ -138,7 +145,7 @@ class FanOut:
             sent.settle(AckStatus.TOO_LARGE)
             return
         if self._stopping or self._bytes + sent.size > MOST_BYTES:
-            self._tally.add("pending_refused")
+            self._counters.add("pending_refused")
             sent.settle(AckStatus.STORAGE_AWAY)
             return
         self._bytes += sent.size
@@ -152,7 +159,7 @@ class FanOut:
                 sent.settle(AckStatus.SUCCESS)
             else:
                 self._wait(sent)
-                self._enter(number, sent, frozenset(), doubtful=False)
+                self._enter(number, sent, frozenset(), maybe_stored=False)
 
         self._pending.keep(message, kept)
 
@@ -161,7 +168,7 @@ class FanOut:
         self._stopping = True
         while self._unsettled:
             self._unsettled.popleft()[1].settle(AckStatus.SUCCESS)
-        open_ = len(self._lanes)
+        open_ = len(self._member_queues)
 
         def one_stopped() -> None:
             nonlocal open_
@@ -169,34 +176,36 @@ class FanOut:
             if not open_:
                 stopped()
 
-        for lanes in self._lanes:
-            lanes.stop(one_stopped)
+        for member_queues in self._member_queues:
+            member_queues.stop(one_stopped)
 
     def _enter(
         self,
         number: int,
         sent: _Sent,
         done: frozenset[int],
-        doubtful: bool,
-        scattered: bool = False,
+        maybe_stored: bool,
+        resharded: bool = False,
     ) -> None:
         self._sent[number] = sent
-        parts = [
-            (storage, Part(number, index, sent.message, uids, sent.message.known[storage]))
-            for index, (storage, uids) in enumerate(_cut(sent.message.members, len(self._lanes)))
+        batches = [
+            (storage, Batch(number, index, sent.message, uids, sent.message.after_ids[storage]))
+            for index, (storage, uids) in enumerate(
+                _cut(sent.message.members, len(self._member_queues))
+            )
             if index not in done
         ]
-        sent.open = len(parts)
-        if not parts:
+        sent.open = len(batches)
+        if not batches:
             self._everywhere(number, sent)
-        for storage, part in parts:
-            part.doubtful, part.scattered = doubtful, scattered
-            self._lanes[storage].add(part)
+        for storage, batch in batches:
+            batch.maybe_stored, batch.resharded = maybe_stored, resharded
+            self._member_queues[storage].add(batch)
 
     # --- what became of it
 
-    def _told(self, part: Part, queues: Sequence[User], entries: Entries) -> None:
-        sent = self._sent[part.number]
+    def _told(self, batch: Batch, queues: Sequence[User], entries: Entries) -> None:
+        sent = self._sent[batch.number]
         appid, _, sender, _, cmd, body, *_ = sent.message
         if pushed_as(cmd) is not None:
             others = [uid for _, uid in queues if uid != sender]
@@ -207,17 +216,17 @@ class FanOut:
             stored(user, cmd, body, 0, key, prev, session)
             if user[1] == sender:
                 sent.settle(AckStatus.SUCCESS, key, prev)
-        self._tally.add("group_entries", len(queues))
+        self._counters.add("group_entries", len(queues))
 
-    def _ended(self, part: Part, status: int) -> None:
-        sent = self._sent[part.number]
+    def _ended(self, batch: Batch, status: int) -> None:
+        sent = self._sent[batch.number]
         if status:
             sent.settle(status)
         sent.open -= 1
         if sent.open:
-            self._pending.part_done(part.number, part.index)
+            self._pending.batch_done(batch.number, batch.index)
         else:
-            self._everywhere(part.number, sent)
+            self._everywhere(batch.number, sent)
 
     def _everywhere(self, number: int, sent: _Sent) -> None:
         del self._sent[number]
@@ -248,7 +257,7 @@ class FanOut:
 
 
 def _cut(members: Sequence[int], storages: int) -> list[tuple[int, Sequence[int]]]:
-    """The parts of a message: (storage, receivers), always the same for the same arguments."""
+    """The batches of a message: (storage, receivers), always the same for the same arguments."""
     if storages == 1:
         by_storage = [list(members)]
     else:

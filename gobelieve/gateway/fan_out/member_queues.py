@@ -1,18 +1,18 @@
 """Entering messages in many queues of one storage: in order, without an end, none twice.
 
-What is to be done comes in *parts*: a message and some queues. The parts of one group are asked for
-in order; groups do not wait for each other. A storage that failed rests a while, then is asked
+What is to be done comes in *batches*: a message and some queues. The batches of one group are asked
+for in order; groups do not wait for each other. A storage that failed rests a while, then is asked
 again from where it stopped.
 
 An ask that failed, or that a gateway made before it crashed, may have been done nevertheless. Such
-a part is *doubtful*: before it is asked for again, the queues themselves are looked into.
+a batch is *maybe stored*: before it is asked for again, the queues themselves are looked into.
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.fan_out.batch import Part, Search
+from gobelieve.gateway.fan_out.batch import Batch, Search
 from gobelieve.interfaces import (
     Cancellable,
     Entries,
@@ -22,30 +22,30 @@ from gobelieve.interfaces import (
     Tasks,
     Time,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 
 QUEUES_AN_ASK = 1000
 """Some 5 ms of a storage's time, and one frame, which storage does as a whole or not at all. (See
-`Part.weight`.)"""
+`Batch.weight`.)"""
 QUEUES_AT_ONCE = 16 * QUEUES_AN_ASK
 """A few large groups, or hundreds of small ones: else how long storage takes to answer would limit
 how many of them are served in a second."""
 FIRST_REST, LAST_REST = 1.0, 10.0
 """Seconds that a storage is left alone after a failure; doubled each time in between."""
 
-Done = Callable[[Part, Sequence[User], Entries], None]
-"""Told of queues that have it now: all of a part, or some."""
+Done = Callable[[Batch, Sequence[User], Entries], None]
+"""Told of queues that have it now: all of a batch, or some."""
 
 
-class _Lane:
-    """The parts of one group."""
+class _GroupQueue:
+    """The batches of one group."""
 
-    __slots__ = ("failed", "key", "open", "parts", "weight")
+    __slots__ = ("batches", "failed", "key", "open", "weight")
 
     def __init__(self, key: tuple[int, int]) -> None:
         self.key = key
-        self.parts: deque[Part] = deque()
+        self.batches: deque[Batch] = deque()
         self.open = 0
         """Asks that are not answered."""
         self.weight = 0
@@ -53,11 +53,12 @@ class _Lane:
         self.failed = False
 
 
-class Lanes:
-    """The parts for one storage.
+class MemberQueues:
+    """The batches for one storage.
 
-    `done(part, queues, entries)` is called when queues have the message; `ended(part, status)` when
-    nothing is left to do for the part: with 0, or with the `AckStatus` for which it is given up.
+    `done(batch, queues, entries)` is called when queues have the message; `ended(batch, status)`
+    when nothing is left to do for the batch: with 0, or with the `AckStatus` for which it is given
+    up.
     """
 
     def __init__(
@@ -65,11 +66,11 @@ class Lanes:
         saver: MessageSaver,
         reader: MessageReader,
         done: Done,
-        ended: Callable[[Part, int], None],
+        ended: Callable[[Batch, int], None],
         *,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         log: Log,
     ) -> None:
         self._saver = saver
@@ -78,11 +79,11 @@ class Lanes:
         self._ended = ended
         self._time = time
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
         self._log = log
-        self._lanes: dict[tuple[int, int], _Lane] = {}
-        self._ready: deque[_Lane] = deque()
-        """Lanes that have something to ask and do not ask yet."""
+        self._group_queues: dict[tuple[int, int], _GroupQueue] = {}
+        self._ready: deque[_GroupQueue] = deque()
+        """Groups that have something to ask and do not ask yet."""
         self._active = 0
         self._weight = 0
         self._going_on = False
@@ -91,17 +92,17 @@ class Lanes:
         self._stopped: Callable[[], None] | None = None
 
     def __len__(self) -> int:
-        """How many parts are not done."""
-        return sum(len(lane.parts) for lane in self._lanes.values())
+        """How many batches are not done."""
+        return sum(len(group_queue.batches) for group_queue in self._group_queues.values())
 
-    def add(self, part: Part) -> None:
+    def add(self, batch: Batch) -> None:
         """Ask for this when its turn comes."""
-        key = (part.message.appid, part.message.group_id)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = _Lane(key)
-            self._ready.append(lane)
-        lane.parts.append(part)
+        key = (batch.message.appid, batch.message.group_id)
+        group_queue = self._group_queues.get(key)
+        if group_queue is None:
+            group_queue = self._group_queues[key] = _GroupQueue(key)
+            self._ready.append(group_queue)
+        group_queue.batches.append(batch)
         self._go_on()
 
     def stop(self, stopped: Callable[[], None]) -> None:
@@ -123,86 +124,88 @@ class Lanes:
         self._going_on = True
         try:
             while self._ready and self._weight < QUEUES_AT_ONCE and self._resting is None:
-                lane = self._ready.popleft()
+                group_queue = self._ready.popleft()
                 self._active += 1
-                if lane.parts[0].doubtful:
-                    self._weigh(lane, QUEUES_AN_ASK)
-                    self._tasks.start(self._look(lane))
+                if group_queue.batches[0].maybe_stored:
+                    self._weigh(group_queue, QUEUES_AN_ASK)
+                    self._tasks.start(self._look(group_queue))
                 else:
-                    self._ask(lane)
+                    self._ask(group_queue)
         finally:
             self._going_on = False
 
-    def _ask(self, lane: _Lane) -> None:
+    def _ask(self, group_queue: _GroupQueue) -> None:
         """Ask for as much as goes into one ask; all of it comes to the same end."""
-        batch: list[Part] = []
+        together: list[Batch] = []
         weight = 0
-        for part in lane.parts:
-            if batch and (part.doubtful or weight + part.weight > QUEUES_AN_ASK):
+        for batch in group_queue.batches:
+            if together and (batch.maybe_stored or weight + batch.weight > QUEUES_AN_ASK):
                 break
-            batch.append(part)
-            weight += part.weight
-        lane.open = len(batch)
-        self._weigh(lane, weight)
-        for part in batch:
-            message = part.message
-            queues = [User(message.appid, uid) for uid in part.uids]
-            asked = (lane, part, queues)
+            together.append(batch)
+            weight += batch.weight
+        group_queue.open = len(together)
+        self._weigh(group_queue, weight)
+        for batch in together:
+            message = batch.message
+            queues = [User(message.appid, uid) for uid in batch.uids]
+            asked = (group_queue, batch, queues)
             self._saver.save(message.cmd, message.body, message.device, queues, self._saved, asked)
 
-    def _weigh(self, lane: _Lane, weight: int) -> None:
-        self._weight += weight - lane.weight
-        lane.weight = weight
+    def _weigh(self, group_queue: _GroupQueue, weight: int) -> None:
+        self._weight += weight - group_queue.weight
+        group_queue.weight = weight
 
     def _saved(
-        self, asked: tuple[_Lane, Part, Sequence[User]], status: int, entries: Entries
+        self, asked: tuple[_GroupQueue, Batch, Sequence[User]], status: int, entries: Entries
     ) -> None:
-        lane, part, queues = asked
+        group_queue, batch, queues = asked
         try:
             if status == AckStatus.TOO_LARGE:
                 # It would be refused for ever, and hold up all that comes behind it.
-                self._give_up(lane, part, status)
+                self._give_up(group_queue, batch, status)
             elif status:
-                part.doubtful = lane.failed = True
+                batch.maybe_stored = group_queue.failed = True
                 self._say(f"status {status}")
             else:
-                self._stored(lane, part, queues, entries)
+                self._stored(group_queue, batch, queues, entries)
         finally:
-            lane.open -= 1
-            if not lane.open:
-                self._answered(lane)
+            group_queue.open -= 1
+            if not group_queue.open:
+                self._answered(group_queue)
 
-    def _give_up(self, lane: _Lane, part: Part, status: int) -> None:
-        self._log.error("a message of group {id} cannot be stored", id=part.message.group_id)
-        self._tally.add("pending_given_up")
-        self._finish(lane, part, status)
+    def _give_up(self, group_queue: _GroupQueue, batch: Batch, status: int) -> None:
+        self._log.error("a message of group {id} cannot be stored", id=batch.message.group_id)
+        self._counters.add("pending_given_up")
+        self._finish(group_queue, batch, status)
 
-    def _stored(self, lane: _Lane, part: Part, queues: Sequence[User], entries: Entries) -> None:
+    def _stored(
+        self, group_queue: _GroupQueue, batch: Batch, queues: Sequence[User], entries: Entries
+    ) -> None:
         # Should telling fail (a bug), the message is in the queues all the same.
         try:
-            self._done(part, queues, entries)
+            self._done(batch, queues, entries)
         finally:
-            self._finish(lane, part)
+            self._finish(group_queue, batch)
 
-    def _finish(self, lane: _Lane, part: Part, status: int = 0) -> None:
-        # Nearly always the first: an ask is done as a whole, and its parts in order.
-        lane.parts.remove(part)
-        self._ended(part, status)
+    def _finish(self, group_queue: _GroupQueue, batch: Batch, status: int = 0) -> None:
+        # Nearly always the first: an ask is done as a whole, and its batches in order.
+        group_queue.batches.remove(batch)
+        self._ended(batch, status)
 
-    def _answered(self, lane: _Lane) -> None:
+    def _answered(self, group_queue: _GroupQueue) -> None:
         self._active -= 1
-        self._weigh(lane, 0)
-        if lane.failed:
-            lane.failed = False
+        self._weigh(group_queue, 0)
+        if group_queue.failed:
+            group_queue.failed = False
             # Behind the others: what ails it may be of its own.
-            self._ready.append(lane)
+            self._ready.append(group_queue)
             self._take_a_rest()
         else:
             self._rest = FIRST_REST
-            if lane.parts:
-                self._ready.append(lane)
+            if group_queue.batches:
+                self._ready.append(group_queue)
             else:
-                del self._lanes[lane.key]
+                del self._group_queues[group_queue.key]
         self._go_on()
 
     def _say(self, why: str) -> None:
@@ -210,7 +213,7 @@ class Lanes:
             self._log.warn("messages of groups wait for a storage: {why}", why=why)
 
     def _take_a_rest(self) -> None:
-        self._tally.add("pending_asks_failed")
+        self._counters.add("pending_asks_failed")
         if self._resting is None and self._stopped is None:
             self._resting = self._time.callLater(self._rest, self._rested)
             self._rest = min(self._rest * 2, LAST_REST)
@@ -219,35 +222,35 @@ class Lanes:
         self._resting = None
         self._go_on()
 
-    # --- doubtful parts
+    # --- batches that may be stored
 
-    async def _look(self, lane: _Lane) -> None:
-        """Ask only for those queues of the first part that do not have it."""
-        part = lane.parts[0]
+    async def _look(self, group_queue: _GroupQueue) -> None:
+        """Ask only for those queues of the first batch that do not have it."""
+        batch = group_queue.batches[0]
         try:
-            found = await self._search.queues_with(part, lambda: self._stopped is not None)
+            found = await self._search.queues_with(batch, lambda: self._stopped is not None)
         except Exception as why:
-            lane.failed = True
+            group_queue.failed = True
             self._say(str(why))
-            self._answered(lane)
+            self._answered(group_queue)
             if isinstance(why, StorageError):
                 return
             raise
-        part.doubtful = False
-        missing = [uid for uid in part.uids if uid not in found]
+        batch.maybe_stored = False
+        missing = [uid for uid in batch.uids if uid not in found]
         try:
             if found:
-                self._tell_found(part, found)
+                self._tell_found(batch, found)
         finally:
-            part.uids = missing
+            batch.uids = missing
             if not missing:
-                self._finish(lane, part)
+                self._finish(group_queue, batch)
             if missing and self._stopped is None:
-                self._ask(lane)
+                self._ask(group_queue)
             else:
-                self._answered(lane)
+                self._answered(group_queue)
 
-    def _tell_found(self, part: Part, found: Mapping[int, int]) -> None:
-        self._tally.add("pending_found", len(found))
-        queues = [User(part.message.appid, uid) for uid in found]
-        self._done(part, queues, [(msgid, 0) for msgid in found.values()])
+    def _tell_found(self, batch: Batch, found: Mapping[int, int]) -> None:
+        self._counters.add("pending_found", len(found))
+        queues = [User(batch.message.appid, uid) for uid in found]
+        self._done(batch, queues, [(msgid, 0) for msgid in found.values()])

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 from gobelieve.errors import BackendError
 from gobelieve.gateway.reports.write_behind import WriteBehind
 from gobelieve.interfaces import SyncKeys, Tasks, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 R = TypeVar("R")
 
@@ -15,11 +15,16 @@ class KeptKeys(Generic[R]):
     gets the messages of its last second again."""
 
     def __init__(
-        self, store: SyncKeys[R], time: Time, tasks: Tasks, tally: Tally, interval: float = 1.0
+        self,
+        store: SyncKeys[R],
+        time: Time,
+        tasks: Tasks,
+        counters: Counters,
+        interval: float = 1.0,
     ) -> None:
         self._store = store
-        self._tally = tally
-        self._behind = WriteBehind(store.advance, "sync_keys", time, tasks, tally, interval)
+        self._counters = counters
+        self._behind = WriteBehind(store.advance, "sync_keys", time, tasks, counters, interval)
 
     def __len__(self) -> int:
         """How many keys wait to be written."""
@@ -36,7 +41,7 @@ class KeptKeys(Generic[R]):
         try:
             return max(waiting, await self._store.load(reader))
         except BackendError:
-            self._tally.add("sync_keys_not_loaded")
+            self._counters.add("sync_keys_not_loaded")
             return waiting
 
     async def lower(self, reader: R, key: int) -> None:

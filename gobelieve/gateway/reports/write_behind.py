@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Tasks, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 BACKLOG = 200_000
 """So many values wait at the most while the store is away; the rest is dropped, counted."""
@@ -28,14 +28,14 @@ class WriteBehind(Generic[K]):
         what: str,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         interval: float,
     ) -> None:
         self._write = write
         self._what = what
         self._time = time
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
         self._interval = interval
         self._waiting: dict[K, int] = {}
         self._scheduled = False
@@ -56,7 +56,7 @@ class WriteBehind(Generic[K]):
         """Write this, in the place of what waits."""
         waiting = self._waiting
         if key not in waiting and len(waiting) >= BACKLOG:
-            self._tally.add(f"{self._what}_dropped")
+            self._counters.add(f"{self._what}_dropped")
             return
         waiting[key] = value
         if not self._scheduled:
@@ -75,7 +75,7 @@ class WriteBehind(Generic[K]):
         try:
             await self._write(values)
         except BackendError:
-            self._tally.add(f"{self._what}_writes_failed")
+            self._counters.add(f"{self._what}_writes_failed")
             for key, value in values.items():
                 if key not in self._waiting:
                     self.put(key, value)

@@ -10,13 +10,13 @@ from itertools import islice
 
 from gobelieve.errors import BackendError, StorageError
 from gobelieve.gateway.delivery.delivery import Delivery
-from gobelieve.gateway.delivery.group_members_here import Audience
-from gobelieve.gateway.delivery.peer_delivery import Exchange, Posted
+from gobelieve.gateway.delivery.group_members_here import GroupMembersHere
+from gobelieve.gateway.delivery.peer_delivery import PeerDelivery, PostDone
 from gobelieve.gateway.fan_out.fan_out import FanOut
 from gobelieve.gateway.fan_out.member_queues import QUEUES_AN_ASK
 from gobelieve.gateway.rules.groups import GroupMessages
 from gobelieve.gateway.sessions.registry import Sessions
-from gobelieve.gateway.sessions.saves_in_flight import Underway
+from gobelieve.gateway.sessions.saves_in_flight import SavesInFlight
 from gobelieve.interfaces import (
     Entries,
     Group,
@@ -26,7 +26,7 @@ from gobelieve.interfaces import (
     SuperGroupQueues,
     Time,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, Room, User
 from gobelieve.wire import client
 
@@ -34,55 +34,57 @@ SLICE = 5000
 """So many users who are no members are told in one turn."""
 
 PostedToAll = Callable[[int, Sequence[int]], None]
-"""Called once with a status as `Posted`, and with the receivers that do not have it."""
+"""Called once with a status as `PostDone`, and with the receivers that do not have it."""
 
 
-class Posting:
+class AppServerMessages:
     """Posts. Contents are bytes, by convention the UTF-8 of JSON."""
 
     def __init__(
         self,
-        exchange: Exchange,
+        peer_delivery: PeerDelivery,
         group_messages: GroupMessages,
         fan_out: FanOut,
-        audience: Audience,
+        members_here: GroupMembersHere,
         saver: MessageSaver,
         queues: SuperGroupQueues,
         delivery: Delivery,
         routing: Routing,
         sessions: Sessions,
         groups: Groups | None,
-        underway: Underway,
+        saves_in_flight: SavesInFlight,
         time: Time,
-        tally: Tally,
+        counters: Counters,
     ) -> None:
-        self._exchange = exchange
+        self._peer_delivery = peer_delivery
         self._group_messages = group_messages
         self._fan_out = fan_out
-        self._audience = audience
+        self._members_here = members_here
         self._saver = saver
         self._queues = queues
         self._delivery = delivery
         self._routing = routing
         self._sessions = sessions
         self._groups = groups
-        self._underway = underway
+        self._saves_in_flight = saves_in_flight
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._number = 0
 
     # --- from user to user
 
-    def peer(self, appid: int, sender: int, receiver: int, content: bytes, posted: Posted) -> None:
+    def peer(
+        self, appid: int, sender: int, receiver: int, content: bytes, posted: PostDone
+    ) -> None:
         """An IM."""
         im = client.IM(
             sender=sender, receiver=receiver, timestamp=self._now(), msgid=0, content=content
         )
         users = User(appid, sender), User(appid, receiver)
-        self._exchange.post(*users, im.number, im.encode(), posted)
+        self._peer_delivery.post(*users, im.number, im.encode(), posted)
 
     def customer(
-        self, customer: User, seller: User, store_id: int, content: bytes, posted: Posted
+        self, customer: User, seller: User, store_id: int, content: bytes, posted: PostDone
     ) -> None:
         """A CUSTOMER, from a customer to a seller."""
         said = client.Customer(
@@ -93,9 +95,9 @@ class Posting:
             timestamp=self._now(),
             content=content,
         )
-        self._exchange.post(customer, seller, said.number, said.encode(), posted)
+        self._peer_delivery.post(customer, seller, said.number, said.encode(), posted)
 
-    def customer_v2(self, sender: User, receiver: User, content: bytes, posted: Posted) -> None:
+    def customer_v2(self, sender: User, receiver: User, content: bytes, posted: PostDone) -> None:
         """A CUSTOMER_V2, either way."""
         said = client.CustomerV2(
             sender_appid=sender.appid,
@@ -105,7 +107,7 @@ class Posting:
             timestamp=self._now(),
             content=content,
         )
-        self._exchange.post(sender, receiver, said.number, said.encode(), posted)
+        self._peer_delivery.post(sender, receiver, said.number, said.encode(), posted)
 
     # --- from the app
 
@@ -125,17 +127,17 @@ class Posting:
 
         def stored(uids: tuple[int, ...], status: int, entries: Entries) -> None:
             nonlocal first_status, open_
-            self._underway.ended(None)
+            self._saves_in_flight.ended(None)
             missing.extend(self._system_stored(appid, uids, content, entries))
             first_status = first_status or status
             open_ -= 1
             if not open_:
                 posted(first_status, missing)
-            self._underway.settled()
+            self._saves_in_flight.settled()
 
         for uids in parts:
             users = [User(appid, uid) for uid in uids]
-            self._underway.begun(None)
+            self._saves_in_flight.begun(None)
             self._saver.save(client.System.number, content, 0, users, stored, uids)
 
     def _system_stored(
@@ -149,9 +151,9 @@ class Posting:
         for uid, (key, prev) in zip(uids, entries, strict=True):
             if key:
                 self._delivery.stored(User(appid, uid), cmd, content, 0, key, prev, None)
-        self._tally.add("messages", len(have))
+        self._counters.add("messages", len(have))
         if len(have) < len(uids):
-            self._tally.add("messages_not_stored", len(uids) - len(have))
+            self._counters.add("messages_not_stored", len(uids) - len(have))
         return [uid for uid, (key, _) in zip(uids, entries, strict=True) if not key]
 
     # --- to groups
@@ -165,11 +167,11 @@ class Posting:
             try:
                 group = await self._groups.find(group_id)
             except BackendError as why:
-                self._tally.add("groups_not_found_out")
+                self._counters.add("groups_not_found_out")
                 raise StorageError(AckStatus.GROUPS_AWAY, str(why)) from None
         return group if group is not None and group.appid == appid else None
 
-    def group(self, group: Group, sender: int, content: bytes, posted: Posted) -> None:
+    def group(self, group: Group, sender: int, content: bytes, posted: PostDone) -> None:
         """A GROUP_IM to all members; the sender need not be one."""
         # Numbers below 0, as clients do not use them: so no two messages are alike, by which the
         # fan-out can tell whether a queue has one.
@@ -200,7 +202,7 @@ class Posting:
         super_: bool,
         others: Sequence[int],
         content: bytes,
-        posted: Posted,
+        posted: PostDone,
     ) -> None:
         """A GROUP_NOTIFICATION for the members and others; phones get no push.
 
@@ -217,7 +219,7 @@ class Posting:
             notify = client.SyncGroupNotify(group_id=group_id, sync_key=key).encode()
             if group is not None:
                 self._routing.publish_group(appid, group_id, client.SyncGroupNotify.number, notify)
-                self._audience.tell(
+                self._members_here.tell(
                     appid, group_id, lambda session: session.notify_group(group_id, key), key
                 )
             self._notify_outside(appid, group_id, key, notify, outside)
@@ -243,14 +245,14 @@ class Posting:
         cmd: int,
         body: bytes,
         members: Group | dict[int, None],
-        posted: Posted,
+        posted: PostDone,
     ) -> None:
-        self._underway.begun(None)
+        self._saves_in_flight.begun(None)
 
         def settled(status: int, key: int, prev: int) -> None:
             self._count(status)
             posted(status)
-            self._underway.settled()
+            self._saves_in_flight.settled()
 
         uids = tuple(members.members if isinstance(members, Group) else members)
         self._fan_out.send(sender, 0, group_id, cmd, body, uids, None, settled)
@@ -262,21 +264,21 @@ class Posting:
         cmd: int,
         body: bytes,
         told: Callable[[int, int], None],
-        posted: Posted,
+        posted: PostDone,
     ) -> None:
         def stored(_: None, status: int, entries: Entries) -> None:
             self._count(status)
             if not status:
                 told(*entries[0])
             posted(status)
-            self._underway.settled()
+            self._saves_in_flight.settled()
 
-        self._underway.begun(None)
+        self._saves_in_flight.begun(None)
         self._queues.save_to_group(cmd, body, 0, appid, group_id, stored, None)
 
     def _count(self, status: int) -> None:
-        self._underway.ended(None)
-        self._tally.add("messages_not_stored" if status else "messages")
+        self._saves_in_flight.ended(None)
+        self._counters.add("messages_not_stored" if status else "messages")
 
     # --- live
 
@@ -292,11 +294,11 @@ class Posting:
     def room(self, room: Room, sender: int, content: bytes) -> None:
         """A ROOM_IM for everybody in the room."""
         body = client.RoomIM(sender=sender, receiver=room.room_id, content=content).encode()
-        self._tally.add("live")
+        self._counters.add("live")
         self._delivery.room(room, client.RoomIM.number, body, None)
 
     def _live(self, user: User, cmd: int, body: bytes) -> None:
-        self._tally.add("live")
+        self._counters.add("live")
         self._delivery.live(user, cmd, body, None)
 
     def _now(self) -> int:

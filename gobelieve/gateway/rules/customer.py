@@ -8,12 +8,12 @@ live; see `gobelieve.wire.client.is_customer_v2`.
 
 from gobelieve.errors import BodyError
 from gobelieve.gateway.delivery.delivery import Delivery
-from gobelieve.gateway.delivery.peer_delivery import Exchange
+from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.rules.peer import Peer
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import TEXT, UNPERSISTENT, Frame
@@ -35,19 +35,19 @@ class CustomerService:
 
     def __init__(
         self,
-        exchange: Exchange,
+        peer_delivery: PeerDelivery,
         delivery: Delivery,
         peer: Peer,
         time: Time,
-        tally: Tally,
+        counters: Counters,
         kefu_appid: int,
         unpersistent: bool,
     ) -> None:
-        self._exchange = exchange
+        self._peer_delivery = peer_delivery
         self._delivery = delivery
         self._peer = peer
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._kefu_appid = kefu_appid
         self._unpersistent = unpersistent
 
@@ -85,19 +85,19 @@ class CustomerService:
         self, session: Session, frame: Frame, sender: User, receiver: User, served: bool
     ) -> None:
         if not served:
-            self._tally.add("customers_not_served")
+            self._counters.add("customers_not_served")
             session.ack(frame.seq, AckStatus.NO_SELLER)
             return
         if sender != session.user:
-            self._tally.add("forged_senders")
+            self._counters.add("forged_senders")
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
             return
         now = int(self._time.seconds()).to_bytes(4, "big")
         body = frame.body[:_TIMESTAMP] + now + frame.body[_CONTENT:]
         older = frame.cmd != client.CustomerV2.number
         if older and self._unpersistent and frame.flag & UNPERSISTENT:
-            self._tally.add("live")
+            self._counters.add("live")
             self._delivery.live(receiver, frame.cmd, body, session, UNPERSISTENT)
             session.ack(frame.seq)
             return
-        self._exchange.send(session, frame.seq, receiver, frame.cmd, body, frame.flag & TEXT)
+        self._peer_delivery.send(session, frame.seq, receiver, frame.cmd, body, frame.flag & TEXT)

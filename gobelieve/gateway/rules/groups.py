@@ -10,14 +10,14 @@ from typing import NamedTuple
 from gobelieve.gateway.checks.membership import Membership
 from gobelieve.gateway.checks.word_filter import WordFilter
 from gobelieve.gateway.delivery.delivery import Delivery, Inner
-from gobelieve.gateway.delivery.group_members_here import Audience
+from gobelieve.gateway.delivery.group_members_here import GroupMembersHere
 from gobelieve.gateway.fan_out.fan_out import FanOut
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.sessions.packing import GroupMessage
-from gobelieve.gateway.sessions.saves_in_flight import Underway
+from gobelieve.gateway.sessions.saves_in_flight import SavesInFlight
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Entries, Group, Routing, SuperGroupQueues, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus
 from gobelieve.wire import client
 from gobelieve.wire.frames import PUSH, SUPER_GROUP, Frame
@@ -44,24 +44,24 @@ class GroupMessages:
         membership: Membership,
         queues: SuperGroupQueues,
         fan_out: FanOut,
-        audience: Audience,
+        members_here: GroupMembersHere,
         delivery: Delivery,
         routing: Routing,
-        underway: Underway,
+        saves_in_flight: SavesInFlight,
         words: WordFilter,
         time: Time,
-        tally: Tally,
+        counters: Counters,
     ) -> None:
         self._membership = membership
         self._queues = queues
         self._fan_out = fan_out
-        self._audience = audience
+        self._members_here = members_here
         self._delivery = delivery
         self._routing = routing
-        self._underway = underway
+        self._saves_in_flight = saves_in_flight
         self._words = words
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._number = 0
 
     @receives(client.GroupIM)
@@ -70,13 +70,13 @@ class GroupMessages:
         stamped = client.stamped(frame.body, frame.version, int(self._time.seconds()))
         sender, group_id = _SENDER_GROUP.unpack_from(stamped)
         if sender != session.user.uid:
-            self._tally.add("forged_senders")
+            self._counters.add("forged_senders")
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
             return
 
         def found(group: Group | None, status: int) -> None:
             if group is None or group.muted(sender):
-                self._tally.add("group_messages_refused")
+                self._counters.add("group_messages_refused")
                 session.ack(frame.seq, status or AckStatus.MUTED)
                 return
             body = self._words.clean(stamped, frame.flag)
@@ -91,7 +91,7 @@ class GroupMessages:
 
     def _to_queue(self, message: _Message) -> None:
         session, group = message.session, message.group
-        self._underway.begun(session)
+        self._saves_in_flight.begun(session)
         self._queues.save_to_group(
             client.GroupIM.number,
             message.body,
@@ -103,20 +103,20 @@ class GroupMessages:
         )
 
     def _stored(self, message: _Message, status: int, entries: Entries) -> None:
-        self._underway.ended(message.session)
+        self._saves_in_flight.ended(message.session)
         session, seq, group, _ = message
         if status:
-            self._tally.add("messages_not_stored")
+            self._counters.add("messages_not_stored")
             session.ack(seq, status)
         else:
-            self._tally.add("messages")
+            self._counters.add("messages")
             ((key, prev),) = entries
             sender = session.user.uid
             self.stored(group, sender, message.body, key, prev, session)
             if prev and self._delivery.direct_push and not session.syncing(group.id):
                 session.metadata(key, prev)
             session.ack(seq, flag=SUPER_GROUP)
-        self._underway.settled()
+        self._saves_in_flight.settled()
 
     def stored(
         self, group: Group, sender: int, body: bytes, key: int, prev: int, session: Session | None
@@ -132,7 +132,7 @@ class GroupMessages:
             notify = client.SyncGroupNotify(group_id=id_, sync_key=key).encode()
             self._routing.publish_group(appid, id_, client.SyncGroupNotify.number, notify)
         told = GroupMessage(cmd, body, id_, key, prev)
-        self._audience.tell(appid, id_, lambda other: other.deliver_group(told), key, session)
+        self._members_here.tell(appid, id_, lambda other: other.deliver_group(told), key, session)
 
     def published(self, appid: int, group_id: int, inner: Inner, key: int, prev: int) -> None:
         """Another gateway has something for the members of a super group."""
@@ -158,23 +158,23 @@ class GroupMessages:
             def tell(session: Session) -> None:
                 session.live(cmd, body)
 
-        self._audience.tell(appid, group_id, tell, key)
+        self._members_here.tell(appid, group_id, tell, key)
 
     # --- ordinary groups
 
     def _to_members(self, session: Session, seq: int, group: Group, body: bytes) -> None:
-        self._underway.begun(session)
+        self._saves_in_flight.begun(session)
 
         def settled(status: int, key: int, prev: int) -> None:
-            self._underway.ended(session)
+            self._saves_in_flight.ended(session)
             if status:
-                self._tally.add("messages_not_stored")
+                self._counters.add("messages_not_stored")
             else:
-                self._tally.add("messages")
+                self._counters.add("messages")
                 if prev and self._delivery.direct_push and not session.syncing():
                     session.metadata(key, prev)
             session.ack(seq, status)
-            self._underway.settled()
+            self._saves_in_flight.settled()
 
         self._fan_out.send(
             session.user,

@@ -4,16 +4,16 @@ from collections.abc import Callable
 from datetime import date
 
 from gobelieve.errors import BackendError
-from gobelieve.gateway.checks.ended_sessions import Endings
+from gobelieve.gateway.checks.ended_sessions import EndedSessions
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight
-from gobelieve.gateway.checks.room_bans import Speakers
+from gobelieve.gateway.checks.room_bans import RoomBans
 from gobelieve.gateway.reports.write_behind import WriteBehind
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.session import Rules, Session
-from gobelieve.gateway.sessions.unauthenticated_limit import Lobby
+from gobelieve.gateway.sessions.unauthenticated_limit import UnauthenticatedLimit
 from gobelieve.interfaces import DeviceNumbers, Identity, Log, Routing, Seen, Tasks, Time, Tokens
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import MOBILE, Platform, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import Frame
@@ -37,15 +37,15 @@ class Login:
         devices: DeviceNumbers,
         unread: WriteBehind[User],
         daily: WriteBehind[Seen],
-        speakers: Speakers,
-        endings: Endings,
+        room_bans: RoomBans,
+        ended_sessions: EndedSessions,
         logins: LoginsInFlight,
         sessions: Sessions,
-        lobby: Lobby,
+        unauthenticated: UnauthenticatedLimit,
         routing: Routing,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         rules: Callable[[], Rules],
         log: Log,
     ) -> None:
@@ -53,15 +53,15 @@ class Login:
         self._devices = devices
         self._unread = unread
         self._daily = daily
-        self._speakers = speakers
-        self._endings = endings
+        self._room_bans = room_bans
+        self._ended_sessions = ended_sessions
         self._logins = logins
         self._sessions = sessions
-        self._lobby = lobby
+        self._unauthenticated = unauthenticated
         self._routing = routing
         self._time = time
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
         self._rules = rules
         self._log = log
 
@@ -86,18 +86,18 @@ class Login:
             identity = await self._identify(asked.token)
             device = await self._device(asked) if identity is not None else 0
         except BackendError:
-            self._tally.add("logins_without_backend")
+            self._counters.add("logins_without_backend")
             peer = session.connection.peer
             self._log.info("{peer} cannot log in now: its token cannot be looked up", peer=peer)
             session.connection.close()
             return
         if session.closed:
             return
-        if identity is not None and self._endings.ended_since(login, identity.user):
+        if identity is not None and self._ended_sessions.ended_since(login, identity.user):
             # Whether the token is still good is found out when the client comes again.
             session.connection.close()
         elif identity is not None:
-            changed = self._speakers.changed_since(login, identity.user, identity.forbidden)
+            changed = self._room_bans.changed_since(login, identity.user, identity.forbidden)
             identity = identity._replace(forbidden=changed)
             self._accept(session, identity, device, asked.platform, version)
             # What is published before the routers know of the user does not come. So the SYNC that
@@ -122,7 +122,7 @@ class Login:
 
     def _refuse(self, session: Session) -> bool:
         """True if the client may try again."""
-        self._tally.add("logins_refused")
+        self._counters.add("logins_refused")
         self._log.info("{peer} has a token that is unknown", peer=session.connection.peer)
         session.wrong_tokens += 1
         session.send(client.AuthStatus.number, client.AuthStatus(status=REFUSED).encode())
@@ -134,7 +134,7 @@ class Login:
     def _accept(
         self, session: Session, identity: Identity, device: int, platform: int, version: int
     ) -> None:
-        self._tally.add("logins")
+        self._counters.add("logins")
         session.user = identity.user
         session.version = min(version, 2)
         session.device = device
@@ -151,7 +151,7 @@ class Login:
             platform=platform,
             device=device,
         )
-        self._lobby.left(session.connection)
+        self._unauthenticated.left(session.connection)
         self._sessions.add(session)
         self._unread.put(session.user, 0)
         today = date.fromtimestamp(self._time.seconds()).toordinal()

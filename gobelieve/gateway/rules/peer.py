@@ -6,11 +6,11 @@ from gobelieve.errors import BodyError
 from gobelieve.gateway.checks.relations import Permission
 from gobelieve.gateway.checks.word_filter import WordFilter
 from gobelieve.gateway.delivery.delivery import Delivery
-from gobelieve.gateway.delivery.peer_delivery import Exchange
+from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import TEXT, Frame
@@ -23,19 +23,19 @@ class Peer:
 
     def __init__(
         self,
-        exchange: Exchange,
+        peer_delivery: PeerDelivery,
         delivery: Delivery,
         permission: Permission | None,
         words: WordFilter,
         time: Time,
-        tally: Tally,
+        counters: Counters,
     ) -> None:
-        self._exchange = exchange
+        self._peer_delivery = peer_delivery
         self._delivery = delivery
         self._permission = permission
         self._words = words
         self._time = time
-        self._tally = tally
+        self._counters = counters
 
     @receives(client.IM)
     def im(self, session: Session, frame: Frame) -> None:
@@ -44,7 +44,7 @@ class Peer:
         sender, receiver = _SENDER_RECEIVER.unpack_from(body)
         user = session.user
         if sender != user.uid:
-            self._tally.add("forged_senders")
+            self._counters.add("forged_senders")
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
             return
         if self._permission is None or receiver == sender:
@@ -53,7 +53,7 @@ class Peer:
 
         def decided(status: int) -> None:
             if status:
-                self._tally.add("messages_refused")
+                self._counters.add("messages_refused")
                 session.ack(frame.seq, status)
             else:
                 self._send(session, frame, receiver, body)
@@ -63,7 +63,7 @@ class Peer:
     def _send(self, session: Session, frame: Frame, receiver: int, body: bytes) -> None:
         to, flag = User(session.user.appid, receiver), frame.flag & TEXT
         body = self._words.clean(body, flag)
-        self._exchange.send(session, frame.seq, to, client.IM.number, body, flag)
+        self._peer_delivery.send(session, frame.seq, to, client.IM.number, body, flag)
 
     @receives(client.RT)
     def rt(self, session: Session, frame: Frame) -> None:
@@ -82,7 +82,7 @@ class Peer:
             raise BodyError(f"{len(body)} bytes, at least {_SENDER_RECEIVER.size} are needed")
         sender, receiver = _SENDER_RECEIVER.unpack_from(body)
         if sender != session.user.uid:
-            self._tally.add("forged_senders")
+            self._counters.add("forged_senders")
             return
-        self._tally.add("live")
+        self._counters.add("live")
         self._delivery.live(User(session.user.appid, receiver), frame.cmd, body, session)

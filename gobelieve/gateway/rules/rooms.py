@@ -9,7 +9,7 @@ from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.rooms import Rooms
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Routing
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, Room
 from gobelieve.wire import client
 from gobelieve.wire.frames import Frame
@@ -31,14 +31,14 @@ class RoomMessages:
         sessions: Sessions,
         delivery: Delivery,
         routing: Routing,
-        tally: Tally,
+        counters: Counters,
         at_once: int = 1,
     ) -> None:
         self._rooms = rooms
         self._sessions = sessions
         self._delivery = delivery
         self._routing = routing
-        self._tally = tally
+        self._counters = counters
         self._at_once = at_once
 
     @receives(client.EnterRoom)
@@ -89,16 +89,16 @@ class RoomMessages:
             raise BodyError(f"{len(body)} bytes, at least {_SENDER_ROOM.size} are needed")
         sender, number = _SENDER_ROOM.unpack_from(body)
         if sender != session.user.uid:
-            self._tally.add("forged_senders")
+            self._counters.add("forged_senders")
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
         elif session.forbidden:
-            self._tally.add("room_messages_refused")
+            self._counters.add("room_messages_refused")
             session.ack(frame.seq, AckStatus.FORBIDDEN)
         elif number not in session.rooms:
-            self._tally.add("room_messages_refused")
+            self._counters.add("room_messages_refused")
             session.ack(frame.seq, AckStatus.WRONG_ROOM)
         else:
-            self._tally.add("live")
+            self._counters.add("live")
             room = Room(session.user.appid, number)
             self._delivery.room(room, client.RoomIM.number, body, session)
             session.ack(frame.seq)

@@ -15,7 +15,7 @@ from gobelieve.gateway.rules.sync_queues import GroupQueue, OwnQueue, Queue
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Group, MessageReader, Page, SuperGroupQueues, Tasks
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, GroupReader, User
 from gobelieve.wire import client
 from gobelieve.wire.frames import SELF, Frame
@@ -47,7 +47,7 @@ class Sync:
         catch_up: CatchUp,
         group_catch_up: GroupCatchUp,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         sync_self: bool = True,
     ) -> None:
         self._reader = reader
@@ -58,7 +58,7 @@ class Sync:
         self._catch_up = catch_up
         self._group_catch_up = group_catch_up
         self._tasks = tasks
-        self._tally = tally
+        self._counters = counters
         self._sync_self = sync_self
 
     @receives(client.Sync)
@@ -88,7 +88,7 @@ class Sync:
                 self._group_catch_up,
             )
             if group is None:
-                self._tally.add("group_syncs_refused")
+                self._counters.add("group_syncs_refused")
                 _answer_nothing(queue, asked.sync_key)
             else:
                 self._begin(session, queue, asked.sync_key)
@@ -155,7 +155,7 @@ class Sync:
                 after = 0
                 page = await queue.fetch(after)
         except StorageError as why:
-            self._tally.add("syncs_failed")
+            self._counters.add("syncs_failed")
             _answer_nothing(queue, key)
             if why.status == AckStatus.STORAGE_AWAY:
                 # (With a queue that is damaged this would go round in circles.)
@@ -177,11 +177,11 @@ class Sync:
         return page.newest
 
     async def _lower(self, queue: Queue, key: int) -> None:
-        self._tally.add("sync_keys_corrected")
+        self._counters.add("sync_keys_corrected")
         try:
             await queue.lower_key(key)
         except BackendError:
-            self._tally.add("sync_keys_dropped")
+            self._counters.add("sync_keys_dropped")
 
 
 def _answer_nothing(queue: Queue, key: int) -> None:

@@ -13,7 +13,7 @@ SAVES_AT_ONCE = 256
 """A session's. What one read of the client brought (64 KiB) is still taken beyond it."""
 
 
-class Underway:
+class SavesInFlight:
     """Counts saves."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from struct import Struct
 from gobelieve.errors import WireError
 from gobelieve.gateway.sessions.packing import LAST_SEQ, GroupMessage, delivery
 from gobelieve.interfaces import Connection
-from gobelieve.metrics import ClientTally
+from gobelieve.metrics import GatewayCounters
 from gobelieve.names import AckStatus, User, was_not_stored
 from gobelieve.wire import client
 from gobelieve.wire.frames import HEADER, PUSH, Frame
@@ -51,6 +51,7 @@ class Session:
         "_seq",
         "closed",
         "connection",
+        "counters",
         "device",
         "forbidden",
         "online",
@@ -60,16 +61,17 @@ class Session:
         "saving",
         "seen",
         "syncs",
-        "tally",
         "user",
         "version",
         "wrong_tokens",
     )
 
-    def __init__(self, connection: Connection, rules: Rules, tally: ClientTally, seen: int) -> None:
+    def __init__(
+        self, connection: Connection, rules: Rules, counters: GatewayCounters, seen: int
+    ) -> None:
         self.connection = connection
         self.rules = rules
-        self.tally = tally
+        self.counters = counters
         self.seen = seen
         """The watch's tick at which the client was last heard of."""
         self.user = NOBODY
@@ -80,7 +82,7 @@ class Session:
         self.forbidden = False
         self.wrong_tokens = 0
         self.saving = 0
-        """How many of its messages storage has not answered yet; see `underway`."""
+        """How many of its messages storage has not answered yet; see `saves_in_flight`."""
         self.closed = False
         self.rooms: tuple[int, ...] = ()
         """The rooms it is in, the one entered last at the end."""
@@ -133,14 +135,14 @@ class Session:
         """Send a frame; its body is in the layout of the session's version."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
         header = HEADER.pack(len(body), seq, cmd, self.version, flag, 0)
-        self.tally.sent[cmd] += 1
+        self.counters.sent[cmd] += 1
         self.connection.send(header + body)
 
     def send_message(self, cmd: int, body: bytes, flag: int = 0) -> None:
         """Send a message whose body is in the layout of version 1 and up, as it is stored."""
         if self.version == 0:
             body = client.for_version_0(cmd, body)
-        self.tally.add("delivered")
+        self.counters.add("delivered")
         self.send(cmd, body, flag)
 
     def ack(self, seq: int, status: int = AckStatus.SUCCESS, flag: int = 0) -> None:
@@ -149,10 +151,10 @@ class Session:
         Version 2 gets the status. An older client would take any ack for success, so it gets none
         for what was not stored, and sends again; a refusal by a rule is acked, as it is final.
         """
-        self.tally.add(ACKS.get(status, "acks_other"))
+        self.counters.add(ACKS.get(status, "acks_other"))
         if self.version < 2 and was_not_stored(status):
             return
-        self.tally.sent[client.Ack.number] += 1
+        self.counters.sent[client.Ack.number] += 1
         own = self._seq = self._seq % 0x7FFFFFFF + 1
         if self.version < 2:
             frame = _ACK.pack(4, own, client.Ack.number, self.version, flag, 0, seq)
@@ -164,19 +166,19 @@ class Session:
         """Say which ids the frame sent next has."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
         frame = _METADATA.pack(32, seq, client.Metadata.number, self.version, 0, 0, key, prev)
-        self.tally.sent[_METADATA_CMD] += 1
+        self.counters.sent[_METADATA_CMD] += 1
         self.connection.send(frame)
 
     def send_key(self, cmd: int, key: int) -> None:
         """Send a frame whose body is a sync key."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
-        self.tally.sent[cmd] += 1
+        self.counters.sent[cmd] += 1
         self.connection.send(_KEY.pack(8, seq, cmd, self.version, 0, 0, key))
 
     def send_group_key(self, cmd: int, group_id: int, key: int) -> None:
         """Send a frame whose body is a group and a sync key."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
-        self.tally.sent[cmd] += 1
+        self.counters.sent[cmd] += 1
         self.connection.send(_GROUP_KEY.pack(16, seq, cmd, self.version, 0, 0, group_id, key))
 
     def syncing(self, queue: int = OWN) -> bool:
@@ -196,8 +198,8 @@ class Session:
             version = self.version
             if version == 0:
                 body = client.for_version_0(cmd, body)
-            self.tally.add("delivered")
-            sent = self.tally.sent
+            self.counters.add("delivered")
+            sent = self.counters.sent
             for number in (_METADATA_CMD, cmd, _NOTIFY_CMD):
                 sent[number] += 1
             self._seq = seq = self._seq + 3
@@ -217,11 +219,11 @@ class Session:
         if not message.prev or self.connection.congested or self.syncing(message.group_id):
             self.notify_group(message.group_id, message.key)
             return
-        self.tally.add("delivered")
+        self.counters.add("delivered")
         seq = self._seq
         if self.connection.stream and seq <= LAST_SEQ - 3:
             self._seq = seq + 3
-            sent = self.tally.sent
+            sent = self.counters.sent
             for number in message.commands:
                 sent[number] += 1
             self.connection.send(message.run(self.version)(seq + 1))
@@ -248,9 +250,9 @@ class Session:
     def live(self, cmd: int, body: bytes) -> None:
         """Send what is not stored; a congested client does not get it."""
         if self.connection.congested:
-            self.tally.add("live_dropped")
+            self.counters.add("live_dropped")
         else:
-            self.tally.add("delivered")
+            self.counters.add("delivered")
             self.send(cmd, body)
 
     def drained(self) -> None:

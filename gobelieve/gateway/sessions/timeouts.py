@@ -7,20 +7,20 @@ A session is stamped with the watch's tick whenever its client is heard of; that
 from collections.abc import Callable, Iterable
 
 from gobelieve.gateway.sessions.session import NOBODY, Session
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 PROGRESS = 16 << 10
 """A client that reads at least so many bytes within the write timeout is slow, but not stuck."""
 
 
-class Watch:
+class Timeouts:
     """Ends sessions that are idle, that do not log in, or that do not read.
 
     All times are in ticks, of one second: the sweep is to be called once in each.
     """
 
-    def __init__(self, tally: Tally, *, idle: int, login: int, write: int) -> None:
-        self._tally = tally
+    def __init__(self, counters: Counters, *, idle: int, login: int, write: int) -> None:
+        self._counters = counters
         self._idle = idle
         self._login = login
         self._write = write
@@ -95,7 +95,7 @@ class Watch:
                 self._stuck[session] = (now, unsent)
                 session.seen = now  # nothing is read from it meanwhile, so this is its sign of life
             elif now - since > self._write:
-                self._tally.add("closed_stuck")
+                self._counters.add("closed_stuck")
                 session.connection.abort()
             elif unsent > left:
                 self._stuck[session] = (since, unsent)
@@ -107,7 +107,7 @@ class Watch:
 
     def _end(self, session: Session, overdue: int, why: str) -> None:
         if overdue == 1:
-            self._tally.add(why)
+            self._counters.add(why)
             session.connection.close()
         elif overdue > self._write:
             # It does not even take what was written before the close.

@@ -9,14 +9,14 @@ less of it.
 from ipaddress import IPv6Address, ip_address
 
 from gobelieve.interfaces import Connection
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 
-class Lobby:
+class UnauthenticatedLimit:
     """Keeps them in the order in which they came. A bound of 0 is none."""
 
-    def __init__(self, tally: Tally, bound: int, bound_of_one: int) -> None:
-        self._tally = tally
+    def __init__(self, counters: Counters, bound: int, bound_of_one: int) -> None:
+        self._counters = counters
         self._bound = bound
         self._bound_of_one = bound_of_one
         self._from: dict[Connection, str] = {}
@@ -53,7 +53,7 @@ class Lobby:
 
     def _send_away(self, visitor: Connection, why: str) -> None:
         self.left(visitor)
-        self._tally.add(why)
+        self._counters.add(why)
         visitor.abort()
 
 

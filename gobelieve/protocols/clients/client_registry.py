@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.gateway.sessions.timeouts import Watch
-from gobelieve.gateway.sessions.unauthenticated_limit import Lobby
+from gobelieve.gateway.sessions.timeouts import Timeouts
+from gobelieve.gateway.sessions.unauthenticated_limit import UnauthenticatedLimit
 from gobelieve.interfaces import Connection
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 
-class Reception:
+class ClientRegistry:
     """Where connections and their sessions begin and end, whatever their transport.
 
     A connection may be there before its session: while a handshake is under way.
@@ -20,38 +20,38 @@ class Reception:
         self,
         new_session: Callable[[Connection, int], Session],
         gone: Callable[[Session], None],
-        watch: Watch,
-        lobby: Lobby,
+        timeouts: Timeouts,
+        unauthenticated: UnauthenticatedLimit,
     ) -> None:
         self._new_session = new_session
         self._gone = gone
-        self.watch = watch
+        self.timeouts = timeouts
         self.received = [0] * 256
         """By command: how many frames came."""
-        self._lobby = lobby
-        self.arrivals = Tally()
+        self._unauthenticated = unauthenticated
+        self.arrivals = Counters()
         """By transport: how many connections there ever were."""
-        self.departures = Tally()
+        self.departures = Counters()
         """And how many of them are gone."""
 
-    def arrived(self, connection: Connection, transport: Any, via: str) -> None:
-        """Somebody connected; `via` names how."""
-        self.arrivals.add(via)
-        self._lobby.entered(connection, getattr(transport.getPeer(), "host", ""))
+    def arrived(self, connection: Connection, transport: Any, transport_name: str) -> None:
+        """Somebody connected; `transport_name` names how."""
+        self.arrivals.add(transport_name)
+        self._unauthenticated.entered(connection, getattr(transport.getPeer(), "host", ""))
 
-    def left(self, connection: Connection, via: str) -> None:
+    def left(self, connection: Connection, transport_name: str) -> None:
         """The connection is gone."""
-        self.departures.add(via)
-        self._lobby.left(connection)
+        self.departures.add(transport_name)
+        self._unauthenticated.left(connection)
 
     def opened(self, connection: Connection) -> Session:
         """A client can send frames now."""
-        session = self._new_session(connection, self.watch.tick)
-        self.watch.add(session)
+        session = self._new_session(connection, self.timeouts.tick)
+        self.timeouts.add(session)
         return session
 
     def closed(self, session: Session) -> None:
         """It cannot any more."""
         session.closed = True
-        self.watch.remove(session)
+        self.timeouts.remove(session)
         self._gone(session)

@@ -22,14 +22,14 @@ from typing import Any
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 
 from gobelieve.interfaces import Turn
-from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.websocket import (
     LONGEST_MESSAGE,
     MAKES_NO_SENSE,
     NOT_ACCEPTABLE,
     BrowserConnection,
     BrowserFactory,
-    WebSocketTerms,
+    WebSocketSettings,
 )
 
 PATHS = ("/engine.io/", "/engine.io")
@@ -72,13 +72,13 @@ class EngineConnection(BrowserConnection):
         return None, {"Set-Cookie": f"io={self._sid}; Path={PATHS[0]}; HttpOnly; SameSite=Strict"}
 
     def onOpen(self) -> None:
-        terms = {
+        settings = {
             "sid": self._sid,
             "upgrades": [],
             "pingInterval": round(PING_INTERVAL * 1000),
             "pingTimeout": round(PING_TIMEOUT * 1000),
         }
-        self._say(OPEN, json.dumps(terms, separators=(",", ":")).encode())
+        self._say(OPEN, json.dumps(settings, separators=(",", ":")).encode())
         super().onOpen()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -146,7 +146,7 @@ class EngineConnection(BrowserConnection):
 
     def _alive(self) -> None:
         if self.session is not None:
-            self.session.seen = self.factory.reception.watch.tick
+            self.session.seen = self.factory.registry.timeouts.tick
 
     def _say(self, kind: int, data: bytes) -> None:
         self.sendMessage(b"%d%s" % (kind, data))
@@ -164,12 +164,12 @@ class EngineFactory(BrowserFactory):
     def __init__(
         self,
         turn: Turn,
-        reception: Reception,
+        registry: ClientRegistry,
         reactor: Any,
-        terms: WebSocketTerms,
-        via: str,
+        settings: WebSocketSettings,
+        transport_name: str,
         new_sid: Callable[[], str],
     ) -> None:
-        super().__init__(turn, reception, reactor, terms, via, LONGEST_TEXT)
+        super().__init__(turn, registry, reactor, settings, transport_name, LONGEST_TEXT)
         self.new_sid = new_sid
-        self.for_anybody = "*" in terms.origins
+        self.for_anybody = "*" in settings.origins

@@ -6,7 +6,7 @@ from twisted.python.failure import Failure
 
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Turn
-from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame
 from gobelieve.wire.message import Sender, sent_by
@@ -22,47 +22,47 @@ class ClientConnection(FramedProtocol):
     stream = True
     session: Session
 
-    def __init__(self, turn: Turn, reception: Reception, via: str = "tcp") -> None:
+    def __init__(self, turn: Turn, registry: ClientRegistry, transport_name: str = "tcp") -> None:
         super().__init__(turn)
-        self._reception = reception
-        self._via = via
-        self._watch = reception.watch
-        self._received = reception.received
+        self._registry = registry
+        self._transport_name = transport_name
+        self._timeouts = registry.timeouts
+        self._received = registry.received
 
     def opened(self) -> None:
-        self._reception.arrived(self, self.transport, self._via)
-        self.session = self._reception.opened(self)
+        self._registry.arrived(self, self.transport, self._transport_name)
+        self.session = self._registry.opened(self)
 
     def frames_received(self, frames: list[Frame]) -> None:
-        self.session.seen = self._watch.tick
+        self.session.seen = self._timeouts.tick
         received = self._received
         for frame in frames:
             received[frame.cmd] += 1
         self.session.received(frames)
 
     def closed(self, reason: Failure) -> None:
-        self._reception.closed(self.session)
-        self._reception.left(self, self._via)
+        self._registry.closed(self.session)
+        self._registry.left(self, self._transport_name)
 
     def stalled(self) -> None:
-        self._watch.congested(self.session)
+        self._timeouts.congested(self.session)
         self.pause()
 
     def drained(self) -> None:
-        self._watch.drained(self.session)
+        self._timeouts.drained(self.session)
         self.session.drained()
         self.resume()
 
 
 class ClientFactory(Factory):
-    """Clients on TCP, or on TLS: `via` says which."""
+    """Clients on TCP, or on TLS: `transport_name` says which."""
 
     noisy = False
 
-    def __init__(self, turn: Turn, reception: Reception, via: str = "tcp") -> None:
+    def __init__(self, turn: Turn, registry: ClientRegistry, transport_name: str = "tcp") -> None:
         self._turn = turn
-        self._reception = reception
-        self._via = via
+        self._registry = registry
+        self._transport_name = transport_name
 
     def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
-        return ClientConnection(self._turn, self._reception, self._via)
+        return ClientConnection(self._turn, self._registry, self._transport_name)

@@ -24,7 +24,7 @@ from zope.interface import implementer
 from gobelieve.errors import WireError
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Turn
-from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.tcp import CLIENT_COMMANDS
 from gobelieve.protocols.writing import TurnWriter, unsent
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER_SIZE, FrameReader
@@ -44,7 +44,7 @@ ANY = "*"
 
 
 @dataclass(frozen=True)
-class WebSocketTerms:
+class WebSocketSettings:
     """Who may connect from where, and how it is found out that somebody is gone.
 
     `origins`: ``scheme://host`` or ``scheme://host:port``, with ``*`` for any part; ``null`` for
@@ -99,9 +99,9 @@ class BrowserConnection(WebSocketServerProtocol):
         elif len(frames) != 1 or len(payload) != HEADER_SIZE + len(frames[0].body):
             self.refuse(MAKES_NO_SENSE, "a message that is not one frame")
         else:
-            reception = self.factory.reception
-            session.seen = reception.watch.tick
-            reception.received[frames[0].cmd] += 1
+            registry = self.factory.registry
+            session.seen = registry.timeouts.tick
+            registry.received[frames[0].cmd] += 1
             session.received(frames)
 
     def refuse(self, code: int, why: str) -> None:
@@ -158,7 +158,7 @@ class BrowserConnection(WebSocketServerProtocol):
     # --- called by autobahn
 
     def onOpen(self) -> None:
-        self.session = self.factory.reception.opened(self)
+        self.session = self.factory.registry.opened(self)
 
     def onMessageFrameData(self, payload: bytes) -> None:
         # Fragments without content would be kept without a limit.
@@ -194,7 +194,7 @@ class BrowserConnection(WebSocketServerProtocol):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
-        self.factory.reception.arrived(self, self.transport, self.factory.via)
+        self.factory.registry.arrived(self, self.transport, self.factory.transport_name)
 
     def dataReceived(self, data: bytes) -> None:
         connecting = self.state == self.STATE_CONNECTING
@@ -206,19 +206,19 @@ class BrowserConnection(WebSocketServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._ended()
-        self.factory.reception.left(self, self.factory.via)
+        self.factory.registry.left(self, self.factory.transport_name)
 
     def _ended(self) -> None:
         session, self.session = self.session, None
         if session is not None:
-            self.factory.reception.closed(session)
+            self.factory.registry.closed(session)
 
     def pauseProducing(self) -> None:
         if self.congested:
             return
         self.congested = True
         if self.session is not None:
-            self.factory.reception.watch.congested(self.session)
+            self.factory.registry.timeouts.congested(self.session)
         self.pause()
 
     def resumeProducing(self) -> None:
@@ -226,7 +226,7 @@ class BrowserConnection(WebSocketServerProtocol):
             return
         self.congested = False
         if self.session is not None:
-            self.factory.reception.watch.drained(self.session)
+            self.factory.registry.timeouts.drained(self.session)
             self.session.drained()
         self.resume()
 
@@ -262,16 +262,16 @@ class BrowserFactory(WebSocketServerFactory):
     def __init__(
         self,
         turn: Turn,
-        reception: Reception,
+        registry: ClientRegistry,
         reactor: Any,
-        terms: WebSocketTerms,
-        via: str,
+        settings: WebSocketSettings,
+        transport_name: str,
         longest_message: int = LONGEST_MESSAGE,
     ) -> None:
         super().__init__(reactor=reactor, server=None)
         self.turn = turn
-        self.reception = reception
-        self.via = via
+        self.registry = registry
+        self.transport_name = transport_name
         self.protocol = self.connection
         self.setProtocolOptions(
             webStatus=False,
@@ -279,13 +279,13 @@ class BrowserFactory(WebSocketServerFactory):
             maxMessagePayloadSize=longest_message,
             autoFragmentSize=0,
             failByDrop=False,
-            openHandshakeTimeout=terms.open_timeout,
+            openHandshakeTimeout=settings.open_timeout,
             closeHandshakeTimeout=SECONDS_TO_CLOSE,
             tcpNoDelay=True,
-            autoPingInterval=terms.ping_interval,
-            autoPingTimeout=terms.ping_timeout,
-            allowedOrigins=[_with_port(origin) for origin in terms.origins],
-            allowNullOrigin=ANY in terms.origins or "null" in terms.origins,
+            autoPingInterval=settings.ping_interval,
+            autoPingTimeout=settings.ping_timeout,
+            allowedOrigins=[_with_port(origin) for origin in settings.origins],
+            allowNullOrigin=ANY in settings.origins or "null" in settings.origins,
         )
 
 

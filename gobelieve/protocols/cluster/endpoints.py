@@ -1,8 +1,8 @@
 """Factories and endpoints of our own daemons' links, with a greeting or without.
 
-`Greeted` and `GreetedEndpoint` build the port's own protocol behind a `Guard`, `Open` and
-`OpenEndpoint` behind a `Lookout`. What is refused is counted, and logged in moderation: a scan of
-the port must not fill the log.
+`AuthenticatedFactory` and `AuthenticatedEndpoint` build the port's own protocol behind a
+`HandshakeProtocol`, `PlainFactory` and `PlainEndpoint` behind a `MismatchDetector`. What is refused
+is counted, and logged in moderation: a scan of the port must not fill the log.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,14 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from gobelieve.interfaces import Log, Time
-from gobelieve.metrics import Tally
-from gobelieve.protocols.cluster.guard import Guard, Lookout
+from gobelieve.metrics import Counters
 from gobelieve.protocols.cluster.handshake import (
     ConnectorGreeting,
     Greeting,
     GreetingError,
     ListenerGreeting,
 )
+from gobelieve.protocols.cluster.handshake_protocol import HandshakeProtocol, MismatchDetector
 from gobelieve.wire.cluster import Port, Refusal
 
 MOST_STRANGERS = 128
@@ -41,7 +41,7 @@ REFUSED, NOT_MADE = "links_refused", "links_not_made"
 
 
 @dataclass(frozen=True)
-class Terms:
+class LinkSecurity:
     """What a daemon's links have in common.
 
     `secret` gives the present one; `nonce` fresh random bytes. `greets`: whether there is a
@@ -51,20 +51,20 @@ class Terms:
     secret: Callable[[], bytes]
     nonce: Callable[[], bytes]
     time: Time
-    tally: Tally
+    counters: Counters
     log: Log
     greets: bool
     tls: bool
 
 
-class Refused:
+class RefusalLog:
     """Counts and logs ends that are refused: of each host at most a line a minute.
 
     `event` is the name of the count, `what` how the line begins.
     """
 
-    def __init__(self, terms: Terms, event: str, what: str) -> None:
-        self._terms = terms
+    def __init__(self, security: LinkSecurity, event: str, what: str) -> None:
+        self._security = security
         self._event = event
         self._what = what
         self._told: dict[str, float] = {}
@@ -72,9 +72,9 @@ class Refused:
 
     def refused(self, peer: Any, why: str) -> None:
         """This end was refused just now."""
-        terms = self._terms
-        terms.tally.add(self._event)
-        now, host = terms.time.seconds(), str(getattr(peer, "host", peer))
+        security = self._security
+        security.counters.add(self._event)
+        now, host = security.time.seconds(), str(getattr(peer, "host", peer))
         if len(self._told) >= MOST_HOSTS:
             self._told = {h: at for h, at in self._told.items() if now - at < QUIET}
         if len(self._told) >= MOST_HOSTS or now - self._told.get(host, -QUIET) < QUIET:
@@ -82,7 +82,7 @@ class Refused:
             return
         self._told[host] = now
         more, self._untold = self._untold, 0
-        terms.log.warn(
+        security.log.warn(
             "{what} {host}:{number}: {why}{more}",
             what=self._what,
             host=host,
@@ -97,11 +97,11 @@ class Listener(Factory):
 
     noisy = False
 
-    def __init__(self, factory: Factory, port: Port, terms: Terms) -> None:
+    def __init__(self, factory: Factory, port: Port, security: LinkSecurity) -> None:
         self.factory = factory
         self._port = port
-        self._terms = terms
-        self._refused = Refused(terms, REFUSED, f"port {port.name} refuses")
+        self._security = security
+        self._refused = RefusalLog(security, REFUSED, f"port {port.name} refuses")
 
     def doStart(self) -> None:
         self.factory.doStart()
@@ -116,55 +116,55 @@ class Listener(Factory):
         return type(self.factory).__name__
 
 
-class Open(Listener):
+class PlainFactory(Listener):
     """Where no greeting is configured."""
 
-    def buildProtocol(self, addr: IAddress | None) -> Lookout | None:
+    def buildProtocol(self, addr: IAddress | None) -> MismatchDetector | None:
         real = self.factory.buildProtocol(addr)
-        return None if real is None else Lookout(real, self._seen, listens=True)
+        return None if real is None else MismatchDetector(real, self._seen, listens=True)
 
-    def _seen(self, lookout: Lookout, wrong: str) -> None:
+    def _seen(self, lookout: MismatchDetector, wrong: str) -> None:
         assert lookout.transport is not None
         self._refused.refused(lookout.transport.getPeer(), wrong)
 
 
-class Greeted(Listener):
+class AuthenticatedFactory(Listener):
     """Where one is: the port's own factory is asked for a protocol when it is over."""
 
-    def __init__(self, factory: Factory, port: Port, terms: Terms) -> None:
-        super().__init__(factory, port, terms)
-        self.strangers: dict[Guard, IAddress | None] = {}
+    def __init__(self, factory: Factory, port: Port, security: LinkSecurity) -> None:
+        super().__init__(factory, port, security)
+        self.strangers: dict[HandshakeProtocol, IAddress | None] = {}
         """Those that have not proved anything yet, oldest first."""
 
-    def buildProtocol(self, addr: IAddress | None) -> Guard:
+    def buildProtocol(self, addr: IAddress | None) -> HandshakeProtocol:
         if len(self.strangers) >= MOST_STRANGERS:
             oldest = next(iter(self.strangers))
             oldest.give_up(GreetingError("others came after it", Refusal.TOO_MANY))
-        terms = self._terms
-        guard = Guard(
-            ListenerGreeting(self._port, terms.secret(), terms.nonce()),
+        security = self._security
+        handshake = HandshakeProtocol(
+            ListenerGreeting(self._port, security.secret(), security.nonce()),
             lambda: self.factory.buildProtocol(addr),
             self._ended,
-            terms.time,
-            tls=terms.tls,
+            security.time,
+            tls=security.tls,
             refuses=True,
         )
-        self.strangers[guard] = addr
-        return guard
+        self.strangers[handshake] = addr
+        return handshake
 
     def stopFactory(self) -> None:
         """Nobody is let in any more: what is behind the port is about to stop."""
         strangers, self.strangers = self.strangers, {}
-        for guard in strangers:
-            guard.abort()
+        for handshake in strangers:
+            handshake.abort()
 
-    def _ended(self, guard: Guard, outcome: IProtocol | GreetingError) -> None:
-        addr = self.strangers.pop(guard, None)
+    def _ended(self, handshake: HandshakeProtocol, outcome: IProtocol | GreetingError) -> None:
+        addr = self.strangers.pop(handshake, None)
         if isinstance(outcome, GreetingError):
             self._refused.refused(addr, str(outcome))
 
 
-class _Guarding(Factory):
+class _HandshakeFactory(Factory):
     """Builds a guard for each connection of a connecting side."""
 
     noisy = False
@@ -177,62 +177,62 @@ class _Guarding(Factory):
 
 
 @implementer(IStreamClientEndpoint)
-class GreetedEndpoint:
+class AuthenticatedEndpoint:
     """An endpoint that is connected when the other end has proved to know the secret."""
 
-    def __init__(self, endpoint: IStreamClientEndpoint, port: Port, terms: Terms) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, port: Port, security: LinkSecurity) -> None:
         self._endpoint = endpoint
         self._port = port
-        self._terms = terms
+        self._security = security
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Fails with `GreetingError` if it has not; a cancelled attempt ends its connection."""
 
-        def build(addr: IAddress) -> Guard:
-            terms = self._terms
-            greeting: Greeting = ConnectorGreeting(self._port, terms.secret(), terms.nonce())
-            guard = Guard(
+        def build(addr: IAddress) -> HandshakeProtocol:
+            security = self._security
+            greeting: Greeting = ConnectorGreeting(self._port, security.secret(), security.nonce())
+            handshake = HandshakeProtocol(
                 greeting,
                 lambda: protocolFactory.buildProtocol(addr),
                 ended,
-                terms.time,
-                tls=terms.tls,
+                security.time,
+                tls=security.tls,
                 refuses=False,
             )
-            guards.append(guard)
-            return guard
+            handshakes.append(handshake)
+            return handshake
 
-        def ended(guard: Guard, outcome: IProtocol | GreetingError) -> None:
+        def ended(handshake: HandshakeProtocol, outcome: IProtocol | GreetingError) -> None:
             if isinstance(outcome, GreetingError):
-                self._terms.tally.add(NOT_MADE)
+                self._security.counters.add(NOT_MADE)
                 greeted.errback(outcome)
             else:
                 greeted.callback(outcome)
 
-        guards: list[Guard] = []
-        greeted: Deferred[IProtocol] = Deferred(lambda _: guards[-1].abort())
-        connecting = self._endpoint.connect(_Guarding(build))
+        handshakes: list[HandshakeProtocol] = []
+        greeted: Deferred[IProtocol] = Deferred(lambda _: handshakes[-1].abort())
+        connecting = self._endpoint.connect(_HandshakeFactory(build))
         return connecting.addCallback(lambda _: greeted)
 
 
 @implementer(IStreamClientEndpoint)
-class OpenEndpoint:
+class PlainEndpoint:
     """An endpoint without a greeting, that sees when the other end wants one."""
 
-    def __init__(self, endpoint: IStreamClientEndpoint, port: Port, terms: Terms) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, port: Port, security: LinkSecurity) -> None:
         self._endpoint = endpoint
-        self._refused = Refused(terms, NOT_MADE, f"no link to port {port.name} of")
+        self._refused = RefusalLog(security, NOT_MADE, f"no link to port {port.name} of")
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connected at once."""
 
-        def build(addr: IAddress) -> Lookout | None:
+        def build(addr: IAddress) -> MismatchDetector | None:
             real = protocolFactory.buildProtocol(addr)
-            return None if real is None else Lookout(real, self._seen, listens=False)
+            return None if real is None else MismatchDetector(real, self._seen, listens=False)
 
-        connecting: Deferred[Any] = self._endpoint.connect(_Guarding(build))
+        connecting: Deferred[Any] = self._endpoint.connect(_HandshakeFactory(build))
         return connecting.addCallback(lambda lookout: lookout.real)
 
-    def _seen(self, lookout: Lookout, wrong: str) -> None:
+    def _seen(self, lookout: MismatchDetector, wrong: str) -> None:
         assert lookout.transport is not None
         self._refused.refused(lookout.transport.getPeer(), wrong)

@@ -20,22 +20,22 @@ from twisted.python.failure import Failure
 
 from gobelieve.errors import StorageError, WireError
 from gobelieve.interfaces import Cancellable, Time, Turn
-from gobelieve.protocols.draining import GoodbyeFactory
+from gobelieve.protocols.draining import DrainingFactory
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.protocols.round_robin import RoundRobin
 from gobelieve.storage.format.records import ENTRY_SIZE, FILE_HEADER
 from gobelieve.storage.queues.store import Store
-from gobelieve.storage.replication.feed import (
+from gobelieve.storage.replication.reader import (
     RECORDS,
     Batch,
-    Border,
+    BoundaryCheck,
     Bytes,
-    Feed,
+    ReplicationReader,
     Tail,
     check_tail,
     id_of,
-    is_border,
+    is_boundary,
     place_of,
     refusal,
 )
@@ -77,8 +77,8 @@ class SlaveConnection(FramedProtocol):
         self._store = factory.store
         self._begun: StorageSyncBegin | None = None
         self._ours = False
-        self._border: Border | None = None
-        self._feed: Feed | None = None
+        self._boundary: BoundaryCheck | None = None
+        self._replication_reader: ReplicationReader | None = None
         self._in_line = False
         self._timer: Cancellable | None = None
         self._finishing = False
@@ -87,7 +87,7 @@ class SlaveConnection(FramedProtocol):
     @property
     def is_fed(self) -> bool:
         """Whether it has asked, and is not refused."""
-        return self._feed is not None
+        return self._replication_reader is not None
 
     def opened(self) -> None:
         probe_soon(self.transport)
@@ -99,8 +99,8 @@ class SlaveConnection(FramedProtocol):
     def closed(self, reason: Failure) -> None:
         self._factory.left(self)
         self._cancel()
-        if self._feed is not None:
-            self._feed = None
+        if self._replication_reader is not None:
+            self._replication_reader = None
             why = reason.getErrorMessage()
             self.log.info("slave {peer} left: {why}", peer=self.peer, why=why)
 
@@ -130,7 +130,7 @@ class SlaveConnection(FramedProtocol):
             self._timer.cancel()
 
     def _tail_came(self, sent: StorageSyncTail) -> None:
-        if not self._ours or self._feed is not None:
+        if not self._ours or self._replication_reader is not None:
             raise WireError("its tail is not wanted")
         self._begin(Tail(sent.first_id, sent.end_id, sent.checksum))
 
@@ -142,12 +142,12 @@ class SlaveConnection(FramedProtocol):
             place = place_of(self._store, cursor)
             if tail is not None:
                 check_tail(self._store, tail, cursor)
-            if tail is None or not is_border(self._store, place):
-                self._border = Border(self._store, place, self._ours)
+            if tail is None or not is_boundary(self._store, place):
+                self._boundary = BoundaryCheck(self._store, place, self._ours)
         except StorageError as why:
             self._refuse(why)
             return
-        self._feed = Feed(self._store, place)
+        self._replication_reader = ReplicationReader(self._store, place)
         self.slave.sent = cursor
         self._note()
         self.log.info("slave {peer} came, its end is {end}", peer=self.peer, end=cursor)
@@ -155,7 +155,7 @@ class SlaveConnection(FramedProtocol):
 
     def _refuse(self, why: StorageError) -> None:
         self.log.error("slave {peer} gets nothing: {why}", peer=self.peer, why=why)
-        self._feed = None
+        self._replication_reader = None
         if self._ours:
             self._say(StorageSyncRefused(reason=str(why).encode()))
             self.close()
@@ -167,12 +167,12 @@ class SlaveConnection(FramedProtocol):
 
     def moved(self) -> None:
         """There may be more to send."""
-        if self._feed is None:
+        if self._replication_reader is None:
             return
         self._note()
         if self._in_line or self.congested:
             return
-        if self._feed.waiting() >= ENOUGH:
+        if self._replication_reader.waiting() >= ENOUGH:
             # Behind the answers to those who saved it.
             self._turn.at_end(self._join_behind)
         elif self._timer is None or not self._timer.active():
@@ -182,7 +182,7 @@ class SlaveConnection(FramedProtocol):
         self._turn.at_end(self._join)
 
     def _join(self) -> None:
-        if self._feed is not None and not self._in_line and not self.congested:
+        if self._replication_reader is not None and not self._in_line and not self.congested:
             self._in_line = True
             self._factory.feeds.join(self)
 
@@ -190,8 +190,8 @@ class SlaveConnection(FramedProtocol):
         """Send one piece; whether there is more, as long as the slave takes it."""
         more = False
         try:
-            if self._feed is not None and not self._closing and not self.congested:
-                more = self._look() or self._send_piece(self._feed)
+            if self._replication_reader is not None and not self._closing and not self.congested:
+                more = self._look() or self._send_piece(self._replication_reader)
         except StorageError as why:
             self._refuse(why)
         except Exception:
@@ -203,12 +203,12 @@ class SlaveConnection(FramedProtocol):
 
     def _look(self) -> bool:
         """Whether it is still to be seen that the slave's end is where a record begins."""
-        if self._border is not None and self._border.found():
-            self._border = None
-        return self._border is not None
+        if self._boundary is not None and self._boundary.found():
+            self._boundary = None
+        return self._boundary is not None
 
-    def _send_piece(self, feed: Feed) -> bool:
-        piece = feed.next()
+    def _send_piece(self, replication_reader: ReplicationReader) -> bool:
+        piece = replication_reader.next()
         if piece is None:
             self._end_if_done()
             return False
@@ -221,7 +221,7 @@ class SlaveConnection(FramedProtocol):
             self._say(StorageSyncBytes(ended=ended, first_id=first, content=data))
         elif not _is_header(piece, self._store.blocks.size):
             raise refusal(f"there is damage at {piece.first}, and it cannot be told so")
-        self.slave.sent = feed.id
+        self.slave.sent = replication_reader.id
         return not self.congested
 
     def _say(self, sent: Message) -> None:
@@ -235,25 +235,31 @@ class SlaveConnection(FramedProtocol):
     def finish(self) -> None:
         """Send the rest, then end."""
         self._finishing = True
-        if self._feed is None:
+        if self._replication_reader is None:
             self.close()
         else:
             self._join()
 
     def _end_if_done(self) -> None:
-        if not self._finishing or self._feed is None or self._feed.waiting():
+        if (
+            not self._finishing
+            or self._replication_reader is None
+            or self._replication_reader.waiting()
+        ):
             return
         # A slave of ours says when it has stored the rest, one of upstream's says nothing.
-        if not self._ours or self.slave.durable == self._feed.id:
+        if not self._ours or self.slave.durable == self._replication_reader.id:
             self.close()
 
     # --- what is known of it
 
     def _reported(self, durable: int) -> None:
-        if self._feed is None:
+        if self._replication_reader is None:
             raise WireError("it says how far it is before it asks")
-        if not 0 <= durable <= self._feed.id:
-            raise WireError(f"it says that it has {durable}, and was sent {self._feed.id}")
+        if not 0 <= durable <= self._replication_reader.id:
+            raise WireError(
+                f"it says that it has {durable}, and was sent {self._replication_reader.id}"
+            )
         self.slave.durable = durable
         self._note()
         self._end_if_done()
@@ -267,10 +273,10 @@ def _is_header(piece: Bytes, size: int) -> bool:
     return piece.first % size == 0 and piece.data == FILE_HEADER
 
 
-class SlavesFactory(GoodbyeFactory[SlaveConnection]):
+class SlavesFactory(DrainingFactory[SlaveConnection]):
     """The connections of all slaves. `delay`: seconds that what is new may wait for more."""
 
-    goodbye = GOODBYE
+    drain_timeout = GOODBYE
 
     def __init__(self, store: Store, turn: Turn, time: Time, delay: float) -> None:
         super().__init__()

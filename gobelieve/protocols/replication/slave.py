@@ -19,7 +19,7 @@ from gobelieve.interfaces import Time, Turn
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.storage.queues.commit import Result
-from gobelieve.storage.replication.feed import id_of, tail_of
+from gobelieve.storage.replication.reader import id_of, tail_of
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame
 from gobelieve.wire.message import decode

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.wire import client
 
 NOTIFIES_KEPT = 100_000
@@ -25,11 +25,11 @@ Queue: TypeAlias = tuple[int, int]
 """An application, and a user or a super group."""
 
 
-class KeptNotifies:
+class NotifyBacklog:
     """The newest id of each queue. `key_in` gives the id in the body of a notify (`notify`)."""
 
-    def __init__(self, tally: Tally, notify: int, key_in: Callable[[bytes], int]) -> None:
-        self._tally = tally
+    def __init__(self, counters: Counters, notify: int, key_in: Callable[[bytes], int]) -> None:
+        self._counters = counters
         self._notify = notify
         self._key_in = key_in
         self._untold: dict[Queue, int] = {}
@@ -43,9 +43,9 @@ class KeptNotifies:
         """Keep what cannot be published now: its id at least. What has none is dropped."""
         msgid = self._id_of(cmd, body, msgid)
         if not msgid:
-            self._tally.add("live_dropped")
+            self._counters.add("live_dropped")
         elif not _enter(self._untold, queue, msgid):
-            self._tally.add("notifies_dropped")
+            self._counters.add("notifies_dropped")
 
     def told(self, queue: Queue, cmd: int, body: bytes, msgid: int) -> None:
         """This is published now, and is to be told again."""
@@ -70,18 +70,18 @@ class KeptNotifies:
         return self._key_in(body) if cmd == self._notify else msgid
 
 
-def of_users(tally: Tally) -> KeptNotifies:
+def of_users(counters: Counters) -> NotifyBacklog:
     """For SYNC_NOTIFY."""
-    return KeptNotifies(tally, client.SyncNotify.number, client.key_of)
+    return NotifyBacklog(counters, client.SyncNotify.number, client.key_of)
 
 
-def of_groups(tally: Tally) -> KeptNotifies:
+def of_groups(counters: Counters) -> NotifyBacklog:
     """For SYNC_GROUP_NOTIFY."""
 
     def key_in(body: bytes) -> int:
         return client.key_of(body[8:])
 
-    return KeptNotifies(tally, client.SyncGroupNotify.number, key_in)
+    return NotifyBacklog(counters, client.SyncGroupNotify.number, key_in)
 
 
 def _enter(notifies: dict[Queue, int], queue: Queue, msgid: int) -> bool:
@@ -92,11 +92,11 @@ def _enter(notifies: dict[Queue, int], queue: Queue, msgid: int) -> bool:
     return True
 
 
-class KeptPushes:
+class PushBacklog:
     """Phone pushes: frames without their headers, (command, body), oldest first."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._kept: deque[tuple[int, bytes]] = deque()
         self._length = 0
 
@@ -107,7 +107,7 @@ class KeptPushes:
     def keep(self, cmd: int, body: bytes) -> None:
         """Keep one; if there are too many it is dropped, and counted."""
         if self._length + len(body) > PUSHES_KEPT:
-            self._tally.add("pushes_dropped")
+            self._counters.add("pushes_dropped")
         else:
             self._length += len(body)
             self._kept.append((cmd, body))

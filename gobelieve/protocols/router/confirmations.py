@@ -26,7 +26,7 @@ class _Sent(NamedTuple):
     waiting: list[Known]
 
 
-class Marks:
+class Confirmations:
     """The marks of one link, over one connection after another.
 
     `due` is called at the end of a turn in which somebody began to wait, and calls `sent` once it

@@ -1,9 +1,9 @@
 """The gateway's link to one router.
 
-Who is here is for `presence` to say. While a router is away, or does not read, nothing waits for
-it: notifies are kept, one a queue, phone pushes are kept up to a bound, and what is live is dropped
-and counted. What was kept goes out behind the resubscription, some in a turn: pushes once it is in
-effect, and notifies once more when the other gateways have had the time to come back too.
+Who is here is for `subscriptions` to say. While a router is away, or does not read, nothing waits
+for it: notifies are kept, one a queue, phone pushes are kept up to a bound, and what is live is
+dropped and counted. What was kept goes out behind the resubscription, some in a turn: pushes once
+it is in effect, and notifies once more when the other gateways have had the time to come back too.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,13 +15,13 @@ from twisted.python.failure import Failure
 
 from gobelieve.errors import WireError
 from gobelieve.interfaces import Cancellable, Subscriber, Time, Turn
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import Room, User
-from gobelieve.protocols.router.backlog import AGAIN, KeptPushes, of_groups, of_users
+from gobelieve.protocols.router.backlog import AGAIN, PushBacklog, of_groups, of_users
 from gobelieve.protocols.router.connection import RouteConnection, group_question, wide_pushes
-from gobelieve.protocols.router.pending_subscriptions import Unsaid
-from gobelieve.protocols.router.subscriptions import Presence
-from gobelieve.routing.published import hand_on
+from gobelieve.protocols.router.pending_subscriptions import PendingSubscriptions
+from gobelieve.protocols.router.subscriptions import Subscriptions
+from gobelieve.routing.published import forward
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import Frame
 
@@ -39,12 +39,12 @@ class RouteLink(Factory):
     log = Logger()
     noisy = False
 
-    presence: Presence
+    subscriptions: Subscriptions
     """What it is told of who is here."""
     _subscriber: Subscriber
     _missed: Missed
 
-    def __init__(self, address: str, turn: Turn, time: Time, tally: Tally) -> None:
+    def __init__(self, address: str, turn: Turn, time: Time, counters: Counters) -> None:
         self.address = address
         self.decides_group_pushes = False
         """Whether the router finds out itself who of a super group gets a push."""
@@ -52,11 +52,11 @@ class RouteLink(Factory):
         self._time = time
         self.connects = 0
         """How often it was connected."""
-        self._tally = tally
+        self._counters = counters
         self._connection: RouteConnection | None = None
-        self._kept = of_users(tally)
-        self._kept_of_groups = of_groups(tally)
-        self._pushes = KeptPushes(tally)
+        self._kept = of_users(counters)
+        self._kept_of_groups = of_groups(counters)
+        self._pushes = PushBacklog(counters)
         self._again: Cancellable | None = None
         self._step: Cancellable | None = None
 
@@ -70,9 +70,11 @@ class RouteLink(Factory):
         """How many notifies and how many pushes wait for it."""
         return len(self._kept) + len(self._kept_of_groups), len(self._pushes)
 
-    def attach(self, unsaid: Unsaid, subscriber: Subscriber, missed: Missed) -> None:
+    def attach(self, pending: PendingSubscriptions, subscriber: Subscriber, missed: Missed) -> None:
         """Before the first connection: whom to say again, who is told what comes, and what not."""
-        self.presence = Presence(self._turn, self._time, unsaid, self._in_effect, self._unanswered)
+        self.subscriptions = Subscriptions(
+            self._turn, self._time, pending, self._in_effect, self._unanswered
+        )
         self._subscriber = subscriber
         self._missed = missed
 
@@ -111,7 +113,7 @@ class RouteLink(Factory):
         """The same for a room, where everything is live."""
         connection = self._connection
         if connection is None or not connection.takes(len(body)):
-            self._tally.add("live_dropped")
+            self._counters.add("live_dropped")
         else:
             now = self._time.seconds()
             connection.publish(route.PUBLISH_ROOM, room, cmd, body, flag, 0, 0, now)
@@ -156,10 +158,10 @@ class RouteLink(Factory):
         connection = self._connection
         if connection is None or connection.congested:
             return
-        if not self.presence.say_some(connection):
+        if not self.subscriptions.say_some(connection):
             if self._kept or self._kept_of_groups:
                 self._notify_some()
-            elif self._pushes and self.presence.in_effect:
+            elif self._pushes and self.subscriptions.in_effect:
                 self._push_some(connection)
             else:
                 return
@@ -181,7 +183,7 @@ class RouteLink(Factory):
             length += len(body)
             if cmd == route.PUBLISH_GROUP and not self.decides_group_pushes:
                 # It could when it was asked, before it went.
-                self._tally.add("pushes_dropped")
+                self._counters.add("pushes_dropped")
             else:
                 connection.say(cmd, body)
 
@@ -202,7 +204,7 @@ class RouteLink(Factory):
         self._go_on()
 
     def _unanswered(self) -> None:
-        self._tally.add("marks_unanswered")
+        self._counters.add("marks_unanswered")
         self.log.info(
             "router {address} does not answer marks: logins do not wait for it",
             address=self.address,
@@ -215,7 +217,7 @@ class RouteLink(Factory):
         self._connection = connection
         self.connects += 1
         self.decides_group_pushes = False
-        self.presence.connected(connection)
+        self.subscriptions.connected(connection)
         self._again = self._time.callLater(AGAIN[0], self._tell_again, 1)
         self._say_some()
 
@@ -230,7 +232,7 @@ class RouteLink(Factory):
             if timer is not None:
                 timer.cancel()
         self._again = self._step = None
-        self.presence.disconnected()
+        self.subscriptions.disconnected()
         # Nobody knows whom it told of these.
         self._kept.again()
         self._kept_of_groups.again()
@@ -244,13 +246,13 @@ class RouteLink(Factory):
         if frame.cmd == route.MARKED:
             abilities = route.Marked.decode(frame.body, frame.version).abilities
             self.decides_group_pushes = bool(abilities & route.DECIDES_GROUP_PUSHES)
-            self.presence.answered()
+            self.subscriptions.answered()
             self._go_on()
             return
         publication = route.Publication.read(frame.body, frame.version)
         try:
-            hand_on(self._subscriber, frame.cmd, publication)
+            forward(self._subscriber, frame.cmd, publication)
         except WireError as why:
             # The frame came through the router from another gateway: not the link's fault.
-            self._tally.add("publications_malformed")
+            self._counters.add("publications_malformed")
             self.log.warn("a publication makes no sense: {why}", why=why)

@@ -9,8 +9,8 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from gobelieve.interfaces import Turn
-from gobelieve.metrics import Tally
-from gobelieve.protocols.draining import GoodbyeFactory
+from gobelieve.metrics import Counters
+from gobelieve.protocols.draining import DrainingFactory
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.routing.router import Router
@@ -45,7 +45,7 @@ class RouteLink(FramedProtocol):
         self.log.info("gateway {peer} came", peer=self.peer)
 
     def frames_received(self, frames: list[Frame]) -> None:
-        self._factory.tally.add("frames", len(frames))
+        self._factory.counters.add("frames", len(frames))
         received = self._router.received
         for cmd, version, _, _, body in frames:
             received(self, cmd, body, version)
@@ -73,20 +73,20 @@ class RouteLink(FramedProtocol):
 
     def _give_up(self) -> None:
         self._unread = 0
-        self._factory.tally.add("gateways_given_up")
+        self._factory.counters.add("gateways_given_up")
         self.log.warn("gateway {peer} does not read, and is given up", peer=self.peer)
         self.abort()
 
 
-class RouteFactory(GoodbyeFactory["RouteLink"]):
+class RouteFactory(DrainingFactory["RouteLink"]):
     """Makes the links. `unread_limit`: bytes that may wait for a gateway that does not read."""
 
-    goodbye = GOODBYE
+    drain_timeout = GOODBYE
 
-    def __init__(self, router: Router, turn: Turn, tally: Tally, unread_limit: int) -> None:
+    def __init__(self, router: Router, turn: Turn, counters: Counters, unread_limit: int) -> None:
         super().__init__()
         self.router = router
-        self.tally = tally
+        self.counters = counters
         self.unread_limit = unread_limit
         self._turn = turn
 

@@ -50,7 +50,7 @@ def nobody(id_: int) -> bool:
     return False
 
 
-class Unsaid:
+class PendingSubscriptions:
     """For one router, to which belong the users and rooms that `my_users` and `my_rooms` say."""
 
     def __init__(

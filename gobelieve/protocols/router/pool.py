@@ -3,18 +3,18 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gobelieve.interfaces import Members, Subscriber, Time, Turn
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import Room, User, shard
 from gobelieve.protocols.router.link import RouteLink
 from gobelieve.protocols.router.pending_subscriptions import (
     HeldRooms,
     HeldUsers,
     Mine,
-    Unsaid,
+    PendingSubscriptions,
     everybody,
     nobody,
 )
-from gobelieve.routing.member_slices import MemberSlices
+from gobelieve.routing.push_batches import PushBatches
 from gobelieve.wire import route
 
 UsersMissed = Callable[[Iterable[User]], None]
@@ -38,10 +38,10 @@ class RoutePool:
         group_addresses: Sequence[str],
         turn: Turn,
         time: Time,
-        tally: Tally,
+        counters: Counters,
     ) -> None:
-        self._users = [RouteLink(address, turn, time, tally) for address in addresses]
-        self._groups = [RouteLink(address, turn, time, tally) for address in group_addresses]
+        self._users = [RouteLink(address, turn, time, counters) for address in addresses]
+        self._groups = [RouteLink(address, turn, time, counters) for address in group_addresses]
         self.links = [*self._users, *self._groups]
         if not self._groups:
             self._groups = self._users
@@ -50,7 +50,7 @@ class RoutePool:
             (own, *(link for link in self._groups if link is not own)) for own in self._users
         ]
         self._count = len(self._users)
-        self._slices = MemberSlices(self.push, time, tally)
+        self._push_batches = PushBatches(self.push, time, counters)
 
     def attach(
         self,
@@ -81,30 +81,32 @@ class RoutePool:
                     groups_missed(of_groups)
 
             told = everybody if link in self._groups else of_users
-            link.attach(Unsaid(held, in_rooms, told, of_users), subscriber, missed)
+            link.attach(PendingSubscriptions(held, in_rooms, told, of_users), subscriber, missed)
 
     # --- see `gobelieve.interfaces.Routing`
 
     def subscribe(self, user: User, online: bool) -> None:
         for link in self._told[abs(user.uid) % self._count]:
-            link.presence.subscribe(user, online)
+            link.subscriptions.subscribe(user, online)
 
     def unsubscribe(self, user: User) -> None:
         for link in self._told[abs(user.uid) % self._count]:
-            link.presence.unsubscribe(user)
+            link.subscriptions.unsubscribe(user)
 
     def subscribe_room(self, room: Room) -> None:
-        self._users[shard(room.room_id, self._count)].presence.room(route.SUBSCRIBE_ROOM, room)
+        self._users[shard(room.room_id, self._count)].subscriptions.room(route.SUBSCRIBE_ROOM, room)
 
     def unsubscribe_room(self, room: Room) -> None:
-        self._users[shard(room.room_id, self._count)].presence.room(route.UNSUBSCRIBE_ROOM, room)
+        self._users[shard(room.room_id, self._count)].subscriptions.room(
+            route.UNSUBSCRIBE_ROOM, room
+        )
 
     def when_known(self, user: User, known: Callable[[], None]) -> None:
         # Not by all that were told: the user's own router carries what is published.
-        self._users[shard(user.uid, self._count)].presence.when_known(known, user)
+        self._users[shard(user.uid, self._count)].subscriptions.when_known(known, user)
 
     def when_room_known(self, room: Room, known: Callable[[], None]) -> None:
-        self._users[shard(room.room_id, self._count)].presence.when_known(known)
+        self._users[shard(room.room_id, self._count)].subscriptions.when_known(known)
 
     def publish(
         self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
@@ -144,7 +146,7 @@ class RoutePool:
         if link.decides_group_pushes:
             link.ask_for_pushes((appid, group_id), cmd, body)
         else:
-            self._slices.begin(appid, members, sender, cmd, body)
+            self._push_batches.begin(appid, members, sender, cmd, body)
 
 
 def _belonging(index: int, count: int) -> Mine:

@@ -169,7 +169,7 @@ class StorageClient(StorageListener):
         if queues == wire.SUPER_GROUPS and cmd != GroupIM.number:
             self._refuse(answer, f"a super group's queue has no messages of command {cmd}")
             return
-        self._factory.tally.add("saves")
+        self._factory.counters.add("saves")
         item = wire.SaveItem(ask.device_id, cmd, queues, (ask.appid, ask.receiver), body)
         self._storage.save([item], self._stored, answer)
 
@@ -220,7 +220,7 @@ class StorageClient(StorageListener):
     def _listed(self, reading: _Reading) -> None:
         left_out = reading.found.left_out
         if left_out:
-            self._factory.tally.add("left_out", len(left_out))
+            self._factory.counters.add("left_out", len(left_out))
             self.log.warn(
                 "{peer} was not given {count} messages that are too long for a list: {ids}",
                 peer=self.peer,

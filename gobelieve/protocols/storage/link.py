@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from gobelieve.errors import BodyError, StorageError
 from gobelieve.interfaces import Entries, Page, Time, Turn
-from gobelieve.metrics import Distribution
+from gobelieve.metrics import Histogram
 from gobelieve.names import AckStatus
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
@@ -63,8 +63,8 @@ class AskTimes:
     __slots__ = ("asks", "messages")
 
     def __init__(self) -> None:
-        self.asks = Distribution(ASK_SECONDS)
-        self.messages = Distribution(ASK_SECONDS)
+        self.asks = Histogram(ASK_SECONDS)
+        self.messages = Histogram(ASK_SECONDS)
 
 
 class StorageConnection(FramedProtocol):

@@ -19,9 +19,9 @@ from twisted.python.failure import Failure
 from gobelieve.errors import BodyError, StorageError, WireError
 from gobelieve.interfaces import Page as Messages
 from gobelieve.interfaces import Time, Turn
-from gobelieve.metrics import Requests, Tally
+from gobelieve.metrics import Counters, Outcomes
 from gobelieve.names import User
-from gobelieve.protocols.draining import GoodbyeFactory
+from gobelieve.protocols.draining import DrainingFactory
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.round_robin import RoundRobin
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
@@ -106,7 +106,7 @@ class StorageListener(FramedProtocol):
         self.log.info("asker {peer} left", peer=self.peer)
 
     def frames_received(self, frames: list[Frame]) -> None:
-        self._factory.tally.add("asks", len(frames))
+        self._factory.counters.add("asks", len(frames))
         self._waiting.extend(frames)
         self._work()
 
@@ -175,7 +175,7 @@ class StorageListener(FramedProtocol):
         for item in items:
             if item.kind > SUPER_GROUPS or not item.queues:
                 raise BodyError("an item of SAVE names no queue, or queues of an unknown kind")
-        self._factory.tally.add("saves", len(items))
+        self._factory.counters.add("saves", len(items))
         self._saving += 1
         self._storage.save(items, self._saved, frame.seq)
 
@@ -254,17 +254,17 @@ _ASKS: dict[int, Callable[[Storage, bytes], Message]] = {
 }
 
 
-class StorageFactory(GoodbyeFactory["StorageListener"]):
+class StorageFactory(DrainingFactory["StorageListener"]):
     """The connections of all askers. At the end the saves that are under way are answered."""
 
-    goodbye = GOODBYE
+    drain_timeout = GOODBYE
 
-    def __init__(self, storage: Storage, turn: Turn, time: Time, tally: Tally) -> None:
+    def __init__(self, storage: Storage, turn: Turn, time: Time, counters: Counters) -> None:
         super().__init__()
         self.storage = storage
         self.time = time
-        self.tally = tally
-        self.requests = Requests()
+        self.counters = counters
+        self.requests = Outcomes()
         self.reads = RoundRobin(turn, time)
         self._turn = turn
 

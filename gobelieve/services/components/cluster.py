@@ -20,16 +20,16 @@ from twisted.logger import Logger
 from gobelieve.config import SHORTEST_SECRET, ClusterConfig, is_loopback, parse_address
 from gobelieve.errors import ConfigError
 from gobelieve.event_loop.connecting import QuietClientService
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.cluster.endpoints import (
-    Greeted,
-    GreetedEndpoint,
-    Open,
-    OpenEndpoint,
-    Terms,
+    AuthenticatedEndpoint,
+    AuthenticatedFactory,
+    LinkSecurity,
+    PlainEndpoint,
+    PlainFactory,
 )
-from gobelieve.protocols.cluster.retrying import Attempts
-from gobelieve.protocols.http.status.metrics import TallyCollector
+from gobelieve.protocols.cluster.retrying_endpoint import RetryingEndpoint
+from gobelieve.protocols.http.status.metrics import CountersCollector
 from gobelieve.protocols.tls import TLSEndpoint, TLSFactory, TLSFiles
 from gobelieve.services.process.daemon import DaemonService
 from gobelieve.services.process.listening import Listening
@@ -65,20 +65,20 @@ class Cluster(Service):
         self._secret = b""
         self._loaded = False
         self._open: list[str] = []
-        self.tally = Tally()
+        self.counters = Counters()
         what = "Connections between daemons that were refused here, or not made from here."
-        self.metrics = TallyCollector("gobelieve_cluster_events", what, self.tally)
+        self.metrics = CountersCollector("gobelieve_cluster_events", what, self.counters)
         self._tls: TLSFiles | None = None
         # Before twistd changes to another directory.
         self._secret_file = config.secret_file and os.path.abspath(config.secret_file)
         if config.cert_file:
             names = (config.cert_file, config.key_file, config.ca_file)
             self._tls = TLSFiles(*map(os.path.abspath, names))
-        self._terms = Terms(
+        self._security = LinkSecurity(
             secret=lambda: self._secret,
             nonce=lambda: secrets.token_bytes(NONCE_SIZE),
             time=reactor,
-            tally=self.tally,
+            counters=self.counters,
             log=self.log,
             greets=bool(config.secret or config.secret_file or self._tls),
             tls=self._tls is not None,
@@ -89,12 +89,12 @@ class Cluster(Service):
     def listening(self, port: Port, address: str, factory: Factory) -> Listening:
         """A port of ours."""
         where = parse_address(address)
-        guarded: IProtocolFactory = (Greeted if self._terms.greets else Open)(
-            factory, port, self._terms
-        )
+        guarded: IProtocolFactory = (
+            AuthenticatedFactory if self._security.greets else PlainFactory
+        )(factory, port, self._security)
         if self._tls is not None:
             guarded = TLSFactory(self._tls, False, guarded, self._reactor)
-        if not self._terms.greets and not is_loopback(where.host):
+        if not self._security.greets and not is_loopback(where.host):
             what = f"port {port.name} listens on {address} and asks nobody who he is: who reaches"
             self._open.append(f"{what} it {DANGERS[port]}; see cluster.secret")
         return Listening(where, guarded)
@@ -107,26 +107,26 @@ class Cluster(Service):
         special_delay: Callable[[], float | None] = lambda: None,
     ) -> ClientService:
         """Keeps a link connected. `special_delay` may say how long to wait instead of the usual."""
-        attempts = Attempts(
+        endpoint = RetryingEndpoint(
             self.endpoint(port, address), f"{PEERS[port]} {address}", self._reactor, random
         )
 
         def delay(attempt: int) -> float:
             special = special_delay()
-            return attempts.delay(attempt) if special is None else special
+            return endpoint.delay(attempt) if special is None else special
 
-        return QuietClientService(attempts, link, retryPolicy=delay, clock=self._reactor)
+        return QuietClientService(endpoint, link, retryPolicy=delay, clock=self._reactor)
 
     def endpoint(self, port: Port, address: str) -> IStreamClientEndpoint:
         """Connects to such a port of another daemon."""
         host, number = parse_address(address)
         host = host or "127.0.0.1"
         endpoint: Any = HostnameEndpoint(self._reactor, host, number, timeout=3)
-        if not self._terms.greets:
-            return OpenEndpoint(endpoint, port, self._terms)
+        if not self._security.greets:
+            return PlainEndpoint(endpoint, port, self._security)
         if self._tls is not None:
             endpoint = TLSEndpoint(endpoint, self._tls, host, self._reactor)
-        return GreetedEndpoint(endpoint, port, self._terms)
+        return AuthenticatedEndpoint(endpoint, port, self._security)
 
     # --- the course of the daemon
 

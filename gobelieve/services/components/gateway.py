@@ -7,20 +7,20 @@ from twisted.logger import Logger
 
 from gobelieve.backends.tokens.jwt import JwtTokens
 from gobelieve.config import ClientsConfig
-from gobelieve.gateway.checks.ended_sessions import Endings
+from gobelieve.gateway.checks.ended_sessions import EndedSessions
 from gobelieve.gateway.checks.membership import Membership
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight
 from gobelieve.gateway.checks.relations import Permission
-from gobelieve.gateway.checks.room_bans import Speakers
+from gobelieve.gateway.checks.room_bans import RoomBans
 from gobelieve.gateway.checks.word_filter import WordFilter
 from gobelieve.gateway.delivery.catch_up import CatchUp, GroupCatchUp
 from gobelieve.gateway.delivery.delivery import Delivery
-from gobelieve.gateway.delivery.group_members_here import Audience
-from gobelieve.gateway.delivery.peer_delivery import Exchange
+from gobelieve.gateway.delivery.group_members_here import GroupMembersHere
+from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.fan_out.fan_out import FanOut
 from gobelieve.gateway.reports.sync_keys import KeptKeys
 from gobelieve.gateway.reports.write_behind import WriteBehind
-from gobelieve.gateway.rules.app_server_messages import Posting
+from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.gateway.rules.customer import CustomerService
 from gobelieve.gateway.rules.groups import GroupMessages
 from gobelieve.gateway.rules.login import Login
@@ -30,10 +30,10 @@ from gobelieve.gateway.rules.sync import Sync
 from gobelieve.gateway.rules.table import RuleTables, gather
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.rooms import Rooms
-from gobelieve.gateway.sessions.saves_in_flight import Underway
+from gobelieve.gateway.sessions.saves_in_flight import SavesInFlight
 from gobelieve.gateway.sessions.session import NOBODY, Session
-from gobelieve.gateway.sessions.timeouts import Watch
-from gobelieve.gateway.sessions.unauthenticated_limit import Lobby
+from gobelieve.gateway.sessions.timeouts import Timeouts
+from gobelieve.gateway.sessions.unauthenticated_limit import UnauthenticatedLimit
 from gobelieve.interfaces import (
     Connection,
     DailyUsers,
@@ -51,9 +51,9 @@ from gobelieve.interfaces import (
     Tokens,
     UnreadCounts,
 )
-from gobelieve.metrics import ClientTally
+from gobelieve.metrics import GatewayCounters
 from gobelieve.names import GroupReader, User
-from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.services.process.options import Coroutines
 
 
@@ -96,11 +96,11 @@ class Gateway:
         backends: Backends,
         storage: Queues,
         routing: Routing,
-        tally: ClientTally,
+        counters: GatewayCounters,
     ) -> None:
-        self.tally = tally
+        self.counters = counters
         self.tasks = Coroutines()
-        self.underway = Underway()
+        self.saves_in_flight = SavesInFlight()
         self._config = config
         self._time = time
         self._backends = backends
@@ -114,35 +114,39 @@ class Gateway:
         self._add_groups()
         self._add_posting()
         self.tables = self._rules()
-        self.watch = Watch(
-            tally,
+        self.timeouts = Timeouts(
+            counters,
             idle=max(1, round(config.idle_timeout)),
             login=max(1, round(config.auth_timeout)),
             write=max(1, round(config.write_timeout)),
         )
-        self.reception = Reception(self._new_session, self._gone, self.watch, self.lobby)
+        self.registry = ClientRegistry(
+            self._new_session, self._gone, self.timeouts, self.unauthenticated
+        )
 
     def _add_who_is_here(self) -> None:
-        config, tally = self._config, self.tally
+        config, counters = self._config, self.counters
         self.sessions = Sessions(self._routing)
-        self.lobby = Lobby(tally, config.anonymous_limit, config.anonymous_limit_per_address)
+        self.unauthenticated = UnauthenticatedLimit(
+            counters, config.anonymous_limit, config.anonymous_limit_per_address
+        )
         self.rooms = Rooms(self._routing)
         self.delivery = Delivery(
-            self.sessions, self.rooms, self._routing, tally, config.direct_push
+            self.sessions, self.rooms, self._routing, counters, config.direct_push
         )
         self._logins = LoginsInFlight()
-        self.endings = Endings(
+        self.ended_sessions = EndedSessions(
             self.sessions,
             self._logins,
             self._time,
-            tally,
+            counters,
             Logger("gobelieve.gateway.checks.ended_sessions"),
         )
-        self.catch_up = CatchUp(self.sessions, self._storage, self._time, self.tasks, tally)
+        self.catch_up = CatchUp(self.sessions, self._storage, self._time, self.tasks, counters)
 
     def _add_what_clients_report(self) -> None:
         backends, interval = self._backends, self._config.sync_key_interval
-        behind = (self._time, self.tasks, self.tally, interval)
+        behind = (self._time, self.tasks, self.counters, interval)
         self.keys = KeptKeys(backends.sync_keys, *behind)
         self.group_keys = KeptKeys(backends.group_sync_keys, *behind)
         self.unread = WriteBehind(backends.unread.set, "unread_counts", *behind)
@@ -154,26 +158,31 @@ class Gateway:
             self.sessions,
             self.delivery,
             self._routing,
-            self.tally,
+            self.counters,
             self._config.rooms_at_once,
         )
-        self.speakers = Speakers(
+        self.room_bans = RoomBans(
             self.sessions,
             self._backends.preferences,
             self._logins,
             time=self._time,
             tasks=self.tasks,
-            tally=self.tally,
+            counters=self.counters,
             log=Logger("gobelieve.gateway.checks.room_bans"),
         )
 
     def _add_messages(self) -> None:
         self.words = WordFilter(self._config.filter_all)
-        self._exchange = Exchange(
-            self._storage, self.delivery, self._routing, self.underway, self.tally
+        self._peer_delivery = PeerDelivery(
+            self._storage, self.delivery, self._routing, self.saves_in_flight, self.counters
         )
         self._peer = Peer(
-            self._exchange, self.delivery, self._permission(), self.words, self._time, self.tally
+            self._peer_delivery,
+            self.delivery,
+            self._permission(),
+            self.words,
+            self._time,
+            self.counters,
         )
 
     def _permission(self) -> Permission | None:
@@ -182,12 +191,12 @@ class Gateway:
         relations = self._backends.relations
         if relations is None or not (friendship or blacklist):
             return None
-        return Permission(relations, friendship, blacklist, self.tasks, self.tally)
+        return Permission(relations, friendship, blacklist, self.tasks, self.counters)
 
     def _add_groups(self) -> None:
         groups, storage, routing = self._backends.groups, self._storage, self._routing
-        time, tasks, tally = self._time, self.tasks, self.tally
-        self._membership = Membership(groups, tasks, tally)
+        time, tasks, counters = self._time, self.tasks, self.counters
+        self._membership = Membership(groups, tasks, counters)
         self.fan_out = FanOut(
             self._backends.pending,
             storage,
@@ -196,50 +205,52 @@ class Gateway:
             routing,
             time=time,
             tasks=Coroutines(),  # these go on when sessions have ended
-            tally=tally,
+            counters=counters,
             log=Logger("gobelieve.gateway.fan_out"),
         )
-        self._audience = Audience(groups, self.sessions, time, tasks, tally)
-        self.group_catch_up = GroupCatchUp(groups, storage, self._audience, time, tasks, tally)
+        self._members_here = GroupMembersHere(groups, self.sessions, time, tasks, counters)
+        self.group_catch_up = GroupCatchUp(
+            groups, storage, self._members_here, time, tasks, counters
+        )
         self._group_messages = GroupMessages(
             self._membership,
             storage,
             self.fan_out,
-            self._audience,
+            self._members_here,
             self.delivery,
             routing,
-            self.underway,
+            self.saves_in_flight,
             self.words,
             time,
-            tally,
+            counters,
         )
         self.delivery.group_audience = self._group_messages.published
 
     def _add_posting(self) -> None:
-        self.posting = Posting(
-            self._exchange,
+        self.app_server_messages = AppServerMessages(
+            self._peer_delivery,
             self._group_messages,
             self.fan_out,
-            self._audience,
+            self._members_here,
             self._storage,
             self._storage,
             self.delivery,
             self._routing,
             self.sessions,
             self._backends.groups,
-            self.underway,
+            self.saves_in_flight,
             self._time,
-            self.tally,
+            self.counters,
         )
 
     def _rules(self) -> RuleTables:
         config = self._config
         customer_service = CustomerService(
-            self._exchange,
+            self._peer_delivery,
             self.delivery,
             self._peer,
             self._time,
-            self.tally,
+            self.counters,
             config.kefu_appid,
             config.kefu_unpersistent,
         )
@@ -252,7 +263,7 @@ class Gateway:
             self.catch_up,
             self.group_catch_up,
             self.tasks,
-            self.tally,
+            self.counters,
             config.sync_self,
         )
         return gather(
@@ -270,21 +281,21 @@ class Gateway:
             self._backends.devices,
             self.unread,
             self.daily,
-            self.speakers,
-            self.endings,
+            self.room_bans,
+            self.ended_sessions,
             self._logins,
             self.sessions,
-            self.lobby,
+            self.unauthenticated,
             self._routing,
             self._time,
             self.tasks,
-            self.tally,
+            self.counters,
             lambda: self.tables.after_login,
             self._log,
         )
 
     def _new_session(self, connection: Connection, tick: int) -> Session:
-        return Session(connection, self.tables.before_login, self.tally, tick)
+        return Session(connection, self.tables.before_login, self.counters, tick)
 
     def _gone(self, session: Session) -> None:
         self.room_messages.closed(session)

@@ -13,12 +13,12 @@ from gobelieve.config import Address, ClientsConfig, parse_address
 from gobelieve.errors import ConfigError
 from gobelieve.interfaces import Turn
 from gobelieve.protocols.clients.engine_io import EngineFactory
-from gobelieve.protocols.clients.load_shedder import Gate
+from gobelieve.protocols.clients.load_shedder import LoadShedder
 from gobelieve.protocols.clients.tcp import ClientFactory
-from gobelieve.protocols.clients.websocket import WebSocketFactory, WebSocketTerms
+from gobelieve.protocols.clients.websocket import WebSocketFactory, WebSocketSettings
 from gobelieve.protocols.tls import TLSFactory, TLSFiles
 from gobelieve.services.components.gateway import Gateway
-from gobelieve.services.components.shutdown import Farewell, sweeping
+from gobelieve.services.components.shutdown import GracefulShutdown, safe_sweep
 from gobelieve.services.process.daemon import DaemonService
 from gobelieve.services.process.listening import Listening
 from gobelieve.services.process.memory import MemoryWatch
@@ -66,35 +66,35 @@ def add_listeners(
 
     The certificate is read again when the daemon is sent SIGHUP.
     """
-    watch = TimerService(1, sweeping(gateway.watch))
-    watch.clock = reactor
-    parent.add("watch", watch)
-    parent.add("sessions", Farewell(gateway, reactor, config.drain_seconds))
-    memory = MemoryWatch(config.memory_bytes, reactor, gateway.tally)
+    timeouts = TimerService(1, safe_sweep(gateway.timeouts))
+    timeouts.clock = reactor
+    parent.add("watch", timeouts)
+    parent.add("sessions", GracefulShutdown(gateway, reactor, config.drain_seconds))
+    memory = MemoryWatch(config.memory_bytes, reactor, gateway.counters)
     if config.memory_bytes:
         parent.add("memory", memory)
     tls = _tls(parent, daemon, config, reactor)
-    terms = WebSocketTerms(
+    settings = WebSocketSettings(
         config.ws_allowed_origins,
         config.ws_ping_interval,
         ping_timeout=config.write_timeout,
         open_timeout=config.auth_timeout,
     )
-    reception = gateway.reception
+    registry = gateway.registry
 
-    def tcp(via: str) -> IProtocolFactory:
-        return ClientFactory(turn, reception, via)
+    def tcp(transport_name: str) -> IProtocolFactory:
+        return ClientFactory(turn, registry, transport_name)
 
-    def websocket(via: str) -> IProtocolFactory:
-        return WebSocketFactory(turn, reception, reactor, terms, via)
+    def websocket(transport_name: str) -> IProtocolFactory:
+        return WebSocketFactory(turn, registry, reactor, settings, transport_name)
 
-    def engine_io(via: str) -> IProtocolFactory:
-        return EngineFactory(turn, reception, reactor, terms, via, _session_id)
+    def engine_io(transport_name: str) -> IProtocolFactory:
+        return EngineFactory(turn, registry, reactor, settings, transport_name, _session_id)
 
     def listen(name: str, where: Address | None, make: MakeFactory, on_tls: bool = False) -> None:
         if where is not None:
             factory = tls(make(name)) if on_tls else make(name)
-            parent.add(name, Listening(where, Gate(factory, memory.is_low)))
+            parent.add(name, Listening(where, LoadShedder(factory, memory.is_low)))
 
     listen("tcp", Address(config.host, config.port), tcp)
     listen("websocket", _address(config.ws_address), websocket)

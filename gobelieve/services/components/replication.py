@@ -7,7 +7,7 @@ from twisted.application.internet import ClientService
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
 from gobelieve.services.components.cluster import Cluster
-from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.draining import DrainingService
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.wire.cluster import Port
 
@@ -19,7 +19,7 @@ to look after it."""
 def slaves(address: str, factory: SlavesFactory, reactor: Any, cluster: Cluster) -> OrderedService:
     """The port for slaves."""
     port = OrderedService()
-    port.add("connections", GoodbyeService(factory, reactor))
+    port.add("connections", DrainingService(factory, reactor))
     port.add("tcp", cluster.listening(Port.REPLICATION, address, factory))
     return port
 

@@ -6,7 +6,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from gobelieve.gateway.sessions.timeouts import Watch
+from gobelieve.gateway.sessions.timeouts import Timeouts
 from gobelieve.interfaces import Time
 from gobelieve.services.components.gateway import Gateway
 
@@ -18,7 +18,7 @@ PATIENCE = 5.0
 """Seconds that a gateway which stops waits for storage, and then for its clients."""
 
 
-class Farewell(Service):
+class GracefulShutdown(Service):
     """When the daemon stops: what clients have sent is finished, told and acked; then their
     connections end, and what they left behind is written.
 
@@ -37,26 +37,26 @@ class Farewell(Service):
 
     async def _stop(self) -> None:
         gateway = self._gateway
-        await self._send_crowd_away()
-        gateway.watch.pause_all()
-        await self._patiently(gateway.underway.when_none)
-        gateway.watch.close_all()
-        await self._patiently(gateway.watch.when_empty)
+        await self._send_away_in_batches()
+        gateway.timeouts.pause_all()
+        await self._with_timeout(gateway.saves_in_flight.when_none)
+        gateway.timeouts.close_all()
+        await self._with_timeout(gateway.timeouts.when_empty)
         await gateway.keys.flush()
         await gateway.group_keys.flush()
         await gateway.unread.flush()
         await gateway.daily.flush()
         gateway.tasks.cancel()
 
-    async def _send_crowd_away(self) -> None:
-        watch = self._gateway.watch
-        crowd = watch.oldest()
+    async def _send_away_in_batches(self) -> None:
+        timeouts = self._gateway.timeouts
+        sessions = timeouts.oldest()
         steps = round(self._spread / STEP)
-        if len(crowd) <= CROWD or steps < 2:
+        if len(sessions) <= CROWD or steps < 2:
             return
-        part = -(-len(crowd) // steps)
-        for start in range(0, len(crowd), part):
-            watch.send_away(crowd[start : start + part])
+        part = -(-len(sessions) // steps)
+        for start in range(0, len(sessions), part):
+            timeouts.send_away(sessions[start : start + part])
             await self._pause(STEP)
 
     async def _pause(self, seconds: float) -> None:
@@ -64,7 +64,7 @@ class Farewell(Service):
         self._time.callLater(seconds, over.callback, None)
         await over
 
-    async def _patiently(self, when: Callable[[Callable[[], None]], None]) -> None:
+    async def _with_timeout(self, when: Callable[[Callable[[], None]], None]) -> None:
         """Wait for something, but not for ever: a storage or a client may stand still."""
         waited: Deferred[None] = Deferred()
 
@@ -79,12 +79,12 @@ class Farewell(Service):
             late.cancel()
 
 
-def sweeping(watch: Watch) -> Callable[[], None]:
+def safe_sweep(timeouts: Timeouts) -> Callable[[], None]:
     """The watch's sweep, which an error of ours must not end for good."""
 
     def sweep() -> None:
         try:
-            watch.sweep()
+            timeouts.sweep()
         except Exception:
             Logger("gobelieve.gateway").failure("a sweep failed")
 

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from gobelieve.errors import BackendError
 from gobelieve.groups.cache import SWEEP_SECONDS, Done
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.services.process.options import Coroutines
 from gobelieve.services.process.ordered import OrderedService
 
@@ -25,7 +25,7 @@ class Manager(Protocol):
         """Whoever waits gets an error."""
 
 
-class KeptService(OrderedService):
+class FollowedService(OrderedService):
     """Sweeps its `manager`, which a subclass makes, and ends it. What it needs are its children;
     ``sweep`` is one by itself."""
 
@@ -33,7 +33,7 @@ class KeptService(OrderedService):
 
     def __init__(self, reactor: Any) -> None:
         super().__init__()
-        self.tally = Tally()
+        self.counters = Counters()
         self.tasks = Coroutines()
         sweep = TimerService(SWEEP_SECONDS, self._sweep)
         sweep.clock = reactor

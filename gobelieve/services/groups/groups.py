@@ -25,8 +25,8 @@ from gobelieve.errors import ConfigError
 from gobelieve.groups import events
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Group, GroupStore
-from gobelieve.protocols.http.status.metrics import TallyCollector
-from gobelieve.services.groups.followed_service import KeptService, answer
+from gobelieve.protocols.http.status.metrics import CountersCollector
+from gobelieve.services.groups.followed_service import FollowedService, answer
 from gobelieve.services.process.options import DaemonOptions
 from gobelieve.services.process.ordered import OrderedService
 
@@ -45,7 +45,7 @@ class GroupsOptions(DaemonOptions):
             raise usage.UsageError(str(why)) from None
 
 
-class GroupManagerService(KeptService):
+class GroupManagerService(FollowedService):
     """`gobelieve.interfaces.Groups`."""
 
     manager: GroupManager
@@ -56,7 +56,7 @@ class GroupManagerService(KeptService):
             store,
             time=reactor,
             tasks=self.tasks,
-            tally=self.tally,
+            counters=self.counters,
             log=Logger("gobelieve.groups"),
         )
         self.loaded: Callable[[int], Group | None] = self.manager.loaded
@@ -77,7 +77,7 @@ class GroupStatus(Collector):
     def __init__(self, groups: GroupManagerService) -> None:
         self._groups = groups
         what = "What happened, by the names that /summary has under groups."
-        self._events = TallyCollector("gobelieve_groups_events", what, groups.tally)
+        self._events = CountersCollector("gobelieve_groups_events", what, groups.counters)
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
@@ -89,7 +89,7 @@ class GroupStatus(Collector):
 
     def summary(self) -> dict[str, object]:
         """The figures of the status page."""
-        counts = dict(self._groups.tally.counts)
+        counts = dict(self._groups.counters.counts)
         manager = self._groups.manager
         return {"cached": len(manager), "followed": manager.followed, "counts": counts}
 

@@ -22,14 +22,14 @@ from gobelieve.groups.relation_events import COUNTER, STREAM
 from gobelieve.groups.relations import RelationManager
 from gobelieve.interfaces import RelationStore
 from gobelieve.names import User
-from gobelieve.protocols.http.status.metrics import TallyCollector
-from gobelieve.services.groups.followed_service import KeptService, answer
+from gobelieve.protocols.http.status.metrics import CountersCollector
+from gobelieve.services.groups.followed_service import FollowedService, answer
 from gobelieve.services.process.ordered import OrderedService
 
 NAME = "relations"
 
 
-class RelationsService(KeptService):
+class RelationsService(FollowedService):
     """`gobelieve.interfaces.Relations`."""
 
     manager: RelationManager
@@ -40,7 +40,7 @@ class RelationsService(KeptService):
             store,
             time=reactor,
             tasks=self.tasks,
-            tally=self.tally,
+            counters=self.counters,
             log=Logger("gobelieve.relations"),
         )
         self.loaded = self.manager.loaded
@@ -59,7 +59,7 @@ class RelationStatus(Collector):
     def __init__(self, relations: RelationsService) -> None:
         self._relations = relations
         what = "What happened, by the names that /summary has under relations."
-        self._events = TallyCollector("gobelieve_relations_events", what, relations.tally)
+        self._events = CountersCollector("gobelieve_relations_events", what, relations.counters)
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
@@ -72,7 +72,7 @@ class RelationStatus(Collector):
 
     def summary(self) -> dict[str, object]:
         """The figures of the status page."""
-        manager, counts = self._relations.manager, dict(self._relations.tally.counts)
+        manager, counts = self._relations.manager, dict(self._relations.counters.counts)
         return {"cached": len(manager), "followed": manager.followed, "counts": counts}
 
 

@@ -64,8 +64,10 @@ def routes(
 ) -> list[Route]:
     """Everything that can be asked for."""
     access = ApiKeys(config.http_api_keys)
-    posts = Posts(gateway.posting, config.kefu_appid, access)
-    reads = Reads(reader, gateway.keys, gateway.sessions, gateway.speakers, gateway.tally, access)
+    posts = Posts(gateway.app_server_messages, config.kefu_appid, access)
+    reads = Reads(
+        reader, gateway.keys, gateway.sessions, gateway.room_bans, gateway.counters, access
+    )
     about = About(summary, gateway.sessions, gateway.rooms, access)
     of_apps = [] if app is None else app.routes(reads)
     return [*posts.routes(), *reads.routes(), *about.routes(), *of_apps]

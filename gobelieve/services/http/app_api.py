@@ -27,7 +27,7 @@ from gobelieve.interfaces import (
     Tokens,
     UserAdmin,
 )
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.http.app.access import AppAccess, UserAccess
 from gobelieve.protocols.http.app.groups import GroupRoutes
 from gobelieve.protocols.http.app.messages import MessageRoutes
@@ -38,9 +38,9 @@ from gobelieve.services.components.gateway import Gateway
 from gobelieve.services.http.group_announcements import (
     DirectAnnouncer,
     FollowedAnnouncer,
-    PostingNotifier,
+    NotificationPoster,
 )
-from gobelieve.services.http.pending_changes import Orders
+from gobelieve.services.http.pending_changes import PendingChanges
 from gobelieve.services.process.ordered import OrderedService
 
 NAME = "app-api"
@@ -58,7 +58,7 @@ class AppBackends:
     announcer: Announcer | None
 
 
-class AppApi(Orders):
+class AppApi(PendingChanges):
     """All of it."""
 
     def __init__(
@@ -78,28 +78,34 @@ class AppApi(Orders):
     def routes(self, reads: Reads) -> list[Route]:
         """All routes."""
         gateway, backends = self._gateway, self._backends
-        app = AppRoutes(AppAccess(backends.secrets, gateway.tally))
+        app = AppRoutes(AppAccess(backends.secrets, gateway.counters))
         tokens = backends.tokens if self._kept_tokens else None
         parts = (
             UserRoutes(
-                app, backends.users, tokens, new_token, self, gateway.endings, gateway.speakers
+                app,
+                backends.users,
+                tokens,
+                new_token,
+                self,
+                gateway.ended_sessions,
+                gateway.room_bans,
             ),
-            GroupRoutes(app, self._changes(gateway.tally), backends.users, self),
-            MessageRoutes(app, UserAccess(self._logins), gateway.posting, reads),
+            GroupRoutes(app, self._changes(gateway.counters), backends.users, self),
+            MessageRoutes(app, UserAccess(self._logins), gateway.app_server_messages, reads),
         )
         return [route for part in parts for route in part.routes()]
 
-    def _changes(self, tally: Tally) -> GroupChanges | None:
+    def _changes(self, counters: Counters) -> GroupChanges | None:
         backends = self._backends
         if backends.groups is None or backends.announcer is None:
             return None
         return GroupChanges(
             backends.groups,
             backends.announcer,
-            PostingNotifier(self._gateway.posting),
+            NotificationPoster(self._gateway.app_server_messages),
             backends.users,
             time=self._reactor,
-            tally=tally,
+            counters=counters,
             log=Logger("gobelieve.groups.changes"),
         )
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, TimeoutError
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.rules.app_server_messages import Posting
+from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.groups.events import Event
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Change, Group
@@ -66,16 +66,16 @@ class FollowedAnnouncer:
             return False
 
 
-class PostingNotifier:
+class NotificationPoster:
     """`gobelieve.groups.changes.Notifier`."""
 
-    def __init__(self, posting: Posting) -> None:
-        self._posting = posting
+    def __init__(self, app_server_messages: AppServerMessages) -> None:
+        self._app_server_messages = app_server_messages
 
     async def notify(
         self, appid: int, group_id: int, is_super: bool, others: Sequence[int], content: bytes
     ) -> None:
-        group = await self._posting.find(appid, group_id)
+        group = await self._app_server_messages.find(appid, group_id)
         if others or (group and len(group)):
             await self._post(appid, group_id, group, is_super, others, content)
 
@@ -83,7 +83,7 @@ class PostingNotifier:
         self, appid: int, group_id: int, uids: Sequence[int] | None, content: bytes
     ) -> None:
         if uids is None:
-            group = await self._posting.find(appid, group_id)
+            group = await self._app_server_messages.find(appid, group_id)
             uids = list(group.members) if group is not None else ()
         if uids:
             await self._post(appid, group_id, None, False, uids, content)
@@ -98,7 +98,7 @@ class PostingNotifier:
         content: bytes,
     ) -> None:
         waiting: Deferred[int] = Deferred()
-        self._posting.group_notification(
+        self._app_server_messages.group_notification(
             appid, group_id, group, is_super, others, content, waiting.callback
         )
         status = await waiting

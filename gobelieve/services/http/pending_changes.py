@@ -21,8 +21,8 @@ PATIENCE = 5.0
 """Seconds that a gateway which stops waits for what was ordered."""
 
 
-class Orders(OrderedService):
-    """`gobelieve.protocols.http.app.users.Work`. Its children are what the work needs."""
+class PendingChanges(OrderedService):
+    """`gobelieve.protocols.http.app.users.TaskQueue`. Its children are what the work needs."""
 
     log = Logger()
 

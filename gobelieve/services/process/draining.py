@@ -6,13 +6,13 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
 from gobelieve.interfaces import Time
-from gobelieve.protocols.draining import GoodbyeFactory
+from gobelieve.protocols.draining import DrainingFactory
 
 
-class GoodbyeService(Service):
+class DrainingService(Service):
     """When it stops, the connections of a factory end in good order."""
 
-    def __init__(self, factory: GoodbyeFactory[Any], time: Time) -> None:
+    def __init__(self, factory: DrainingFactory[Any], time: Time) -> None:
         self.factory = factory
         self._time = time
 

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.application.internet import TimerService
 from twisted.logger import Logger
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 SECONDS = 3.0
 """Between two looks; within that 10,000 connections come at the most, which need 100 MB."""
@@ -34,19 +34,19 @@ class MemoryWatch(TimerService):
     log = Logger()
 
     def __init__(
-        self, limit: int, clock: Any, tally: Tally, measure: Callable[[], int] = resident
+        self, limit: int, clock: Any, counters: Counters, measure: Callable[[], int] = resident
     ) -> None:
         super().__init__(SECONDS, self.look)
         self.clock = clock
         self._limit = limit
-        self._tally = tally
+        self._counters = counters
         self._measure = measure
         self._low = False
 
     def is_low(self) -> bool:
         """Whether nobody may come in. Asked for each who does, and counted."""
         if self._low:
-            self._tally.add("refused_for_memory")
+            self._counters.add("refused_for_memory")
         return self._low
 
     def look(self) -> None:

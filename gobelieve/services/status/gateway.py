@@ -85,18 +85,21 @@ class GatewayStatus(Collector):
     def _present(self) -> Iterable[Metric]:
         """What there is at the moment."""
         gateway = self._gateway
-        arrived, left = gateway.reception.arrivals, gateway.reception.departures
+        arrived, left = gateway.registry.arrivals, gateway.registry.departures
         yield labelled(
             _gauge("connections", "Connections of clients.", "transport"),
-            (([via], count - left[via]) for via, count in sorted(arrived.counts.items())),
+            (
+                ([transport_name], count - left[transport_name])
+                for transport_name, count in sorted(arrived.counts.items())
+            ),
         )
         for name, what, value in (
             ("clients", "Clients that are logged in.", gateway.sessions.count),
             ("users", "Users that have a client here.", len(gateway.sessions)),
-            ("anonymous", "Connections that have not logged in.", len(gateway.lobby)),
+            ("anonymous", "Connections that have not logged in.", len(gateway.unauthenticated)),
             ("rooms", "Rooms that somebody here is in.", len(gateway.rooms)),
             ("tasks", "Logins, syncs and writes that are under way.", len(gateway.tasks)),
-            ("saves", "Messages that storage has not answered.", len(gateway.underway)),
+            ("saves", "Messages that storage has not answered.", len(gateway.saves_in_flight)),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, value)
         kept = [link.kept for link in self._links.routers]
@@ -115,14 +118,17 @@ class GatewayStatus(Collector):
 
     def _traffic(self) -> Iterable[Metric]:
         """What happened."""
-        reception, tally = self._gateway.reception, self._gateway.tally
+        registry, counters = self._gateway.registry, self._gateway.counters
         yield labelled(
             _counter("arrivals", "Connections of clients since the start.", "transport"),
-            (([via], count) for via, count in sorted(reception.arrivals.counts.items())),
+            (
+                ([transport_name], count)
+                for transport_name, count in sorted(registry.arrivals.counts.items())
+            ),
         )
         for name, what, counts in (
-            ("received", "Frames from clients.", reception.received),
-            ("sent", "Frames to clients.", tally.sent),
+            ("received", "Frames from clients.", registry.received),
+            ("sent", "Frames to clients.", counters.sent),
         ):
             yield labelled(
                 _counter(name, what, "command"),
@@ -135,11 +141,17 @@ class GatewayStatus(Collector):
         for name, label, counted, what in COUNTERS:
             yield labelled(
                 _counter(name, what, label),
-                (([shown], tally[key]) for key, shown in counted.items() if key in tally.counts),
+                (
+                    ([shown], counters[key])
+                    for key, shown in counted.items()
+                    if key in counters.counts
+                ),
             )
         what = "Messages sent to clients, pushed or synced."
-        yield CounterMetricFamily(PREFIX + "delivered", what, tally["delivered"])
-        rest = ((name, count) for name, count in sorted(tally.counts.items()) if name not in SHOWN)
+        yield CounterMetricFamily(PREFIX + "delivered", what, counters["delivered"])
+        rest = (
+            (name, count) for name, count in sorted(counters.counts.items()) if name not in SHOWN
+        )
         yield labelled(
             _counter("events", "What else happened, by its name in /summary.", "event"),
             (([name], count) for name, count in rest),
@@ -171,15 +183,15 @@ class GatewayStatus(Collector):
 
     def summary(self) -> dict[str, object]:
         """The figures of the status page: upstream's, and all that is counted."""
-        gateway, tally = self._gateway, self._gateway.tally
+        gateway, counters = self._gateway, self._gateway.counters
         return {
-            "connection_count": len(gateway.watch),
+            "connection_count": len(gateway.timeouts),
             "client_count": gateway.sessions.count,
             "clientset_count": len(gateway.sessions),
             "goroutine_count": len(gateway.tasks),
-            "in_message_count": tally["messages"] + tally["live"],
-            "out_message_count": tally["delivered"],
-            "counts": dict(tally.counts),
+            "in_message_count": counters["messages"] + counters["live"],
+            "out_message_count": counters["delivered"],
+            "counts": dict(counters.counts),
         }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gobelieve.protocols.http.status.metrics import TallyCollector
+from gobelieve.protocols.http.status.metrics import CountersCollector
 from gobelieve.protocols.router.listener import RouteFactory, RouteLink
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
@@ -19,7 +19,7 @@ class RouterStatus(Collector):
         self._factory = factory
         self._pushes = pushes
         what = "What happened, by the names that /summary has under counts."
-        self._events = TallyCollector("gobelieve_router_events", what, factory.tally)
+        self._events = CountersCollector("gobelieve_router_events", what, factory.counters)
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
@@ -37,7 +37,7 @@ class RouterStatus(Collector):
     def summary(self) -> dict[str, object]:
         """The figures of the status page."""
         table = self.router.table
-        counts = self._factory.tally
+        counts = self._factory.counters
         return {
             "gateway_count": len(self._factory.connections),
             "user_count": len(table),

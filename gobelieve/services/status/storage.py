@@ -17,7 +17,7 @@ from gobelieve.protocols.http.status.metrics import histogram, labelled
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
 from gobelieve.protocols.storage.listener import StorageFactory
-from gobelieve.storage.replication.feed import id_of
+from gobelieve.storage.replication.reader import id_of
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.message import MESSAGES
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, StoragePing
@@ -32,7 +32,7 @@ REFUSALS = {
 }
 """Why a message was not stored, as an outcome is named."""
 OUTCOMES = ("done", "failed", "refused")
-"""How a request ends, see `gobelieve.metrics.Requests`."""
+"""How a request ends, see `gobelieve.metrics.Outcomes`."""
 
 
 @dataclass(frozen=True)
@@ -71,37 +71,37 @@ class StorageStatus(Collector):
         yield from self._master()
 
     def _saves(self) -> Iterator[Metric]:
-        tally = self.storage.tally
+        counters = self.storage.counters
         what = "Messages that were given an id, by whose queue they are for."
-        groups = tally.group_appends
+        groups = counters.group_appends
         yield labelled(
             Counter("gobelieve_storage_appends", what, labels=["queue"]),
-            [(["user"], tally.appends - groups), (["group"], groups)],
+            [(["user"], counters.appends - groups), (["group"], groups)],
         )
         what = "Messages that were to be saved, by what their sender was told."
-        outcomes = [(["stored"], tally.stored)]
-        outcomes += [([name], tally.not_stored.get(s, 0)) for s, name in REFUSALS.items()]
+        outcomes = [(["stored"], counters.stored)]
+        outcomes += [([name], counters.not_stored.get(s, 0)) for s, name in REFUSALS.items()]
         yield labelled(Counter("gobelieve_storage_saves", what, labels=["outcome"]), outcomes)
         blocks = self.storage.store.blocks
         yield Counter("gobelieve_storage_written_bytes", "Bytes written to blocks.", blocks.written)
         what = "Writes that failed."
-        yield Counter("gobelieve_storage_writes_failed", what, tally.writes_failed)
+        yield Counter("gobelieve_storage_writes_failed", what, counters.writes_failed)
         what = "Syncs that went well, by how long they took."
-        yield histogram("gobelieve_storage_sync_seconds", what, tally.sync_seconds)
-        yield Counter("gobelieve_storage_syncs_failed", "Syncs that failed.", tally.syncs_failed)
+        yield histogram("gobelieve_storage_sync_seconds", what, counters.sync_seconds)
+        yield Counter("gobelieve_storage_syncs_failed", "Syncs that failed.", counters.syncs_failed)
         what = "Syncs that went well, by how many messages they covered, if any."
-        yield histogram("gobelieve_storage_commit_messages", what, tally.group_sizes)
+        yield histogram("gobelieve_storage_commit_messages", what, counters.group_sizes)
 
     def _reads_and_requests(self) -> Iterator[Metric]:
-        tally, ports = self.storage.tally, self._parts.ports
-        yield Counter("gobelieve_storage_reads", "Questions that were answered.", tally.reads)
+        counters, ports = self.storage.counters, self._parts.ports
+        yield Counter("gobelieve_storage_reads", "Questions that were answered.", counters.reads)
         what = "Messages in the answers."
-        yield Counter("gobelieve_storage_read_messages", what, tally.messages_read)
+        yield Counter("gobelieve_storage_read_messages", what, counters.messages_read)
         what = "Damaged records that were met."
         damaged = self.storage.store.reader.damaged_records
         yield Gauge("gobelieve_storage_damaged_records", what, damaged)
         what = "Messages that were too long for a list on the port of the older clients."
-        left_out = sum(port.tally["left_out"] for port in ports.values())
+        left_out = sum(port.counters["left_out"] for port in ports.values())
         yield Counter("gobelieve_storage_left_out", what, left_out)
         what = "Connections of those who ask."
         yield labelled(
@@ -143,16 +143,19 @@ class StorageStatus(Collector):
         )
 
     def _snapshots(self) -> Iterator[Metric]:
-        tally, stated = self.storage.store.snapshots.tally, self.storage.store.snapshots.stated
+        counters, stated = (
+            self.storage.store.snapshots.counters,
+            self.storage.store.snapshots.stated,
+        )
         what = "Snapshots of the index that were to be taken."
         yield labelled(
             Counter("gobelieve_storage_snapshots", what, labels=["outcome"]),
-            [(["taken"], tally.taken), (["failed"], tally.failed)],
+            [(["taken"], counters.taken), (["failed"], counters.failed)],
         )
         what = "When the snapshot on disk was written; 0: there is none."
-        yield Gauge("gobelieve_storage_snapshot_timestamp_seconds", what, tally.at)
+        yield Gauge("gobelieve_storage_snapshot_timestamp_seconds", what, counters.at)
         what = "How long the last one took since the start."
-        yield Gauge("gobelieve_storage_snapshot_duration_seconds", what, tally.seconds)
+        yield Gauge("gobelieve_storage_snapshot_duration_seconds", what, counters.seconds)
         what = "The id that the snapshot on disk reaches; 0: there is none."
         yield Gauge("gobelieve_storage_snapshot_id", what, stated or 0)
 
@@ -181,7 +184,7 @@ class StorageStatus(Collector):
         link = self._parts.master
         yield Gauge("gobelieve_storage_is_slave", "1 if this is a slave.", self.storage.is_slave)
         what = "Pieces of its files that the master sent."
-        yield Counter("gobelieve_storage_pieces", what, self.storage.tally.pieces)
+        yield Counter("gobelieve_storage_pieces", what, self.storage.counters.pieces)
 
         def gauge(name: str, what: str, value: Callable[[MasterLink], float]) -> Metric:
             samples = [] if link is None else [([link.address], value(link))]
@@ -200,14 +203,14 @@ class StorageStatus(Collector):
 
     def summary(self) -> dict[str, object]:
         """The figures of the status page: upstream's four, and what an operator asks first."""
-        tally, store = self.storage.tally, self.storage.store
+        counters, store = self.storage.counters, self.storage.store
         return {
             "goroutine_count": threading.active_count(),
             "request_count": sum(map(_request_count, self._parts.ports.values())),
-            "peer_message_count": tally.appends - tally.group_appends,
-            "group_message_count": tally.group_appends,
-            "stored": tally.stored,
-            "not_stored": {name: tally.not_stored.get(s, 0) for s, name in REFUSALS.items()},
+            "peer_message_count": counters.appends - counters.group_appends,
+            "group_message_count": counters.group_appends,
+            "stored": counters.stored,
+            "not_stored": {name: counters.not_stored.get(s, 0) for s, name in REFUSALS.items()},
             "trouble": self.trouble,
             "role": "slave" if self.storage.is_slave else "master",
             "end_id": id_of(store, store.settled),
@@ -225,7 +228,7 @@ class StorageStatus(Collector):
         snapshots = self.storage.store.snapshots
         if snapshots.stated is None:
             return None
-        age = max(0.0, self._time.seconds() - snapshots.tally.at)
+        age = max(0.0, self._time.seconds() - snapshots.counters.at)
         return {"id": snapshots.stated, "age": round(age, 3)}
 
     def _summary_of_slaves(self) -> list[dict[str, object]]:

@@ -36,7 +36,7 @@ class Blocks:
     ) -> None:
         self.root = root
         self.size = size
-        self.unsure = 0
+        self.resyncable_bytes = 0
         """So many bytes at the end may have holes, and can be had again."""
         self._log = log
         self._files = files or Files()

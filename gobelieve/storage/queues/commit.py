@@ -20,7 +20,7 @@ from gobelieve.errors import StorageError
 from gobelieve.interfaces import Cancellable, InThread, Log, Time, Turn
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.files import failure_of
-from gobelieve.storage.queues.counters import StorageTally
+from gobelieve.storage.queues.counters import StorageCounters
 from gobelieve.storage.queues.piece import Piece
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, SaveItem
@@ -64,7 +64,7 @@ class GroupCommit:
         log: Log,
         policy: Policy = Policy.COMMIT,
         interval: float = 1.0,
-        tally: StorageTally | None = None,
+        counters: StorageCounters | None = None,
     ) -> None:
         self._store = store
         self._in_thread = in_thread
@@ -73,7 +73,7 @@ class GroupCommit:
         self._log = log
         self._policy = policy
         self._interval = interval
-        self._tally = tally or StorageTally()
+        self._counters = counters or StorageCounters()
         # Who waits for the write, for the next sync, and for the one under way.
         self._appended: _Waiting = []
         self._written: _Waiting = []
@@ -103,7 +103,7 @@ class GroupCommit:
             try:
                 results.append((0, *append(item)))
                 if item.kind == SUPER_GROUPS:
-                    self._tally.group_appends += 1
+                    self._counters.group_appends += 1
             except StorageError as why:
                 results.append(self._refused(why.status))
         self._accepted += len(results)
@@ -111,7 +111,7 @@ class GroupCommit:
 
     def _refused(self, status: int) -> Result:
         self._accepted -= 1
-        self._tally.not_stored[status] += 1
+        self._counters.not_stored[status] += 1
         return status, 0, ()
 
     def copy(self, piece: Piece, done: Done, argument: Any) -> None:
@@ -120,7 +120,7 @@ class GroupCommit:
         if self._closing is None:
             status = 0
             self._store.copy(*piece)
-            self._tally.pieces += 1
+            self._counters.pieces += 1
         self._wait(done, argument, [(status, 0, ())])
 
     def _wait(self, done: Done, argument: Any, results: list[Result]) -> None:
@@ -143,15 +143,15 @@ class GroupCommit:
     def _flush(self) -> None:
         waiting, self._appended = self._appended, []
         accepted, self._accepted = self._accepted, 0
-        self._tally.appends += accepted
+        self._counters.appends += accepted
         if not self._store.unwritten:
             self._answer_behind(waiting)
             return
         try:
             self._store.flush()
         except StorageError as why:
-            self._tally.writes_failed += 1
-            self._tally.not_stored[why.status] += accepted
+            self._counters.writes_failed += 1
+            self._counters.not_stored[why.status] += accepted
             self._report(_Trouble.WRITE, why)
             _fail(waiting, why.status)
             return
@@ -162,7 +162,7 @@ class GroupCommit:
             if not self._sync_runs:
                 self._sync()
             return
-        self._tally.stored += accepted
+        self._counters.stored += accepted
         self._over(_Trouble.WRITE)
         self._store.show_written()
         self._arm()
@@ -219,27 +219,27 @@ class GroupCommit:
             self._finish()
 
     def _count_sync(self) -> None:
-        tally = self._tally
+        counters = self._counters
         # A clock may be set back.
-        tally.sync_seconds.observe(max(0.0, self._time.seconds() - self._sync_began))
+        counters.sync_seconds.observe(max(0.0, self._time.seconds() - self._sync_began))
         if self._in_sync:
-            tally.group_sizes.observe(self._in_sync)
+            counters.group_sizes.observe(self._in_sync)
         if self._policy is Policy.COMMIT:
-            tally.stored += self._in_sync
+            counters.stored += self._in_sync
 
     def _sync_failed(self, failure: BaseException, waiting: _Waiting) -> None:
         status: int = AckStatus.STORAGE_FAILED
         reason = str(failure)
         if isinstance(failure, OSError):
             status, reason = failure_of(failure).status, failure.strerror or reason
-        self._tally.syncs_failed += 1
+        self._counters.syncs_failed += 1
         self._report(_Trouble.SYNC, StorageError(status, reason))
         if self._policy is not Policy.COMMIT:
             # It was answered, and can be read: what the kernel still has is not thrown away.
             return
         self._store.take_back()
-        self._tally.appends += self._accepted
-        self._tally.not_stored[status] += self._in_sync + self._to_sync + self._accepted
+        self._counters.appends += self._accepted
+        self._counters.not_stored[status] += self._in_sync + self._to_sync + self._accepted
         self._to_sync = self._accepted = 0
         waiting += self._written
         self._written, self._unsynced = [], False

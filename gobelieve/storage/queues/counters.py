@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 
-from gobelieve.metrics import Distribution
+from gobelieve.metrics import Histogram
 
 SYNC_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 GROUP_SIZES = tuple(1 << n for n in range(15))
 
 
-class StorageTally:
+class StorageCounters:
     """Saves, syncs and reads of one storage since its start."""
 
     __slots__ = (
@@ -38,16 +38,16 @@ class StorageTally:
         """Pieces of a master's files that came to be stored."""
         self.writes_failed = 0
         self.syncs_failed = 0
-        self.sync_seconds = Distribution(SYNC_SECONDS)
+        self.sync_seconds = Histogram(SYNC_SECONDS)
         """Of each sync that went well, until the event loop knew of it."""
-        self.group_sizes = Distribution(GROUP_SIZES)
+        self.group_sizes = Histogram(GROUP_SIZES)
         """How many messages such a sync covered, if it was any."""
         self.reads = 0
         """Questions that were answered."""
         self.messages_read = 0
 
 
-class SnapshotTally:
+class SnapshotCounters:
     """The snapshots of the index since the start, and the last one."""
 
     __slots__ = ("at", "failed", "seconds", "taken")

@@ -29,7 +29,7 @@ from gobelieve.storage.queues.index import HEAD, Index
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 
-Quick = Callable[[bytes, int, int, int], int]
+FastPath = Callable[[bytes, int, int, int], int]
 """(bytes, from where in them, up to where, the offset of the first in the block) to where it came.
 At the end may lie less than a record."""
 
@@ -63,7 +63,7 @@ def _is_wrong(what: int, checksum: int) -> bool:
     return has_checksum(what >> 24, what >> 16 & 255, checksum, what & 255)
 
 
-class Fitting:
+class FastScan:
     """Enters in an index what fits of the blocks of a directory, which come in order."""
 
     def __init__(self, index: Index) -> None:
@@ -73,13 +73,13 @@ class Fitting:
         self.kinds = [0] * 256
         """How many records of each cmd were taken."""
 
-    def within(self, base: int) -> Quick:
+    def within(self, base: int) -> FastPath:
         """The fast path over a block, of which `base` is the id of its first byte."""
 
-        def quick(data: bytes, i: int, stop: int, offset: int) -> int:
+        def fast_path(data: bytes, i: int, stop: int, offset: int) -> int:
             return self.enter(data, i, min(stop, len(data) - ENTRY_SIZE + 1), base + offset)
 
-        return quick
+        return fast_path
 
     def enter(self, data: bytes, i: int, stop: int, base: int) -> int:
         """Enter all records from a place on that fit; where the first begins that does not.

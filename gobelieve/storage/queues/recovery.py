@@ -5,8 +5,8 @@ What is before the position of the index's snapshot need not be read.
 The newest block may end in a write that was torn when the machine went down. Nobody was told that
 it is stored, so it is cut off, but kept in a file of its own if there is space for one. Damage
 anywhere else is stepped over and reported; nothing is cut there. But a slave's newest block is
-cut off at damage near its end as well (`Blocks.unsure`): a power cut may leave a hole in what was
-not yet synced, and what is behind it comes again from the master.
+cut off at damage near its end as well (`Blocks.resyncable_bytes`): a power cut may leave a hole in
+what was not yet synced, and what is behind it comes again from the master.
 """
 
 import os
@@ -16,7 +16,7 @@ from gobelieve.interfaces import Log, Time
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.format.layout import SNAPSHOT
 from gobelieve.storage.format.records import FILE_HEADER, FIRST, Entry
-from gobelieve.storage.queues.fast_scan import Fitting
+from gobelieve.storage.queues.fast_scan import FastScan
 from gobelieve.storage.queues.index import Index
 from gobelieve.storage.queues.scan import Gap, scan
 from gobelieve.storage.queues.snapshot_file import SnapshotError, load
@@ -119,7 +119,7 @@ class _Rebuilding:
         self._log = log
         self._bridges = bridges
         self._progress = progress
-        self._fitting = Fitting(index)
+        self._fast_scan = FastScan(index)
 
     def read(self, number: int, first: int) -> None:
         """A block, from a record's beginning on."""
@@ -137,13 +137,13 @@ class _Rebuilding:
             self._progress.add(len(data))
             return data
 
-        for found in scan(read, first, end, self._fitting.within(base)):
+        for found in scan(read, first, end, self._fast_scan.within(base)):
             if not isinstance(found, Gap):
                 offset, entry = found
                 if self._enter(base + offset, entry):
                     continue
                 found = Gap(offset, offset)
-            lost = found.torn or end - blocks.unsure <= found.start < found.end
+            lost = found.torn or end - blocks.resyncable_bytes <= found.start < found.end
             if lost and number == blocks.numbers[-1] and length == end:
                 self._cut_off(path, found.start, end)
                 return

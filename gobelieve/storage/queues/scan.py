@@ -32,7 +32,7 @@ from gobelieve.storage.format.records import (
     is_sound,
     whole_length,
 )
-from gobelieve.storage.queues.fast_scan import Quick
+from gobelieve.storage.queues.fast_scan import FastPath
 
 CHUNK = 1 << 20
 _ENTRIES = (USER_ENTRY, GROUP_ENTRY)
@@ -51,11 +51,11 @@ class Gap(NamedTuple):
 
 
 def scan(
-    read: Read, start: int, end: int, quick: Quick | None = None
+    read: Read, start: int, end: int, fast_path: FastPath | None = None
 ) -> Iterator[tuple[int, Entry] | Gap]:
     """The queue records of a block with their offsets, and the gaps, in order.
 
-    `end` is how far the block reaches. What `quick` takes is not among them.
+    `end` is how far the block reaches. What `fast_path` takes is not among them.
     """
     at, unpack = start, HEAD.unpack_from
     while at < end:
@@ -64,7 +64,7 @@ def scan(
         # Only at the end of the block may a record be looked at that the chunk may not have whole.
         i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
         while i < stop:
-            if quick is not None and (i := quick(data, i, stop, base)) >= stop:
+            if fast_path is not None and (i := fast_path(data, i, stop, base)) >= stop:
                 break
             magic, length, checksum, cmd, version, flag, checked = unpack(data, i)
             tail = i + HEAD_SIZE + length

@@ -18,7 +18,7 @@ from gobelieve.interfaces import InThread, Log, Time
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.layout import SNAPSHOT
-from gobelieve.storage.queues.counters import SnapshotTally
+from gobelieve.storage.queues.counters import SnapshotCounters
 from gobelieve.storage.queues.index import Index
 from gobelieve.storage.queues.snapshot_file import Heads, Moment, Writer, check_of
 
@@ -47,7 +47,7 @@ class Snapshots:
         time: Time | None = None,
     ) -> None:
         """Without a clock nobody is told how long they take."""
-        self.tally = SnapshotTally()
+        self.counters = SnapshotCounters()
         self._time = time
         self._began = 0.0
         self._blocks = blocks
@@ -76,7 +76,7 @@ class Snapshots:
         self._last, self._stated = (position, position) if self._believed else (first, None)
         if self._believed:
             with suppress(OSError):
-                self.tally.at = os.stat(f"{self._blocks.root}/{SNAPSHOT}").st_mtime
+                self.counters.at = os.stat(f"{self._blocks.root}/{SNAPSHOT}").st_mtime
 
     @property
     def stated(self) -> int | None:
@@ -158,9 +158,9 @@ class Snapshots:
             self._failed(failure)
         else:
             self._stated = self._last
-            self.tally.taken += 1
-            self.tally.at = self._seconds()
-            self.tally.seconds = max(0.0, self.tally.at - self._began)
+            self.counters.taken += 1
+            self.counters.at = self._seconds()
+            self.counters.seconds = max(0.0, self.counters.at - self._began)
         if self._distrusted:
             self._remove()
         self._go_on()
@@ -176,7 +176,7 @@ class Snapshots:
         return self._time.seconds() if self._time is not None else 0.0
 
     def _failed(self, why: BaseException) -> None:
-        self.tally.failed += 1
+        self.counters.failed += 1
         reason = getattr(why, "strerror", None) or str(why)
         what = "{root}: the snapshot of the index cannot be written: {why}"
         self._log.error(what, root=self._blocks.root, why=reason)
@@ -209,6 +209,6 @@ class Snapshots:
             self._log.warn(what, root=self._blocks.root)
 
     def _remove(self) -> None:
-        self._stated, self.tally.at = None, 0.0
+        self._stated, self.counters.at = None, 0.0
         with suppress(OSError):
             self._files.unlink(f"{self._blocks.root}/{SNAPSHOT}")

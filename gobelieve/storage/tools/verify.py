@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gobelieve.storage.files.read_only import Folder, Progress
 from gobelieve.storage.format.records import FILE_HEADER, FIRST, QUEUE_KINDS
-from gobelieve.storage.queues.fast_scan import Fitting
+from gobelieve.storage.queues.fast_scan import FastScan
 from gobelieve.storage.queues.index import Index
 from gobelieve.storage.tools.chains import NO_MESSAGES, Chains
 from gobelieve.storage.tools.walk import Damage, walk
@@ -41,9 +41,9 @@ class Verification:
         self._progress = progress
         self._index = Index()
         self._chains = Chains(folder, self._index)
-        self._fitting = Fitting(self._index)
+        self._fast_scan = FastScan(self._index)
         self._done = 0
-        self.kinds = self._fitting.kinds
+        self.kinds = self._fast_scan.kinds
         """How many sound records there are of each cmd."""
         self.found = 0
         """How many findings there were."""
@@ -100,7 +100,7 @@ class Verification:
         """What is wrong with the records of a block."""
         base, end = number * self._folder.size, self._folder.end(number)
         reader, done = self._folder.reader(number), self._done
-        fitting, kinds, enter = self._fitting, self.kinds, self._chains.enter
+        fast_scan, kinds, enter = self._fast_scan, self.kinds, self._chains.enter
 
         def read(count: int, offset: int) -> bytes:
             # Where there is damage some is read twice.
@@ -109,15 +109,15 @@ class Verification:
                 self._progress(self._done)
             return reader(count, offset)
 
-        for found in walk(read, FIRST, end, fitting.within(base)):
+        for found in walk(read, FIRST, end, fast_scan.within(base)):
             if isinstance(found, Damage):
                 yield from self._damage(number, found)
                 continue
             offset, cmd, _, flag, body = found
             kinds[cmd] += 1
             if cmd not in QUEUE_KINDS:
-                fitting.message = base + offset
-            elif wrong := enter(base + offset, cmd, flag, body, fitting.message):
+                fast_scan.message = base + offset
+            elif wrong := enter(base + offset, cmd, flag, body, fast_scan.message):
                 yield self._finding(number, offset, wrong)
         self._done = done + end
 

@@ -19,7 +19,7 @@ from gobelieve.storage.format.records import (
     entry_of,
     is_sound,
 )
-from gobelieve.storage.queues.fast_scan import Quick
+from gobelieve.storage.queues.fast_scan import FastPath
 from gobelieve.storage.queues.scan import CHUNK, Gap, Read, scan
 
 Found = tuple[int, int, int, int, bytes]
@@ -33,10 +33,12 @@ class Damage(NamedTuple):
     what: str
 
 
-def walk(read: Read, start: int, end: int, quick: Quick | None = None) -> Iterator[Found | Damage]:
+def walk(
+    read: Read, start: int, end: int, fast_path: FastPath | None = None
+) -> Iterator[Found | Damage]:
     """All of a block from a record's beginning on, in order; `end` is how far the block reaches.
 
-    What `quick` takes is left out.
+    What `fast_path` takes is left out.
     """
     at, unpack = start, HEAD.unpack_from
     while at < end:
@@ -45,7 +47,7 @@ def walk(read: Read, start: int, end: int, quick: Quick | None = None) -> Iterat
         # Only at the end of the block may a record be looked at that the chunk may not have whole.
         i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
         while i < stop:
-            if quick is not None and (i := quick(data, i, stop, at)) >= stop:
+            if fast_path is not None and (i := fast_path(data, i, stop, at)) >= stop:
                 break
             magic, length, checksum, cmd, version, flag, _ = unpack(data, i)
             tail = i + HEAD_SIZE + length

@@ -142,9 +142,9 @@ class PendingTests(SynchronousTestCase):
         """Also over a kill."""
         self.keep(message(b"one"), message(b"two"))
         self.thread.run()
-        self.pending.part_done(1, 0)
-        self.pending.part_done(1, 2)
-        self.pending.part_done(2, 0)
+        self.pending.batch_done(1, 0)
+        self.pending.batch_done(1, 2)
+        self.pending.batch_done(2, 0)
         self.pending.finished(2)
         self.thread.run()
         self.assertEqual(self.crash(), [Left(1, message(b"one"), frozenset({0, 2}))])

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BackendError
-from gobelieve.gateway.checks.ended_sessions import Endings
+from gobelieve.gateway.checks.ended_sessions import EndedSessions
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight
 from gobelieve.interfaces import Identity
 from gobelieve.names import User
@@ -20,7 +20,7 @@ class LoginTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.gateway = TestGateway()
-        self.endings = self.gateway.gateway.endings
+        self.ended_sessions = self.gateway.gateway.ended_sessions
 
     def test_a_login_that_had_begun(self) -> None:
         """It may have found the token while it was good. So it is as if the connection was lost:
@@ -30,7 +30,7 @@ class LoginTests(SynchronousTestCase):
             self.gateway.tokens.pending = pending
             client = self.gateway.connect()
             client.log_in("t")
-            self.endings.announced(b"7,1")
+            self.ended_sessions.announced(b"7,1")
             pending.callback(Identity(slow, False, False))
             self.assertEqual(client.connection.ended, ended)
             self.assertEqual(len(self.gateway.sessions.of(slow)), 0 if ended else 1)
@@ -38,7 +38,7 @@ class LoginTests(SynchronousTestCase):
 
     def test_a_login_that_begins_later(self) -> None:
         """It has asked for the token later too."""
-        self.endings.announced(b"7,1")
+        self.ended_sessions.announced(b"7,1")
         self.gateway.clock.advance(0.001)
         self.assertIsNone(self.gateway.client(1).connection.ended)
 
@@ -48,26 +48,26 @@ class LoginTests(SynchronousTestCase):
         self.gateway.tokens.pending = pending
         client = self.gateway.connect()
         client.log_in("t")
-        self.endings.announced(b"7,1")
+        self.ended_sessions.announced(b"7,1")
         self.gateway.clock.advance(3600)
-        self.endings.announced(b"7,2")
+        self.ended_sessions.announced(b"7,2")
         pending.callback(Identity(ALICE, False, False))
         self.assertEqual(client.connection.ended, "closed")
         self.assertEqual(len(self.gateway.sessions.of(ALICE)), 0)
 
     def test_it_is_not_remembered_for_ever(self) -> None:
         """Only as long as a login is in flight that began before."""
-        self.endings.announced(b"7,1")
-        self.assertEqual(len(self.endings._recent), 0)
+        self.ended_sessions.announced(b"7,1")
+        self.assertEqual(len(self.ended_sessions._recent), 0)
         pending: Deferred[Identity | None] = Deferred()
         self.gateway.tokens.pending = pending
         self.gateway.connect().log_in("t")
-        self.endings.announced(b"7,1")
-        self.endings.announced(b"7,2")
-        self.assertEqual(len(self.endings._recent), 2)
+        self.ended_sessions.announced(b"7,1")
+        self.ended_sessions.announced(b"7,2")
+        self.assertEqual(len(self.ended_sessions._recent), 2)
         pending.callback(None)
-        self.endings.announced(b"7,3")
-        self.assertEqual(len(self.endings._recent), 0)
+        self.ended_sessions.announced(b"7,3")
+        self.assertEqual(len(self.ended_sessions._recent), 0)
 
     def test_a_login_without_an_answer(self) -> None:
         """A login that failed is not in flight any more."""
@@ -75,8 +75,8 @@ class LoginTests(SynchronousTestCase):
         self.gateway.tokens.pending = pending
         self.gateway.connect().log_in("t")
         pending.errback(BackendError("away"))
-        self.endings.announced(b"7,1")
-        self.assertEqual(len(self.endings._recent), 0)
+        self.ended_sessions.announced(b"7,1")
+        self.assertEqual(len(self.ended_sessions._recent), 0)
 
 
 class AnnouncedTests(SynchronousTestCase):
@@ -87,13 +87,13 @@ class AnnouncedTests(SynchronousTestCase):
         events = Events()
         gateway = TestGateway()
         client = gateway.client(1)
-        endings = Endings(
-            gateway.sessions, LoginsInFlight(), gateway.clock, gateway.tally, events.log()
+        ended_sessions = EndedSessions(
+            gateway.sessions, LoginsInFlight(), gateway.clock, gateway.counters, events.log()
         )
         for content in (b"", b"7", b"7,1,2", b"x,1", b"\xff"):
-            endings.announced(content)
+            ended_sessions.announced(content)
         self.assertEqual(events.texts(), ["sessions_ended: b'' is not appid,uid"])
         gateway.clock.advance(INTERVAL)
-        endings.announced(b"7;1")
+        ended_sessions.announced(b"7;1")
         self.assertIn("7;1", events.texts()[1])
         self.assertIsNone(client.connection.ended)

@@ -53,7 +53,7 @@ class PermissionTests(SynchronousTestCase):
         self.assertEqual(self.outcome(FRIENDS | IN_YOUR_BLACKLIST), AckStatus.IN_YOUR_BLACKLIST)
         self.assertEqual(self.outcome(FRIENDS), -1)
         self.assertEqual(self.outcome(FRIENDS | IN_MY_BLACKLIST), -1)
-        self.assertEqual(self.gateway.tally["messages_refused"], 6)
+        self.assertEqual(self.gateway.counters["messages_refused"], 6)
 
     def test_friends_only(self) -> None:
         """Blacklists do not count then."""

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight
-from gobelieve.gateway.checks.room_bans import Speakers
+from gobelieve.gateway.checks.room_bans import RoomBans
 from gobelieve.gateway.delivery.in_batches import INTERVAL, RETRY
 from gobelieve.interfaces import Identity, Settings
 from gobelieve.names import User
@@ -30,29 +30,29 @@ class SpeakersTests(SynchronousTestCase):
 
     def test_a_change_counts_at_once_and_for_all_sessions(self) -> None:
         """And is taken back as fast."""
-        self.gateway.speakers.announced(b"7,1,1")
+        self.gateway.room_bans.announced(b"7,1,1")
         self.assertEqual(self.forbidden(), [True, True])
-        self.gateway.speakers.announced(b" 7, 1 ,0\n")
+        self.gateway.room_bans.announced(b" 7, 1 ,0\n")
         self.assertEqual(self.forbidden(), [False, False])
 
     def test_others_are_not_meant(self) -> None:
         """Nor the same number in another app."""
         for content in (b"7,2,1", b"8,1,1", b"7,-1,1"):
-            self.gateway.speakers.announced(content)
+            self.gateway.room_bans.announced(content)
         self.assertEqual(self.forbidden(), [False, False])
-        self.assertEqual(self.gateway.tally["speak_forbidden"], 3)
+        self.assertEqual(self.gateway.counters["speak_forbidden"], 3)
 
     def test_what_makes_no_sense(self) -> None:
         """Is counted, and said once a minute."""
         events = Events()
         gateway = self.gateway
-        speakers = Speakers(
+        room_bans = RoomBans(
             gateway.sessions,
             gateway.preferences,
             LoginsInFlight(),
             time=gateway.clock,
             tasks=gateway.tasks,
-            tally=gateway.tally,
+            counters=gateway.counters,
             log=events.log(),
         )
         bad = (
@@ -66,11 +66,11 @@ class SpeakersTests(SynchronousTestCase):
             b"7,9999999999999999999,1",
         )
         for content in bad:
-            speakers.announced(content)
-        self.assertEqual(gateway.tally["speak_forbidden_malformed"], len(bad))
+            room_bans.announced(content)
+        self.assertEqual(gateway.counters["speak_forbidden_malformed"], len(bad))
         self.assertEqual(len(events.texts()), 1)
         gateway.clock.advance(throttled_log.INTERVAL)
-        speakers.announced(b"again")
+        room_bans.announced(b"again")
         self.assertIn("again", events.texts()[1])
         self.assertEqual(self.forbidden(), [False, False])
 
@@ -79,7 +79,7 @@ class SpeakersTests(SynchronousTestCase):
         bob = self.gateway.client(2)
         bob.session.forbidden = True
         self.gateway.memory.forbidden.add(ALICE)
-        self.gateway.speakers.listening()
+        self.gateway.room_bans.listening()
         self.assertEqual(self.forbidden(), [False, False])
         self.gateway.clock.advance(INTERVAL)
         self.assertEqual(self.forbidden(), [True, True])
@@ -89,7 +89,7 @@ class SpeakersTests(SynchronousTestCase):
         """Then it is read later; meanwhile all stays as it was."""
         self.gateway.memory.forbidden.add(ALICE)
         self.gateway.memory.away = True
-        self.gateway.speakers.listening()
+        self.gateway.room_bans.listening()
         self.gateway.clock.advance(INTERVAL)
         self.assertEqual(self.forbidden(), [False, False])
         self.gateway.memory.away = False
@@ -105,9 +105,9 @@ class SpeakersTests(SynchronousTestCase):
             return Settings(True, False)
 
         self.patch(self.gateway.preferences, "of", slow)
-        self.gateway.speakers.listening()
+        self.gateway.room_bans.listening()
         self.gateway.clock.advance(INTERVAL)
-        self.gateway.speakers.announced(b"7,1,0")
+        self.gateway.room_bans.announced(b"7,1,0")
         waited.callback(None)
         self.assertEqual(self.forbidden(), [False, False])
 
@@ -129,7 +129,7 @@ class LoginTests(SynchronousTestCase):
     def test_a_change_that_comes_during_a_login(self) -> None:
         """Counts, whatever the login read before it."""
         alice, pending = self.slow_login(False)
-        self.gateway.speakers.announced(b"7,1,1")
+        self.gateway.room_bans.announced(b"7,1,1")
         pending.callback(Identity(ALICE, False, False))
         self.assertTrue(alice.session.forbidden)
         alice.say(client.EnterRoom(room=5), client.RoomIM(sender=1, receiver=5, content=b"x"))
@@ -138,18 +138,18 @@ class LoginTests(SynchronousTestCase):
     def test_a_login_that_takes_very_long(self) -> None:
         """However long the stores take to answer, a change in between is not forgotten."""
         alice, pending = self.slow_login(False)
-        self.gateway.speakers.announced(b"7,1,1")
+        self.gateway.room_bans.announced(b"7,1,1")
         self.gateway.clock.advance(3600)
-        self.gateway.speakers.announced(b"7,2,1")
+        self.gateway.room_bans.announced(b"7,2,1")
         pending.callback(Identity(ALICE, False, False))
         self.assertTrue(alice.session.forbidden)
 
     def test_a_change_from_before_does_not(self) -> None:
         """What the login reads is newer; and it is forgotten when no login is in flight."""
-        self.gateway.speakers.announced(b"7,1,1")
+        self.gateway.room_bans.announced(b"7,1,1")
         self.gateway.clock.advance(1)
         alice, pending = self.slow_login(False)
         pending.callback(Identity(ALICE, False, False))
         self.assertFalse(alice.session.forbidden)
-        self.gateway.speakers.announced(b"7,2,1")
-        self.assertEqual(len(self.gateway.speakers._recent), 0)
+        self.gateway.room_bans.announced(b"7,2,1")
+        self.assertEqual(len(self.gateway.room_bans._recent), 0)

@@ -18,7 +18,7 @@ class CatchUpTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.gateway = gateway = TestGateway()
         self.catch_up = CatchUp(
-            gateway.sessions, gateway.storage, gateway.clock, gateway.tasks, gateway.tally
+            gateway.sessions, gateway.storage, gateway.clock, gateway.tasks, gateway.counters
         )
 
     def put(self, uid: int, newest: int) -> User:

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.delivery.in_batches import AT_ONCE, INTERVAL, RETRY, Slices
+from gobelieve.gateway.delivery.in_batches import AT_ONCE, INTERVAL, RETRY, InBatches
 from gobelieve.names import User
 from tests.gateway.support import APP, TestGateway
 
@@ -17,7 +17,7 @@ class SlicesTests(SynchronousTestCase):
         self.visited: list[int] = []
         self.failing: set[int] = set()
         clock = self.gateway.clock
-        self.slices = Slices(
+        self.in_batches = InBatches(
             self.gateway.sessions.__contains__, self.visit, clock, self.gateway.tasks
         )
 
@@ -29,20 +29,20 @@ class SlicesTests(SynchronousTestCase):
     def test_each_once_in_order(self) -> None:
         """Who left meanwhile is left out, and so is who was never here."""
         users = [User(APP, uid) for uid in range(1, 251)]
-        self.slices.begin([*users, User(APP, 999)])
-        self.slices.begin(users[::-1])
+        self.in_batches.begin([*users, User(APP, 999)])
+        self.in_batches.begin(users[::-1])
         self.assertEqual(self.visited, [])
         self.gateway.clock.advance(INTERVAL)
         self.assertEqual(self.visited, list(range(1, AT_ONCE + 1)))
         (session,) = self.gateway.sessions.of(User(APP, 150))
-        self.gateway.reception.closed(session)
+        self.gateway.registry.closed(session)
         self.gateway.clock.pump([INTERVAL] * 5)
         self.assertEqual(self.visited, [uid for uid in range(1, 251) if uid != 150])
 
     def test_those_for_whom_it_failed_are_visited_again(self) -> None:
         """A while later."""
         self.failing = {2}
-        self.slices.begin([User(APP, uid) for uid in (1, 2, 3)])
+        self.in_batches.begin([User(APP, uid) for uid in (1, 2, 3)])
         self.gateway.clock.advance(INTERVAL)
         self.assertEqual(self.visited, [1, 2, 3])
         self.failing = set()

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.gateway.fan_out.fan_out import OWN_IDS, FanOut
 from gobelieve.gateway.fan_out.member_queues import LAST_REST, QUEUES_AN_ASK
 from gobelieve.interfaces import Page
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User, shard
 from tests.fakes.backends import MemoryPending
 from tests.fakes.world import FakeTasks
@@ -69,7 +69,7 @@ class FanOutTestCase(SynchronousTestCase):
         self.clock = self.gateway.clock
         self.storage = Storages(self.clock, self.storages)
         self.pending = MemoryPending()
-        self.tally = Tally()
+        self.counters = Counters()
         self.events = Events()
         self.settled: list[tuple[int, int, int]] = []
         self.start()
@@ -88,7 +88,7 @@ class FanOutTestCase(SynchronousTestCase):
             self.routing,
             time=self.clock,
             tasks=self.tasks,
-            tally=self.tally,
+            counters=self.counters,
             log=self.events.log(),
         )
         for number, (message, done) in sorted(self.pending.messages.items()):

@@ -8,10 +8,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.fan_out.batch import MOST_LOOKS, SLOW, Part
-from gobelieve.gateway.fan_out.member_queues import FIRST_REST, QUEUES_AN_ASK, QUEUES_AT_ONCE, Lanes
+from gobelieve.gateway.fan_out.batch import MOST_LOOKS, SLOW, Batch
+from gobelieve.gateway.fan_out.member_queues import (
+    FIRST_REST,
+    QUEUES_AN_ASK,
+    QUEUES_AT_ONCE,
+    MemberQueues,
+)
 from gobelieve.interfaces import Entries, Page, PendingMessage
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.wire.storage import StoredMessage
 from tests.fakes.world import FakeTasks
@@ -131,35 +136,35 @@ class LanesTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.storage = Storage(self.clock)
         self.tasks = FakeTasks()
-        self.tally = Tally()
+        self.counters = Counters()
         self.events = Events()
         self.told: list[tuple[bytes, int, int]] = []
         """(body, user, id) of all that somebody is to be told of."""
         self.ended: list[tuple[int, int]] = []
         self.given_up: list[int] = []
-        self.lanes = Lanes(
+        self.member_queues = MemberQueues(
             self.storage,
             self.storage,
             self._done,
             self._ended,
             time=self.clock,
             tasks=self.tasks,
-            tally=self.tally,
+            counters=self.counters,
             log=self.events.log(),
         )
         self.number = 0
         self.addCleanup(lambda: self.assertEqual(self.tasks.failures, []))
 
-    def _ended(self, part: Part, status: int) -> None:
-        self.ended.append((part.number, part.index))
+    def _ended(self, batch: Batch, status: int) -> None:
+        self.ended.append((batch.number, batch.index))
         if status:
             self.given_up.append(status)
 
-    def _done(self, part: Part, queues: Sequence[User], entries: Entries) -> None:
-        if part.message.body == b"bug":
+    def _done(self, batch: Batch, queues: Sequence[User], entries: Entries) -> None:
+        if batch.message.body == b"bug":
             raise RuntimeError("a bug")
         for (_, uid), (key, _) in zip(queues, entries, strict=True):
-            self.told.append((part.message.body, uid, key))
+            self.told.append((batch.message.body, uid, key))
 
     def add(
         self,
@@ -167,15 +172,15 @@ class LanesTestCase(SynchronousTestCase):
         uids: list[int],
         group: int = 1,
         *,
-        doubtful: bool = False,
+        maybe_stored: bool = False,
         known: int = 0,
     ) -> None:
         """One part of a message."""
         self.number += 1
         message = PendingMessage(APP, group, uids[0], 5, 8, body, tuple(uids), (known,))
-        part = Part(self.number, 0, message, uids, known)
-        part.doubtful = doubtful
-        self.lanes.add(part)
+        batch = Batch(self.number, 0, message, uids, known)
+        batch.maybe_stored = maybe_stored
+        self.member_queues.add(batch)
 
     def rest(self, seconds: float = FIRST_REST) -> None:
         """Let time go by."""
@@ -187,7 +192,7 @@ class LanesTestCase(SynchronousTestCase):
             self.assertEqual(self.storage.bodies(uid), list(bodies), f"user {uid}")
             told = [body for body, who, _ in self.told if who == uid]
             self.assertEqual(told, list(bodies), f"user {uid} was told")
-        self.assertEqual(len(self.lanes), 0)
+        self.assertEqual(len(self.member_queues), 0)
         self.assertEqual(len(self.ended), len(bodies))
 
 
@@ -230,7 +235,7 @@ class OrderTests(LanesTestCase):
         self.assertEqual(len(self.storage.asked), LARGE_AT_ONCE + 1)
         while self.storage.answer():
             pass
-        self.assertEqual(len(self.lanes), 0)
+        self.assertEqual(len(self.member_queues), 0)
 
     def test_a_busy_group_does_not_keep_others_out(self) -> None:
         """Who has asked queues behind those that have not."""
@@ -254,7 +259,7 @@ class OrderTests(LanesTestCase):
         self.assertLess(len(self.storage.asked), 100)
         while self.storage.answer():
             pass
-        self.assertEqual((len(self.lanes), len(self.storage.asked)), (0, 300))
+        self.assertEqual((len(self.member_queues), len(self.storage.asked)), (0, 300))
 
     def test_a_group_without_end_and_a_thousand_small_ones_share_storage(self) -> None:
         """Nobody's turn comes twice before each had one."""
@@ -293,7 +298,7 @@ class FailureTests(LanesTestCase):
             pass
         self.once_each(b"a", b"b")
         self.assertEqual([body for body, _ in self.storage.asked], [b"a", b"b"])
-        self.assertEqual(self.tally["pending_found"], 3)
+        self.assertEqual(self.counters["pending_found"], 3)
 
     def test_who_is_found_to_have_it_is_told_the_id(self) -> None:
         """Nobody misses the notify."""
@@ -330,7 +335,7 @@ class FailureTests(LanesTestCase):
         """They do not count."""
         self.storage.enter(b"a", [1, 2, 3], device=6)
         self.storage.enter(b"a", [1, 2, 3], cmd=7)
-        self.add(b"a", [1, 2, 3], doubtful=True)
+        self.add(b"a", [1, 2, 3], maybe_stored=True)
         self.assertEqual(self.storage.asked, [(b"a", (1, 2, 3))])
         self.storage.answer()
 
@@ -352,9 +357,9 @@ class FailureTests(LanesTestCase):
 
     def test_while_the_queues_cannot_be_read_nothing_is_asked_for(self) -> None:
         """It is looked again, ever more seldom."""
-        self.add(b"a", [1, 2, 3], doubtful=True)
+        self.add(b"a", [1, 2, 3], maybe_stored=True)
         self.storage.away = True
-        self.add(b"b", [1, 2, 3], group=2, doubtful=True)
+        self.add(b"b", [1, 2, 3], group=2, maybe_stored=True)
         self.storage.answer()
         looked = []
         for _ in range(6):
@@ -370,7 +375,7 @@ class FailureTests(LanesTestCase):
     def test_a_queue_that_can_never_be_read_holds_up_its_own_group_alone(self) -> None:
         """The others go on between two tries."""
         self.storage.unreadable.add(1)
-        self.add(b"a", [1, 2], doubtful=True)
+        self.add(b"a", [1, 2], maybe_stored=True)
         for number in range(3):
             for group in range(2, 50):
                 self.add(b"%d" % number, [group], group)
@@ -378,7 +383,7 @@ class FailureTests(LanesTestCase):
             self.rest()
             while self.storage.answer():
                 pass
-        self.assertEqual(len(self.lanes), 1)
+        self.assertEqual(len(self.member_queues), 1)
 
     def test_a_storage_that_failed_is_left_alone_by_all_groups(self) -> None:
         """And comes back with all of them; the log has one line for it."""
@@ -391,7 +396,7 @@ class FailureTests(LanesTestCase):
         self.rest()
         while self.storage.answer():
             pass
-        self.assertEqual(len(self.lanes), 0)
+        self.assertEqual(len(self.member_queues), 0)
         self.assertEqual(
             sorted(body for body, _, _ in self.told), sorted({b for b, _, _ in self.told})
         )
@@ -404,7 +409,7 @@ class FailureTests(LanesTestCase):
         self.storage.answer()
         self.assertEqual(self.storage.bodies(1), [b"b"])
         self.assertEqual(self.ended, [(1, 0), (2, 0)])
-        self.assertEqual(self.tally["pending_given_up"], 1)
+        self.assertEqual(self.counters["pending_given_up"], 1)
         self.assertEqual(self.given_up, [AckStatus.TOO_LARGE])
 
     def test_while_it_is_not_decided_whether_storage_has_it_nothing_is_asked_for(self) -> None:
@@ -448,9 +453,9 @@ class FailureTests(LanesTestCase):
         self.add(b"first", [2000])
         for uid in range(2000):
             self.storage.enter(b"%d" % uid, [uid])
-            self.add(b"%d" % uid, [uid], doubtful=True)
+            self.add(b"%d" % uid, [uid], maybe_stored=True)
         self.storage.answer()
-        self.assertEqual((len(self.lanes), len(self.told)), (0, 2001))
+        self.assertEqual((len(self.member_queues), len(self.told)), (0, 2001))
 
     def test_a_bug_in_telling_holds_up_nobody(self) -> None:
         """The message is in the queues; what comes behind it goes on."""
@@ -458,7 +463,7 @@ class FailureTests(LanesTestCase):
         self.add(b"b", [1, 2, 3])
         self.assertRaises(RuntimeError, self.storage.answer)
         self.storage.answer()
-        self.assertEqual((self.storage.bodies(1), len(self.lanes)), ([b"bug", b"b"], 0))
+        self.assertEqual((self.storage.bodies(1), len(self.member_queues)), ([b"bug", b"b"], 0))
 
     def test_a_bug_in_telling_who_was_found_holds_up_nobody(self) -> None:
         """The same after a look."""
@@ -467,7 +472,7 @@ class FailureTests(LanesTestCase):
         self.storage.answer(AckStatus.STORAGE_AWAY, done_all_the_same=True)
         self.rest()
         self.storage.answer()
-        self.assertEqual((self.storage.bodies(1), len(self.lanes)), ([b"bug", b"b"], 0))
+        self.assertEqual((self.storage.bodies(1), len(self.member_queues)), ([b"bug", b"b"], 0))
         self.assertEqual(len(self.tasks.failures), 1)
         self.tasks.failures.clear()
 
@@ -495,7 +500,7 @@ class RecoveryTests(LanesTestCase):
     def test_what_storage_did_not_get_is_asked_for(self) -> None:
         """In order."""
         for body in (b"a", b"b", b"c"):
-            self.add(body, [1, 2, 3], doubtful=True)
+            self.add(body, [1, 2, 3], maybe_stored=True)
         while self.storage.answer():
             pass
         self.once_each(b"a", b"b", b"c")
@@ -505,7 +510,7 @@ class RecoveryTests(LanesTestCase):
         self.storage.enter(b"a", [1, 2, 3])
         self.storage.enter(b"b", [1, 2, 3])
         for body in (b"a", b"b", b"c"):
-            self.add(body, [1, 2, 3], doubtful=True)
+            self.add(body, [1, 2, 3], maybe_stored=True)
         while self.storage.answer():
             pass
         self.once_each(b"a", b"b", b"c")
@@ -520,7 +525,7 @@ class StopTests(LanesTestCase):
         stopped: list[bool] = []
         self.add(b"a", [1, 2, 3])
         self.add(b"b", [1, 2, 3])
-        self.lanes.stop(lambda: stopped.append(True))
+        self.member_queues.stop(lambda: stopped.append(True))
         self.assertEqual(stopped, [])
         self.storage.answer()
         self.assertEqual(stopped, [True])
@@ -531,9 +536,9 @@ class StopTests(LanesTestCase):
         """What it did not find out is found out next time."""
         self.storage.enter(b"a", list(range(500)))
         self.storage.undecided = Deferred()
-        self.add(b"a", list(range(500)), doubtful=True)
+        self.add(b"a", list(range(500)), maybe_stored=True)
         stopped: list[bool] = []
-        self.lanes.stop(lambda: stopped.append(True))
+        self.member_queues.stop(lambda: stopped.append(True))
         self.storage.undecided.callback(None)
         self.assertEqual(stopped, [True])
         self.assertLess(self.storage.looked, 10)
@@ -544,7 +549,7 @@ class StopTests(LanesTestCase):
         self.add(b"a", [1, 2, 3])
         self.storage.answer(AckStatus.STORAGE_AWAY)
         stopped: list[bool] = []
-        self.lanes.stop(lambda: stopped.append(True))
+        self.member_queues.stop(lambda: stopped.append(True))
         self.assertEqual(stopped, [True])
         self.rest(60)
         self.assertEqual(len(self.storage.asked), 1)

@@ -24,13 +24,13 @@ class PostingCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.gateway = TestGateway()
-        self.posting = self.gateway.gateway.posting
+        self.app_server_messages = self.gateway.gateway.app_server_messages
         self.storage, self.routing = self.gateway.storage, self.gateway.routing
         self.answers: list[Any] = []
 
     def not_underway(self) -> None:
         """Whoever stops waits for nothing any more."""
-        self.assertEqual(len(self.gateway.underway), 0)
+        self.assertEqual(len(self.gateway.saves_in_flight), 0)
 
 
 class PeerTests(PostingCase):
@@ -40,12 +40,12 @@ class PeerTests(PostingCase):
         """In this order; the sender's own sessions are told too, all of them."""
         alice, bob = self.gateway.client(1), self.gateway.client(2)
         self.routing.take()
-        self.posting.peer(APP, 1, 2, b"hi", self.answers.append)
+        self.app_server_messages.peer(APP, 1, 2, b"hi", self.answers.append)
         im = client.IM(sender=1, receiver=2, timestamp=NOW, msgid=0, content=b"hi")
         (save,) = self.storage.saves
         self.assertEqual(save[:4], (4, im.encode(), 0, (BOB, ALICE)))
         self.assertEqual((bob.messages(), alice.messages(), self.answers), ([], [], []))
-        self.assertEqual(len(self.gateway.underway), 1)
+        self.assertEqual(len(self.gateway.saves_in_flight), 1)
         save.answer(0, [(300, 200), (300, 100)])
         for who, prev in ((bob, 200), (alice, 100)):
             said, message, notify = who.told()
@@ -60,12 +60,12 @@ class PeerTests(PostingCase):
                 ("publish", ALICE, 4, im.encode(), PUSH, 300, 100),
             ],
         )
-        self.assertEqual((self.answers, self.gateway.tally["messages"]), ([0], 1))
+        self.assertEqual((self.answers, self.gateway.counters["messages"]), ([0], 1))
         self.not_underway()
 
     def test_to_oneself(self) -> None:
         """Is entered once."""
-        self.posting.peer(APP, 1, 1, b"note", self.answers.append)
+        self.app_server_messages.peer(APP, 1, 1, b"note", self.answers.append)
         (save,) = self.storage.saves
         self.assertEqual(save.queues, (ALICE,))
         save.answer(0, [(300, 200)])
@@ -75,17 +75,17 @@ class PeerTests(PostingCase):
         """Nobody is told, and the status is passed on."""
         bob = self.gateway.client(2)
         self.routing.take()
-        self.posting.peer(APP, 1, 2, b"hi", self.answers.append)
+        self.app_server_messages.peer(APP, 1, 2, b"hi", self.answers.append)
         self.storage.saves[0].answer(AckStatus.STORAGE_AWAY, [(0, 0), (0, 0)])
         self.assertEqual((bob.messages(), self.routing.take()), ([], []))
         self.assertEqual(self.answers, [AckStatus.STORAGE_AWAY])
-        self.assertEqual(self.gateway.tally["messages_not_stored"], 1)
+        self.assertEqual(self.gateway.counters["messages_not_stored"], 1)
         self.not_underway()
 
     def test_stored_by_the_receiver_only(self) -> None:
         """He is told; the answer is a failure all the same."""
         bob = self.gateway.client(2)
-        self.posting.peer(APP, 1, 2, b"hi", self.answers.append)
+        self.app_server_messages.peer(APP, 1, 2, b"hi", self.answers.append)
         self.storage.saves[0].answer(AckStatus.STORAGE_AWAY, [(300, 0), (0, 0)])
         self.assertEqual(bob.messages(), [client.SyncNotify(sync_key=300)])
         self.assertEqual(self.answers, [AckStatus.STORAGE_AWAY])
@@ -93,8 +93,8 @@ class PeerTests(PostingCase):
     def test_customers(self) -> None:
         """Both forms, across two apps."""
         customer, seller = User(APP, 1), User(KEFU, 55)
-        self.posting.customer(customer, seller, 9, b"help", self.answers.append)
-        self.posting.customer_v2(seller, customer, b"yes?", self.answers.append)
+        self.app_server_messages.customer(customer, seller, 9, b"help", self.answers.append)
+        self.app_server_messages.customer_v2(seller, customer, b"yes?", self.answers.append)
         first, second = self.storage.saves
         said = client.Customer(
             customer_appid=APP,
@@ -129,7 +129,7 @@ class SystemTests(PostingCase):
         """One body; each is told, and pushed if offline."""
         bob = self.gateway.client(2)
         self.routing.take()
-        self.posting.system(APP, (1, 2), b"{}", self.posted)
+        self.app_server_messages.system(APP, (1, 2), b"{}", self.posted)
         (save,) = self.storage.saves
         self.assertEqual(save[:4], (21, b"{}", 0, [ALICE, BOB]))
         save.answer(0, [(7, 0), (7, 0)])
@@ -141,7 +141,7 @@ class SystemTests(PostingCase):
     def test_some_do_not_get_it(self) -> None:
         """They are named; those who have it are told."""
         uids = list(range(1, QUEUES_AN_ASK + 3))
-        self.posting.system(APP, uids, b"{}", self.posted)
+        self.app_server_messages.system(APP, uids, b"{}", self.posted)
         first, second = self.storage.saves
         self.assertEqual([uid for _, uid in [*first.queues, *second.queues]], uids)
         second.answer(AckStatus.STORAGE_FULL, [(0, 0), (9, 0)])
@@ -150,11 +150,11 @@ class SystemTests(PostingCase):
         self.assertEqual(self.answers, [(AckStatus.STORAGE_FULL, [uids[-2]])])
         pushed = [told[2] for told in self.routing.take() if told[0] == "push"]
         self.assertEqual(pushed, [(uids[-1],), tuple(uids[:-2])])
-        self.assertEqual(self.gateway.tally["messages"], QUEUES_AN_ASK + 1)
+        self.assertEqual(self.gateway.counters["messages"], QUEUES_AN_ASK + 1)
 
     def test_to_nobody(self) -> None:
         """Is done at once."""
-        self.posting.system(APP, (), b"{}", self.posted)
+        self.app_server_messages.system(APP, (), b"{}", self.posted)
         self.assertEqual((self.answers, self.storage.saves), ([(0, [])], []))
 
 
@@ -166,9 +166,9 @@ class LiveTests(PostingCase):
         bob = self.gateway.client(2)
         bob.say(client.EnterRoom(room=5))
         self.routing.take()
-        self.posting.notification(BOB, b"n")
-        self.posting.real_time(APP, 1, 2, b"rt")
-        self.posting.room(Room(APP, 5), 2, b"room")
+        self.app_server_messages.notification(BOB, b"n")
+        self.app_server_messages.real_time(APP, 1, 2, b"rt")
+        self.app_server_messages.room(Room(APP, 5), 2, b"room")
         rt = client.RT(sender=1, receiver=2, content=b"rt")
         said = client.RoomIM(sender=2, receiver=5, content=b"room")
         self.assertEqual(bob.messages(), [client.Notification(content=b"n"), rt, said])
@@ -180,14 +180,14 @@ class LiveTests(PostingCase):
                 ("publish_room", Room(APP, 5), 20, said.encode(), 0),
             ],
         )
-        self.assertEqual((self.storage.saves, self.gateway.tally["live"]), ([], 3))
+        self.assertEqual((self.storage.saves, self.gateway.counters["live"]), ([], 3))
 
 
 class GroupTests(PostingCase):
     """To groups of either kind."""
 
     def find(self, group_id: int) -> Group | None:
-        found = Deferred.fromCoroutine(self.posting.find(APP, group_id))
+        found = Deferred.fromCoroutine(self.app_server_messages.find(APP, group_id))
         result: Group | None = self.successResultOf(found)
         return result
 
@@ -200,21 +200,23 @@ class GroupTests(PostingCase):
         found = [self.find(id_) for id_ in (100, 101, 102, 103)]
         self.assertEqual(found, [groups.at_hand[100], groups.stored[101], None, None])
         groups.away = True
-        failed = self.failureResultOf(Deferred.fromCoroutine(self.posting.find(APP, 101)))
+        failed = self.failureResultOf(
+            Deferred.fromCoroutine(self.app_server_messages.find(APP, 101))
+        )
         self.assertEqual(failed.check(StorageError), StorageError)
         self.assertEqual(failed.value.status, AckStatus.GROUPS_AWAY)
 
     def test_no_groups(self) -> None:
         """A site that has none."""
-        posting = TestGateway(with_groups=False).gateway.posting
-        found = Deferred.fromCoroutine(posting.find(APP, 100))
+        app_server_messages = TestGateway(with_groups=False).gateway.app_server_messages
+        found = Deferred.fromCoroutine(app_server_messages.find(APP, 100))
         self.assertIsNone(self.successResultOf(found))
 
     def test_ordinary(self) -> None:
         """Kept, then into every member's queue; the sender need not be one, and gets no push if
         he is one."""
         bob = self.gateway.client(2)
-        self.posting.group(group(100, 1, 2), 1, b"hi", self.answers.append)
+        self.app_server_messages.group(group(100, 1, 2), 1, b"hi", self.answers.append)
         (save,) = self.storage.saves
         self.assertEqual((save.cmd, save.device, list(save.queues)), (8, 0, [ALICE, BOB]))
         im = client.GroupIM.decode(save.body, 1)
@@ -229,7 +231,7 @@ class GroupTests(PostingCase):
     def test_no_two_are_alike(self) -> None:
         """By which the fan-out tells whether a queue has one."""
         for _ in range(2):
-            self.posting.group(group(100, 1), 1, b"hi", self.answers.append)
+            self.app_server_messages.group(group(100, 1), 1, b"hi", self.answers.append)
         for message, _ in list(self.gateway.pending.messages.values()):
             self.assertEqual(message.body[24:], b"hi")
         bodies = {message.body for message, _ in self.gateway.pending.messages.values()}
@@ -238,7 +240,7 @@ class GroupTests(PostingCase):
     def test_the_disk_of_the_gateway_is_full(self) -> None:
         """Then an ordinary group's message is not taken."""
         self.gateway.pending.full = True
-        self.posting.group(group(100, 1), 1, b"hi", self.answers.append)
+        self.app_server_messages.group(group(100, 1), 1, b"hi", self.answers.append)
         self.assertEqual((self.answers, self.storage.saves), ([AckStatus.STORAGE_FULL], []))
         self.not_underway()
 
@@ -248,7 +250,7 @@ class GroupTests(PostingCase):
         self.gateway.groups.at_hand[111] = here
         alice, bob = self.gateway.client(1), self.gateway.client(2)
         self.routing.take()
-        self.posting.group(here, 1, b"hi", self.answers.append)
+        self.app_server_messages.group(here, 1, b"hi", self.answers.append)
         (save,) = self.storage.group_saves
         self.assertEqual((save.cmd, save.device, save.group), (8, 0, (APP, 111)))
         save.answer(0, [(9, 4)])
@@ -264,7 +266,7 @@ class GroupTests(PostingCase):
 
     def test_super_not_stored(self) -> None:
         """Nobody is told."""
-        self.posting.group(group(111, 1, super=True), 1, b"hi", self.answers.append)
+        self.app_server_messages.group(group(111, 1, super=True), 1, b"hi", self.answers.append)
         self.routing.take()
         self.storage.group_saves[0].answer(AckStatus.STORAGE_AWAY, [(0, 0)])
         self.assertEqual((self.answers, self.routing.take()), ([AckStatus.STORAGE_AWAY], []))
@@ -276,7 +278,9 @@ class NoticeTests(PostingCase):
 
     def post(self, of: Group | None, others: Sequence[int], super_: bool = False) -> None:
         id_ = 100 if of is None else of.id
-        self.posting.group_notification(APP, id_, of, super_, others, b"{}", self.answers.append)
+        self.app_server_messages.group_notification(
+            APP, id_, of, super_, others, b"{}", self.answers.append
+        )
 
     def test_members_and_others(self) -> None:
         """Each once, also who is named and is a member; no pushes."""

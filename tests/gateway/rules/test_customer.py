@@ -191,7 +191,7 @@ class LaterFormTests(CustomerTestCase):
         body = client.VoipControl(sender=3, receiver=2, content=b"dial").encode()
         self.customer.session.received([Frame(64, 1, 0, 9, body)])
         self.assertEqual(self.other.connection.frames, [])
-        self.assertEqual(self.gateway.tally["forged_senders"], 1)
+        self.assertEqual(self.gateway.counters["forged_senders"], 1)
 
     def test_what_is_too_short_for_both_ends_the_connection(self) -> None:
         """As upstream does."""

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.delivery.group_members_here import RETRY, SLICE, WAITING, Audience
+from gobelieve.gateway.delivery.group_members_here import RETRY, SLICE, WAITING, GroupMembersHere
 from gobelieve.gateway.rules.sync import QUEUES_AT_ONCE
 from gobelieve.gateway.sessions.packing import GroupMessage
 from gobelieve.gateway.sessions.session import Session
@@ -538,9 +538,11 @@ class AudienceTests(GroupTestCase):
             raise RuntimeError("a bug")
 
         gateway, tasks, told = self.gateway, FakeTasks(), set[Session]()
-        audience = Audience(self.groups, gateway.sessions, gateway.clock, tasks, gateway.tally)
-        audience.tell(APP, SUPER, bug, 500)
-        audience.tell(APP, SUPER, told.add, 600)
+        members_here = GroupMembersHere(
+            self.groups, gateway.sessions, gateway.clock, tasks, gateway.counters
+        )
+        members_here.tell(APP, SUPER, bug, 500)
+        members_here.tell(APP, SUPER, told.add, 600)
         for _ in range(10):
             gateway.clock.advance(0)
         self.assertEqual(len(tasks.failures), 1)

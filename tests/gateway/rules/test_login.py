@@ -111,7 +111,7 @@ class LoginTests(SynchronousTestCase):
         guess = client.AuthToken(platform=2, token=b"guess", device_id=b"")
         stranger.say(*[guess] * 10)
         self.assertEqual(stranger.messages(), [client.AuthStatus(status=1)] * 3)
-        self.assertEqual(self.gateway.tally["logins_refused"], 3)
+        self.assertEqual(self.gateway.counters["logins_refused"], 3)
 
     def test_a_token_that_is_not_utf_8_is_unknown(self) -> None:
         """Refused like any other."""
@@ -249,7 +249,7 @@ class LoginTests(SynchronousTestCase):
         self.gateway.memory.away = False
         self.gateway.clock.advance(1)
         self.assertEqual(self.gateway.memory.unread, {User(APP, 1): 4})
-        self.assertEqual(self.gateway.tally["unread_counts_writes_failed"], 1)
+        self.assertEqual(self.gateway.counters["unread_counts_writes_failed"], 1)
 
     def test_a_flood_of_unread_counts_is_one_write(self) -> None:
         """A single client cannot keep the store busy."""

@@ -245,15 +245,15 @@ class UnderwayTests(SynchronousTestCase):
         """A gateway that stops waits for it."""
         told: list[list[str]] = []
         self.alice.say(im(1, 2), im(1, 2))
-        self.gateway.underway.when_none(
+        self.gateway.saves_in_flight.when_none(
             lambda: told.append([message.label for message in self.alice.messages()])
         )
-        self.assertEqual(len(self.gateway.underway), 2)
+        self.assertEqual(len(self.gateway.saves_in_flight), 2)
         for save in self.gateway.storage.saves:
             self.assertEqual(told, [])
             save.answer(0, [(500, 400), (500, 300)])
         self.assertEqual(told, [["METADATA", "ACK", "METADATA", "ACK"]])
-        self.gateway.underway.when_none(lambda: told.append([]))
+        self.gateway.saves_in_flight.when_none(lambda: told.append([]))
         self.assertEqual(told[-1], [])
 
     def test_during_a_sync_the_ack_comes_without_metadata(self) -> None:
@@ -327,7 +327,7 @@ class LiveTests(SynchronousTestCase):
         )
         self.assertEqual(self.bob.messages(), [])
         self.assertEqual(self.gateway.routing.take(), [])
-        self.assertEqual(self.gateway.tally["forged_senders"], 2)
+        self.assertEqual(self.gateway.counters["forged_senders"], 2)
 
     def test_to_oneself_they_reach_the_other_devices(self) -> None:
         """Not the one that sent."""

@@ -83,9 +83,9 @@ class SpeakingTests(RoomTestCase):
         late = self.gateway.client(4, version=2)
         self.enter(self.alice, self.bob, late)
         self.refused(late, said(4), AckStatus.FORBIDDEN)
-        self.gateway.speakers.speak_forbidden(User(APP, 2), True)
+        self.gateway.room_bans.speak_forbidden(User(APP, 2), True)
         self.refused(self.bob, said(2), AckStatus.FORBIDDEN)
-        self.gateway.speakers.speak_forbidden(User(APP, 2), False)
+        self.gateway.room_bans.speak_forbidden(User(APP, 2), False)
         self.bob.say(said(2))
         self.assertEqual(self.alice.messages(), [said(2)])
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.metrics import ClientTally, Tally
+from gobelieve.metrics import Counters, GatewayCounters
 from gobelieve.names import User
 from gobelieve.routing.local import LocalLink
 from tests.gateway.support import APP, FakeConnection, FakeRouting
@@ -18,7 +18,7 @@ ALICE = User(APP, 1)
 
 def session(online: bool) -> Session:
     """One of Alice's: online, or at a desk and with a wish for phone pushes."""
-    made = Session(FakeConnection(), (), ClientTally(), 0)
+    made = Session(FakeConnection(), (), GatewayCounters(), 0)
     made.user, made.online = ALICE, online
     return made
 
@@ -92,7 +92,7 @@ class TwoGatewayTests(SynchronousTestCase):
         setting = Setting()
         self.table = setting.router.table
         self.gateways = [
-            Sessions(LocalLink(setting.router, Clock(), Tally(), setting.log)) for _ in range(2)
+            Sessions(LocalLink(setting.router, Clock(), Counters(), setting.log)) for _ in range(2)
         ]
 
     def test_a_desktop_here_and_a_phone_there(self) -> None:

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.sessions.rooms import Rooms
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.metrics import ClientTally
+from gobelieve.metrics import GatewayCounters
 from gobelieve.names import Room
 from tests.gateway.support import APP, FakeConnection, FakeRouting
 
@@ -17,7 +17,9 @@ class RoomsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.routing = FakeRouting()
         self.rooms = Rooms(self.routing)
-        self.alice, self.bob = (Session(FakeConnection(), (), ClientTally(), 0) for _ in range(2))
+        self.alice, self.bob = (
+            Session(FakeConnection(), (), GatewayCounters(), 0) for _ in range(2)
+        )
 
     def test_the_first_and_the_last(self) -> None:
         """Are what the routers learn."""

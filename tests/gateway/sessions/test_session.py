@@ -44,7 +44,7 @@ class SlowClientTests(SynchronousTestCase):
         self.alice.session.live(17, bytes(16))
         self.drain()
         self.assertEqual(self.alice.messages(), [])
-        self.assertEqual(self.gateway.tally["live_dropped"], 1)
+        self.assertEqual(self.gateway.counters["live_dropped"], 1)
 
     def test_what_it_asked_for_is_answered_all_the_same(self) -> None:
         """Acks and pongs are owed."""
@@ -143,7 +143,7 @@ class PublicationTests(SynchronousTestCase):
         """The user just left."""
         inner = encode_frame(17, bytes(16), 0, 1)
         self.gateway.delivery.published_to_user(User(APP, 99), inner, 0, 0)
-        self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
+        self.assertEqual(self.gateway.counters["publications_for_nobody"], 1)
 
     def test_for_a_room(self) -> None:
         """Everybody who is in it; where nobody is, nobody wants it."""
@@ -151,11 +151,11 @@ class PublicationTests(SynchronousTestCase):
         body = client.RoomIM(sender=9, receiver=50, content=b"hello").encode()
         inner = encode_frame(client.RoomIM.number, body, 0, 1)
         self.gateway.delivery.published_to_room(room, inner)
-        self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
+        self.assertEqual(self.gateway.counters["publications_for_nobody"], 1)
         self.gateway.rooms.enter(room, self.alice.session)
         self.gateway.delivery.published_to_room(room, inner)
         self.assertEqual([m.label for m in self.alice.messages()], ["ROOM_IM"])
-        self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
+        self.assertEqual(self.gateway.counters["publications_for_nobody"], 1)
 
     def test_for_a_super_group(self) -> None:
         """Whoever knows its members is handed the frame with its ids; till then nobody wants it."""
@@ -163,7 +163,7 @@ class PublicationTests(SynchronousTestCase):
         delivery.group_audience = None
         inner = encode_frame(8, IM_BODY, 0, 1, PUSH | SUPER_GROUP)
         delivery.published_to_group(APP, 100, inner, 500, 400)
-        self.assertEqual(self.gateway.tally["publications_for_nobody"], 1)
+        self.assertEqual(self.gateway.counters["publications_for_nobody"], 1)
         got: list[object] = []
         delivery.group_audience = lambda *told: got.append(told)
         delivery.published_to_group(APP, 100, inner, 500, 400)
@@ -183,7 +183,7 @@ class WatchTests(SynchronousTestCase):
     def pass_seconds(self, seconds: int) -> None:
         """Sweep once a second."""
         for _ in range(seconds):
-            self.gateway.watch.sweep()
+            self.gateway.timeouts.sweep()
 
     def test_a_client_that_does_not_log_in_is_closed_after_ten_seconds(self) -> None:
         """Not before."""
@@ -198,12 +198,12 @@ class WatchTests(SynchronousTestCase):
         alice = self.gateway.client(1)
         self.pass_seconds(360)
         self.assertIsNone(alice.connection.ended)
-        alice.session.seen = self.gateway.watch.tick
+        alice.session.seen = self.gateway.timeouts.tick
         self.pass_seconds(360)
         self.assertIsNone(alice.connection.ended)
         self.pass_seconds(1)
         self.assertEqual(alice.connection.ended, "closed")
-        self.assertEqual(self.gateway.tally["closed_idle"], 1)
+        self.assertEqual(self.gateway.counters["closed_idle"], 1)
 
     def test_a_close_that_the_client_does_not_take_is_forced(self) -> None:
         """After the write timeout."""
@@ -217,9 +217,9 @@ class WatchTests(SynchronousTestCase):
         """Unless it reads again before."""
         stuck, slow = self.gateway.client(1), self.gateway.client(2)
         for one in (stuck, slow):
-            self.gateway.watch.congested(one.session)
+            self.gateway.timeouts.congested(one.session)
         self.pass_seconds(30)
-        self.gateway.watch.drained(slow.session)
+        self.gateway.timeouts.drained(slow.session)
         self.assertIsNone(stuck.connection.ended)
         self.pass_seconds(1)
         self.assertEqual(stuck.connection.ended, "aborted")
@@ -229,7 +229,7 @@ class WatchTests(SynchronousTestCase):
         """However long it takes: 16 KiB within the write timeout are enough."""
         slow = self.gateway.client(1)
         slow.connection.left = 4 << 20
-        self.gateway.watch.congested(slow.session)
+        self.gateway.timeouts.congested(slow.session)
         for _ in range(20):
             self.pass_seconds(30)
             self.assertIsNone(slow.connection.ended)
@@ -239,7 +239,7 @@ class WatchTests(SynchronousTestCase):
         """What is written to it meanwhile is not held against it, nor for it."""
         slow = self.gateway.client(1)
         slow.connection.left = 1 << 20
-        self.gateway.watch.congested(slow.session)
+        self.gateway.timeouts.congested(slow.session)
         self.pass_seconds(10)
         slow.connection.left += 100_000
         self.pass_seconds(10)
@@ -252,11 +252,11 @@ class WatchTests(SynchronousTestCase):
     def test_closed_connections_are_forgotten(self) -> None:
         """Nothing is kept of them."""
         alice = self.gateway.client(1)
-        self.gateway.watch.congested(alice.session)
+        self.gateway.timeouts.congested(alice.session)
         alice.hang_up()
         self.pass_seconds(500)
         self.assertIsNone(alice.connection.ended)
-        self.assertEqual(len(self.gateway.watch), 0)
+        self.assertEqual(len(self.gateway.timeouts), 0)
 
 
 class EndTests(SynchronousTestCase):
@@ -266,13 +266,13 @@ class EndTests(SynchronousTestCase):
         """At once if there are none."""
         gateway = TestGateway()
         told: list[str] = []
-        gateway.watch.when_empty(lambda: told.append("none"))
+        gateway.timeouts.when_empty(lambda: told.append("none"))
         alice, bob = gateway.client(1), gateway.connect()
-        gateway.watch.pause_all()
+        gateway.timeouts.pause_all()
         self.assertEqual((alice.connection.paused, bob.connection.paused), (1, 1))
-        gateway.watch.close_all()
+        gateway.timeouts.close_all()
         self.assertEqual((alice.connection.ended, bob.connection.ended), ("closed", "closed"))
-        gateway.watch.when_empty(lambda: told.append("all gone"))
+        gateway.timeouts.when_empty(lambda: told.append("all gone"))
         alice.hang_up()
         self.assertEqual(told, ["none"])
         bob.hang_up()
@@ -324,7 +324,7 @@ class SentTests(SynchronousTestCase):
             gateway = TestGateway()
             alice = gateway.client(1, version=2)
             alice.connection.stream = stream
-            before = list(gateway.tally.sent)
+            before = list(gateway.counters.sent)
             session, message = alice.session, GroupMessage(8, IM_BODY, 200, 500, 400)
             session.deliver(4, IM_BODY, 0, 500, 400)
             session.deliver(4, IM_BODY, 0, 600, 0)
@@ -333,7 +333,7 @@ class SentTests(SynchronousTestCase):
             session.ack(5)
             session.metadata(500, 400)
             frames = [one.message.number for one in alice.told()]
-            counted = [now - then for now, then in zip(gateway.tally.sent, before, strict=True)]
+            counted = [now - then for now, then in zip(gateway.counters.sent, before, strict=True)]
             self.assertEqual(
                 {number: count for number, count in enumerate(counted) if count},
                 {number: frames.count(number) for number in frames},

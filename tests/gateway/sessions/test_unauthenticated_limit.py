@@ -3,8 +3,8 @@
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.sessions.unauthenticated_limit import Lobby, network_of
-from gobelieve.metrics import Tally
+from gobelieve.gateway.sessions.unauthenticated_limit import UnauthenticatedLimit, network_of
+from gobelieve.metrics import Counters
 from tests.gateway.support import FakeConnection, TestClient, TestGateway
 
 
@@ -12,15 +12,15 @@ class LobbyTests(SynchronousTestCase):
     """Room for four, for three of one address."""
 
     def setUp(self) -> None:
-        self.tally = Tally()
-        self.lobby = Lobby(self.tally, 4, 3)
+        self.counters = Counters()
+        self.unauthenticated = UnauthenticatedLimit(self.counters, 4, 3)
 
     def come(self, *hosts: str) -> list[FakeConnection]:
         """Connections from these."""
         made = []
         for host in hosts:
             made.append(FakeConnection())
-            self.lobby.entered(made[-1], host)
+            self.unauthenticated.entered(made[-1], host)
         return made
 
     def aborted(self, connections: list[FakeConnection]) -> list[int]:
@@ -33,44 +33,48 @@ class LobbyTests(SynchronousTestCase):
         many = self.come(*["10.0.0.1"] * 7)
         self.assertEqual(self.aborted(many), [0, 1, 2, 3])
         self.assertEqual(self.aborted(others), [])
-        self.assertEqual(self.tally["closed_for_others_of_the_address"], 4)
-        self.assertEqual(len(self.lobby), 4)
+        self.assertEqual(self.counters["closed_for_others_of_the_address"], 4)
+        self.assertEqual(len(self.unauthenticated), 4)
 
     def test_of_all_the_oldest_gives_way(self) -> None:
         """Whoever it is."""
         many = self.come(*(f"10.0.0.{n}" for n in range(6)))
         self.assertEqual(self.aborted(many), [0, 1])
-        self.assertEqual((self.tally["closed_for_others"], len(self.lobby)), (2, 4))
+        self.assertEqual((self.counters["closed_for_others"], len(self.unauthenticated)), (2, 4))
 
     def test_who_left_makes_room(self) -> None:
         """Once, however often it is said."""
         many = self.come(*["10.0.0.1"] * 3)
         for one in many[:2]:
-            self.lobby.left(one)
-            self.lobby.left(one)
+            self.unauthenticated.left(one)
+            self.unauthenticated.left(one)
         self.assertEqual(self.aborted(many + self.come("10.0.0.1", "10.0.0.1")), [])
 
     def test_nothing_is_kept_of_who_is_gone(self) -> None:
         """Neither address nor connection."""
         for number in range(50):
             (one,) = self.come(f"10.1.{number}.1")
-            self.lobby.left(one)
+            self.unauthenticated.left(one)
         self.come(*["10.0.0.1"] * 9)
-        self.assertEqual(list(self.lobby._at), ["10.0.0.1"])
-        self.assertEqual(len(self.lobby), 3)
+        self.assertEqual(list(self.unauthenticated._at), ["10.0.0.1"])
+        self.assertEqual(len(self.unauthenticated), 3)
 
     def test_a_bound_of_one(self) -> None:
         """Each newcomer takes the place of the last; the books stay right."""
-        for lobby in (Lobby(self.tally, 1, 0), Lobby(self.tally, 0, 1), Lobby(self.tally, 1, 1)):
-            self.lobby = lobby
+        for unauthenticated in (
+            UnauthenticatedLimit(self.counters, 1, 0),
+            UnauthenticatedLimit(self.counters, 0, 1),
+            UnauthenticatedLimit(self.counters, 1, 1),
+        ):
+            self.unauthenticated = unauthenticated
             many = self.come(*["10.0.0.1"] * 3)
             self.assertEqual(self.aborted(many), [0, 1])
-            lobby.left(many[2])
-            self.assertEqual((len(lobby), lobby._at), (0, {}))
+            unauthenticated.left(many[2])
+            self.assertEqual((len(unauthenticated), unauthenticated._at), (0, {}))
 
     def test_no_bounds(self) -> None:
         """0 is none."""
-        self.lobby = Lobby(self.tally, 0, 0)
+        self.unauthenticated = UnauthenticatedLimit(self.counters, 0, 0)
         self.assertEqual(self.aborted(self.come(*["10.0.0.1"] * 100)), [])
 
     def test_what_is_one_address(self) -> None:
@@ -91,18 +95,18 @@ class GatewayTests(SynchronousTestCase):
 
         def arrive() -> TestClient:
             made = gateway.connect()
-            gateway.reception.arrived(made.connection, StringTransport(), "tcp")
+            gateway.registry.arrived(made.connection, StringTransport(), "tcp")
             return made
 
         known = arrive()
         known.log_in(gateway.grant(1))
         waits, goes = arrive(), arrive()
-        gateway.reception.left(goes.connection, "tcp")
+        gateway.registry.left(goes.connection, "tcp")
         late = arrive()
         everybody = (known, waits, goes, late)
         self.assertEqual([one.connection.ended for one in everybody], [None] * 4)
         arrive()
         ended = [one.connection.ended for one in everybody]
         self.assertEqual(ended, [None, "aborted", None, None])
-        self.assertEqual(gateway.reception.arrivals["tcp"], 5)
-        self.assertEqual(gateway.reception.departures["tcp"], 1)
+        self.assertEqual(gateway.registry.arrivals["tcp"], 5)
+        self.assertEqual(gateway.registry.departures["tcp"], 1)

@@ -57,7 +57,7 @@ class Noise(BrowserTestCase):
             self.setUp()
             self.once(random.Random(number))
             gateway = self.gateway
-            left = (len(gateway.watch), len(gateway.lobby), len(gateway.sessions))
+            left = (len(gateway.timeouts), len(gateway.unauthenticated), len(gateway.sessions))
             self.assertEqual((left, self.flushLoggedErrors()), ((0, 0, 0), []), number)
 
 

@@ -3,9 +3,9 @@
 import json
 from base64 import b64encode
 
-from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.engine_io import EngineFactory
-from gobelieve.protocols.clients.websocket import WebSocketTerms
+from gobelieve.protocols.clients.websocket import WebSocketSettings
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import FrameReader, client, decode
 from tests.protocols.browsers import BINARY, CLOSE, TEXT, BrowserTestCase, handshake, masked
@@ -18,10 +18,10 @@ class EngineTestCase(BrowserTestCase):
 
     path = "/engine.io/?EIO=3&transport=websocket"
 
-    def factory(self, turn: ReactorTurn, reception: Reception) -> EngineFactory:
+    def factory(self, turn: ReactorTurn, registry: ClientRegistry) -> EngineFactory:
         """With one session id for all."""
         return EngineFactory(
-            turn, reception, self.gateway.clock, self.terms, "engine-io", lambda: SID
+            turn, registry, self.gateway.clock, self.settings, "engine-io", lambda: SID
         )
 
     def opened(self) -> None:
@@ -99,7 +99,7 @@ class HandshakeTests(EngineTestCase):
 class SomeOriginTests(EngineTestCase):
     """Where only some pages may connect."""
 
-    terms = WebSocketTerms(origins=("https://chat.example:443",))
+    settings = WebSocketSettings(origins=("https://chat.example:443",))
 
     def test_other_pages_may_neither_connect_nor_read_why(self) -> None:
         """No header that would let them."""
@@ -151,11 +151,11 @@ class PacketTests(EngineTestCase):
         self.told()
         for _ in range(5):
             for _ in range(300):
-                self.gateway.watch.sweep()
+                self.gateway.timeouts.sweep()
             self.text("2")
         self.assertEqual({packet for _, packet in self.told()}, {b"3"})
         for _ in range(362):
-            self.gateway.watch.sweep()
+            self.gateway.timeouts.sweep()
         self.assertEqual(self.closed_with(), 1000)
 
     def test_a_close_packet_closes(self) -> None:
@@ -220,4 +220,4 @@ class PacketTests(EngineTestCase):
         self.in_base64(self.auth())
         self.assertEqual(len(self.gateway.sessions), 1)
         self.protocol.connectionLost()
-        self.assertEqual((len(self.gateway.sessions), len(self.gateway.watch)), (0, 0))
+        self.assertEqual((len(self.gateway.sessions), len(self.gateway.timeouts)), (0, 0))

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Connection
-from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.tcp import ClientConnection, ClientFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import FrameReader, client, decode
@@ -19,10 +19,12 @@ class ClientListenerTests(SynchronousTestCase):
         self.gateway = gateway = TestGateway()
 
         def new_session(connection: Connection, tick: int) -> Session:
-            return Session(connection, gateway.tables.before_login, gateway.tally, tick)
+            return Session(connection, gateway.tables.before_login, gateway.counters, tick)
 
-        reception = Reception(new_session, gateway.sessions.remove, gateway.watch, gateway.lobby)
-        self.factory = ClientFactory(ReactorTurn(gateway.clock), reception)
+        registry = ClientRegistry(
+            new_session, gateway.sessions.remove, gateway.timeouts, gateway.unauthenticated
+        )
+        self.factory = ClientFactory(ReactorTurn(gateway.clock), registry)
 
     def connect(self) -> tuple[ClientConnection, StringTransport]:
         """A new connection."""
@@ -85,7 +87,7 @@ class ClientListenerTests(SynchronousTestCase):
         self.assertEqual(len(self.gateway.sessions), 1)
         connection.connectionLost()
         self.assertEqual(len(self.gateway.sessions), 0)
-        self.assertEqual(len(self.gateway.watch), 0)
+        self.assertEqual(len(self.gateway.timeouts), 0)
         self.assertEqual(self.gateway.routing.take()[-1][0], "unsubscribe")
         connection.session.ack(1)
         self.turn()
@@ -107,6 +109,6 @@ class ClientListenerTests(SynchronousTestCase):
         """For the watch."""
         connection, _ = self.connect()
         for _ in range(9):
-            self.gateway.watch.sweep()
+            self.gateway.timeouts.sweep()
         connection.dataReceived(client.Ping().frame(1, 1))
         self.assertEqual(connection.session.seen, 9)

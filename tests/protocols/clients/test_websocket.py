@@ -1,11 +1,11 @@
 """A browser's connection, from the bytes of the handshake on."""
 
-from gobelieve.protocols.clients.client_registry import Reception
+from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.websocket import (
     LONGEST_REQUEST,
     SECONDS_TO_CLOSE,
     WebSocketFactory,
-    WebSocketTerms,
+    WebSocketSettings,
 )
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import FrameReader, Message, client, decode
@@ -25,9 +25,9 @@ from tests.protocols.browsers import (
 class WebSocketTestCase(BrowserTestCase):
     """A browser at /ws."""
 
-    def factory(self, turn: ReactorTurn, reception: Reception) -> WebSocketFactory:
+    def factory(self, turn: ReactorTurn, registry: ClientRegistry) -> WebSocketFactory:
         """With the terms of the test."""
-        return WebSocketFactory(turn, reception, self.gateway.clock, self.terms, "websocket")
+        return WebSocketFactory(turn, registry, self.gateway.clock, self.settings, "websocket")
 
 
 class WebSocketTests(WebSocketTestCase):
@@ -59,7 +59,7 @@ class WebSocketTests(WebSocketTestCase):
         """Only /ws is there."""
         self.say(handshake("/elsewhere"))
         self.assertIn(b" 404 ", self.transport.value().split(b"\r\n")[0])
-        self.assertEqual(len(self.gateway.watch), 0)
+        self.assertEqual(len(self.gateway.timeouts), 0)
 
     def test_text_messages_end_the_connection(self) -> None:
         """Code 4003: not acceptable."""
@@ -104,7 +104,7 @@ class WebSocketTests(WebSocketTestCase):
         (session,) = self.gateway.sessions.all()
         self.protocol.connectionLost()
         session.ack(1)
-        self.assertEqual((len(self.gateway.sessions), len(self.gateway.watch)), (0, 0))
+        self.assertEqual((len(self.gateway.sessions), len(self.gateway.timeouts)), (0, 0))
 
     def test_a_browser_that_does_not_read_is_treated_like_any_client(self) -> None:
         """Nothing is read from it, and of its notifies the newest is kept."""
@@ -164,7 +164,7 @@ class WebSocketTests(WebSocketTestCase):
     def test_a_handshake_that_does_not_end_is_cut_off(self) -> None:
         """By time, and by size."""
         self.say(handshake("/ws")[:-2])
-        self.gateway.clock.advance(self.terms.open_timeout)
+        self.gateway.clock.advance(self.settings.open_timeout)
         self.assertTrue(self.transport.disconnected)
         self.setUp()
         self.say(b"GET /ws HTTP/1.1\r\n")
@@ -228,7 +228,7 @@ class WebSocketTests(WebSocketTestCase):
 class PingTests(WebSocketTestCase):
     """The server pings by itself."""
 
-    terms = WebSocketTerms(ping_interval=40, ping_timeout=20)
+    settings = WebSocketSettings(ping_interval=40, ping_timeout=20)
 
     def test_a_browser_that_does_not_answer_is_gone(self) -> None:
         """After interval and timeout."""
@@ -265,7 +265,7 @@ class PingTests(WebSocketTestCase):
 class OriginTests(WebSocketTestCase):
     """Only pages of these servers."""
 
-    terms = WebSocketTerms(
+    settings = WebSocketSettings(
         origins=("https://chat.example.com", "http://*.dev.example:*", "app://localhost", "*://any")
     )
 

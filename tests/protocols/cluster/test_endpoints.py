@@ -14,17 +14,17 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.cluster import endpoints
 from gobelieve.protocols.cluster.endpoints import (
-    Greeted,
-    GreetedEndpoint,
-    Open,
-    OpenEndpoint,
-    Terms,
+    AuthenticatedEndpoint,
+    AuthenticatedFactory,
+    LinkSecurity,
+    PlainEndpoint,
+    PlainFactory,
 )
-from gobelieve.protocols.cluster.guard import GOODBYE, PATIENCE, Guard
 from gobelieve.protocols.cluster.handshake import ConnectorGreeting, GreetingError
+from gobelieve.protocols.cluster.handshake_protocol import GOODBYE, PATIENCE, HandshakeProtocol
 from gobelieve.wire.cluster import LinkChallenge, LinkHello, LinkRefused, Port
 from gobelieve.wire.frames import FrameReader, encode_frame
 from tests.protocols.logs import Events
@@ -79,17 +79,17 @@ class Case(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.events = Events()
-        self.tally = Tally()
+        self.counters = Counters()
         self.nonces = itertools.count(1)
         self.server, self.client = RealFactory(), RealFactory()
 
-    def terms(self, secret: bytes) -> Terms:
+    def security(self, secret: bytes) -> LinkSecurity:
         """Those of a daemon with this secret."""
-        return Terms(
+        return LinkSecurity(
             secret=lambda: secret,
             nonce=lambda: next(self.nonces).to_bytes(32, "big"),
             time=self.reactor,
-            tally=self.tally,
+            counters=self.counters,
             log=self.events.log(),
             greets=bool(secret),
             tls=False,
@@ -97,7 +97,9 @@ class Case(SynchronousTestCase):
 
     def factory(self, secret: bytes, port: Port = Port.ROUTE) -> Any:
         """The listener's."""
-        return (Greeted if secret else Open)(self.server, port, self.terms(secret))
+        return (AuthenticatedFactory if secret else PlainFactory)(
+            self.server, port, self.security(secret)
+        )
 
     def connect(
         self, listener: bytes, connector: bytes, port: Port = Port.ROUTE
@@ -105,14 +107,14 @@ class Case(SynchronousTestCase):
         """One attempt, as far as it goes without any time passing."""
         self.reactor.listenTCP(4444, self.factory(listener, port))
         bare = TCP4ClientEndpoint(self.reactor, "0.0.0.0", 4444)
-        make = GreetedEndpoint if connector else OpenEndpoint
-        attempt = make(bare, Port.ROUTE, self.terms(connector)).connect(self.client)
+        make = AuthenticatedEndpoint if connector else PlainEndpoint
+        attempt = make(bare, Port.ROUTE, self.security(connector)).connect(self.client)
         pump = ConnectionCompleter(self.reactor).succeedOnce()
         assert pump is not None
         pump.flush()
         return attempt, pump
 
-    def stranger(self, secret: bytes = SECRET) -> tuple[Guard, StringTransport]:
+    def stranger(self, secret: bytes = SECRET) -> tuple[HandshakeProtocol, StringTransport]:
         """A connection that somebody made to the listener by hand."""
         return self.strangers(self.factory(secret), 1)[0]
 
@@ -170,8 +172,8 @@ class BothGreetTests(Case):
         self.assertIn("port ROUTE refuses", text)
         self.assertIn("it does not know our cluster secret", text)
         self.assertNotIn("secret of many", text)
-        self.assertEqual(self.tally["links_refused"], 1)
-        self.assertEqual(self.tally["links_not_made"], 1)
+        self.assertEqual(self.counters["links_refused"], 1)
+        self.assertEqual(self.counters["links_not_made"], 1)
         self.assertTrue(pump.clientIO.disconnected or pump.clientIO.disconnecting)
 
     def test_the_wrong_port(self) -> None:
@@ -185,7 +187,9 @@ class BothGreetTests(Case):
         """Its connection ends, and nothing more is said."""
         self.reactor.listenTCP(4444, Factory.forProtocol(Protocol))
         bare = TCP4ClientEndpoint(self.reactor, "0.0.0.0", 4444)
-        attempt = GreetedEndpoint(bare, Port.ROUTE, self.terms(SECRET)).connect(self.client)
+        attempt = AuthenticatedEndpoint(bare, Port.ROUTE, self.security(SECRET)).connect(
+            self.client
+        )
         pump = ConnectionCompleter(self.reactor).succeedOnce()
         assert pump is not None
         attempt.cancel()
@@ -198,7 +202,9 @@ class BothGreetTests(Case):
         """Is given up after 5 s."""
         self.reactor.listenTCP(4444, Factory.forProtocol(Protocol))
         bare = TCP4ClientEndpoint(self.reactor, "0.0.0.0", 4444)
-        attempt = GreetedEndpoint(bare, Port.ROUTE, self.terms(SECRET)).connect(self.client)
+        attempt = AuthenticatedEndpoint(bare, Port.ROUTE, self.security(SECRET)).connect(
+            self.client
+        )
         ConnectionCompleter(self.reactor).succeedOnce()
         self.reactor.advance(PATIENCE - 0.1)
         self.assertNoResult(attempt)
@@ -212,35 +218,35 @@ class StrangerTests(Case):
 
     def test_bytes_behind_the_proof(self) -> None:
         """A proof and the first frame of the port's dialogue in one read: both count."""
-        guard, transport = self.stranger()
+        handshake, transport = self.stranger()
         one = ConnectorGreeting(Port.ROUTE, SECRET, bytes(32))
         hello = one.begin()
-        guard.dataReceived(hello + one.feed(transport.value()) + b"subscribe")
+        handshake.dataReceived(hello + one.feed(transport.value()) + b"subscribe")
         self.assertEqual(self.server.built[0].came, [b"subscribe"])
 
     def test_halves(self) -> None:
         """A greeting in single bytes is as good."""
-        guard, transport = self.stranger()
+        handshake, transport = self.stranger()
         one = ConnectorGreeting(Port.ROUTE, SECRET, bytes(32))
         for byte in one.begin() + one.feed(transport.value()) + b"!":
-            guard.dataReceived(bytes([byte]))
+            handshake.dataReceived(bytes([byte]))
         self.assertEqual(self.server.built[0].came, [b"!"])
 
     def test_frames_of_the_port(self) -> None:
         """Without a proof they reach nobody; who sent them is told why, and hung up on."""
-        guard, transport = self.stranger()
-        guard.dataReceived(encode_frame(130, bytes(17)) * 100)
-        guard.dataReceived(encode_frame(130, bytes(17)))
+        handshake, transport = self.stranger()
+        handshake.dataReceived(encode_frame(130, bytes(17)) * 100)
+        handshake.dataReceived(encode_frame(130, bytes(17)))
         self.assertEqual(self.server.built, [])
         self.assertEqual(refusals(transport.value()), [1])
         self.assertTrue(transport.disconnecting)
 
     def test_a_slow_greeting(self) -> None:
         """Ends after 5 s, however many bytes trickle in; a second later for good."""
-        guard, transport = self.stranger()
+        handshake, transport = self.stranger()
         hello = LinkHello(port=1, nonce=bytes(32)).frame(version=0)
         for byte in hello[:40]:
-            guard.dataReceived(bytes([byte]))
+            handshake.dataReceived(bytes([byte]))
             self.reactor.advance(PATIENCE / 40)
         self.assertEqual(refusals(transport.value()), [4])
         self.assertFalse(transport.disconnected)
@@ -259,24 +265,24 @@ class StrangerTests(Case):
     def test_a_scan_does_not_fill_the_log(self) -> None:
         """Of one host at most a line a minute, and a number for the others."""
         factory = self.factory(SECRET)
-        for guard, _ in self.strangers(factory, 50):
-            guard.connectionLost(Failure(ConnectionLost()))
+        for handshake, _ in self.strangers(factory, 50):
+            handshake.connectionLost(Failure(ConnectionLost()))
         self.reactor.advance(61)
-        for guard, _ in self.strangers(factory, 1):
-            guard.connectionLost(Failure(ConnectionLost()))
+        for handshake, _ in self.strangers(factory, 1):
+            handshake.connectionLost(Failure(ConnectionLost()))
         first, second = self.events.texts()
         self.assertIn("port ROUTE refuses 10.0.0.9:1000: it hung up", first)
         self.assertIn("(49 were refused since the last such line)", second)
-        self.assertEqual(self.tally["links_refused"], 51)
+        self.assertEqual(self.counters["links_refused"], 51)
 
     def test_many_hosts(self) -> None:
         """Are not remembered without limit."""
         self.patch(endpoints, "MOST_HOSTS", 2)
         factory = self.factory(SECRET)
         for number in range(5):
-            guard = factory.buildProtocol(IPv4Address("TCP", f"10.0.0.{number}", 1))
-            guard.makeConnection(StringTransport())
-            guard.connectionLost(Failure(ConnectionLost()))
+            handshake = factory.buildProtocol(IPv4Address("TCP", f"10.0.0.{number}", 1))
+            handshake.makeConnection(StringTransport())
+            handshake.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(len(self.events), 2)
 
     def test_the_daemon_stops(self) -> None:
@@ -284,19 +290,19 @@ class StrangerTests(Case):
         factory = self.factory(SECRET)
         factory.doStart()
         self.assertEqual(self.server.started, 1)
-        ((guard, transport),) = self.strangers(factory, 1)
+        ((handshake, transport),) = self.strangers(factory, 1)
         one = ConnectorGreeting(Port.ROUTE, SECRET, bytes(32))
         factory.doStop()
         self.assertTrue(transport.disconnected)
-        guard.dataReceived(one.begin() + one.feed(transport.value()))
+        handshake.dataReceived(one.begin() + one.feed(transport.value()))
         self.assertEqual((self.server.started, self.server.built), (0, []))
 
     def test_nobody_behind_the_port(self) -> None:
         """A factory that builds nothing ends the connection."""
         self.patch(self.server, "buildProtocol", lambda addr: None)
-        guard, transport = self.stranger()
+        handshake, transport = self.stranger()
         one = ConnectorGreeting(Port.ROUTE, SECRET, bytes(32))
-        guard.dataReceived(one.begin() + one.feed(transport.value()))
+        handshake.dataReceived(one.begin() + one.feed(transport.value()))
         self.assertTrue(transport.disconnected)
 
 
@@ -338,8 +344,8 @@ class NeitherGreetsTests(Case):
         said = "\n".join(self.events.texts())
         self.assertIn("no link to port ROUTE of ", said)
         self.assertIn("it wants to be greeted, and no cluster secret is configured here", said)
-        self.assertEqual(self.tally["links_refused"], 1)
-        self.assertEqual(self.tally["links_not_made"], 1)
+        self.assertEqual(self.counters["links_refused"], 1)
+        self.assertEqual(self.counters["links_not_made"], 1)
         self.assertIn("it sends something else than our greeting", said)
 
     def test_only_the_connecting_side(self) -> None:

@@ -2,15 +2,15 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.router import backlog
-from gobelieve.protocols.router.backlog import KeptNotifies, KeptPushes, of_groups, of_users
+from gobelieve.protocols.router.backlog import NotifyBacklog, PushBacklog, of_groups, of_users
 from gobelieve.wire import client
 
 ALICE, BOB = (7, 1), (7, 2)
 
 
-def taken(kept: KeptNotifies) -> dict[tuple[int, int], int]:
+def taken(kept: NotifyBacklog) -> dict[tuple[int, int], int]:
     """All that waits."""
     return dict(kept.take() for _ in range(len(kept)))
 
@@ -19,11 +19,11 @@ class KeptNotifiesTests(SynchronousTestCase):
     """The newest id of each queue."""
 
     def setUp(self) -> None:
-        self.tally = Tally()
+        self.counters = Counters()
 
     def test_the_newest_id_of_each(self) -> None:
         """Of the message or of the notify, whichever comes, in whatever order."""
-        kept = of_users(self.tally)
+        kept = of_users(self.counters)
         for msgid in (500, 700, 600):
             kept.keep(ALICE, client.IM.number, b"x", msgid)
         kept.keep(BOB, client.SyncNotify.number, client.SyncNotify(sync_key=5).encode(), 0)
@@ -32,20 +32,20 @@ class KeptNotifiesTests(SynchronousTestCase):
 
     def test_groups(self) -> None:
         """Their notify names the group first."""
-        kept = of_groups(self.tally)
+        kept = of_groups(self.counters)
         notify = client.SyncGroupNotify(group_id=1, sync_key=5)
         kept.keep(ALICE, notify.number, notify.encode(), 0)
         self.assertEqual(taken(kept), {ALICE: 5})
 
     def test_what_has_no_id_is_dropped(self) -> None:
         """And counted."""
-        kept = of_users(self.tally)
+        kept = of_users(self.counters)
         kept.keep(ALICE, client.RT.number, bytes(16), 0)
-        self.assertEqual((len(kept), self.tally["live_dropped"]), (0, 1))
+        self.assertEqual((len(kept), self.counters["live_dropped"]), (0, 1))
 
     def test_told_again(self) -> None:
         """What was told waits once more, unless something newer does."""
-        kept = of_users(self.tally)
+        kept = of_users(self.counters)
         kept.told(ALICE, client.IM.number, b"x", 500)
         kept.told(BOB, client.IM.number, b"x", 500)
         kept.told(BOB, client.RT.number, b"x", 0)
@@ -59,10 +59,10 @@ class KeptNotifiesTests(SynchronousTestCase):
     def test_a_bound(self) -> None:
         """Beyond it new queues are dropped, and counted; known ones are kept newest."""
         self.patch(backlog, "NOTIFIES_KEPT", 1)
-        kept = of_users(self.tally)
+        kept = of_users(self.counters)
         for queue, msgid in ((ALICE, 1), (BOB, 2), (ALICE, 3)):
             kept.keep(queue, client.IM.number, b"x", msgid)
-        self.assertEqual((taken(kept), self.tally["notifies_dropped"]), ({ALICE: 3}, 1))
+        self.assertEqual((taken(kept), self.counters["notifies_dropped"]), ({ALICE: 3}, 1))
 
 
 class KeptPushesTests(SynchronousTestCase):
@@ -71,11 +71,11 @@ class KeptPushesTests(SynchronousTestCase):
     def test_order_and_bound(self) -> None:
         """The oldest are kept; there is room again when some are taken."""
         self.patch(backlog, "PUSHES_KEPT", 10)
-        tally = Tally()
-        kept = KeptPushes(tally)
+        counters = Counters()
+        kept = PushBacklog(counters)
         for body in (b"first", b"other", b"x"):
             kept.keep(134, body)
-        self.assertEqual((len(kept), tally["pushes_dropped"]), (2, 1))
+        self.assertEqual((len(kept), counters["pushes_dropped"]), (2, 1))
         self.assertEqual(kept.take(), (134, b"first"))
         kept.keep(135, b"third")
         self.assertEqual([kept.take() for _ in range(2)], [(134, b"other"), (135, b"third")])

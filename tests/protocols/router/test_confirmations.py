@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.protocols.router.confirmations import PATIENCE, Marks
+from gobelieve.protocols.router.confirmations import PATIENCE, Confirmations
 from gobelieve.protocols.turn import ReactorTurn
 
 
@@ -16,12 +16,14 @@ class MarksTests(SynchronousTestCase):
         self.sent = 0
         self.overdue = 0
         self.known: list[int] = []
-        self.marks = Marks(ReactorTurn(self.clock), self.clock, self.due, self.unanswered)
+        self.confirmations = Confirmations(
+            ReactorTurn(self.clock), self.clock, self.due, self.unanswered
+        )
 
     def due(self) -> None:
         """Send a MARK."""
         self.sent += 1
-        self.marks.sent()
+        self.confirmations.sent()
 
     def unanswered(self) -> None:
         """An answer is overdue."""
@@ -29,13 +31,13 @@ class MarksTests(SynchronousTestCase):
 
     def wait(self, *numbers: int, said: bool = True) -> None:
         """These wait, behind something that was said."""
-        self.marks.said |= said
+        self.confirmations.said |= said
         for number in numbers:
-            self.marks.wait(lambda number=number: self.known.append(number))  # type: ignore[misc]
+            self.confirmations.wait(lambda number=number: self.known.append(number))  # type: ignore[misc]
 
     def answer(self) -> None:
         """The oldest MARK is answered."""
-        self.marks.answered()
+        self.confirmations.answered()
         self.clock.advance(0)
 
     def test_one_mark_a_turn_whatever_the_number_of_logins(self) -> None:
@@ -76,8 +78,8 @@ class MarksTests(SynchronousTestCase):
         def fails() -> None:
             raise ValueError("a bug")
 
-        self.marks.said = True
-        self.marks.wait(fails)
+        self.confirmations.said = True
+        self.confirmations.wait(fails)
         self.wait(2)
         self.clock.advance(0)
         self.assertRaises(ValueError, self.answer)
@@ -120,7 +122,7 @@ class MarksTests(SynchronousTestCase):
 
     def test_who_waits_for_a_mark_that_cannot_be_sent_is_released_too(self) -> None:
         """The resubscription before it stands still, since the router does not read."""
-        self.patch(self.marks, "_due", lambda: None)
+        self.patch(self.confirmations, "_due", lambda: None)
         self.wait(1)
         self.clock.advance(PATIENCE)
         self.clock.advance(0)
@@ -128,24 +130,24 @@ class MarksTests(SynchronousTestCase):
 
     def test_one_that_waits_for_a_certain_mark(self) -> None:
         """However patient we are otherwise."""
-        self.marks.patient = False
-        self.marks.sent(lambda: self.known.append(1))
+        self.confirmations.patient = False
+        self.confirmations.sent(lambda: self.known.append(1))
         self.clock.advance(0)
         self.assertEqual(self.known, [])
         self.answer()
-        self.assertEqual((self.known, self.marks.patient), ([1], True))
+        self.assertEqual((self.known, self.confirmations.patient), ([1], True))
 
     def test_an_answer_that_nobody_asked_for(self) -> None:
         """Makes no sense."""
-        self.assertRaises(BodyError, self.marks.answered)
+        self.assertRaises(BodyError, self.confirmations.answered)
 
     def test_lost(self) -> None:
         """Nothing is left behind."""
         self.wait(1)
         self.clock.advance(0)
         self.wait(2)
-        self.marks.lost()
+        self.confirmations.lost()
         self.clock.advance(0)
         self.assertEqual(self.known, [1, 2])
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertRaises(BodyError, self.marks.answered)
+        self.assertRaises(BodyError, self.confirmations.answered)

@@ -149,7 +149,7 @@ class HearingTests(RouterCase):
         for cmd in route.PUBLICATIONS:
             wire.say(cmd, body)
         self.assertFalse(wire.transport.disconnecting)
-        self.assertEqual(self.tally["publications_malformed"], 3)
+        self.assertEqual(self.counters["publications_malformed"], 3)
 
     def test_a_router_that_makes_no_sense_is_cut_off(self) -> None:
         """Bad inner length, a command that routers do not send, an answer that nobody asked for."""
@@ -205,7 +205,7 @@ class ResubscriptionTests(RouterCase):
             self.assertEqual(self.missed, [ALICE])
             self.missed.clear()
             wire.lose()
-        self.assertEqual(self.tally["marks_unanswered"], 1)
+        self.assertEqual(self.counters["marks_unanswered"], 1)
 
     def test_many_users_are_said_some_in_a_turn(self) -> None:
         """So that the gateway serves its clients meanwhile."""
@@ -308,7 +308,7 @@ class AwayTests(RouterCase):
             (told.appid, told.receiver, told.inner, told.msgid),
             (7, 100, encode_frame(33, notify, 0, 1), 0),
         )
-        self.assertEqual(self.tally["live_dropped"], 2)
+        self.assertEqual(self.counters["live_dropped"], 2)
 
     def test_pushes_are_sent_when_the_resubscription_is_in_effect(self) -> None:
         """Not before: the router is to know who is online here."""
@@ -384,7 +384,9 @@ class AwayTests(RouterCase):
             pool.publish(User(7, uid), 4, BODY, PUSH, 500, 400)
             pool.publish_group(7, uid, 8, BODY, PUSH, 500, 400)
             pool.push(7, (uid,), 4, BODY)
-        self.assertEqual((self.tally["notifies_dropped"], self.tally["pushes_dropped"]), (6, 3))
+        self.assertEqual(
+            (self.counters["notifies_dropped"], self.counters["pushes_dropped"]), (6, 3)
+        )
 
     def test_many_kept_notifies_are_sent_some_in_a_turn(self) -> None:
         """The gateway serves its clients meanwhile."""
@@ -530,7 +532,7 @@ class MarkTests(RouterCase):
         self.clock.advance(PATIENCE)
         self.turn()
         self.assertEqual(self.known, [ALICE])
-        self.assertEqual(self.tally["marks_unanswered"], 1)
+        self.assertEqual(self.counters["marks_unanswered"], 1)
         pool.subscribe(BOB, True)
         pool.when_known(BOB, lambda: self.known.append(BOB))
         self.assertEqual(self.known, [ALICE, BOB])

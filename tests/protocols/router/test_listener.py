@@ -13,12 +13,12 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import IOPump, connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.protocols.router.connection import RouteConnection
 from gobelieve.protocols.router.link import RouteLink as GatewayLink
 from gobelieve.protocols.router.listener import GOODBYE, LAST_SEQ, RouteFactory, RouteLink
-from gobelieve.protocols.router.pending_subscriptions import Unsaid, everybody
+from gobelieve.protocols.router.pending_subscriptions import PendingSubscriptions, everybody
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.router import Router
 from gobelieve.wire import FrameReader, encode_frame, route
@@ -45,10 +45,10 @@ class ListenerCase(SynchronousTestCase):
         self.events = Events()
         self.patch(RouteLink, "log", self.events.log())
         self.turn = ReactorTurn(self.clock)
-        self.tally = Tally()
+        self.counters = Counters()
         self.pushes = FakePushes()
-        self.router = Router(self.pushes, tally=self.tally, log=self.events.log())
-        self.factory = RouteFactory(self.router, self.turn, self.tally, unread_limit=1000)
+        self.router = Router(self.pushes, counters=self.counters, log=self.events.log())
+        self.factory = RouteFactory(self.router, self.turn, self.counters, unread_limit=1000)
 
     def connect(self) -> tuple[RouteLink, StringTransport]:
         """A gateway comes."""
@@ -142,7 +142,7 @@ class LinkTests(ListenerCase):
     def test_counted(self) -> None:
         """How many frames came is known."""
         self.alice.dataReceived(PUBLISH * 3)
-        self.assertEqual(self.tally["frames"], 4)
+        self.assertEqual(self.counters["frames"], 4)
 
 
 class NonsenseTests(ListenerCase):
@@ -241,7 +241,7 @@ class SlowGatewayTests(ListenerCase):
         self.assertEqual(
             self.events.texts(), ["gateway 192.168.1.1:54321 does not read, and is given up"]
         )
-        self.assertEqual(self.tally["gateways_given_up"], 1)
+        self.assertEqual(self.counters["gateways_given_up"], 1)
 
     def test_reads_again(self) -> None:
         """Before the limit: nothing is lost, and it has all its room again."""
@@ -297,9 +297,9 @@ class WholeLinkTests(ListenerCase):
     def gateway(self) -> tuple[GatewayLink, list[tuple[User, bytes, int, int]], IOPump]:
         """A gateway that holds nobody yet, what it is told, and its wire."""
         subscriber = FakeSubscriber()
-        link = GatewayLink("router", self.turn, self.clock, Tally())
-        unsaid = Unsaid(FakeHeld(), FakeRooms(), everybody, everybody)
-        link.attach(unsaid, subscriber, lambda users: None)
+        link = GatewayLink("router", self.turn, self.clock, Counters())
+        pending = PendingSubscriptions(FakeHeld(), FakeRooms(), everybody, everybody)
+        link.attach(pending, subscriber, lambda users: None)
         self.patch(link, "log", self.events.log())
 
         def client() -> RouteConnection:
@@ -322,7 +322,7 @@ class WholeLinkTests(ListenerCase):
                     self.clock.advance(0)
                     pump.flush()
 
-        bob.presence.subscribe(BOB, True)
+        bob.subscriptions.subscribe(BOB, True)
         settle()
         body = IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b"hi").encode()
         notify = SyncNotify(sync_key=99).encode()
@@ -340,6 +340,6 @@ class WholeLinkTests(ListenerCase):
         self.assertEqual(alice_told, [])
         self.assertEqual([name for name, _ in self.pushes], ["push_queue"])
         self.assertIn(b'"receiver":3', self.pushes[0][1])
-        bob.presence.unsubscribe(BOB)
+        bob.subscriptions.unsubscribe(BOB)
         settle()
         self.assertEqual(self.router.table.holders(BOB), ())

@@ -5,7 +5,12 @@ from itertools import count
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import Room, User
-from gobelieve.protocols.router.pending_subscriptions import Mine, Unsaid, everybody, nobody
+from gobelieve.protocols.router.pending_subscriptions import (
+    Mine,
+    PendingSubscriptions,
+    everybody,
+    nobody,
+)
 from gobelieve.wire import FrameReader, Message, decode, route
 from tests.fakes.subscribers import FakeHeld, FakeRooms
 
@@ -19,15 +24,17 @@ class UnsaidTests(SynchronousTestCase):
         self.held = FakeHeld({ALICE: True, BOB: False})
         self.rooms = FakeRooms({Room(7, 50), Room(7, 51)})
 
-    def unsaid(self, my_users: Mine = everybody, my_rooms: Mine = everybody) -> Unsaid:
+    def pending(
+        self, my_users: Mine = everybody, my_rooms: Mine = everybody
+    ) -> PendingSubscriptions:
         """With all to say."""
-        made = Unsaid(self.held, self.rooms, my_users, my_rooms)
+        made = PendingSubscriptions(self.held, self.rooms, my_users, my_rooms)
         made.add_all()
         return made
 
-    def said(self, unsaid: Unsaid, at_once: int = 100) -> list[Message]:
+    def said(self, pending: PendingSubscriptions, at_once: int = 100) -> list[Message]:
         """What is said next."""
-        data = unsaid.take(at_once, count(1).__next__)
+        data = pending.take(at_once, count(1).__next__)
         frames = FrameReader(100).feed(data)
         self.assertEqual([f.seq for f in frames], list(range(1, len(frames) + 1)))
         self.assertEqual({f.version for f in frames}, {route.OUTER_VERSION})
@@ -35,10 +42,10 @@ class UnsaidTests(SynchronousTestCase):
 
     def test_everything(self) -> None:
         """Users first."""
-        unsaid = self.unsaid()
-        self.assertEqual(len(unsaid), 4)
+        pending = self.pending()
+        self.assertEqual(len(pending), 4)
         self.assertCountEqual(
-            self.said(unsaid),
+            self.said(pending),
             [
                 route.Subscribe(appid=7, uid=1, online=1),
                 route.Subscribe(appid=7, uid=2, online=0),
@@ -46,38 +53,38 @@ class UnsaidTests(SynchronousTestCase):
                 route.SubscribeRoom(appid=7, room_id=51),
             ],
         )
-        self.assertFalse(unsaid)
+        self.assertFalse(pending)
 
     def test_what_belongs_to_the_router(self) -> None:
         """Nothing else is looked at again."""
-        unsaid = self.unsaid(lambda id_: id_ % 2 == 0, nobody)
-        self.assertEqual((set(unsaid.users), set(unsaid.rooms)), ({BOB}, set()))
+        pending = self.pending(lambda id_: id_ % 2 == 0, nobody)
+        self.assertEqual((set(pending.users), set(pending.rooms)), ({BOB}, set()))
 
     def test_slices(self) -> None:
         """So many of both together."""
-        unsaid = self.unsaid()
-        self.assertEqual([len(self.said(unsaid, 3)) for _ in range(2)], [3, 1])
+        pending = self.pending()
+        self.assertEqual([len(self.said(pending, 3)) for _ in range(2)], [3, 1])
 
     def test_who_left_meanwhile_is_said_to_be_gone(self) -> None:
         """The router may have been told of the user before."""
-        unsaid = self.unsaid()
+        pending = self.pending()
         self.held.clear()
         self.rooms.clear()
-        labels = [message.label for message in self.said(unsaid)]
+        labels = [message.label for message in self.said(pending)]
         self.assertEqual(labels, ["UNSUBSCRIBE"] * 2 + ["UNSUBSCRIBE_ROOM"] * 2)
 
     def test_what_changed_meanwhile_is_said_as_it_is(self) -> None:
         """Not as it was when it was noted."""
-        unsaid = self.unsaid(my_rooms=nobody)
+        pending = self.pending(my_rooms=nobody)
         self.held[BOB] = True
         del self.held[ALICE]
         self.assertCountEqual(
-            self.said(unsaid),
+            self.said(pending),
             [route.Unsubscribe(appid=7, uid=1), route.Subscribe(appid=7, uid=2, online=1)],
         )
 
     def test_clear(self) -> None:
         """The connection is gone."""
-        unsaid = self.unsaid()
-        unsaid.clear()
-        self.assertEqual(len(unsaid), 0)
+        pending = self.pending()
+        pending.clear()
+        self.assertEqual(len(pending), 0)

@@ -186,7 +186,7 @@ class GroupPushTests(RouterCase):
             wire.mark(abilities)
             self.turn()
             self.assertEqual([f.cmd for f in wire.told()], [route.PUBLISH_GROUP] * abilities)
-            self.assertEqual(self.tally["pushes_dropped"], 1 - abilities)
+            self.assertEqual(self.counters["pushes_dropped"], 1 - abilities)
             wire.lose()
 
     def test_what_a_router_can_is_asked_anew_on_each_connection(self) -> None:

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.test.iosim import IOPump, connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import Room, User
 from gobelieve.protocols.router.connection import RouteConnection
 from gobelieve.protocols.router.listener import RouteFactory, RouteLink
@@ -28,13 +28,13 @@ class ResubscriptionTests(SynchronousTestCase):
         self.events = Events()
         self.patch(RouteLink, "log", self.events.log())
         self.turn = ReactorTurn(self.clock)
-        self.router = Router(FakePushes(), tally=Tally(), log=self.events.log())
-        self.factory = RouteFactory(self.router, self.turn, Tally(), unread_limit=1000)
+        self.router = Router(FakePushes(), counters=Counters(), log=self.events.log())
+        self.factory = RouteFactory(self.router, self.turn, Counters(), unread_limit=1000)
         self.missed: list[User] = []
 
     def gateway(self, held: FakeHeld, rooms: FakeRooms) -> IOPump:
         """One whose link is connected now; its wire."""
-        pool = RoutePool(["router"], [], self.turn, self.clock, Tally())
+        pool = RoutePool(["router"], [], self.turn, self.clock, Counters())
         pool.attach(held, rooms, FakeSubscriber(), self.missed.extend)
 
         def near() -> RouteConnection:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import Page as Messages
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.round_robin import BUDGET
 from gobelieve.protocols.storage.legacy_listener import (
@@ -116,9 +116,9 @@ class ClientCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.storage = PagedStorage(self.clock)
-        self.tally = Tally()
+        self.counters = Counters()
         turn = ReactorTurn(self.clock)
-        self.factory = StorageClientFactory(self.storage, turn, self.clock, self.tally)
+        self.factory = StorageClientFactory(self.storage, turn, self.clock, self.counters)
         self.events = Events()
         self.client, self.transport = self.connect()
 
@@ -172,7 +172,7 @@ class SaveTests(ClientCase):
         self.stored(0, 32)
         self.clock.advance(0)
         self.assertEqual(self.transport.value(), ANSWER)
-        self.assertEqual((self.tally["asks"], self.tally["saves"]), (1, 1))
+        self.assertEqual((self.counters["asks"], self.counters["saves"]), (1, 1))
 
     def test_any_command(self) -> None:
         """A user's queue takes whatever command there is, with whatever body."""
@@ -308,7 +308,7 @@ class ListTests(ClientCase):
         self.storage.page = Messages(3, 3, False, self.storage.messages)
         self.receive(LoadHistory(appid=7, uid=2, msgid=0).frame(), LATEST.frame())
         self.assertEqual([ids(answer) for answer in self.answers()], [[3, 1], [3, 1]])
-        self.assertEqual(self.tally["left_out"], 2)
+        self.assertEqual(self.counters["left_out"], 2)
         self.assertEqual([text for text in self.warnings() if "[2]" in text], self.warnings())
 
     def test_nothing_there(self) -> None:
@@ -618,7 +618,7 @@ class RealStorageTests(ClientCase):
         real.open()
         self.addCleanup(real.close, lambda: None)
         self.real = real
-        self.factory = StorageClientFactory(real, turn, self.clock, self.tally)
+        self.factory = StorageClientFactory(real, turn, self.clock, self.counters)
         self.client, self.transport = self.connect()
 
     def in_thread(self, work: Any, done: Any) -> None:

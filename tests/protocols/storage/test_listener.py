@@ -12,11 +12,11 @@ from twisted.test import iosim
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.fan_out.batch import Part
-from gobelieve.gateway.fan_out.member_queues import Lanes
+from gobelieve.gateway.fan_out.batch import Batch
+from gobelieve.gateway.fan_out.member_queues import MemberQueues
 from gobelieve.interfaces import Page as Messages
 from gobelieve.interfaces import PendingMessage
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.storage.link import Saving, StorageLink, page_of
 from gobelieve.protocols.storage.listener import (
@@ -101,8 +101,10 @@ class ListenerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.storage = FakeStorage()
-        self.tally = Tally()
-        self.factory = StorageFactory(self.storage, ReactorTurn(self.clock), self.clock, self.tally)
+        self.counters = Counters()
+        self.factory = StorageFactory(
+            self.storage, ReactorTurn(self.clock), self.clock, self.counters
+        )
         self.events = Events()
         self.listener, self.transport = self.connect()
 
@@ -177,7 +179,7 @@ class AskTests(ListenerCase):
         self.assertEqual(
             decode(two), Saved(results=pack_saved(0, 32, (1, 2)) + bytes([AckStatus.STORAGE_FULL]))
         )
-        self.assertEqual((self.tally["asks"], self.tally["saves"]), (2, 3))
+        self.assertEqual((self.counters["asks"], self.counters["saves"]), (2, 3))
 
     def test_no_items(self) -> None:
         """A SAVE of nothing is a save of nothing."""
@@ -306,7 +308,9 @@ class ManyReadsTests(ListenerCase):
     def setUp(self) -> None:
         super().setUp()
         self.clock = self.turns = Turns()
-        self.factory = StorageFactory(self.storage, ReactorTurn(self.clock), self.clock, self.tally)
+        self.factory = StorageFactory(
+            self.storage, ReactorTurn(self.clock), self.clock, self.counters
+        )
         self.listener, self.transport = self.connect()
         real = self.storage.count_new
 
@@ -443,7 +447,7 @@ class PairTests(SynchronousTestCase):
             self.mktemp(), in_thread=self.in_thread, turn=turn, time=self.clock, log=self.log.log()
         )
         self.storage.open()
-        self.factory = StorageFactory(self.storage, turn, self.clock, Tally())
+        self.factory = StorageFactory(self.storage, turn, self.clock, Counters())
         self.link = StorageLink("here", turn, self.clock)
         self.told: list[tuple[Any, int, Sequence[tuple[int, int]]]] = []
         self.stands_still = False
@@ -474,7 +478,7 @@ class PairTests(SynchronousTestCase):
             self.pump.flush()
 
     def save(self, argument: str, body: bytes, *uids: int) -> None:
-        queues = [part for uid in uids for part in (7, uid)]
+        queues = [batch for uid in uids for batch in (7, uid)]
         saving = Saving(lambda *told: self.told.append(told), argument, len(uids))
         self.link.save(pack_save(11, 4, USERS, queues, body), saving)
 
@@ -505,19 +509,19 @@ class PairTests(SynchronousTestCase):
     def test_disk_that_stands_still(self) -> None:
         """What a gateway brings into many queues is there once, however often it tries again."""
         pool, tasks, ended = StoragePool([self.link]), FakeTasks(), list[int]()
-        lanes = Lanes(
+        member_queues = MemberQueues(
             pool,
             pool,
-            lambda part, queues, entries: None,
-            lambda part, status: ended.append(status),
+            lambda batch, queues, entries: None,
+            lambda batch, status: ended.append(status),
             time=self.clock,
             tasks=tasks,
-            tally=Tally(),
+            counters=Counters(),
             log=self.log.log(),
         )
         self.stands_still = True
         message = PendingMessage(7, 1, 1, 5, 8, b"hello", (1, 2, 3), (0,))
-        lanes.add(Part(1, 0, message, message.members, 0))
+        member_queues.add(Batch(1, 0, message, message.members, 0))
         for second in range(120):
             self.stands_still = second < 40
             self.clock.advance(0.5)

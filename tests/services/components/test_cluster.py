@@ -20,7 +20,12 @@ from gobelieve.config import (
     parse_address,
 )
 from gobelieve.errors import ConfigError
-from gobelieve.protocols.cluster.endpoints import Greeted, GreetedEndpoint, Open, OpenEndpoint
+from gobelieve.protocols.cluster.endpoints import (
+    AuthenticatedEndpoint,
+    AuthenticatedFactory,
+    PlainEndpoint,
+    PlainFactory,
+)
 from gobelieve.protocols.cluster.handshake import ConnectorGreeting
 from gobelieve.protocols.tls import TLSFactory
 from gobelieve.services import embedded, imr, ims
@@ -127,25 +132,25 @@ class ClusterTests(SynchronousTestCase):
                 return Protocol()
 
         listening: Any = cluster.listening(Port.ROUTE, "127.0.0.1:4444", Noted())
-        guard = listening._service.factory.buildProtocol(None)
+        handshake = listening._service.factory.buildProtocol(None)
         transport = StringTransport()
-        guard.makeConnection(transport)
+        handshake.makeConnection(transport)
         one = ConnectorGreeting(Port.ROUTE, secret, bytes(32))
-        guard.dataReceived(one.begin() + one.feed(transport.value()))
+        handshake.dataReceived(one.begin() + one.feed(transport.value()))
         return bool(built)
 
     def test_without_a_secret(self) -> None:
         """Nothing is on the wire that is not the port's."""
         cluster = self.cluster()
-        self.assertIsInstance(self.factory(cluster), Open)
-        self.assertIsInstance(cluster.endpoint(Port.ROUTE, "127.0.0.1:1"), OpenEndpoint)
+        self.assertIsInstance(self.factory(cluster), PlainFactory)
+        self.assertIsInstance(cluster.endpoint(Port.ROUTE, "127.0.0.1:1"), PlainEndpoint)
 
     def test_with_a_secret(self) -> None:
         """All ports demand it, all connections offer it."""
         cluster = self.cluster(secret=SECRET)
         cluster.startService()
-        self.assertIsInstance(self.factory(cluster), Greeted)
-        self.assertIsInstance(cluster.endpoint(Port.ROUTE, "127.0.0.1:1"), GreetedEndpoint)
+        self.assertIsInstance(self.factory(cluster), AuthenticatedFactory)
+        self.assertIsInstance(cluster.endpoint(Port.ROUTE, "127.0.0.1:1"), AuthenticatedEndpoint)
         self.assertTrue(self.lets_in(cluster, SECRET.encode()))
         self.assertFalse(self.lets_in(cluster, b"another"))
         self.assertFalse(self.lets_in(cluster, b""))
@@ -225,7 +230,7 @@ class ClusterTests(SynchronousTestCase):
         cluster.startService()
         factory = self.factory(cluster, "10.0.0.1:4444")
         self.assertIsInstance(factory, TLSFactory)
-        self.assertIsInstance(factory.wrappedFactory, Greeted)
+        self.assertIsInstance(factory.wrappedFactory, AuthenticatedFactory)
         self.assertEqual(self.events.texts(), [])
 
     def test_a_port_for_everybody(self) -> None:

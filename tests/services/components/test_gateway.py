@@ -7,11 +7,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.config import ClientsConfig
-from gobelieve.metrics import ClientTally
+from gobelieve.metrics import GatewayCounters
 from gobelieve.names import User
 from gobelieve.services.components import shutdown as module
 from gobelieve.services.components.gateway import Backends, Gateway
-from gobelieve.services.components.shutdown import Farewell, sweeping
+from gobelieve.services.components.shutdown import GracefulShutdown, safe_sweep
 from gobelieve.wire import FrameReader, client
 from tests.fakes.backends import (
     Memory,
@@ -51,10 +51,10 @@ class FarewellTests(SynchronousTestCase):
             backends,
             self.storage,
             FakeRouting(),
-            ClientTally(),
+            GatewayCounters(),
         )
         self.connection = FakeConnection()
-        self.session = self.gateway.reception.opened(self.connection)
+        self.session = self.gateway.registry.opened(self.connection)
         self.say(client.AuthToken(platform=2, token=b"t", device_id=b""))
         self.connection.messages()
 
@@ -65,7 +65,7 @@ class FarewellTests(SynchronousTestCase):
 
     def stop(self) -> Deferred[None]:
         """Begin the end."""
-        return Farewell(self.gateway, self.clock, 1.0).stopService()
+        return GracefulShutdown(self.gateway, self.clock, 1.0).stopService()
 
     def test_the_last_message_is_acked_before_the_connection_ends(self) -> None:
         """And what clients reported is written."""
@@ -79,7 +79,7 @@ class FarewellTests(SynchronousTestCase):
         self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])
         self.assertEqual(self.connection.ended, "closed")
         self.assertNoResult(stopping)
-        self.gateway.reception.closed(self.session)
+        self.gateway.registry.closed(self.session)
         self.successResultOf(stopping)
         self.assertEqual(self.memory.sync_keys, {User(7, 1): 77})
         self.assertEqual(self.memory.unread, {User(7, 1): 5})
@@ -98,7 +98,7 @@ class FarewellTests(SynchronousTestCase):
         """The oldest first; who is owed an ack at the end, and who is still there is served."""
         self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"first"))
         connections = [FakeConnection() for _ in range(module.CROWD)]
-        sessions = [self.gateway.reception.opened(connection) for connection in connections]
+        sessions = [self.gateway.registry.opened(connection) for connection in connections]
         stopping = self.stop()
 
         def ended() -> int:
@@ -118,7 +118,7 @@ class FarewellTests(SynchronousTestCase):
         self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])
         self.assertEqual(self.connection.ended, "closed")
         for session in (self.session, *sessions):
-            self.gateway.reception.closed(session)
+            self.gateway.registry.closed(session)
         self.successResultOf(stopping)
 
     def test_a_sweep_that_fails_does_not_end_the_watch(self) -> None:
@@ -127,8 +127,8 @@ class FarewellTests(SynchronousTestCase):
         def fails() -> None:
             raise ValueError("a bug")
 
-        self.patch(self.gateway.watch, "sweep", fails)
-        sweeping(self.gateway.watch)()
+        self.patch(self.gateway.timeouts, "sweep", fails)
+        safe_sweep(self.gateway.timeouts)()
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
 

@@ -47,7 +47,7 @@ class PendingTestCase(SynchronousTestCase):
             gateway.routing,
             time=gateway.clock,
             tasks=gateway.tasks,
-            tally=gateway.tally,
+            counters=gateway.counters,
             log=Events().log(),
         )
         service = PendingService(pending, self.fan_out)

@@ -13,7 +13,7 @@ from gobelieve.protocols.replication.slave import MasterLink
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.components.cluster import Cluster
 from gobelieve.services.components.replication import TROUBLE_DELAY, master, slaves
-from gobelieve.services.process.draining import GoodbyeService
+from gobelieve.services.process.draining import DrainingService
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import FrameReader
 from gobelieve.wire.storage import StorageSyncBegin, StorageSyncRefused
@@ -77,7 +77,7 @@ class MasterTests(SynchronousTestCase):
         factory = SlavesFactory(self.storage.store, self.turn, self.reactor, 0.05)
         port = slaves("127.0.0.1:3334", factory, self.reactor, self.cluster)
         service = port.getServiceNamed("connections")
-        assert isinstance(service, GoodbyeService)
+        assert isinstance(service, DrainingService)
         transport = StringTransport()
         factory.buildProtocol(None).makeConnection(transport)
         service.startService()

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.services.http.pending_changes import PATIENCE, Orders
+from gobelieve.services.http.pending_changes import PATIENCE, PendingChanges
 
 
 class OrdersTests(SynchronousTestCase):
@@ -12,8 +12,8 @@ class OrdersTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.orders = Orders(self.clock)
-        self.orders.startService()
+        self.pending_changes = PendingChanges(self.clock)
+        self.pending_changes.startService()
         self.begun: list[str] = []
         self.ends: dict[str, Deferred[str]] = {}
 
@@ -24,7 +24,7 @@ class OrdersTests(SynchronousTestCase):
             self.begun.append(name)
             return await self.ends.setdefault(name, Deferred())
 
-        return Deferred.fromCoroutine(self.orders.do(key, work))
+        return Deferred.fromCoroutine(self.pending_changes.do(key, work))
 
     def test_those_of_one_group_come_one_after_another(self) -> None:
         """Others do not wait for them."""
@@ -56,7 +56,7 @@ class OrdersTests(SynchronousTestCase):
         """What waits for its turn too."""
         self.order(5, "a")
         self.order(5, "b")
-        stopped = self.orders.stopService()
+        stopped = self.pending_changes.stopService()
         for name in ("a", "b"):
             self.assertNoResult(stopped)
             self.ends[name].callback("done")
@@ -65,7 +65,7 @@ class OrdersTests(SynchronousTestCase):
     def test_a_stop_does_not_wait_for_ever(self) -> None:
         """A database may stand still."""
         self.order(5, "a")
-        stopped = self.orders.stopService()
+        stopped = self.pending_changes.stopService()
         self.clock.advance(PATIENCE - 0.1)
         self.assertNoResult(stopped)
         self.clock.advance(0.1)

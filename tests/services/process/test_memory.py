@@ -5,8 +5,8 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
-from gobelieve.protocols.clients.load_shedder import Gate
+from gobelieve.metrics import Counters
+from gobelieve.protocols.clients.load_shedder import LoadShedder
 from gobelieve.services.process.memory import SECONDS, MemoryWatch, resident
 
 HERE = IPv4Address("TCP", "127.0.0.1", 5)
@@ -17,12 +17,12 @@ class MemoryTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.tally = Tally()
+        self.counters = Counters()
         self.held = 50
-        self.watch = MemoryWatch(100, self.clock, self.tally, lambda: self.held)
+        self.watch = MemoryWatch(100, self.clock, self.counters, lambda: self.held)
         self.watch.startService()
         self.addCleanup(self.watch.stopService)
-        self.gate = Gate(Factory.forProtocol(Protocol), self.watch.is_low)
+        self.shedder = LoadShedder(Factory.forProtocol(Protocol), self.watch.is_low)
 
     def hold(self, much: int) -> None:
         """So much, for a while."""
@@ -31,7 +31,7 @@ class MemoryTests(SynchronousTestCase):
 
     def lets_in(self) -> bool:
         """Whether a connection is taken."""
-        return self.gate.buildProtocol(HERE) is not None
+        return self.shedder.buildProtocol(HERE) is not None
 
     def test_nobody_comes_in_above_the_limit(self) -> None:
         """Until there is clearly less again."""
@@ -42,7 +42,7 @@ class MemoryTests(SynchronousTestCase):
         self.assertFalse(self.lets_in())
         self.hold(90)
         self.assertTrue(self.lets_in())
-        self.assertEqual(self.tally["refused_for_memory"], 2)
+        self.assertEqual(self.counters["refused_for_memory"], 2)
 
     def test_the_process_knows_what_it_holds(self) -> None:
         """Of all that Linux counts."""
@@ -56,8 +56,8 @@ class GateTests(SynchronousTestCase):
         """They are passed on."""
         inner = Factory.forProtocol(Protocol)
         inner.noisy = False
-        gate = Gate(inner, lambda: False)
-        gate.doStart()
+        shedder = LoadShedder(inner, lambda: False)
+        shedder.doStart()
         self.assertEqual(inner.numPorts, 1)
-        gate.doStop()
+        shedder.doStop()
         self.assertEqual(inner.numPorts, 0)

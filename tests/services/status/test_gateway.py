@@ -5,7 +5,7 @@ from prometheus_client.registry import CollectorRegistry
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus
 from gobelieve.protocols.clients.tcp import ClientFactory
 from gobelieve.protocols.router.pool import RoutePool
@@ -25,9 +25,9 @@ class GatewayStatusTests(SynchronousTestCase):
         self.times = AskTimes()
         self.links = Links(
             [StorageLink("s:1", turn, gateway.clock, 4.0, self.times)],
-            RoutePool(["r:1"], [], turn, gateway.clock, Tally()).links,
+            RoutePool(["r:1"], [], turn, gateway.clock, Counters()).links,
         )
-        self.factory = ClientFactory(turn, gateway.reception)
+        self.factory = ClientFactory(turn, gateway.registry)
 
     def page(self) -> set[str]:
         """The lines with values."""

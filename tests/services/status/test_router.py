@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.metrics import registry_of
 from gobelieve.protocols.router.listener import RouteFactory, RouteLink
 from gobelieve.protocols.turn import ReactorTurn
@@ -25,11 +25,11 @@ class RouterStatusTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         clock, log = Clock(), Events().log()
-        self.tally = Tally()
-        grace = Grace(10, 3, 100, time=clock, tally=self.tally, log=log)
-        router = Router(FakePushes(), tally=self.tally, log=log, grace=grace)
+        self.counters = Counters()
+        grace = Grace(10, 3, 100, time=clock, counters=self.counters, log=log)
+        router = Router(FakePushes(), counters=self.counters, log=log, grace=grace)
         router.start()
-        factory = RouteFactory(router, ReactorTurn(clock), self.tally, 1000)
+        factory = RouteFactory(router, ReactorTurn(clock), self.counters, 1000)
         self.patch(RouteLink, "log", log)
         self.status = RouterStatus(router, factory, None)
         link = factory.buildProtocol(None)
@@ -43,8 +43,8 @@ class RouterStatusTests(SynchronousTestCase):
             (route.PUSH, push),
         ):
             link.dataReceived(encode_frame(cmd, body, 1, 1))
-        self.tally.add("pushes_dropped", 2)
-        self.tally.add("group_pushes_lost")
+        self.counters.add("pushes_dropped", 2)
+        self.counters.add("group_pushes_lost")
 
     def test_summary(self) -> None:
         """What is held in all and by each gateway, what waits, what was dropped."""
@@ -71,7 +71,7 @@ class RouterStatusTests(SynchronousTestCase):
                 ],
             },
         )
-        self.assertEqual(counts, dict(self.tally.counts))
+        self.assertEqual(counts, dict(self.counters.counts))
 
     def test_metrics(self) -> None:
         """The same figures for Prometheus."""

@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.web.test.requesthelper import DummyRequest
 
 from gobelieve.errors import StorageError
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus
 from gobelieve.protocols.http.status.metrics import MetricsPage, registry_of
 from gobelieve.protocols.storage.legacy_listener import StorageClientFactory
@@ -49,7 +49,7 @@ class StatusTests(ReplicationCase):
         self.ports: dict[str, StorageFactory] = {}
         for name, kind in (("rpc", StorageFactory), ("clients", StorageClientFactory)):
             storage: Any = self.master.storage
-            self.ports[name] = kind(storage, self.master.turn, self.clock, Tally())
+            self.ports[name] = kind(storage, self.master.turn, self.clock, Counters())
         self.status = self.status_of(self.master, self.ports)
 
     def status_of(

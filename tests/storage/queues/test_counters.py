@@ -43,7 +43,7 @@ class Counting(SynchronousTestCase):
         store.blocks._files = store.blocks._reading._files = self.disk
         self.storage.open()
         self.addCleanup(store.close)
-        self.tally = self.storage.tally
+        self.counters = self.storage.counters
 
     def save(self, *items: Any) -> None:
         """Save these, all in one ask."""
@@ -59,7 +59,7 @@ class Counting(SynchronousTestCase):
 
     def counted(self) -> tuple[int, dict[int, int]]:
         """Messages stored, and those not stored by status."""
-        return self.tally.stored, {s: n for s, n in self.tally.not_stored.items() if n}
+        return self.counters.stored, {s: n for s, n in self.counters.not_stored.items() if n}
 
     def check(self) -> None:
         """Who saved was told what is counted."""
@@ -75,7 +75,7 @@ class TallyTests(Counting):
         self.save(to_users(102), to_users(103))
         self.save(to_group(3))
         self.turn.end()
-        self.assertEqual((self.tally.appends, self.tally.group_appends), (3, 1))
+        self.assertEqual((self.counters.appends, self.counters.group_appends), (3, 1))
         self.assertEqual(self.counted(), (0, {}))
         self.assertGreater(self.storage.store.blocks.written, 0)
         self.sync()
@@ -90,11 +90,11 @@ class TallyTests(Counting):
             self.save(to_users(102))
             self.turn.end()
         self.sync()
-        self.assertEqual((len(self.tally.group_sizes), self.tally.group_sizes.total), (1, 1))
+        self.assertEqual((len(self.counters.group_sizes), self.counters.group_sizes.total), (1, 1))
         self.sync()
-        self.assertEqual((len(self.tally.group_sizes), self.tally.group_sizes.total), (2, 4))
-        self.assertEqual(len(self.tally.sync_seconds), 2)
-        self.assertAlmostEqual(self.tally.sync_seconds.total, 2 * TAKES)
+        self.assertEqual((len(self.counters.group_sizes), self.counters.group_sizes.total), (2, 4))
+        self.assertEqual(len(self.counters.sync_seconds), 2)
+        self.assertAlmostEqual(self.counters.sync_seconds.total, 2 * TAKES)
         self.check()
 
     def test_a_clock_that_is_set_back(self) -> None:
@@ -103,7 +103,9 @@ class TallyTests(Counting):
         self.turn.end()
         self.clock.rightNow -= 3600
         self.thread.run()
-        self.assertEqual((len(self.tally.sync_seconds), self.tally.sync_seconds.total), (1, 0.0))
+        self.assertEqual(
+            (len(self.counters.sync_seconds), self.counters.sync_seconds.total), (1, 0.0)
+        )
 
     def test_too_large(self) -> None:
         """One of an ask is refused, the other stored."""
@@ -111,7 +113,7 @@ class TallyTests(Counting):
         self.turn.end()
         self.sync()
         self.assertEqual(self.counted(), (1, {AckStatus.TOO_LARGE: 1}))
-        self.assertEqual(self.tally.appends, 1)
+        self.assertEqual(self.counters.appends, 1)
         self.assertEqual(self.storage.trouble, "")
         self.check()
 
@@ -122,7 +124,7 @@ class TallyTests(Counting):
         self.save(to_group(3))
         self.turn.end()
         self.assertEqual(self.counted(), (0, {AckStatus.STORAGE_FULL: 3}))
-        self.assertEqual(self.tally.writes_failed, 1)
+        self.assertEqual(self.counters.writes_failed, 1)
         self.assertIn("messages cannot be stored: No space left", self.storage.trouble)
         self.disk.room = None
         self.save(to_users(102))
@@ -143,8 +145,8 @@ class TallyTests(Counting):
         self.sync()
         expected = {AckStatus.STORAGE_FAILED: 4, AckStatus.TOO_LARGE: 1}
         self.assertEqual(self.counted(), (0, expected))
-        self.assertEqual(self.tally.appends, 4)
-        self.assertEqual((self.tally.syncs_failed, len(self.tally.sync_seconds)), (1, 0))
+        self.assertEqual(self.counters.appends, 4)
+        self.assertEqual((self.counters.syncs_failed, len(self.counters.sync_seconds)), (1, 0))
         self.assertNotEqual(self.storage.trouble, "")
         self.disk.broken = False
         self.save(to_users(104))
@@ -190,10 +192,10 @@ class TallyTests(Counting):
         self.storage.fetch_latest(user, 2)
         self.storage.count_new(user, 0)
         self.storage.fetch_group(user, 0)
-        self.assertEqual((self.tally.reads, self.tally.messages_read), (4, 5))
+        self.assertEqual((self.counters.reads, self.counters.messages_read), (4, 5))
         self.disk.unreadable = True
         self.assertRaises(StorageError, self.storage.fetch, user, 0)
-        self.assertEqual((self.tally.reads, self.tally.messages_read), (4, 5))
+        self.assertEqual((self.counters.reads, self.counters.messages_read), (4, 5))
 
     def test_queues(self) -> None:
         """How many there are of each kind, whatever the app."""
@@ -215,7 +217,7 @@ class IntervalTests(Counting):
         self.clock.advance(1)
         self.disk.broken = True
         self.sync()
-        self.assertEqual((self.counted(), self.tally.syncs_failed), ((2, {}), 1))
+        self.assertEqual((self.counted(), self.counters.syncs_failed), ((2, {}), 1))
         self.assertNotEqual(self.storage.trouble, "")
         self.disk.broken = False
         self.save(to_users(102))
@@ -223,6 +225,6 @@ class IntervalTests(Counting):
         self.clock.advance(1)
         self.sync()
         self.assertEqual(self.counted(), (3, {}))
-        self.assertEqual(self.tally.group_sizes.total, 1)
+        self.assertEqual(self.counters.group_sizes.total, 1)
         self.assertEqual(self.storage.trouble, "")
         self.check()

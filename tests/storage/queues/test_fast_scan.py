@@ -23,7 +23,7 @@ from gobelieve.storage.format.records import (
     pack_record,
 )
 from gobelieve.storage.queues import scan
-from gobelieve.storage.queues.fast_scan import Fitting
+from gobelieve.storage.queues.fast_scan import FastScan
 from gobelieve.storage.queues.index import Index
 from gobelieve.storage.queues.recovery import rebuild
 from gobelieve.storage.tools import walk
@@ -37,7 +37,7 @@ SIZE = 1 << 17
 CHUNK = LONGEST + HEAD_SIZE + 2000
 
 
-def takes_nothing(self: Fitting, data: bytes, i: int, stop: int, base: int) -> int:
+def takes_nothing(self: FastScan, data: bytes, i: int, stop: int, base: int) -> int:
     """In place of the fast path."""
     return i
 
@@ -46,7 +46,7 @@ def both(look: Callable[[], Any]) -> tuple[Any, Any]:
     """What is seen with the fast path and without it, reading little at a time."""
     with patch.object(scan, "CHUNK", CHUNK), patch.object(walk, "CHUNK", CHUNK):
         found = look()
-        with patch.object(Fitting, "enter", takes_nothing):
+        with patch.object(FastScan, "enter", takes_nothing):
             return found, look()
 
 
@@ -181,9 +181,9 @@ class SameResultTests(SynchronousTestCase):
         """What the start makes of it."""
         found = []
         for look in (rebuilt, verified):
-            quick, slow = both(lambda: look(root))  # noqa: B023
-            self.assertEqual(quick, slow)
-            found.append(quick)
+            fast_path, slow = both(lambda: look(root))  # noqa: B023
+            self.assertEqual(fast_path, slow)
+            found.append(fast_path)
         return found[0]
 
     def test_every_byte_of_a_save(self) -> None:
@@ -226,7 +226,7 @@ class TakesTests(SynchronousTestCase):
         blocks, index = Blocks(root, Lines(), SIZE), Index()
         blocks.open()
         self.addCleanup(blocks.close)
-        fitting, left = Fitting(index), 0
+        fast_scan, left = FastScan(index), 0
         for number in blocks.numbers:
             data = blocks.read_block(number, SIZE, 0)
 
@@ -234,7 +234,7 @@ class TakesTests(SynchronousTestCase):
                 return data[offset : offset + count]
 
             base = number * SIZE
-            for found in scan.scan(read, FIRST, len(data), fitting.within(base)):
+            for found in scan.scan(read, FIRST, len(data), fast_scan.within(base)):
                 assert not isinstance(found, scan.Gap)
                 index.apply(base + found[0], found[1])
                 left += 1

@@ -20,21 +20,21 @@ from gobelieve.storage.format.records import FIRST, pack_message
 from gobelieve.storage.queues.commit import GroupCommit
 from gobelieve.storage.queues.scan import scan
 from gobelieve.storage.queues.store import Store
-from gobelieve.storage.replication import feed as feeding
-from gobelieve.storage.replication.feed import (
+from gobelieve.storage.replication import reader as feeding
+from gobelieve.storage.replication.follower import Follower
+from gobelieve.storage.replication.reader import (
     RECORDS,
     Batch,
-    Border,
+    BoundaryCheck,
     Bytes,
-    Feed,
+    ReplicationReader,
     Tail,
     check_tail,
     id_of,
-    is_border,
+    is_boundary,
     place_of,
     tail_of,
 )
-from gobelieve.storage.replication.follower import Follower
 from gobelieve.wire.message import Message
 from gobelieve.wire.storage import (
     SaveItem,
@@ -85,10 +85,10 @@ class Slave:
         self.log = Lines()
         self.open()
 
-    def open(self, unsure: int = 0) -> None:
+    def open(self, resyncable_bytes: int = 0) -> None:
         files = QuickFiles()
         self.store = Store(self.root, self.log, block_size=self.size, files=files)
-        self.store.blocks.unsure = unsure
+        self.store.blocks.resyncable_bytes = resyncable_bytes
         self.store.open()
         self.follower = Follower(self.store.blocks, self.log)
 
@@ -99,11 +99,11 @@ class Slave:
         self.store.begin_sync()()
         self.store.synced()
 
-    def ask(self, master: Store) -> Feed:
+    def ask(self, master: Store) -> ReplicationReader:
         """Connect."""
         place = place_of(master, self.follower.end)
         check_tail(master, tail_of(self.store), self.follower.end)
-        return Feed(master, place)
+        return ReplicationReader(master, place)
 
     def follow(self, master: Store, pieces: int = 1 << 30) -> None:
         """Connect, and take so many pieces."""
@@ -202,7 +202,7 @@ class FilesTests(ReplicationCase):
         store.flush()
         store.begin_sync()()
         store.synced()
-        feed = Feed(store, (0, FIRST))
+        feed = ReplicationReader(store, (0, FIRST))
         first, second = feed.next(), feed.next()
         assert isinstance(first, Batch) and isinstance(second, Batch)
         self.assertEqual((first.records, second.records), (RECORDS, RECORDS))
@@ -274,7 +274,7 @@ class FilesTests(ReplicationCase):
         path = Path(self.slave_root, "message_0")
         data = path.read_bytes()
         path.write_bytes(data[:500] + bytes(300) + data[800:])
-        self.slave.open(unsure=SIZE)
+        self.slave.open(resyncable_bytes=SIZE)
         self.assertLess(self.slave.follower.end, 500)
         (line,) = self.slave.log.of("warn", "error")
         self.assertIn(f"{len(data) - self.slave.follower.end} bytes was cut off", line)
@@ -286,9 +286,9 @@ class FilesTests(ReplicationCase):
         """Is fetched again by a slave that starts anew."""
         self.damage(3)
         self.slave.follow(self.master)
-        for unsure in (100, 1000, SIZE):
+        for resyncable_bytes in (100, 1000, SIZE):
             self.slave.store.close()
-            self.slave.open(unsure)
+            self.slave.open(resyncable_bytes)
             self.slave.follow(self.master)
             self.assertEqualFiles()
             self.assertSameReads()
@@ -426,7 +426,7 @@ class OlderMasterTests(ReplicationCase):
     def test_single_records(self) -> None:
         """221, which nobody sends."""
         self.save(2)
-        feed = Feed(self.master, (0, FIRST))
+        feed = ReplicationReader(self.master, (0, FIRST))
         piece = feed.next()
         assert isinstance(piece, Batch)
         at, id_ = 0, piece.first
@@ -441,7 +441,7 @@ class OlderMasterTests(ReplicationCase):
     def test_batches_alone(self) -> None:
         """A full block shows by the record that does not fit in it."""
         self.save(40)
-        feed = Feed(self.master, (0, FIRST))
+        feed = ReplicationReader(self.master, (0, FIRST))
         while (piece := feed.next()) is not None:
             if isinstance(piece, Batch):
                 self.slave.take(as_sent(piece))
@@ -450,7 +450,7 @@ class OlderMasterTests(ReplicationCase):
     def test_a_block_that_is_not_full_is_a_gap(self) -> None:
         """A master that lost a batch at a border is not followed over it."""
         self.save(40)
-        feed = Feed(self.master, (0, FIRST))
+        feed = ReplicationReader(self.master, (0, FIRST))
         feed.next()
         feed.next()
         piece = feed.next()
@@ -562,7 +562,7 @@ class RefusalTests(ReplicationCase):
             at += 20 + int.from_bytes(data[at + 4 : at + 8], "big")
             borders.append(at)
         offsets = range(FIRST, len(data) + 1)
-        found = [offset for offset in offsets if is_border(self.master, (1, offset))]
+        found = [offset for offset in offsets if is_boundary(self.master, (1, offset))]
         self.assertEqual(found, borders)
 
     def test_an_end_inside_a_record(self) -> None:
@@ -571,7 +571,7 @@ class RefusalTests(ReplicationCase):
         number, end = 1, self.master.blocks.length(1)
         borders = []
         for offset in range(FIRST, end + 1):
-            border = Border(self.master, (number, offset))
+            border = BoundaryCheck(self.master, (number, offset))
             try:
                 while not border.found():
                     pass
@@ -638,7 +638,7 @@ class CommitTests(ReplicationCase):
         )
         self.told: list[tuple[int, int]] = []
         self.save(12)
-        self.feed = Feed(self.master, (0, FIRST))
+        self.feed = ReplicationReader(self.master, (0, FIRST))
 
     def copy(self) -> None:
         """Take the next piece; what becomes of it is told later, with our settled end."""
@@ -693,7 +693,7 @@ class CommitTests(ReplicationCase):
         self.thread.run()
         self.disk.broken = False
         self.assertEqual(self.store.blocks.numbers, [0])
-        self.feed = Feed(self.master, place_of(self.master, self.follower.end))
+        self.feed = ReplicationReader(self.master, place_of(self.master, self.follower.end))
         while self.follower.end != id_of(self.master, self.master.settled):
             self.copy()
             self.turn.end()
@@ -797,9 +797,9 @@ class World:
         store.begin_sync()
         store.take_back()
 
-    def slave_restarts(self, unsure: int) -> None:
+    def slave_restarts(self, resyncable_bytes: int) -> None:
         self.slave.store.close()
-        self.slave.open(unsure)
+        self.slave.open(resyncable_bytes)
 
     def slave_loses_its_end(self, count: int) -> None:
         """Its power goes: so many bytes were not yet on its disk."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from twisted.web.server import Request
 
 from gobelieve.interfaces import AppSecrets, Tokens
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.protocols.http.routes import HttpError
 
@@ -35,9 +35,9 @@ class AppAccess:
 
     name = "app"
 
-    def __init__(self, secrets: AppSecrets, tally: Tally) -> None:
+    def __init__(self, secrets: AppSecrets, counters: Counters) -> None:
         self._secrets = secrets
-        self._tally = tally
+        self._counters = counters
 
     def scheme(self) -> Mapping[str, Any]:
         return {
@@ -72,7 +72,7 @@ class AppAccess:
         return claim.appid
 
     def _refused(self) -> HttpError:
-        self._tally.add("apps_refused")
+        self._counters.add("apps_refused")
         return HttpError(401, "unauthorized", headers={"www-authenticate": 'Basic realm="app"'})
 
 

@@ -13,7 +13,16 @@ from gobelieve.groups.changes import (
 )
 from gobelieve.interfaces import Conversation, NewGroup, UserAdmin
 from gobelieve.names import User
-from gobelieve.protocols.http.app.users import AWAY, FLAG, ID, NAME, UID, AppRoutes, Work, only_one
+from gobelieve.protocols.http.app.users import (
+    AWAY,
+    FLAG,
+    ID,
+    NAME,
+    UID,
+    AppRoutes,
+    TaskQueue,
+    only_one,
+)
 from gobelieve.protocols.http.routes import Answer, Call, HttpError, JsonBody, Parameter, Route
 from gobelieve.protocols.http.shapes import AnyOf, Anything, Fields, Integer, ListOf, Text
 
@@ -69,7 +78,7 @@ class GroupRoutes:
     """Answers them. `changes` is None where the site has no groups."""
 
     def __init__(
-        self, routes: AppRoutes, changes: GroupChanges | None, users: UserAdmin, work: Work
+        self, routes: AppRoutes, changes: GroupChanges | None, users: UserAdmin, work: TaskQueue
     ) -> None:
         self._routes = routes
         self._changes = changes

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gobelieve.gateway.rules.app_server_messages import Posting
+from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.names import Room, User
 from gobelieve.protocols.http.app.access import UserAccess
 from gobelieve.protocols.http.app.users import ID, PREFIX, AppRoutes
@@ -45,11 +45,15 @@ class MessageRoutes:
     """Answers them."""
 
     def __init__(
-        self, routes: AppRoutes, users: UserAccess, posting: Posting, reads: Reads
+        self,
+        routes: AppRoutes,
+        users: UserAccess,
+        app_server_messages: AppServerMessages,
+        reads: Reads,
     ) -> None:
         self._routes = routes
         self._users = users
-        self._posting = posting
+        self._app_server_messages = app_server_messages
         self._reads = reads
 
     def routes(self) -> list[Route]:
@@ -139,26 +143,32 @@ class MessageRoutes:
 
     async def _peer(self, appid: int, call: Call) -> Answer:
         sender, receiver, content = _said(call)
-        await posted(self._posting.peer, appid, sender, receiver, content)
+        await posted(self._app_server_messages.peer, appid, sender, receiver, content)
         return None
 
     async def _group(self, appid: int, call: Call) -> Answer:
         sender, receiver, content = _said(call)
-        group = await self._posting.find(appid, receiver)
+        group = await self._app_server_messages.find(appid, receiver)
         if group is None:
             raise HttpError(404, "group not found")
-        await posted(self._posting.group, group, sender, content)
+        await posted(self._app_server_messages.group, group, sender, content)
         return None
 
     async def _group_notification(self, appid: int, call: Call) -> Answer:
         group_id, content = call.body["group_id"], encoded(call.body["content"])
-        group = await self._posting.find(appid, group_id)
+        group = await self._app_server_messages.find(appid, group_id)
         if group is None:
             raise HttpError(404, "group not found")
         if not len(group):
             raise HttpError(400, "group no member")
         await posted(
-            self._posting.group_notification, appid, group_id, group, group.super, (), content
+            self._app_server_messages.group_notification,
+            appid,
+            group_id,
+            group,
+            group.super,
+            (),
+            content,
         )
         return None
 
@@ -169,7 +179,7 @@ class MessageRoutes:
             waiting.callback(status)
 
         content = encoded(call.body["content"])
-        self._posting.system(appid, [call.body["receiver"]], content, stored)
+        self._app_server_messages.system(appid, [call.body["receiver"]], content, stored)
         status = await waiting
         if status:
             raise not_done(status)
@@ -177,12 +187,12 @@ class MessageRoutes:
 
     async def _notification(self, appid: int, call: Call) -> Answer:
         user = User(appid, call.body["receiver"])
-        self._posting.notification(user, encoded(call.body["content"]))
+        self._app_server_messages.notification(user, encoded(call.body["content"]))
         return None
 
     async def _room(self, appid: int, call: Call) -> Answer:
         sender, room, content = _said(call)
-        self._posting.room(Room(appid, room), sender, content)
+        self._app_server_messages.room(Room(appid, room), sender, content)
         return None
 
     # --- reading

@@ -8,8 +8,8 @@ What is done with groups is `gobelieve.groups.changes`'s, with messages `Posting
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from gobelieve.gateway.checks.ended_sessions import Endings
-from gobelieve.gateway.checks.room_bans import Speakers
+from gobelieve.gateway.checks.ended_sessions import EndedSessions
+from gobelieve.gateway.checks.room_bans import RoomBans
 from gobelieve.interfaces import Conversation, TokenAdmin, UserAdmin
 from gobelieve.names import User
 from gobelieve.protocols.http.app.access import AppAccess
@@ -44,7 +44,7 @@ AppAnswer = Callable[[int, Call], Awaitable[Answer]]
 """Answers the server of an app, which is given by its id."""
 
 
-class Work(Protocol):
+class TaskQueue(Protocol):
     """Carries out what must come to its end, whether somebody waits for it or not."""
 
     async def do(self, key: object, work: Callable[[], Awaitable[T]]) -> T:
@@ -87,17 +87,17 @@ class UserRoutes:
         users: UserAdmin,
         tokens: TokenAdmin | None,
         new_token: Callable[[], str],
-        work: Work,
-        endings: Endings,
-        speakers: Speakers,
+        work: TaskQueue,
+        ended_sessions: EndedSessions,
+        room_bans: RoomBans,
     ) -> None:
         self._routes = routes
         self._users = users
         self._tokens = tokens
         self._new_token = new_token
         self._work = work
-        self._endings = endings
-        self._speakers = speakers
+        self._ended_sessions = ended_sessions
+        self._room_bans = room_bans
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -170,7 +170,7 @@ class UserRoutes:
 
         async def work() -> None:
             await revoke()
-            self._endings.end(user)
+            self._ended_sessions.end(user)
             await self._users.sessions_ended(user)
 
         await self._work.do(user, work)
@@ -188,7 +188,7 @@ class UserRoutes:
                 await self._users.mute(user, bool(value))
             elif what == "forbidden":
                 await self._users.forbid(user, bool(value))
-                self._speakers.speak_forbidden(user, bool(value))
+                self._room_bans.speak_forbidden(user, bool(value))
             else:
                 peer = Conversation(value["peer_uid"], 0)
                 await self._users.disturb(user, peer, not value["on"])

@@ -1,4 +1,5 @@
-"""The routes by which the app's server writes messages. What is done with them: `Posting`.
+"""The routes by which the app's server writes messages. What is done with them:
+`AppServerMessages`.
 
 A 200 of a stored message says that it is on disk, and all who are connected are told.
 """
@@ -8,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gobelieve.gateway.rules.app_server_messages import Posting
+from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.names import Room, User
 from gobelieve.protocols.http.gateway.parameters import (
     APPID,
@@ -76,8 +77,10 @@ CUSTOMER_V2 = Fields(
 class Posts:
     """Answers them. `kefu_appid`: the sellers' app, 0 if there is none."""
 
-    def __init__(self, posting: Posting, kefu_appid: int, access: Access) -> None:
-        self._posting = posting
+    def __init__(
+        self, app_server_messages: AppServerMessages, kefu_appid: int, access: Access
+    ) -> None:
+        self._app_server_messages = app_server_messages
         self._kefu_appid = kefu_appid
         self._access = access
 
@@ -144,7 +147,11 @@ class Posts:
         query = call.query
         content = fitting(call.body)
         await posted(
-            self._posting.peer, query["appid"], query["sender"], query["receiver"], content
+            self._app_server_messages.peer,
+            query["appid"],
+            query["sender"],
+            query["receiver"],
+            content,
         )
         return None
 
@@ -153,7 +160,7 @@ class Posts:
         appid, sender = query["appid"], query["sender"] or body.get("sender", 0)
         content = encoded(body["content"])
         if query["class"] == "peer":
-            await posted(self._posting.peer, appid, sender, body["receiver"], content)
+            await posted(self._app_server_messages.peer, appid, sender, body["receiver"], content)
         else:
             await self._to_group(appid, sender, body["receiver"], content)
         return None
@@ -167,13 +174,13 @@ class Posts:
             if not (kefu and seller.uid):
                 raise HttpError(400, "invalid seller", "there is no kefu_appid, or no seller_id")
             store = body["store_id"]
-            await posted(self._posting.customer, customer, seller, store, content)
+            await posted(self._app_server_messages.customer, customer, seller, store, content)
             return {"seller_id": seller.uid}
         sender = User(body["sender_appid"], body["sender"])
         receiver = User(body["receiver_appid"], body["receiver"])
         if not kefu or kefu not in (sender.appid, receiver.appid):
             raise HttpError(400, "invalid appid", "neither app is the site's kefu_appid")
-        await posted(self._posting.customer_v2, sender, receiver, content)
+        await posted(self._app_server_messages.customer_v2, sender, receiver, content)
         return {}
 
     # --- to groups
@@ -211,21 +218,27 @@ class Posts:
         return None
 
     async def _to_group(self, appid: int, sender: int, group_id: int, content: bytes) -> None:
-        group = await self._posting.find(appid, group_id)
+        group = await self._app_server_messages.find(appid, group_id)
         if group is None:
             raise HttpError(404, "group not found")
-        await posted(self._posting.group, group, sender, content)
+        await posted(self._app_server_messages.group, group, sender, content)
 
     async def _notice(self, call: Call) -> Answer:
         body = call.body
         appid, group_id, named = body["appid"], body["group_id"], body.get("members", [])
         content = encoded(body["notification"])
-        group = await self._posting.find(appid, group_id)
+        group = await self._app_server_messages.find(appid, group_id)
         if not named and not (group and len(group)):
             raise HttpError(400, "group no member")
         super_ = body.get("super", False)
         await posted(
-            self._posting.group_notification, appid, group_id, group, super_, named, content
+            self._app_server_messages.group_notification,
+            appid,
+            group_id,
+            group,
+            super_,
+            named,
+            content,
         )
         return None
 
@@ -261,7 +274,7 @@ class Posts:
         def stored(status: int, missing: Sequence[int]) -> None:
             waiting.callback((status, missing))
 
-        self._posting.system(appid, receivers, content, stored)
+        self._app_server_messages.system(appid, receivers, content, stored)
         status, missing = await waiting
         if status:
             raise not_done(status, data={"not_stored": list(missing)})
@@ -300,16 +313,18 @@ class Posts:
 
     async def _notification(self, call: Call) -> Answer:
         user = User(call.query["appid"], call.query["uid"])
-        self._posting.notification(user, fitting(call.body))
+        self._app_server_messages.notification(user, fitting(call.body))
         return None
 
     async def _real_time(self, call: Call) -> Answer:
         query, content = call.query, fitting(call.body)
-        self._posting.real_time(query["appid"], query["sender"], query["receiver"], content)
+        self._app_server_messages.real_time(
+            query["appid"], query["sender"], query["receiver"], content
+        )
         return None
 
     async def _room(self, call: Call) -> Answer:
         query = call.query
         room = Room(query["appid"], query["room"])
-        self._posting.room(room, query["uid"], fitting(call.body))
+        self._app_server_messages.room(room, query["uid"], fitting(call.body))
         return None

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from gobelieve.gateway.checks.room_bans import Speakers
+from gobelieve.gateway.checks.room_bans import RoomBans
 from gobelieve.gateway.reports.sync_keys import KeptKeys
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.interfaces import MessageReader
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.protocols.http.gateway.messages import SCHEMA, Shown, shown, wrote
 from gobelieve.protocols.http.gateway.parameters import APPID, UID
@@ -82,15 +82,15 @@ class Reads:
         reader: MessageReader,
         keys: KeptKeys[User],
         sessions: Sessions,
-        speakers: Speakers,
-        tally: Tally,
+        room_bans: RoomBans,
+        counters: Counters,
         access: Access,
     ) -> None:
         self._reader = reader
         self._keys = keys
         self._sessions = sessions
-        self._speakers = speakers
-        self._tally = tally
+        self._room_bans = room_bans
+        self._counters = counters
         self._access = access
 
     def routes(self) -> list[Route]:
@@ -289,11 +289,11 @@ class Reads:
         ]
         for session in kicked:
             session.connection.close()
-        self._tally.add("kicked", len(kicked))
+        self._counters.add("kicked", len(kicked))
         return {"kicked": len(kicked)}
 
     async def _forbid(self, call: Call) -> Answer:
-        self._speakers.speak_forbidden(_user(call), call.query["forbidden"] == 1)
+        self._room_bans.speak_forbidden(_user(call), call.query["forbidden"] == 1)
         return None
 
     # --- what has done nothing since 2017

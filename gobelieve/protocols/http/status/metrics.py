@@ -25,7 +25,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from gobelieve import __version__
-from gobelieve.metrics import Distribution, Tally
+from gobelieve.metrics import Counters, Histogram
 
 F = TypeVar("F", CounterMetricFamily, GaugeMetricFamily)
 _PAGE = resource.getpagesize()
@@ -62,22 +62,22 @@ def labelled(family: F, samples: Iterable[tuple[Sequence[str], float]]) -> F:
     return family
 
 
-def histogram(name: str, what: str, values: Distribution) -> HistogramMetricFamily:
+def histogram(name: str, what: str, values: Histogram) -> HistogramMetricFamily:
     """A distribution as a metric."""
     buckets = [(floatToGoString(bound), float(count)) for bound, count in values.cumulative()]
     return HistogramMetricFamily(name, what, buckets=buckets, sum_value=values.total)
 
 
-class TallyCollector(Collector):
+class CountersCollector(Collector):
     """All that a tally counts, as one metric with the label ``event``."""
 
-    def __init__(self, name: str, what: str, tally: Tally) -> None:
+    def __init__(self, name: str, what: str, counters: Counters) -> None:
         self._name = name
         self._what = what
-        self._tally = tally
+        self._counters = counters
 
     def collect(self) -> Iterable[Metric]:
-        samples = (([event], count) for event, count in sorted(self._tally.counts.items()))
+        samples = (([event], count) for event, count in sorted(self._counters.counts.items()))
         yield labelled(CounterMetricFamily(self._name, self._what, labels=["event"]), samples)
 
 

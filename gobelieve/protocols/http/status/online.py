@@ -76,7 +76,7 @@ class AllOnlinePage(Resource):
 
     def render_GET(self, request: Request) -> int:
         request.setHeader(b"content-type", b"application/json")
-        Slices(request, _listing(self._held()), self._time)
+        ListingWriter(request, _listing(self._held()), self._time)
         return NOT_DONE_YET
 
 
@@ -102,7 +102,7 @@ def _listing(held: Sequence[Id]) -> Iterator[bytes]:
 
 
 @implementer(IPushProducer)
-class Slices:
+class ListingWriter:
     """Writes a page piece by piece, a piece a turn, as fast as the browser reads.
 
     (A pull producer would be asked for pieces for 10 ms on end.)

@@ -259,14 +259,14 @@ class UserTests(AppCase):
     def test_another_gateway_ends_sessions(self) -> None:
         """What makes no sense is left out."""
         phone, other = self.gateway.client(1), self.gateway.client(1, appid=8)
-        endings = self.gateway.gateway.endings
+        ended_sessions = self.gateway.gateway.ended_sessions
         for content in (b"", b"7", b"7,x", b"7,1,1", b"7,1\n", b"x" * 1000, b"7,2"):
-            endings.announced(content)
+            ended_sessions.announced(content)
         self.assertIsNone(phone.connection.ended)
-        endings.announced(b"7,1")
+        ended_sessions.announced(b"7,1")
         self.assertEqual((phone.connection.ended, other.connection.ended), ("closed", None))
         largest = self.gateway.client((1 << 63) - 1)
-        endings.announced(b"7,%d" % ((1 << 63) - 1))
+        ended_sessions.announced(b"7,%d" % ((1 << 63) - 1))
         self.assertEqual(largest.connection.ended, "closed")
 
     def test_settings(self) -> None:

@@ -263,7 +263,7 @@ class SessionTests(ApiCase):
         browser.hang_up()
         self.assertEqual(self.post(f"/kick{QUERY}").json, {"data": {"kicked": 1}})
         self.assertEqual(ended(), [True, True, True, False])
-        self.assertEqual(self.gateway.tally["kicked"], 3)
+        self.assertEqual(self.gateway.counters["kicked"], 3)
 
     def test_speak_forbidden(self) -> None:
         """What a user says in a room is refused from now on, and then again not."""

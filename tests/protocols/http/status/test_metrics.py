@@ -14,11 +14,11 @@ from twisted.web.http_headers import Headers
 from twisted.web.test.requesthelper import DummyRequest
 
 from gobelieve import __version__
-from gobelieve.metrics import Distribution, Tally
+from gobelieve.metrics import Counters, Histogram
 from gobelieve.protocols.http.status.metrics import (
+    CountersCollector,
     MetricsPage,
     ProcessCollector,
-    TallyCollector,
     histogram,
     labelled,
     registry_of,
@@ -59,11 +59,11 @@ class PageTests(SynchronousTestCase):
 
     def test_figures_are_those_of_the_moment(self) -> None:
         """A page is made when it is asked for."""
-        tally = Tally()
-        collector = TallyCollector("gobelieve_test_events", "What happened.", tally)
+        counters = Counters()
+        collector = CountersCollector("gobelieve_test_events", "What happened.", counters)
         page = MetricsPage(registry_of([collector]))
         for count in (1, 2):
-            tally.add("logins")
+            counters.add("logins")
             text = page.render(DummyRequest([b"metrics"])).decode()
             key = "gobelieve_test_events_total", (("event", "logins"),)
             self.assertEqual(samples_of(text)[key], count)
@@ -88,7 +88,7 @@ class PageTests(SynchronousTestCase):
 
     def test_histogram(self) -> None:
         """Buckets count all up to their bound, and there is the sum."""
-        values = Distribution((0.001, 1))
+        values = Histogram((0.001, 1))
         for value in (0.0005, 0.5, 7):
             values.observe(value)
         samples = samples_of(text_of(Shown(histogram("gobelieve_test", "Values.", values)))[0])

@@ -126,7 +126,7 @@ def place_of(store: Store, cursor: int) -> Position:
     return number, offset
 
 
-def is_border(store: Store, position: Position) -> bool:
+def is_boundary(store: Store, position: Position) -> bool:
     """Whether a place where we have something is between records, as far as a glance shows."""
     number, offset = position
     around = store.blocks.read_block(number, 2 * _MAGIC, offset - _MAGIC)
@@ -152,7 +152,7 @@ def _length(store: Store, number: int) -> int:
         raise failure_of(why, store.blocks.path(number)) from why
 
 
-class Feed:
+class ReplicationReader:
     """One slave's cursor."""
 
     def __init__(self, store: Store, cursor: Position) -> None:
@@ -234,26 +234,26 @@ class Feed:
         return data
 
 
-class Border:
+class BoundaryCheck:
     """Looks whether a place is where a record begins, or may.
 
     `damage_too`: or within damage. Slaves of ours may have stopped there.
     """
 
     def __init__(self, store: Store, position: Position, damage_too: bool = False) -> None:
-        self._feed = Feed(store, (position[0], FIRST))
+        self._reader = ReplicationReader(store, (position[0], FIRST))
         self._position = position
         self._damage_too = damage_too
 
     def found(self) -> bool:
         """Look at one piece; whether it is known that it is one. StorageError if it is none."""
-        feed, wanted = self._feed, self._position
-        if feed.cursor < wanted:
-            start = feed.cursor[1]
-            piece = feed.next()
-            if feed.cursor > wanted and not self._within(piece, start):
+        reader, wanted = self._reader, self._position
+        if reader.cursor < wanted:
+            start = reader.cursor[1]
+            piece = reader.next()
+            if reader.cursor > wanted and not self._within(piece, start):
                 raise refusal(f"its end, {wanted[1]} in message_{wanted[0]}, is inside a record")
-        return feed.cursor >= wanted
+        return reader.cursor >= wanted
 
     def _within(self, piece: Batch | Bytes | None, at: int) -> bool:
         """Whether one of the records of a piece begins there."""

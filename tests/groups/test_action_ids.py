@@ -18,14 +18,14 @@ class GapTests(ManagerTestCase):
         self.manager.checked(11)
         self.group()
         self.assertEqual(self.store.loads, [5])
-        self.assertEqual(self.tally["group_events_gaps"], 0)
+        self.assertEqual(self.counters["group_events_gaps"], 0)
 
     def test_a_missed_event_shows_in_the_next_one(self) -> None:
         """All is forgotten at once: nobody knows which group it was about."""
         self.last += 1
         self.publish("group_member_add", "6,1")
         self.assertEqual(self.members(), [1, 2, 3])
-        self.assertEqual(self.tally["group_events_gaps"], 1)
+        self.assertEqual(self.counters["group_events_gaps"], 1)
         self.assertEqual(
             self.events.texts(),
             ["group events were missed: 10 was seen last, and then there was 11"],
@@ -45,7 +45,7 @@ class GapTests(ManagerTestCase):
         self.last = 0
         self.publish("group_member_add", "5,4")
         self.assertEqual(self.members(), [1, 2, 3, 4])
-        self.assertEqual(self.tally["group_events_gaps"], 1)
+        self.assertEqual(self.counters["group_events_gaps"], 1)
 
     def test_a_flood_of_gaps_loads_once_in_ten_seconds(self) -> None:
         """So that a server which misnumbers does no harm; and nothing is older than that."""
@@ -58,7 +58,7 @@ class GapTests(ManagerTestCase):
             self.assertGreaterEqual(shown, second - 10)
         self.assertLessEqual(len(self.store.loads), 6)
         self.assertGreaterEqual(len(self.store.loads), 4)
-        self.assertEqual(self.tally["group_events_gaps"], 40)
+        self.assertEqual(self.counters["group_events_gaps"], 40)
         self.assertLessEqual(len(self.events), 5)
         self.manager.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -125,7 +125,7 @@ class LateTests(ManagerTestCase):
         self.publish("group_member_add", "5,3")
         self.manager.checked(13)
         self.assertEqual(self.group().joined(3), joined)
-        self.assertEqual(self.tally["group_events_gaps"], 0)
+        self.assertEqual(self.counters["group_events_gaps"], 0)
 
     def test_a_late_event_during_a_load_reads_again(self) -> None:
         """For the same reason."""
@@ -161,7 +161,7 @@ class StartTests(ManagerTestCase):
         self.assertEqual(self.members(), [9])
         self.clock.advance(1000)
         self.assertIsNotNone(self.manager.loaded(5))
-        self.assertEqual(self.tally["group_events_gaps"], 0)
+        self.assertEqual(self.counters["group_events_gaps"], 0)
 
     def test_an_event_before_the_first_check_is_no_gap(self) -> None:
         """One subscribes first, and then looks at the number."""
@@ -171,4 +171,4 @@ class StartTests(ManagerTestCase):
         self.manager.checked(21)
         self.publish("group_member_add", "5,4")
         self.manager.checked(22)
-        self.assertEqual(self.tally["group_events_gaps"], 0)
+        self.assertEqual(self.counters["group_events_gaps"], 0)

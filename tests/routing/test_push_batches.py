@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Tally
-from gobelieve.routing import member_slices
-from gobelieve.routing.member_slices import SLICE, MemberSlices
+from gobelieve.metrics import Counters
+from gobelieve.routing import push_batches
+from gobelieve.routing.push_batches import SLICE, PushBatches
 
 
 class MemberSlicesTests(SynchronousTestCase):
@@ -15,9 +15,9 @@ class MemberSlicesTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.tally = Tally()
+        self.counters = Counters()
         self.pushed: list[tuple[Sequence[int], bytes]] = []
-        self.slices = MemberSlices(self.push, self.clock, self.tally)
+        self.push_batches = PushBatches(self.push, self.clock, self.counters)
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """A slice."""
@@ -26,7 +26,7 @@ class MemberSlicesTests(SynchronousTestCase):
 
     def begin(self, members: Sequence[int], body: bytes = b"x", sender: int = 0) -> None:
         """A message to a group."""
-        self.slices.begin(7, lambda: members, sender, 8, body)
+        self.push_batches.begin(7, lambda: members, sender, 8, body)
 
     def test_a_small_group_is_pushed_at_once(self) -> None:
         """Without its sender; to nobody if there is nobody else."""
@@ -52,10 +52,10 @@ class MemberSlicesTests(SynchronousTestCase):
 
     def test_too_many_are_dropped_and_counted(self) -> None:
         """Not kept without end."""
-        self.patch(member_slices, "WAITING", 2)
+        self.patch(push_batches, "WAITING", 2)
         for _ in range(3):
             self.begin(range(SLICE + 1))
-        self.assertEqual((len(self.slices), self.tally["pushes_dropped"]), (2, 1))
+        self.assertEqual((len(self.push_batches), self.counters["pushes_dropped"]), (2, 1))
 
     def test_one_that_cannot_be_pushed_holds_up_no_other(self) -> None:
         """An error of ours, which the caller meets."""
@@ -63,7 +63,7 @@ class MemberSlicesTests(SynchronousTestCase):
         def fails(appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
             raise ValueError("a bug")
 
-        self.slices = MemberSlices(fails, self.clock, self.tally)
+        self.push_batches = PushBatches(fails, self.clock, self.counters)
         self.assertRaises(ValueError, self.begin, range(SLICE + 1))
         self.assertRaises(ValueError, self.clock.advance, 0)
-        self.assertEqual(len(self.slices), 0)
+        self.assertEqual(len(self.push_batches), 0)

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gobelieve.protocols.cluster.retrying import Attempts
+from gobelieve.protocols.cluster.retrying_endpoint import RetryingEndpoint
 from tests.protocols.logs import Events
 
 
@@ -30,7 +30,7 @@ class AttemptsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.endpoint = Endpoint()
-        self.attempts = Attempts(self.endpoint, "storage here", self.clock, lambda: 1.0)
+        self.attempts = RetryingEndpoint(self.endpoint, "storage here", self.clock, lambda: 1.0)
 
     def connect(self) -> Deferred[IProtocol]:
         """One attempt."""
@@ -41,7 +41,7 @@ class AttemptsTests(SynchronousTestCase):
         delays = [round(self.attempts.delay(n), 3) for n in range(12)]
         self.assertEqual(delays[:4], [0.1, 0.15, 0.225, 0.338])
         self.assertEqual(delays[-1], 1.5)
-        early = Attempts(self.endpoint, "storage here", self.clock, lambda: 0.0)
+        early = RetryingEndpoint(self.endpoint, "storage here", self.clock, lambda: 0.0)
         self.assertEqual(early.delay(0), 0.05)
 
     def test_a_peer_that_hangs_up_at_once_is_called_on_less_and_less(self) -> None:
@@ -60,7 +60,7 @@ class AttemptsTests(SynchronousTestCase):
         rng = Random(7)
         arrivals = []
         for _ in range(100):
-            attempts = Attempts(self.endpoint, "router", self.clock, rng.random)
+            attempts = RetryingEndpoint(self.endpoint, "router", self.clock, rng.random)
             now = 0.0
             while now < 10:
                 now += attempts.delay(0)
@@ -73,7 +73,7 @@ class AttemptsTests(SynchronousTestCase):
     def test_a_reason_is_told_once(self) -> None:
         """Until it changes, or a connection was made in between."""
         events = Events()
-        self.patch(Attempts, "log", events.log())
+        self.patch(RetryingEndpoint, "log", events.log())
         self.setUp()
         for refuses in (
             ConnectionRefusedError("no"),

@@ -5,8 +5,8 @@ have a certificate): nothing of a stranger reaches it, and a connecting side doe
 connected before. The guard then steps aside: what comes goes to the protocol without a call in
 between.
 
-Where nothing is configured, a `Lookout` passes everything on from the first byte. It only sees to
-it that an end which wants to be greeted, or speaks TLS, is told so in the log.
+Where nothing is configured, a `MismatchDetector` passes everything on from the first byte. It only
+sees to it that an end which wants to be greeted, or speaks TLS, is told so in the log.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ GOODBYE = 1.0
 
 
 @implementer(IHandshakeListener)
-class Guard(Protocol):
+class HandshakeProtocol(Protocol):
     """The greeting on one connection.
 
     `build` makes the protocol that follows. `ended` is told once what came of it: that protocol,
@@ -48,7 +48,7 @@ class Guard(Protocol):
         self,
         greeting: Greeting,
         build: Callable[[], IProtocol | None],
-        ended: Callable[["Guard", IProtocol | GreetingError], None],
+        ended: Callable[["HandshakeProtocol", IProtocol | GreetingError], None],
         time: Time,
         *,
         tls: bool,
@@ -168,13 +168,15 @@ class Guard(Protocol):
             self._timer = None
 
 
-class Lookout(Protocol):
+class MismatchDetector(Protocol):
     """Looks at the first bytes of a connection, and at nothing after. `seen` is told what is wrong.
 
     `listens`: whether this end is the one that listens.
     """
 
-    def __init__(self, real: IProtocol, seen: Callable[["Lookout", str], None], listens: bool):
+    def __init__(
+        self, real: IProtocol, seen: Callable[["MismatchDetector", str], None], listens: bool
+    ):
         self.real = real
         self._seen = seen
         self._listens = listens

@@ -22,7 +22,7 @@ LASTING = 5.0
 """Seconds after which a connection counts as good."""
 
 
-class Attempts(ReportingEndpoint):
+class RetryingEndpoint(ReportingEndpoint):
     """An endpoint for `ClientService`, and with `delay` its retry policy.
 
     `jitter` gives a number from 0 to 1: where the delay lies between its half and its whole.

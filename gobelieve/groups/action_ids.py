@@ -12,20 +12,20 @@ from typing import Any
 
 from gobelieve.groups.cache import STALE_SECONDS, Cache
 from gobelieve.interfaces import Cancellable, Log, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 
-class Actions:
+class ActionIds:
     """Follows the numbers for one cache. `what` names the changes in counters and the log."""
 
     def __init__(
-        self, cache: Cache[Any, Any], what: str, *, time: Time, tally: Tally, log: Log
+        self, cache: Cache[Any, Any], what: str, *, time: Time, counters: Counters, log: Log
     ) -> None:
         self._cache = cache
         self._what = what
         self._words = what.replace("_", " ")
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._log = log
         self._last: int | None = None
         self._begun = False
@@ -88,7 +88,7 @@ class Actions:
             self._due = None
 
     def _missed(self, newest: int) -> None:
-        self._tally.add(f"{self._what}_gaps")
+        self._counters.add(f"{self._what}_gaps")
         if self._due is not None:
             return
         self._log.warn(

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from gobelieve.interfaces import Members, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 
 SLICE = 4000
 """Members in a turn, which takes 1 ms."""
@@ -27,15 +27,15 @@ class _Walk(NamedTuple):
     body: bytes
 
 
-class MemberSlices:
+class PushBatches:
     """`push`: as `gobelieve.interfaces.Routing.push`, for up to `SLICE` receivers."""
 
     def __init__(
-        self, push: Callable[[int, Sequence[int], int, bytes], None], time: Time, tally: Tally
+        self, push: Callable[[int, Sequence[int], int, bytes], None], time: Time, counters: Counters
     ) -> None:
         self._push = push
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._walks: deque[_Walk] = deque()
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class MemberSlices:
     def begin(self, appid: int, members: Members, sender: int, cmd: int, body: bytes) -> None:
         """Push to these members, the sender left out."""
         if len(self._walks) >= WAITING:
-            self._tally.add("pushes_dropped")
+            self._counters.add("pushes_dropped")
             return
         self._walks.append(_Walk(appid, iter(members()), sender, cmd, body))
         if len(self._walks) == 1:

@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from gobelieve.errors import BodyError
-from gobelieve.groups.actions import Actions
+from gobelieve.groups.action_ids import ActionIds
 from gobelieve.groups.cache import Cache
 from gobelieve.interfaces import Log, Tasks, Time
-from gobelieve.metrics import Tally
+from gobelieve.metrics import Counters
 from gobelieve.support.throttled_log import ThrottledLog
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Followed(Generic[K, V]):
+class FollowedCache(Generic[K, V]):
     """Values of one kind. `what` names one of them. `most`: see `Cache`."""
 
     def __init__(
@@ -28,18 +28,20 @@ class Followed(Generic[K, V]):
         *,
         time: Time,
         tasks: Tasks,
-        tally: Tally,
+        counters: Counters,
         log: Log,
         most: int | None = None,
     ) -> None:
         self._what = what
         self._time = time
-        self._tally = tally
+        self._counters = counters
         self._throttled = ThrottledLog(log, time)
         self._cache: Cache[K, V] = Cache(
-            load, f"{what}s", time=time, tasks=tasks, tally=tally, log=log, most=most
+            load, f"{what}s", time=time, tasks=tasks, counters=counters, log=log, most=most
         )
-        self._actions = Actions(self._cache, f"{what}_events", time=time, tally=tally, log=log)
+        self._actions = ActionIds(
+            self._cache, f"{what}_events", time=time, counters=counters, log=log
+        )
 
     def __len__(self) -> int:
         """How many are kept."""
@@ -66,7 +68,7 @@ class Followed(Generic[K, V]):
 
     def _malformed(self, why: BodyError) -> None:
         # Its action ids are not taken over, so that the next event, or check, shows a gap.
-        self._tally.add(f"{self._what}_events_malformed")
+        self._counters.add(f"{self._what}_events_malformed")
         self._throttled.warn(
             "malformed", "a {what} event makes no sense: {why}", what=self._what, why=why
         )
