@@ -1,7 +1,7 @@
-"""Counting what happens, for the status pages and the tests.
+"""Counters for the status pages and the tests.
 
-What counts only adds integers. How the figures are shown, and under which names, is up to those
-who show them.
+Code that counts only adds integers. The status pages choose the names and the form in which the
+figures are shown.
 """
 
 from bisect import bisect_left
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 
 class Counters:
-    """Named counters that only grow. Reading one that never moved gives 0."""
+    """Counters with names, which only grow. A counter that never moved reads as 0."""
 
     __slots__ = ("counts",)
 
@@ -18,7 +18,7 @@ class Counters:
         self.counts: dict[str, int] = {}
 
     def add(self, name: str, by: int = 1) -> None:
-        """Move a counter."""
+        """Add to the counter with this name."""
         self.counts[name] = self.counts.get(name, 0) + by
 
     def __getitem__(self, name: str) -> int:
@@ -26,34 +26,34 @@ class Counters:
 
 
 class GatewayCounters(Counters):
-    """A gateway's: what clients were sent, too."""
+    """The counters of a gateway, with the frames that it sent to clients."""
 
     __slots__ = ("sent",)
 
     def __init__(self) -> None:
         super().__init__()
         self.sent = [0] * 256
-        """Frames, by command."""
+        """The number of sent frames by command."""
 
 
 class Outcomes:
-    """How many requests of each command came to which end."""
+    """The outcomes of requests: a count per command and outcome."""
 
     __slots__ = ("done", "failed", "refused")
 
     def __init__(self) -> None:
         self.done: defaultdict[int, int] = defaultdict(int)
-        """By command: answered with what was asked for."""
+        """By command: requests that were answered as asked."""
         self.failed: defaultdict[int, int] = defaultdict(int)
-        """By command: storage could not do it, or not all of it."""
+        """By command: requests that failed, or failed in part, in storage."""
         self.refused: defaultdict[int, int] = defaultdict(int)
-        """By command: not done here."""
+        """By command: requests that this storage or port does not carry out."""
 
 
 class Histogram:
-    """How many measured values lie up to each of some bounds, which ascend, and their sum.
+    """Counts measured values per range between ascending bounds, and adds them up.
 
-    A value costs 0.2 us.
+    One value costs 0.2 us.
     """
 
     __slots__ = ("bounds", "counts", "total")
@@ -61,20 +61,20 @@ class Histogram:
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
         self.counts = [0] * (len(self.bounds) + 1)
-        """Of the values up to each bound and above the one before; last, above all."""
+        """The number of values up to each bound and above the one before; last, those above all."""
         self.total = 0.0
 
     def observe(self, value: float, times: int = 1) -> None:
-        """One more value, or as many that are equal."""
+        """Count a value; `times`: as if it came this number of times."""
         self.counts[bisect_left(self.bounds, value)] += times
         self.total += value * times
 
     def __len__(self) -> int:
-        """How many values there were."""
+        """Return the number of values."""
         return sum(self.counts)
 
     def cumulative(self) -> Iterator[tuple[float, int]]:
-        """Each bound, infinity at last, and how many values lie up to it."""
+        """Yield each bound and the number of values up to it; the last bound is infinity."""
         count = 0
         for bound, more in zip((*self.bounds, float("inf")), self.counts, strict=True):
             count += more

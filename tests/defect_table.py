@@ -11,16 +11,16 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 class DefectTable(SynchronousTestCase):
-    """The tests of one table, to be subclassed.
+    """Checks one table of docs/defects.md; test modules subclass it.
 
-    A test module imports this module, not the class, which would be run by itself there.
+    A test module imports this module and not the class, which would otherwise run there by itself.
     """
 
     number: str
-    """What a number of this table looks like, as a regular expression."""
+    """The form of this table's numbers, as a regular expression."""
     numbers: Sequence[str]
     cases: Sequence[type[SynchronousTestCase]]
-    """The test cases of the module, whose tests it names without one."""
+    """The test cases of the module. The table names their tests without a module."""
 
     def setUp(self) -> None:
         row = re.compile(rf"^\| ({self.number}) \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
@@ -33,13 +33,14 @@ class DefectTable(SynchronousTestCase):
         }
 
     def test_all_are_in_it(self) -> None:
-        """Each number once, in order, and each says something."""
+        """Each number is in the table once, in order, and no cell is empty."""
         self.assertEqual([row[0] for row in self.rows], list(self.numbers))
         for row in self.rows:
             self.assertTrue(all(len(cell) > 3 for cell in row[1:]), row)
 
     def test_what_it_names_exists(self) -> None:
-        """A test of this module by its name, others by module, class and name."""
+        """Each named test exists: in this module by its name, elsewhere by module, class and
+        name."""
         for number, _, _, shown in self.rows:
             names = re.findall("`([^`]+)`", shown)
             self.assertTrue(names, f"{number} is shown by nothing")
@@ -52,7 +53,7 @@ class DefectTable(SynchronousTestCase):
                 self.assertTrue(callable(getattr(found, method)), name)
 
     def test_it_names_all_of_these(self) -> None:
-        """And each says what was, and what is."""
+        """Each test of this module is named, and its docstring says what was and what is."""
         shown = "".join(row[3] for row in self.rows)
         for name, text in self.own.items():
             self.assertIn(f"`{name}`", shown)

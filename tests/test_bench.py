@@ -1,4 +1,4 @@
-"""Measurements, as far as they need no daemons: they run, and notice what is wrong."""
+"""The benchmarks that need no daemons: they run, and they notice errors."""
 
 import argparse
 import io
@@ -31,7 +31,7 @@ class StartTests(SynchronousTestCase):
         return sound, out.getvalue(), err.getvalue()
 
     def test_figures(self) -> None:
-        """It says how long each start took, whatever is stored."""
+        """The benchmark prints how long each start took, for each kind of content."""
         for mix in start.MIXES:
             sound, out, err = self.measure("--mix", mix)
             self.assertEqual((sound, err), (True, ""))
@@ -42,7 +42,7 @@ class StartTests(SynchronousTestCase):
             self.assertRegex(lines[3], r"verify .* \d+ MB/s +[\d,]+ records/s")
 
     def test_damage(self) -> None:
-        """A measurement of a directory that is not sound fails."""
+        """A measurement of a damaged directory fails."""
 
         def fill(root: str, options: argparse.Namespace) -> None:
             filled(root, options)
@@ -58,7 +58,7 @@ class StartTests(SynchronousTestCase):
 
 
 class MemberTests(SynchronousTestCase):
-    """Who checks what comes to many."""
+    """`Member` checks the messages that one of many receivers gets."""
 
     def setUp(self) -> None:
         self.came: list[tuple[int, int]] = []
@@ -77,7 +77,7 @@ class MemberTests(SynchronousTestCase):
         return client.RoomIM(sender=sender, receiver=9, content=b"%010d" % number)
 
     def test_each_sender_counts_for_itself(self) -> None:
-        """What comes in order is sound."""
+        """Messages of several senders, each in order, are neither doubled nor disordered."""
         for number in (1, 2, 3):
             for sender in (2, 3):
                 self.hear(self.said(number, sender))
@@ -85,14 +85,16 @@ class MemberTests(SynchronousTestCase):
         self.assertEqual((self.member.doubled, self.member.disordered), (0, 0))
 
     def test_what_comes_twice_or_late(self) -> None:
-        """Is counted as that; what never comes is missing in the number of what came."""
+        """Doubled and late messages are counted. Missing ones show in the number of messages that
+        came."""
         for number in (1, 2, 2, 5, 4, 4, 1):
             self.hear(self.said(number))
         self.assertEqual([number for _, number in self.came], [1, 2, 5, 4])
         self.assertEqual((self.member.doubled, self.member.disordered), (3, 1))
 
     def test_a_push_that_does_not_follow_is_left_to_the_sync(self) -> None:
-        """As apps do."""
+        """A push whose previous id is not the client's key is dropped, and a sync brings the
+        message, as in apps."""
         message = client.GroupIM(sender=2, receiver=9, msgid=1, content=b"%010d" % 1)
         self.hear(client.Metadata(sync_key=50, prev_sync_key=40))
         self.hear(message, PUSH)

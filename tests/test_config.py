@@ -1,4 +1,4 @@
-"""Configuration: what is accepted, what is refused, and that the samples tell the truth."""
+"""Configuration: accepted and refused values, and the samples in etc/."""
 
 import dataclasses
 import tomllib
@@ -41,7 +41,7 @@ KINDS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Inner:
-    """A table."""
+    """A configuration table inside another one."""
 
     address: str = "here"
     password: str = secret()
@@ -49,7 +49,7 @@ class Inner:
 
 @dataclass(frozen=True)
 class Sample:
-    """One of everything."""
+    """A configuration with a key of every kind."""
 
     port: int = 1
     rate: float = 1.5
@@ -69,16 +69,17 @@ class Sample:
 
 
 class LoadTests(SynchronousTestCase):
-    """From a file and from the command line."""
+    """Configurations that are read from a file and from the command line."""
 
     def file(self, text: str) -> str:
-        """A file with this text."""
+        """Return the path of a new file with this text."""
         path: str = self.mktemp()
         Path(path).write_text(text, "utf-8")
         return path
 
     def refused(self, text: str) -> str:
-        """What is said of a file that is refused; it begins with the file's name."""
+        """Return the reason why a file with this text is refused, without the file's name at its
+        head."""
         path = self.file(text)
         with self.assertRaises(ConfigError) as caught:
             load(Sample, path)
@@ -87,12 +88,12 @@ class LoadTests(SynchronousTestCase):
         return text.removeprefix(f"{path}: ")
 
     def test_nothing_said(self) -> None:
-        """All defaults."""
+        """Without a file, and with an empty one, all keys have their defaults."""
         self.assertEqual(load(Sample, None), Sample())
         self.assertEqual(load(Sample, self.file("")), Sample())
 
     def test_every_type(self) -> None:
-        """A whole number will do for a float; a list becomes a tuple."""
+        """A whole number is accepted as a float, and a list becomes a tuple."""
         config = load(
             Sample,
             self.file(
@@ -105,7 +106,7 @@ class LoadTests(SynchronousTestCase):
         self.assertIs(type(config.rate), float)
 
     def test_an_unknown_key(self) -> None:
-        """Is named, with the key that was perhaps meant."""
+        """The error names an unknown key, and a similar key that may be meant."""
         self.assertEqual(self.refused("prot = 1"), "there is no key prot; is port meant?")
         self.assertEqual(
             self.refused("[redis]\nadress = 'x'"),
@@ -114,7 +115,7 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual(self.refused("zzzzz = 1"), "there is no key zzzzz")
 
     def test_wrong_types(self) -> None:
-        """Are named with the key; true is no number."""
+        """A value of the wrong type is refused with its key; ``true`` is not a number."""
         self.assertEqual(self.refused("port = '1'"), "port must be int, not str")
         self.assertEqual(self.refused("port = true"), "port must be int, not bool")
         self.assertEqual(self.refused("port = 1.0"), "port must be int, not float")
@@ -125,7 +126,7 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("redis must be a table", self.refused("redis = 'x'"))
 
     def test_not_a_configuration_at_all(self) -> None:
-        """Bad TOML, bad UTF-8, no such file, a folder: always a `ConfigError`."""
+        """Bad TOML, bad UTF-8, a missing file and a folder all raise `ConfigError`."""
         self.refused("port = = 1")
         path = Path(self.mktemp())
         path.write_bytes(b"name = '\xff'")
@@ -137,7 +138,7 @@ class LoadTests(SynchronousTestCase):
             self.assertIn(str(bad), str(caught.exception))
 
     def test_overrides(self) -> None:
-        """Come after the file, in order; what is no TOML is a string."""
+        """Overrides are applied after the file, in order. A value that is not TOML is a string."""
         path = self.file("port = 2\n[redis]\naddress = 'there'\npassword = 'p'")
         config = load(
             Sample,
@@ -156,7 +157,7 @@ class LoadTests(SynchronousTestCase):
         )
 
     def test_bad_overrides(self) -> None:
-        """Name the override."""
+        """The error names the override that is refused."""
         for override, why in [
             ("port", "--set port: must have the form key=value"),
             ("port=x", "--set port: port must be int, not str"),
@@ -170,7 +171,7 @@ class LoadTests(SynchronousTestCase):
             self.assertIn(why, str(caught.exception))
 
     def test_values_that_cannot_be(self) -> None:
-        """Are refused when the daemon starts, not when they are first used."""
+        """Impossible values are refused when the daemon starts, not when they are first used."""
         self.assertEqual(
             self.refused("policy = 'x'"), "policy must be one of commit, never, not 'x'"
         )
@@ -190,12 +191,12 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual(same, Sample())
 
     def test_keys_of_things_to_come(self) -> None:
-        """Their default is well, another value is refused and not passed over."""
+        """A key that is not supported yet accepts its default and refuses any other value."""
         self.assertEqual(load(Sample, self.file("coming = ''")), Sample())
         self.assertEqual(self.refused("coming = 'x'"), "coming is not available in this version")
 
     def test_keys_without_effect(self) -> None:
-        """Are accepted, and told of."""
+        """Keys without an effect are accepted and reported."""
         config = load(Sample, self.file("old = 7"))
         self.assertEqual(list(without_effect(config)), ["old has no effect: it is old"])
         self.assertEqual(list(without_effect(Sample())), [])
@@ -204,7 +205,7 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("log.backup has no effect", next(without_effect(nested)))
 
     def test_secrets_are_not_shown(self) -> None:
-        """Neither when a configuration is printed nor when it is refused."""
+        """Secrets are shown neither when a configuration is printed nor when it is refused."""
         config = load(
             ImConfig,
             None,
@@ -216,7 +217,7 @@ class LoadTests(SynchronousTestCase):
             self.assertNotIn("hush", self.refused(refused))
 
     def test_keys_that_do_not_go_together_are_refused(self) -> None:
-        """Once all are read: from the file, or from the command line, in any order."""
+        """Keys are compared after all are read, from the file or the command line, in any order."""
         with self.assertRaises(ConfigError) as refused:
             load(ImConfig, self.file('auth_method = "jwt"'))
         self.assertIn("jwt_signing_key", str(refused.exception))
@@ -227,16 +228,16 @@ class LoadTests(SynchronousTestCase):
 
 
 class HttpTests(SynchronousTestCase):
-    """Where the HTTP API may listen."""
+    """Addresses and keys of the HTTP API."""
 
     def refused(self, kind: Any, *overrides: str) -> str:
-        """Why; no key is in it."""
+        """Return the reason why these overrides are refused."""
         with self.assertRaises(ConfigError) as caught:
             load(kind, None, overrides)
         return str(caught.exception).removeprefix("the defaults: ")
 
     def test_beyond_this_machine_a_key_is_wanted(self) -> None:
-        """Of every daemon that has the API."""
+        """Each daemon with the HTTP API needs a key if the address is not on loopback."""
         key = "http_api_keys=['sixteen-bytes-ok']"
         for where in (
             ":6666",
@@ -253,61 +254,63 @@ class HttpTests(SynchronousTestCase):
             load(ImConfig, None, [f"http_listen_address={where}"])
 
     def test_keys(self) -> None:
-        """A short one is refused, and none is shown."""
+        """A short key is refused, and no key is shown."""
         said = self.refused(ImConfig, "http_api_keys=['sixteen-bytes-ok', 'short']")
         self.assertEqual(said, "each of http_api_keys must have at least 16 bytes")
         config = load(ImConfig, None, ["http_api_keys=['sixteen-bytes-ok']"])
         self.assertNotIn("sixteen", repr(config))
 
     def test_the_older_port_of_storage(self) -> None:
-        """Is taken and not needed; which is said."""
+        """``storage_addrs`` is accepted, and reported as a key without effect."""
         config = load(ImConfig, None, ["storage_addrs=['127.0.0.1:3333']"])
         self.assertIn("storage_addrs has no effect", next(without_effect(config)))
 
 
 class RouterAddressTests(SynchronousTestCase):
-    """No router may be two to a gateway."""
+    """A router that is named twice is refused."""
 
     def refused(self, *overrides: str) -> str:
-        """Why."""
+        """Return the reason why these overrides are refused."""
         with self.assertRaises(ConfigError) as caught:
             load(ImConfig, None, overrides)
         return str(caught.exception).removeprefix("the defaults: ")
 
     def test_one_in_both_lists(self) -> None:
-        """Named with both keys, however it is written."""
+        """A router in both lists is refused, and the error names both keys, however it is
+        written."""
         for text in ("127.0.0.1:4444", ":4444", "localhost:4444", "LOCALHOST:04444"):
             said = self.refused(f"group_route_addrs=['h:1', '{text}']")
             self.assertEqual(said, f"route_addrs and group_route_addrs both name {text}")
 
     def test_one_twice_in_a_list(self) -> None:
-        """Of users or of groups."""
+        """A router that is twice in one of the lists is refused."""
         self.assertEqual(self.refused("route_addrs=['h:1', 'H:1']"), "route_addrs names H:1 twice")
         said = self.refused("group_route_addrs=['h:1', 'h:2', 'h:1']")
         self.assertEqual(said, "group_route_addrs names h:1 twice")
 
     def test_lists_that_trade_places(self) -> None:
-        """Only the end counts, not what lies between two overrides."""
+        """Only the final values count, not those between two overrides."""
         config = load(ImConfig, None, ["group_route_addrs=[':4444']", "route_addrs=['h:1']"])
         self.assertEqual(config.group_route_addrs, (":4444",))
 
     def test_none_for_groups(self) -> None:
-        """Is the default, and may be said; an address must be one."""
+        """An empty list for groups is the default and may be set. An address in it must be
+        valid."""
         self.assertEqual(load(ImConfig, None, ["group_route_addrs=[]"]), ImConfig())
         self.assertIn("'x' is not host:port", self.refused("group_route_addrs=['x']"))
 
 
 class MemoryTests(SynchronousTestCase):
-    """Amounts of memory."""
+    """Amounts of memory in ``memory_limit``."""
 
     def test_forms(self) -> None:
-        """As upstream has them."""
+        """Amounts are written as in the Go server: ``512M``, ``4G``."""
         self.assertEqual(load(ImConfig, None, ["memory_limit=512M"]).memory_bytes, 512 << 20)
         self.assertEqual(load(ImConfig, None, ["memory_limit=4G"]).memory_bytes, 4 << 30)
         self.assertEqual(ImConfig().memory_bytes, 0)
 
     def test_what_is_none(self) -> None:
-        """Names the key."""
+        """A malformed amount is refused, and the error names the key."""
         for bad in ("512", "0M", "-1G", "M", "4T", "1.5G", "²M"):
             with self.assertRaises(ConfigError, msg=bad) as caught:
                 load(ImConfig, None, [f"memory_limit={bad}"])
@@ -315,17 +318,17 @@ class MemoryTests(SynchronousTestCase):
 
 
 class OriginTests(SynchronousTestCase):
-    """Pages of which servers may connect."""
+    """Origins of web pages in ``ws_allowed_origins``."""
 
     def test_forms(self) -> None:
-        """With a port, without one, with any part left open."""
+        """An origin may have a port, and ``*`` for any part."""
         for good in ("*", "null", "https://a.example", "http://*.a.example:*", "*://b:8080"):
             self.assertEqual(
                 load(ImConfig, None, [f"ws_allowed_origins=['{good}']"]).ws_allowed_origins, (good,)
             )
 
     def test_what_is_none(self) -> None:
-        """A path, a bare host: they would keep everybody out without a word."""
+        """A path or a bare host is refused: they would silently match no page."""
         for bad in ("a.example", "https://a.example/", "https://", "", "http://[a", "http://a:b"):
             with self.assertRaises(ConfigError, msg=bad) as caught:
                 load(ImConfig, None, [f"ws_allowed_origins=['{bad}']"])
@@ -333,10 +336,10 @@ class OriginTests(SynchronousTestCase):
 
 
 class TLSTests(SynchronousTestCase):
-    """Ports on TLS."""
+    """The settings for ports on TLS."""
 
     def test_they_want_a_certificate(self) -> None:
-        """And its key."""
+        """A port on TLS needs a certificate and its key."""
         for overrides in (
             ["ssl_port=24430"],
             ["wss_address=':14891'", "cert_file=a"],
@@ -351,16 +354,16 @@ class TLSTests(SynchronousTestCase):
 
 
 class AddressTests(SynchronousTestCase):
-    """host:port."""
+    """Parsing of ``host:port``."""
 
     def test_forms(self) -> None:
-        """An empty host is every interface."""
+        """An empty host means every interface."""
         self.assertEqual(parse_address("127.0.0.1:80"), Address("127.0.0.1", 80))
         self.assertEqual(parse_address(":13891"), Address("", 13891))
         self.assertEqual(parse_address("[::1]:0"), Address("::1", 0))
 
     def test_what_is_none(self) -> None:
-        """Names the key."""
+        """A malformed address is refused, and the error names the key."""
         for bad in ("", "host", "host:", "host:http", "host:65536", "host:-1", "host:²", "h:٣"):
             with self.assertRaises(ConfigError, msg=bad) as caught:
                 parse_address(bad, "listen")
@@ -368,7 +371,7 @@ class AddressTests(SynchronousTestCase):
 
 
 def keys(kind: Any, prefix: str = "") -> Iterator[str]:
-    """The keys that a sample must name: all but those of no effect or not available."""
+    """Yield the keys that a sample must name: all but those without effect or not available."""
     for f in dataclasses.fields(kind):
         if dataclasses.is_dataclass(f.type):
             yield from keys(f.type, f"{prefix}{f.name}.")
@@ -377,7 +380,7 @@ def keys(kind: Any, prefix: str = "") -> Iterator[str]:
 
 
 def named(path: Path) -> set[str]:
-    """The keys that a sample names, those in comments of the form ``#key = value`` included."""
+    """Yield the keys that a sample names, including those in comments such as ``#key = value``."""
     found: set[str] = set()
     table = ""
     for line in path.read_text().splitlines():
@@ -394,21 +397,21 @@ def named(path: Path) -> set[str]:
 
 
 class SampleTests(SynchronousTestCase):
-    """The files in etc/."""
+    """The sample configurations in etc/."""
 
     def samples(self) -> Iterator[tuple[Path, Any]]:
-        """Those that are there, with what they configure."""
+        """Yield each sample with the type that it configures."""
         for path in sorted(ETC.glob("*.toml")):
             self.assertIn(path.name, KINDS)
             yield path, KINDS[path.name]
 
     def test_load(self) -> None:
-        """As they are, and the values they show are the defaults."""
+        """Each sample can be loaded."""
         for path, kind in self.samples():
             self.assertIsInstance(load(kind, str(path)), kind)
 
     def test_name_every_key(self) -> None:
-        """And none that does not exist."""
+        """Each sample names every key, and no key that does not exist."""
         for path, kind in self.samples():
             wanted, found = set(keys(kind)), named(path)
             self.assertEqual(wanted - found, set(), f"{path.name} does not name these")
@@ -416,13 +419,13 @@ class SampleTests(SynchronousTestCase):
             self.assertEqual(found - every, set(), f"{path.name} names what does not exist")
 
     def test_are_toml_with_values(self) -> None:
-        """An empty sample would pass all else."""
+        """Each sample is TOML and sets values; an empty sample would pass all other tests."""
         for path, _ in self.samples():
             self.assertTrue(tomllib.loads(path.read_text()), path.name)
 
 
 def all_keys(kind: Any, prefix: str = "") -> Iterator[str]:
-    """Every key, of no effect or not."""
+    """Yield every key, also those without effect or not available."""
     for f in dataclasses.fields(kind):
         if dataclasses.is_dataclass(f.type):
             yield from all_keys(f.type, f"{prefix}{f.name}.")
@@ -431,10 +434,10 @@ def all_keys(kind: Any, prefix: str = "") -> Iterator[str]:
 
 
 class DefaultTests(SynchronousTestCase):
-    """The defaults themselves."""
+    """The default values of the configurations."""
 
     def test_addresses(self) -> None:
-        """Can be parsed."""
+        """The default addresses can be parsed."""
         for text in (
             RedisConfig().address,
             *ImConfig().storage_rpc_addrs,
@@ -445,7 +448,7 @@ class DefaultTests(SynchronousTestCase):
             self.assertTrue(parse_address(text).port)
 
     def test_all_in_one_is_on_loopback(self) -> None:
-        """Nothing of the first minute listens to the world."""
+        """The all-in-one daemon listens only on loopback by default."""
         config = EmbeddedConfig()
         hosts = [
             config.im.host,

@@ -1,9 +1,9 @@
 """The floors of the house: what a module may import.
 
-A module imports from its own floor's package or from a lower floor, and the folders and modules of
-one package do not import each other in a circle.
+A module imports from its own package or from a lower floor. The folders and modules of one package
+do not import each other in a circle.
 
-Read from the source, so that an import inside a function counts as well.
+The test reads the source, so imports inside functions count as well.
 """
 
 import ast
@@ -36,9 +36,9 @@ FLOORS = {
 WITH_TWISTED = FLOORS["event_loop"]
 """The lowest floor that may import Twisted."""
 GROUND = {"errors", "names", "config", "metrics"}
-"""Modules of the lowest floor share one folder, and so may know each other."""
+"""Modules of the lowest floor share one folder, so they may import each other."""
 EVERYTHING = {"bench"}
-"""Measures all floors, and so may import them."""
+"""Packages that measure all floors, and so may import them."""
 TWISTED = {
     "twisted",
     "zope",
@@ -52,12 +52,12 @@ TWISTED = {
 
 
 class Import(NamedTuple):
-    """That a module imports something."""
+    """An import of a module by another one."""
 
     path: Path
     line: int
     name: str
-    """Dotted, as written; with the name taken from a package."""
+    """The dotted name as it is written, with the name that is imported from a package."""
     module_level: bool
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ class Import(NamedTuple):
 
 
 def imports_in(source: str, path: Path) -> Iterator[Import]:
-    """All of them, also those in functions and in ``if TYPE_CHECKING``."""
+    """Yield all imports in a source, also those in functions and in ``if TYPE_CHECKING``."""
     tree = ast.parse(source)
     inside = {
         id(node)
@@ -114,12 +114,12 @@ def circles(found: Iterable[Import]) -> set[tuple[str, frozenset[str]]]:
 
 
 def part_of(path: Path) -> str:
-    """The package or module directly under gobelieve that the file belongs to."""
+    """Return the package or module directly under gobelieve that the file belongs to."""
     return path.relative_to("gobelieve").with_suffix("").parts[0]
 
 
 def offences(found: Import) -> Iterator[str]:
-    """What is wrong with an import."""
+    """Yield what is wrong with an import."""
     part = part_of(found.path)
     if found.name.startswith("."):
         yield f"{found}: relative"
@@ -146,15 +146,15 @@ def offences(found: Import) -> Iterator[str]:
 
 
 class FloorTests(SynchronousTestCase):
-    """The rule, and that the test can fail."""
+    """The rule of the floors, and checks that this test can fail."""
 
     def test_every_part_is_on_a_floor(self) -> None:
-        """Whoever adds a package says where it stands."""
+        """Every package is named in `FLOORS`."""
         parts = {part_of(path) for path in modules()}
         self.assertEqual(parts - set(FLOORS) - EVERYTHING - {"__init__"}, set())
 
     def test_imports(self) -> None:
-        """No module knows what is above or beside it."""
+        """No module imports from above or from beside it."""
         bad = [
             offence
             for path in modules()
@@ -164,7 +164,7 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual(bad, [], "\n".join(["", *bad]))
 
     def test_offences_are_seen(self) -> None:
-        """Each kind of them, in each way of writing an import."""
+        """Each kind of offence is found, in each way of writing an import."""
         for path, source in [
             ("gateway/a.py", "from gobelieve.routing import table"),
             ("gateway/a.py", "from gobelieve import routing"),
@@ -254,5 +254,5 @@ class FloorTests(SynchronousTestCase):
 
 
 def modules() -> list[Path]:
-    """Every module of ours, relative to the root of the repository."""
+    """Return every module of gobelieve, relative to the root of the repository."""
     return sorted(path.relative_to(ROOT) for path in (ROOT / "gobelieve").rglob("*.py"))

@@ -1,4 +1,4 @@
-"""Counting: what the status pages read."""
+"""The counters and distributions that the status pages read."""
 
 import math
 
@@ -8,10 +8,10 @@ from gobelieve.metrics import Counters, Histogram, Outcomes
 
 
 class TallyTests(SynchronousTestCase):
-    """Named counters."""
+    """Counters that are found by their names."""
 
     def test_counts(self) -> None:
-        """What never moved is 0, and does not come to be by being looked at."""
+        """A counter that never moved is 0, and reading it does not create it."""
         counters = Counters()
         counters.add("live")
         counters.add("live", 2)
@@ -20,10 +20,10 @@ class TallyTests(SynchronousTestCase):
 
 
 class RequestsTests(SynchronousTestCase):
-    """Requests by command."""
+    """Counters of requests by command."""
 
     def test_counts(self) -> None:
-        """Each end by itself."""
+        """Each outcome of a request is counted separately."""
         requests = Outcomes()
         requests.done[230] += 1
         requests.failed[230] += 1
@@ -33,10 +33,11 @@ class RequestsTests(SynchronousTestCase):
 
 
 class DistributionTests(SynchronousTestCase):
-    """How measured values are spread."""
+    """Counts of measured values up to each bound."""
 
     def test_a_value_belongs_to_the_first_bound_that_it_does_not_exceed(self) -> None:
-        """As Prometheus wants it: "less or equal"."""
+        """A value counts for the first bound that it does not exceed, as in Prometheus ("less or
+        equal")."""
         values = Histogram((1, 2, 4))
         for value in (0, 1, 1.5, 2, 3, 4, 4.1, 100):
             values.observe(value)
@@ -45,7 +46,7 @@ class DistributionTests(SynchronousTestCase):
         self.assertEqual((len(values), values.total), (8, 115.6))
 
     def test_nothing_measured(self) -> None:
-        """All is 0."""
+        """Without measured values, all counts are 0."""
         values = Histogram((1,))
         self.assertEqual(list(values.cumulative()), [(1, 0), (math.inf, 0)])
         self.assertEqual((len(values), values.total), (0, 0))

@@ -7,19 +7,20 @@ from gobelieve.names import AckStatus, shard, status_name, was_not_stored
 
 
 class ShardTests(SynchronousTestCase):
-    """Which instance has an id."""
+    """The instance that has an id."""
 
     def test_as_upstream_shards(self) -> None:
-        """By the absolute value, also for the one that has none in 64 bits."""
+        """The absolute value decides, as in the Go server, also for the one that has none in 64
+        bits."""
         self.assertEqual([shard(id_, 4) for id_ in (0, 5, -5, 8)], [0, 1, 1, 0])
         self.assertEqual([shard(-(1 << 63), n) for n in (1, 3, 7)], [0, 2, 1])
 
 
 class StatusTests(SynchronousTestCase):
-    """Which refusals are not refusals."""
+    """The statuses of an ack."""
 
     def test_not_stored(self) -> None:
-        """Exactly those from 100 to 109."""
+        """Exactly the statuses from 100 to 109 mean "not stored"."""
         again = [status for status in AckStatus if was_not_stored(status)]
         self.assertEqual(
             again,
@@ -35,20 +36,21 @@ class StatusTests(SynchronousTestCase):
         )
 
     def test_names(self) -> None:
-        """For people; a status that is newer than we are is its number."""
+        """A status has a name for people; a status that we do not know is shown as its number."""
         self.assertEqual(status_name(64), "NOT_GROUP_MEMBER")
         self.assertEqual(status_name(250), "250")
 
     def test_they_fit_the_byte(self) -> None:
-        """That an ack has for them; upstream's client libraries read it as signed."""
+        """Every status fits the byte of an ack, which the Go server's client libraries read as
+        signed."""
         self.assertTrue(all(0 <= status < 128 for status in AckStatus))
 
 
 class TallyTests(SynchronousTestCase):
-    """Counters."""
+    """Counters that are found by their names."""
 
     def test_counting(self) -> None:
-        """One that never moved is 0 and does not appear."""
+        """A counter that never moved is 0 and does not appear."""
         counters = Counters()
         counters.add("acks")
         counters.add("acks", 4)

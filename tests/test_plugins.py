@@ -1,4 +1,4 @@
-"""What twistd finds of us."""
+"""The plugins of gobelieve that twistd finds."""
 
 import json
 import os
@@ -20,10 +20,10 @@ print(json.dumps([found, sorted(sys.modules)]))
 
 
 class PluginTests(SynchronousTestCase):
-    """Discovery, in a process of its own."""
+    """Discovery of plugins, in a separate process."""
 
     def test_discovery(self) -> None:
-        """twistd has our four subcommands, and has imported nothing of ours to know them."""
+        """twistd finds our four subcommands, and imports nothing of gobelieve to find them."""
         out = subprocess.run(
             [sys.executable, "-c", DISCOVER],
             cwd=ROOT,

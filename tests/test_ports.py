@@ -1,4 +1,4 @@
-"""Ports for tests."""
+"""The choice of free ports for tests."""
 
 import subprocess
 import sys
@@ -9,10 +9,10 @@ from tests.ports import BLOCK, free_port
 
 
 class PortTests(SynchronousTestCase):
-    """One process and several."""
+    """Free ports in one process and in several."""
 
     def test_no_port_is_given_twice_soon(self) -> None:
-        """Nor a port that another process has claimed."""
+        """No port is given twice soon, and none that another process has claimed."""
         mine = {free_port() for _ in range(50)}
         self.assertEqual(len(mine), 50)
         command = "from tests.ports import free_port; print(*(free_port() for _ in range(50)))"

@@ -1,4 +1,4 @@
-"""Tests that need a server must not go missing quietly."""
+"""A test that needs a server says by name why it is skipped."""
 
 import os
 
@@ -8,7 +8,7 @@ from tests.servers import missing
 
 
 class MissingTests(SynchronousTestCase):
-    """The text of a skip."""
+    """The text of a skipped test."""
 
     def test_a_program_that_is_not_installed_skips_by_name(self) -> None:
         self.patch(os, "environ", {})

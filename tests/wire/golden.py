@@ -1,7 +1,7 @@
-"""A frame for every message that the vectors of clients do not show, written by hand.
+"""A hand-written frame for each message that the vectors of clients do not contain.
 
-Spaces in the hex are for the reader: header, then field by field. Whoever declares a message adds
-its frame here; `test_golden` demands one of each.
+The spaces in the hex are for the reader: header, then field by field. If you declare a message, add
+its frame here; `test_golden` demands one for each message.
 """
 
 from gobelieve.wire import client, cluster, route, storage

@@ -1,4 +1,4 @@
-"""The shortcuts on the hot path say the same as the declarations."""
+"""The shortcuts on the hot path give the same results as the declarations."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,12 +15,12 @@ IMS = st.builds(
 
 
 class StampTests(SynchronousTestCase):
-    """Setting the time without decoding."""
+    """Setting the time of a message without decoding it."""
 
     @settings(max_examples=100, deadline=None)
     @given(IMS, st.sampled_from([0, 1, 2, 7]), st.integers(0, (1 << 31) - 1))
     def test_as_decoding_and_encoding(self, im: client.IM, version: int, now: int) -> None:
-        """Of every version, into the layout that is stored."""
+        """`stamped` turns a body of any version into the layout that is stored."""
         stored = client.IM.decode(client.stamped(im.encode(version), version, now))
         self.assertEqual(
             stored,
@@ -34,7 +34,7 @@ class StampTests(SynchronousTestCase):
         )
 
     def test_too_short(self) -> None:
-        """Where decoding says so, stamping does."""
+        """`stamped` raises `BodyError` for the same bodies as decoding."""
         for version, least in ((0, 20), (1, 24), (2, 24)):
             for length in range(30):
                 body = bytes(length)
@@ -49,7 +49,8 @@ class StampTests(SynchronousTestCase):
     @settings(max_examples=100, deadline=None)
     @given(IMS)
     def test_back_to_version_0(self, im: client.IM) -> None:
-        """The timestamp is taken out of IM and GROUP_IM, and nothing of other messages."""
+        """For version 0 the timestamp is removed from IM and GROUP_IM. Other messages are
+        unchanged."""
         for number in (client.IM.number, client.GroupIM.number):
             self.assertEqual(client.for_version_0(number, im.encode(1)), im.encode(0))
         for other in (client.System.number, client.Customer.number, client.CustomerV2.number):
@@ -57,10 +58,11 @@ class StampTests(SynchronousTestCase):
 
 
 class KeyTests(SynchronousTestCase):
-    """Reading a key without decoding."""
+    """Reading a sync key without decoding the message."""
 
     def test_as_decoding(self) -> None:
-        """Negative ones, excess, and short bodies too."""
+        """`key_of` reads negative keys, ignores excess bytes and refuses short bodies, as decoding
+        does."""
         for key in (0, 1, 1 << 52, -1, -(1 << 63)):
             body = client.SyncKey(sync_key=key).encode()
             self.assertEqual(client.key_of(body), key)

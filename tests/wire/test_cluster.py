@@ -9,10 +9,11 @@ HELLO, CHALLENGE = b"h" * 32, b"c" * 32
 
 
 class ProofTests(SynchronousTestCase):
-    """What a proof is made of."""
+    """The bytes and the uniqueness of a proof."""
 
     def test_against_openssl(self) -> None:
-        """``openssl dgst -sha256 -hmac`` says the same of the bytes that the docs name."""
+        """``openssl dgst -sha256 -hmac`` gives the same proof for the bytes that docs/cluster.md
+        names."""
         self.assertEqual(
             proof_of(CONNECTOR, SECRET, Port.ROUTE, HELLO, CHALLENGE).hex(),
             "710df1dacba9a1cff756e0dfb9343c92e1baa640f52d15e637e40a06e9fa08e4",
@@ -23,7 +24,7 @@ class ProofTests(SynchronousTestCase):
         )
 
     def test_each_is_good_for_one_thing(self) -> None:
-        """Another side, port, secret or nonce gives another one; so do nonces swapped."""
+        """Another side, port, secret or nonce gives another proof, and so do swapped nonces."""
         proofs = {
             proof_of(side, secret, port, *nonces)
             for side in (CONNECTOR, LISTENER)

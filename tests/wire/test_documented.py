@@ -1,4 +1,4 @@
-"""docs/protocol.md and docs/cluster.md tell the truth about numbers and names."""
+"""docs/protocol.md and docs/cluster.md have the numbers and names of the code."""
 
 import re
 from pathlib import Path
@@ -15,10 +15,10 @@ LETTERS = {Sender.CLIENT: "C", Sender.SERVER: "S", Sender.CLIENT | Sender.SERVER
 
 
 class ProtocolPageTests(SynchronousTestCase):
-    """The tables of the page against the declarations."""
+    """The tables of docs/protocol.md, compared with the declarations."""
 
     def test_messages(self) -> None:
-        """Every message of the client's link, and who may send it."""
+        """The table has every message of the client's link, with the ends that may send it."""
         ends = Sender.CLIENT | Sender.SERVER
         declared_classes: list[type[Message]] = [*MESSAGES.values(), VoipControl]
         declared = {
@@ -30,7 +30,7 @@ class ProtocolPageTests(SynchronousTestCase):
         self.assertEqual({(int(cmd), name, who) for cmd, name, who in rows}, declared)
 
     def test_statuses(self) -> None:
-        """Every status of an ack."""
+        """The table has every status of an ack, and no other."""
         rows = re.findall(r"^\| (\d+) \| ([A-Z_]+) \| [a-z]", PAGE, re.MULTILINE)
         wanted = {(status.value, status.name) for status in AckStatus}
         found = {(int(number), name) for number, name in rows}
@@ -39,12 +39,12 @@ class ProtocolPageTests(SynchronousTestCase):
 
 
 class ClusterPageTests(SynchronousTestCase):
-    """The tables of docs/cluster.md against the declarations."""
+    """The tables of docs/cluster.md, compared with the declarations."""
 
     page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
 
     def test_messages(self) -> None:
-        """Number, name and sender of each."""
+        """The table has the number, the name and the sender of each message."""
         who = {Sender.CONNECTOR: "connector", Sender.LISTENER: "listener"}
         declared = {
             (cls.number, cls.label, who[cls.senders])
@@ -55,13 +55,13 @@ class ClusterPageTests(SynchronousTestCase):
         self.assertEqual({(int(cmd), name, end) for cmd, name, end in rows}, declared)
 
     def test_ports_and_refusals(self) -> None:
-        """Every number that stands for something."""
+        """The tables have every port and every refusal."""
         rows = re.findall(r"^\| (\d) ([A-Z_]+) \|", self.page, re.MULTILINE)
         declared = [(str(one.value), one.name) for one in (*Port, *Refusal)]
         self.assertEqual(rows, declared)
 
     def test_lines_of_the_log(self) -> None:
-        """What the page explains is what is said."""
+        """The log lines that the page explains are in the code."""
         sources = Path(__file__).parents[2] / "gobelieve" / "protocols"
         said = "".join(
             (sources / f"{name}.py").read_text()

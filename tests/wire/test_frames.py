@@ -22,12 +22,12 @@ CUTS = st.lists(st.integers(0, 700), max_size=12)
 
 
 def encoded(frames: list[Frame]) -> bytes:
-    """All of them, one after another."""
+    """Return the bytes of all frames, one after another."""
     return b"".join(encode_frame(f.cmd, f.body, f.seq, f.version, f.flag) for f in frames)
 
 
 def fed(reader: FrameReader, data: bytes, cuts: list[int]) -> list[Frame]:
-    """What comes of the data when it arrives in these pieces."""
+    """Return the frames that the reader finds when the data arrives in these pieces."""
     found: list[Frame] = []
     start = 0
     for cut in [*sorted(cuts), len(data)]:
@@ -37,14 +37,14 @@ def fed(reader: FrameReader, data: bytes, cuts: list[int]) -> list[Frame]:
 
 
 class FrameReaderTests(SynchronousTestCase):
-    """Frames from a stream."""
+    """Reading frames from a stream of bytes."""
 
     @settings(max_examples=150, deadline=None)
     @given(FRAMES, CUTS)
     def test_how_the_stream_is_cut_does_not_matter(
         self, frames: list[Frame], cuts: list[int]
     ) -> None:
-        """Any pieces give the same frames, none early and none late."""
+        """Any pieces of a stream give the same frames, none early and none late."""
         reader = FrameReader(CLIENT_BODY_LIMIT)
         self.assertEqual(fed(reader, encoded(frames), cuts), frames)
         self.assertIsNone(reader.error)
@@ -60,7 +60,7 @@ class FrameReaderTests(SynchronousTestCase):
     @settings(max_examples=150, deadline=None)
     @given(FRAMES, st.binary(max_size=60), CUTS)
     def test_any_bytes_at_all(self, frames: list[Frame], junk: bytes, cuts: list[int]) -> None:
-        """Nothing is raised; the good frames before the junk are all there."""
+        """Random bytes raise nothing, and all good frames before them are returned."""
         reader = FrameReader(100, frozenset(range(256)))
         found = fed(reader, encoded(frames) + junk, cuts)
         self.assertEqual(found[: len(frames)], frames)
@@ -69,14 +69,15 @@ class FrameReaderTests(SynchronousTestCase):
             self.assertEqual(reader.feed(encoded(frames)), [], "a reader with an error is deaf")
 
     def test_frames_before_the_bad_one_count(self) -> None:
-        """Also when all arrive in one piece."""
+        """Frames before a bad one are returned, even if all arrive in one piece."""
         good = [Frame(13, 1, 0, 1, b""), Frame(4, 1, 0, 2, b"body")]
         reader = FrameReader(100)
         self.assertEqual(reader.feed(encoded(good) + encode_frame(4, bytes(101))), good)
         self.assertIn("a body of 101 bytes, the limit is 100", str(reader.error))
 
     def test_the_limit(self) -> None:
-        """32767 bytes are the longest body of a client, one more is an error at the header."""
+        """A body of 32767 bytes is the longest of a client. One more byte is an error at the
+        header."""
         reader = FrameReader(CLIENT_BODY_LIMIT)
         (frame,) = reader.feed(encode_frame(4, bytes(32767)))
         self.assertEqual(len(frame.body), 32767)
@@ -84,13 +85,13 @@ class FrameReaderTests(SynchronousTestCase):
         self.assertIsInstance(reader.error, FrameError)
 
     def test_a_negative_length(self) -> None:
-        """Is an error, whatever the limit."""
+        """A negative length is an error with any limit."""
         reader = FrameReader(CLIENT_BODY_LIMIT)
         reader.feed(bytes.fromhex("ffffffff 00000001 04 01 00 00"))
         self.assertIn("-1", str(reader.error))
 
     def test_commands_are_judged_before_the_body(self) -> None:
-        """The header is enough to hang up on a command that is not allowed."""
+        """A command that is not allowed is an error as soon as its header is complete."""
         reader = FrameReader(CLIENT_BODY_LIMIT, frozenset({4}))
         header = encode_frame(200, bytes(30000))[:HEADER_SIZE]
         self.assertEqual(reader.feed(header[:11]), [])
@@ -99,12 +100,12 @@ class FrameReaderTests(SynchronousTestCase):
         self.assertIn("command 200 is not allowed", str(reader.error))
 
     def test_old_clients_fill_the_reserved_byte(self) -> None:
-        """With 2; nobody minds."""
+        """Old clients write 2 into the reserved byte, which the reader ignores."""
         (frame,) = FrameReader(100).feed(bytes.fromhex("00000000 00000001 0d 01 02 02"))
         self.assertEqual(frame, Frame(13, 1, 2, 1, b""))
 
     def test_a_long_frame_in_tiny_reads_is_not_copied_again_and_again(self) -> None:
-        """What was read is joined once: the reader keeps the very pieces it was given."""
+        """The reader keeps the very pieces that it was given, and joins them once."""
         reader = FrameReader(1 << 24)
         data = encode_frame(4, bytes(1 << 20))
         reader.feed(data[:HEADER_SIZE])

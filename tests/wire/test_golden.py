@@ -1,4 +1,4 @@
-"""Every message against bytes that were not made by our own codec, both ways."""
+"""Each message is encoded and decoded, and compared with bytes that our codec did not make."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.wire.golden import GOLDEN
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "client-vectors.json").read_text())
 
 RENAMED = {"platform_id": "platform", "room_id": "room"}
-"""Fields that the vectors call otherwise."""
+"""Fields that have other names in the vectors."""
 
 TWINS = {"auth_status_ok_v0_seed", "auth_status_fail_v0_seed", "voip_dial_v1"}
 
@@ -29,13 +29,13 @@ TWIN_CLASSES: list[type[Message]] = [
 
 
 def one_frame(data: bytes) -> Frame:
-    """The only frame in these bytes."""
+    """Return the only frame in these bytes."""
     (frame,) = FrameReader(RPC_BODY_LIMIT).feed(data)
     return frame
 
 
 def fields_of(vector: dict[str, Any], cls: type[Message]) -> dict[str, Any]:
-    """What the vector says of each field, with bytes where we have bytes."""
+    """Return the values that the vector has for the fields, as bytes where our fields are bytes."""
     found: dict[str, Any] = {}
     for name, value in vector["fields"].items():
         if name == "content_hex":
@@ -46,17 +46,17 @@ def fields_of(vector: dict[str, Any], cls: type[Message]) -> dict[str, Any]:
 
 
 def class_of(vector: dict[str, Any]) -> type[Message]:
-    """The class that the vector shows; two numbers have a second meaning."""
+    """Return the class of the message in the vector; two numbers have a second meaning."""
     if vector["name"] not in TWINS:
         return MESSAGES[vector["cmd"]]
     return client.SeedAuthStatus if vector["cmd"] == 3 else client.VoipControl
 
 
 class ClientVectorsTests(SynchronousTestCase):
-    """The published frames of clients and of both eras' servers."""
+    """The published frames of clients, and of the Go server in both versions."""
 
     def test_decode(self) -> None:
-        """Each decodes to the fields that the vector names, and to no others."""
+        """Each vector decodes to the fields that it names, and to no others."""
         for vector in VECTORS:
             cls = class_of(vector)
             frame = one_frame(bytes.fromhex(vector["hex"]))
@@ -72,7 +72,7 @@ class ClientVectorsTests(SynchronousTestCase):
             self.assertEqual(unnamed, set(), vector["name"])
 
     def test_encode(self) -> None:
-        """The fields encode to the very bytes of the vector."""
+        """The fields of each vector encode to its exact bytes."""
         for vector in VECTORS:
             cls = class_of(vector)
             made = cls(**fields_of(vector, cls)).frame(
@@ -81,7 +81,8 @@ class ClientVectorsTests(SynchronousTestCase):
             self.assertEqual(made.hex(), vector["hex"], vector["name"])
 
     def test_the_number_64_is_told_apart(self) -> None:
-        """By the sender's own ids at the head of the body, and by its length."""
+        """The sender's own ids at the beginning of the body, and its length, decide between the
+        messages with number 64."""
         for vector in VECTORS:
             if vector["cmd"] == 64:
                 body = one_frame(bytes.fromhex(vector["hex"])).body
@@ -93,10 +94,10 @@ class ClientVectorsTests(SynchronousTestCase):
 
 
 class GoldenTests(SynchronousTestCase):
-    """The frames that we wrote by hand."""
+    """The hand-written frames of `golden`."""
 
     def test_both_ways(self) -> None:
-        """Bytes to message and message to bytes."""
+        """Each frame decodes to its message, and the message encodes to the frame."""
         for text, message in GOLDEN:
             data = bytes.fromhex(text)
             frame = one_frame(data)
@@ -105,14 +106,15 @@ class GoldenTests(SynchronousTestCase):
             self.assertEqual(message.frame(frame.seq, frame.version, frame.flag), data)
 
     def test_every_declared_message_has_a_frame(self) -> None:
-        """Whoever declares a message adds its bytes to `golden`."""
+        """Every declared message has its bytes in a vector or in `golden`."""
         shown = {vector["cmd"] for vector in VECTORS} | {message.number for _, message in GOLDEN}
         missing = [cls.label for number, cls in MESSAGES.items() if number not in shown]
         self.assertEqual(missing, [])
         self.assertEqual(shown - set(MESSAGES), set())
 
     def test_short_bodies(self) -> None:
-        """A body cut at any byte is a `BodyError`, or a shorter message if its end is open."""
+        """A body cut at any byte raises `BodyError`, or is a shorter message if its last field is
+        open."""
         samples = [(message, 0) for _, message in GOLDEN]
         for vector in VECTORS:
             cls = class_of(vector)
@@ -129,7 +131,7 @@ class GoldenTests(SynchronousTestCase):
                         type(message).decode(body[:length], version)
 
     def test_arbitrary_bodies(self) -> None:
-        """No byte pattern makes a decoder raise anything but `BodyError`."""
+        """No pattern of bytes makes a decoder raise anything but `BodyError`."""
         for cls in [*MESSAGES.values(), *TWIN_CLASSES]:
             for version in (0, 1, 2, 255):
                 for fill in (b"\0", b"\x7f", b"\xff", b"\0\1"):
@@ -140,7 +142,8 @@ class GoldenTests(SynchronousTestCase):
                             continue
 
     def test_excess_is_dropped(self) -> None:
-        """A longer body than the layout is accepted, as both eras do; the excess is not kept."""
+        """A body that is longer than its layout is accepted, and the excess is dropped, as in the
+        Go server."""
         for text, message in GOLDEN:
             if open_end(type(message)) is None:
                 body = one_frame(bytes.fromhex(text)).body
@@ -148,7 +151,7 @@ class GoldenTests(SynchronousTestCase):
 
 
 def open_end(cls: type[Message]) -> str | None:
-    """The name of the field that takes what is left, if the message has one."""
+    """Return the name of the field that takes the rest of the body, or None."""
     for name, annotation in cls.__annotations__.items():
         if annotation is Rest:
             return name
@@ -156,38 +159,38 @@ def open_end(cls: type[Message]) -> str | None:
 
 
 class VersionTests(SynchronousTestCase):
-    """What differs between the versions of the protocol."""
+    """The differences between the versions of the protocol."""
 
     im = client.IM(sender=1, receiver=2, timestamp=3, msgid=4, content=b"hi")
 
     def test_version_0_has_no_timestamp(self) -> None:
-        """Neither in IM nor in GROUP_IM; it reads as 0."""
+        """IM and GROUP_IM have no timestamp in version 0; it reads as 0."""
         body = bytes.fromhex("0000000000000001 0000000000000002 00000004 6869")
         self.assertEqual(self.im.encode(0), body)
         self.assertEqual(client.IM.decode(body, 0).timestamp, 0)
         self.assertEqual(client.GroupIM.decode(body, 0).msgid, 4)
 
     def test_version_1_has(self) -> None:
-        """In both directions."""
+        """IM has its timestamp in versions 1 and 2, in both directions."""
         body = bytes.fromhex("0000000000000001 0000000000000002 00000003 00000004 6869")
         for version in (1, 2):
             self.assertEqual(self.im.encode(version), body)
             self.assertEqual(client.IM.decode(body, version), self.im)
 
     def test_the_status_of_an_ack_came_with_version_2(self) -> None:
-        """Clients of older versions unpack exactly four bytes."""
+        """ACK has a status only in version 2. Older clients read exactly four bytes."""
         ack = client.Ack(seq=9, status=64)
         self.assertEqual([len(ack.encode(v)) for v in (0, 1, 2)], [4, 4, 5])
         self.assertEqual(client.Ack.decode(ack.encode(1), 1).status, 0)
         self.assertEqual(client.Ack.decode(ack.encode(2), 2), ack)
 
     def test_a_version_from_the_future_reads_as_the_newest(self) -> None:
-        """The header has room for 255."""
+        """A version above 2, up to 255, is treated as 2."""
         self.assertEqual(client.IM.decode(self.im.encode(2), 200), self.im)
         self.assertEqual(self.im.encode(200), self.im.encode(2))
 
     def test_values_that_do_not_fit(self) -> None:
-        """Are a `BodyError`, not a traceback of struct."""
+        """A value that does not fit raises `BodyError`, and no error of struct."""
         with self.assertRaises(BodyError):
             client.Sync(sync_key=1 << 63).encode()
         with self.assertRaises(BodyError):
@@ -196,16 +199,17 @@ class VersionTests(SynchronousTestCase):
             route_push(65536).encode()
 
     def test_long_tokens(self) -> None:
-        """The lengths in AUTH_TOKEN are unsigned: 255 bytes are well."""
+        """The lengths in AUTH_TOKEN are unsigned, so 255 bytes are allowed."""
         login = client.AuthToken(platform=2, token=bytes(255), device_id=b"d" * 255)
         self.assertEqual(client.AuthToken.decode(login.encode()), login)
 
     def test_number_of_a_frame_that_nobody_declared(self) -> None:
-        """`decode` says so by `KeyError`; links ask for the allowed commands before."""
+        """`decode` raises `KeyError` for an unknown number; links check the allowed commands
+        before."""
         with self.assertRaises(KeyError):
             decode(one_frame(encode_frame(99, b"")))
 
 
 def route_push(count: int) -> Message:
-    """A push to so many."""
+    """Return a PUSH to `count` users."""
     return MESSAGES[134](appid=1, receivers=tuple(range(count)), inner=b"")  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Declaring messages."""
+"""The declaration of messages: `@message` and the table `MESSAGES`."""
 
 from dataclasses import FrozenInstanceError
 
@@ -11,10 +11,10 @@ from gobelieve.wire.message import message, since
 
 
 class DeclarationTests(SynchronousTestCase):
-    """The decorator and the table."""
+    """The decorator `message` and its table."""
 
     def test_a_number_declared_twice(self) -> None:
-        """Fails where it is declared, and names both."""
+        """A number that is taken fails at the declaration, and the error names both messages."""
         with self.assertRaises(TypeError) as caught:
 
             @message(4, "ANOTHER", senders=Sender.CLIENT)
@@ -25,25 +25,25 @@ class DeclarationTests(SynchronousTestCase):
         self.assertIs(MESSAGES[4], client.IM)
 
     def test_a_twin(self) -> None:
-        """Shares a number knowingly; the table keeps the first."""
+        """A twin shares its number knowingly, and the table keeps the first message."""
         self.assertIs(MESSAGES[64], client.CustomerV2)
         self.assertEqual(client.VoipControl.number, 64)
 
     def test_frozen_and_compared_by_value(self) -> None:
-        """As values are."""
+        """Messages are frozen and compared by value."""
         one = client.Sync(sync_key=1)
         self.assertEqual(one, client.Sync(sync_key=1))
         with self.assertRaises(FrozenInstanceError):
             one.sync_key = 2  # type: ignore[misc]
 
     def test_who_may_send(self) -> None:
-        """What a server accepts from clients is what the declarations say."""
+        """`sent_by` returns what the declarations allow a client to send."""
         allowed = sent_by(Sender.CLIENT)
         self.assertLessEqual({1, 2, 4, 5, 8, 13, 14, 15, 17, 26, 37, 64}, allowed)
         self.assertEqual(allowed & {3, 7, 21, 27, 28, 29, 130, 200, 230}, frozenset())
 
     def test_variable_fields_between_fixed_ones(self) -> None:
-        """A field of any kind may stand anywhere, in any version."""
+        """A field of any kind may be at any place, in any version."""
 
         @message(99, "MIXED", senders=Sender.NOBODY, twin=True)
         class Mixed(Message):

@@ -1,4 +1,4 @@
-"""Frames to be stored, and lists of stored ones."""
+"""Frames that are to be stored, and lists of stored frames."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,17 +28,17 @@ STORED = st.lists(
 
 
 def collected(*messages: StoredMessage) -> MessageList:
-    """A list of these."""
+    """Return a list of these messages."""
     found = MessageList()
     found.add(messages)
     return found
 
 
 class InnerTests(SynchronousTestCase):
-    """The frame in a request to store it."""
+    """The frame in a request to store a message."""
 
     def test_versions(self) -> None:
-        """Whatever version a message was written in, its body is stored in today's layout."""
+        """The body of any version is stored in today's layout."""
         for version in (1, 2, 3, 255):
             self.assertEqual(read_inner(HELLO.frame(7, version)), (4, HELLO.encode()))
         for cmd in (4, 8):
@@ -46,13 +46,14 @@ class InnerTests(SynchronousTestCase):
             self.assertEqual(read_inner(old), (cmd, bytes(15) + b"\1" + bytes(8) + b"hi"))
 
     def test_opaque(self) -> None:
-        """Any other body is taken as it is, in every version."""
+        """Any other body is stored unchanged, in every version."""
         for cmd in (0, 7, 21, 24, 25, 64, 255):
             for version in (0, 1, 2):
                 self.assertEqual(read_inner(encode_frame(cmd, b"x", version=version)), (cmd, b"x"))
 
     def test_no_frame(self) -> None:
-        """Cut short at any byte, with a wrong or negative length, too long: `BodyError`."""
+        """A frame that is cut short, too long, or has a wrong or negative length raises
+        `BodyError`."""
         frame = HELLO.frame()
         for bad in (
             *(frame[:length] for length in range(len(frame))),
@@ -66,10 +67,10 @@ class InnerTests(SynchronousTestCase):
 
 
 class ListTests(SynchronousTestCase):
-    """What a list is, and what fits."""
+    """The layout of a list, and its limits."""
 
     def test_bytes(self) -> None:
-        """The layout that the module's head describes."""
+        """A list has the layout that the docstring of the module describes."""
         found = collected(StoredMessage(32, 33, 4, HELLO.encode()), StoredMessage(99, 0, 7, b"{}"))
         first = (
             "0036 0000000000000020 0000000000000021 0000001a 00000000 04010000"
@@ -84,14 +85,15 @@ class ListTests(SynchronousTestCase):
     @settings(max_examples=100, deadline=None)
     @given(STORED)
     def test_both_ways(self, messages: list[StoredMessage]) -> None:
-        """In order, or the other way round."""
+        """A list can be packed in order or in reverse order, and is read back."""
         found = collected(*messages)
         self.assertEqual(list(unpack_list(found.pack())), messages)
         self.assertEqual(list(unpack_list(found.pack(reverse=True))), messages[::-1])
         self.assertFalse(found.full)
 
     def test_cut_short(self) -> None:
-        """At any byte: `BodyError`; so is an entry that ends within itself."""
+        """A list cut at any byte raises `BodyError`, and so does an entry with an impossible
+        size."""
         row = collected(StoredMessage(1, 2, 7, b"{}"), StoredMessage(3, 4, 7, b"")).pack()
         for length in range(len(row)):
             with self.assertRaises(BodyError, msg=str(length)):
@@ -101,7 +103,7 @@ class ListTests(SynchronousTestCase):
                 list(unpack_list(row[:2] + size + row[4:]))
 
     def test_longest_list(self) -> None:
-        """With it a RESULT is just below 1 MiB; one byte more does not fit."""
+        """The RESULT with the longest list is just below 1 MiB; one byte more does not fit."""
         full = StoredMessage(1, 0, 7, bytes(ENTRY_BODY_LIMIT))
         count, rest = divmod(LIST_LIMIT - 2, ENTRY_BODY_LIMIT + 30)
         found = collected(*[full] * count)
@@ -114,13 +116,14 @@ class ListTests(SynchronousTestCase):
         self.assertEqual(len(list(unpack_list(found.pack()))), count)
 
     def test_most_messages(self) -> None:
-        """The count is never beyond 32,767."""
+        """A list never has more than 32,767 messages."""
         found = collected(*[StoredMessage(n, 0, 7, b"") for n in range(COUNT_LIMIT + 5)])
         self.assertTrue(found.full)
         self.assertEqual(len(list(unpack_list(found.pack()))), COUNT_LIMIT)
 
     def test_too_long_for_an_entry(self) -> None:
-        """Such a message is left out, and its id is known; what follows is in the list."""
+        """A message that is too long for an entry is left out, and its id is noted. Later ones are
+        in the list."""
         long = StoredMessage(2, 0, 7, bytes(ENTRY_BODY_LIMIT + 1))
         fits = StoredMessage(3, 0, 7, bytes(ENTRY_BODY_LIMIT))
         found = collected(long, fits)

@@ -17,10 +17,10 @@ SIZES = [0, 1, 8, 22, 5000, *range(6100, 6400), 32000, CLIENT_BODY_LIMIT - 42 - 
 
 
 class PublicationTests(SynchronousTestCase):
-    """Reading and writing."""
+    """Reading and writing publications."""
 
     def test_version_1(self) -> None:
-        """Carries the previous id, and an inner frame of any length that the link allows."""
+        """Version 1 has the previous id, and an inner frame of any length that the link allows."""
         publication = Publication(7, 2, 4242, 4096, NOW, encode_frame(4, bytes(40000)))
         body = publication.body(1)
         self.assertEqual(Publication.read(body, 1), publication)
@@ -28,28 +28,29 @@ class PublicationTests(SynchronousTestCase):
         self.assertLess(len(body), LINK_BODY_LIMIT)
 
     def test_version_1_must_be_filled(self) -> None:
-        """One byte too few or too many is an error, and so is any cut."""
+        """One byte too few or too many in version 1 is an error, and so is any cut."""
         body = Publication(7, 2, 4242, 4096, NOW, INNER).body(1)
         for bad in [body + b"z", *(body[:length] for length in range(len(body)))]:
             with self.assertRaises(BodyError):
                 Publication.read(bad, 1)
 
     def test_version_0(self) -> None:
-        """Has no previous id."""
+        """Version 0 has no previous id."""
         publication = Publication(7, 2, 4242, 4096, NOW, INNER)
         body = publication.body(0)
         self.assertEqual(Publication.read(body, 0), publication._replace(prev_msgid=0))
         self.assertEqual(Publish.decode(body).inner, INNER)
 
     def test_version_0_of_every_length(self) -> None:
-        """Lengths at which the high bytes of the time could be the length of a seed's inner."""
+        """Version 0 is recognised even if the high bytes of its time look like the length of a
+        seed's frame."""
         for size in SIZES:
             inner = encode_frame(4, bytes(size))
             publication = Publication(7, 2, 4242, 0, NOW, inner)
             self.assertEqual(Publication.read(publication.body(0), 0), publication, str(size))
 
     def test_the_seeds(self) -> None:
-        """Has neither time nor previous id; it is told by its length."""
+        """The seed's layout has neither time nor previous id, and is recognised by its length."""
         for size in SIZES:
             inner = encode_frame(4, b"b" * size)
             seed = SeedPublish(appid=7, receiver=2, msgid=4242, device_id=3, inner=inner)
@@ -57,12 +58,12 @@ class PublicationTests(SynchronousTestCase):
             self.assertEqual(read, Publication(7, 2, 4242, 0, 0, inner), str(size))
 
     def test_too_long_for_version_0(self) -> None:
-        """Says so before anything is sent."""
+        """An inner frame that is too long for version 0 raises an error before anything is sent."""
         with self.assertRaises(BodyError):
             Publication(7, 2, 0, 0, NOW, bytes(32767)).body(0)
 
     def test_peeking(self) -> None:
-        """A router's look at the head says the same as reading the whole, in every layout."""
+        """`peek` finds the same head as reading the whole publication, in every layout."""
         whole = Publication(7, 2, 4242, 0, NOW, encode_frame(8, b"body", 0, 1, 0x30))
         seed = SeedPublish(appid=7, receiver=2, msgid=4242, device_id=3, inner=whole.inner)
         for body, version in [(whole.body(0), 0), (whole.body(1), 1), (seed.encode(), 0)]:
@@ -72,7 +73,8 @@ class PublicationTests(SynchronousTestCase):
                     peek(body[:length], version)
 
     def test_peeking_into_a_push(self) -> None:
-        """Who is to get it, and where the frame is; cut anywhere: `BodyError`."""
+        """`peek_push` finds the receivers and the inner frame. A cut at any byte raises
+        `BodyError`."""
         for version, length in ((0, "h"), (1, "I")):
             body = Struct(f">qHqq{length}").pack(7, 2, 5, -6, len(INNER)) + INNER
             appid, receivers, start, end = peek_push(body, version)
@@ -85,7 +87,7 @@ class PublicationTests(SynchronousTestCase):
     @settings(max_examples=200, deadline=None)
     @given(st.binary(max_size=120), st.sampled_from([0, 1, 2, 255]))
     def test_any_bytes(self, body: bytes, version: int) -> None:
-        """Are a publication or a `BodyError`."""
+        """Random bytes are read as a publication, or raise `BodyError`."""
         for read in (Publication.read, peek, peek_push):
             try:
                 read(body, version)

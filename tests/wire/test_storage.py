@@ -1,4 +1,4 @@
-"""The rows inside the messages of storage."""
+"""The sequences of items inside the messages of storage."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,10 +43,10 @@ STORED = st.lists(
 
 
 class SaveTests(SynchronousTestCase):
-    """What SAVE carries."""
+    """The items of SAVE."""
 
     def test_bytes(self) -> None:
-        """The layout that the module's head describes."""
+        """An item has the layout that the docstring of the module describes."""
         self.assertEqual(
             pack_save(3, 4, USERS, (7, 2, 7, 1), b"hi").hex(" ", 8),
             bytes.fromhex(
@@ -64,12 +64,12 @@ class SaveTests(SynchronousTestCase):
     @settings(max_examples=100, deadline=None)
     @given(ITEMS)
     def test_both_ways(self, items: list[SaveItem]) -> None:
-        """The common case of two queues packs as any other."""
+        """Items are read back as they were packed, also in the common case of two queues."""
         row = b"".join(pack_save(*item) for item in items)
         self.assertEqual(unpack_saves(row), items)
 
     def test_cut_short(self) -> None:
-        """At any byte but a border: `BodyError`."""
+        """Items that are cut at any byte but a border raise `BodyError`."""
         first, second = (
             pack_save(1, 4, USERS, (7, 2), b"hi"),
             pack_save(1, 4, 0, (7, 2, 7, 1), b"h"),
@@ -81,18 +81,18 @@ class SaveTests(SynchronousTestCase):
                     unpack_saves(row[:length])
 
     def test_counts_that_cannot_be(self) -> None:
-        """A count of four billion queues allocates nothing."""
+        """An impossible count of four billion queues allocates no memory."""
         with self.assertRaises(BodyError):
             unpack_saves(bytes.fromhex("0000000000000003 04 00 ffffffff ffffffff"))
 
 
 class SavedTests(SynchronousTestCase):
-    """What SAVED carries."""
+    """The results of SAVED."""
 
     @settings(max_examples=100, deadline=None)
     @given(st.lists(st.tuples(st.sampled_from([0, 101, 255]), ID, st.lists(ID, max_size=4))))
     def test_both_ways(self, results: list[tuple[int, int, list[int]]]) -> None:
-        """A status other than 0 is followed by nothing."""
+        """Results are read back as they were packed. Nothing follows a status other than 0."""
         row = b"".join(pack_saved(*result) for result in results)
         at = 0
         for status, msgid, prevs in results:
@@ -102,7 +102,7 @@ class SavedTests(SynchronousTestCase):
         self.assertEqual(at, len(row))
 
     def test_cut_short(self) -> None:
-        """At any byte: `BodyError`."""
+        """Results that are cut at any byte raise `BodyError`."""
         for prevs in ((), (1,), (1, 2), (1, 2, 3)):
             row = pack_saved(0, 4242, prevs)
             for length in range(len(row)):
@@ -111,23 +111,23 @@ class SavedTests(SynchronousTestCase):
 
 
 class PageTests(SynchronousTestCase):
-    """What PAGE carries."""
+    """The messages of PAGE."""
 
     @settings(max_examples=100, deadline=None)
     @given(STORED)
     def test_both_ways(self, messages: list[StoredMessage]) -> None:
-        """In order."""
+        """Messages are read back in order, as they were packed."""
         self.assertEqual(list(unpack_messages(pack_messages(messages))), messages)
 
     def test_bytes(self) -> None:
-        """The layout that the module's head describes."""
+        """A message has the layout that the docstring of the module describes."""
         self.assertEqual(
             pack_messages([StoredMessage(4242, 3, 4, b"hi")]),
             bytes.fromhex("0000000000001092 0000000000000003 04 00000002 6869"),
         )
 
     def test_cut_short(self) -> None:
-        """At any byte but a border: the messages before, then `BodyError`."""
+        """A cut at any byte but a border raises `BodyError` after the messages before it."""
         one = pack_messages([StoredMessage(1, 2, 4, b"hi")])
         row = one + one
         for length in range(1, len(row)):
