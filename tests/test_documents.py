@@ -9,6 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
+MAX_LINE = 100
+"""Characters in a line of a document. Tables may have longer lines."""
+
 
 def anchor(heading: str) -> str:
     """Return the name by which a link reaches a heading on GitHub."""
@@ -54,6 +57,13 @@ class DocumentTests(SynchronousTestCase):
         text = "[a](nowhere.md) [b](cluster.md#nowhere) [c](#ack) `gobelieve/nowhere.py`"
         found = list(broken(page, text))
         self.assertEqual(found, ["nowhere.md", "cluster.md#nowhere", "gobelieve/nowhere.py"])
+
+    def test_lines_are_short(self) -> None:
+        """Every line can be read in a terminal, apart from tables."""
+        for page in PAGES:
+            lines = enumerate(page.read_text("utf-8").splitlines(), 1)
+            long = [n for n, line in lines if len(line) > MAX_LINE and not line.startswith("|")]
+            self.assertEqual(long, [], page.name)
 
     def test_the_glossary_is_in_alphabetical_order(self) -> None:
         """A reader finds a word without searching the whole page."""
