@@ -45,7 +45,7 @@ CUSTOMER: dict[str, Any] = {
 
 
 def at_once(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
-    """Run the work of a thread where it is asked for."""
+    """Run the work of a thread at once, in this thread."""
     work()
     done(None)
 
@@ -68,27 +68,27 @@ class RealStorageCase(SynchronousTestCase):
         self.site = LimitedSite(api_router(everything), self.gateway.clock)
 
     def say(self, sender: TestClient, sent: Message) -> list[Message]:
-        """Send a message and let storage write it; what the sender gets."""
+        """Send a message, let storage write it, and return what the sender receives."""
         sender.say(sent)
         self.turn.end()
         return sender.messages()
 
     def synced(self, reader: TestClient) -> list[tuple[Message, bool]]:
-        """All messages of the reader's queue, each with whether it is marked SELF."""
+        """Return all messages of the reader's queue, each with True if it is marked SELF."""
         reader.say(client.Sync(sync_key=0))
         begin, *told, end = reader.told()
         self.assertEqual((begin.message.label, end.message.label), ("SYNC_BEGIN", "SYNC_END"))
         return [(one.message, one.flag == SELF) for one in told]
 
     def shown(self, user: User) -> list[Any]:
-        """What the HTTP API shows of the user's queue."""
+        """Return the user's queue as the HTTP API shows it."""
         path = f"/load_latest_message?appid={user.appid}&uid={user.uid}&limit=10"
         data = json.loads(ask(self.site, "GET", path, None, WITH_KEY).body)["data"]
         assert isinstance(data, list)
         return data
 
     def dumped(self, user: User) -> list[Any]:
-        """What ``gobelieve storage dump`` prints of the user's queue."""
+        """Return the user's queue as ``gobelieve storage dump`` prints it."""
         queue = f"{user.appid}:{user.uid}"
         arguments = parser().parse_args(["storage", "dump", self.root, "--json", "--queue", queue])
         out = io.StringIO()
@@ -127,27 +127,28 @@ class StoredKindTests(StoredKindCase):
     """Each kind that clients send to one user, and what the app's server sends."""
 
     def test_im(self) -> None:
-        """Between two users of an app."""
+        """A message between two users of an app comes back everywhere."""
         self.check(PEER, User(APP, 1), User(APP, 2))
 
     def test_customer(self) -> None:
-        """From a customer to a seller."""
+        """A message from a customer to a seller comes back everywhere."""
         self.check(client.Customer(customer_id=1, **CUSTOMER), User(APP, 1), User(KEFU, 5))
 
     def test_customer_support(self) -> None:
-        """From a seller to a customer."""
+        """A message from a seller to a customer comes back everywhere."""
         self.check(client.CustomerSupport(customer_id=1, **CUSTOMER), User(KEFU, 5), User(APP, 1))
 
     def test_customer_support_to_a_customer_with_the_uid_of_the_seller(self) -> None:
-        """Their devices even have the same number; the message is the seller's alone."""
+        """Seller and customer have the same uid and device number; only the seller is the
+        author."""
         self.check(client.CustomerSupport(customer_id=5, **CUSTOMER), User(KEFU, 5), User(APP, 5))
 
     def test_customer_v2(self) -> None:
-        """From a customer to a seller, in the later form."""
+        """A message from a customer to a seller in the later form comes back everywhere."""
         self.check(V2, User(APP, 1), User(KEFU, 5))
 
     def test_group_im(self) -> None:
-        """To an ordinary group: every member has it in their own queue."""
+        """A message to an ordinary group is in the queue of each member."""
         self.gateway.groups.at_hand = {100: group(100, 1, 2)}
         sent = client.GroupIM(sender=1, receiver=100, timestamp=0, msgid=9, content=b"hi")
         phone, tablet = (self.gateway.client(1, device=device) for device in ("phone", "tablet"))
@@ -162,7 +163,7 @@ class StoredKindTests(StoredKindCase):
             self.assertEqual((dumped["sender"], dumped["receiver"]), (1, 100))
 
     def test_group_im_to_a_super_group(self) -> None:
-        """The one queue of the group has it."""
+        """A message to a super group is in the group's one queue."""
         self.gateway.groups.at_hand = {200: group(200, 1, 2, super=True)}
         sent = client.GroupIM(sender=1, receiver=200, timestamp=0, msgid=9, content=b"hi")
         phone, tablet = (self.gateway.client(1, device=device) for device in ("phone", "tablet"))
@@ -192,10 +193,10 @@ class StoredKindTests(StoredKindCase):
 
 
 class BrowserTests(RealStorageCase):
-    """Browsers have device number 0, which is no device."""
+    """Browsers have the device number 0, which stands for no device."""
 
     def test_what_is_posted_in_the_name_of_a_browser_user_is_not_marked_as_their_own(self) -> None:
-        """A browser that took it for its own would not show it."""
+        """A browser would not show a posted message that is marked as its own."""
         tab = self.gateway.client(1, platform=WEB)
         self.gateway.gateway.app_server_messages.peer(APP, 1, 2, b"hi", lambda status: None)
         self.turn.end()
@@ -203,14 +204,14 @@ class BrowserTests(RealStorageCase):
         self.assertEqual([own for _, own in self.synced(tab)], [False])
 
     def test_what_one_browser_sent_is_not_marked_as_the_own_of_another(self) -> None:
-        """Both have the same device number."""
+        """Two browsers have the same device number, and still receive each other's messages."""
         first, second = (self.gateway.client(1, platform=WEB) for _ in range(2))
         self.say(first, PEER)
         second.messages()
         self.assertEqual([own for _, own in self.synced(second)], [False])
 
     def test_what_is_posted_in_the_name_of_a_phone_user_is_not_marked_as_their_own(self) -> None:
-        """It was sent from no device."""
+        """A posted message is from no device."""
         phone = self.gateway.client(1)
         self.gateway.gateway.app_server_messages.peer(APP, 1, 2, b"hi", lambda status: None)
         self.turn.end()
@@ -222,7 +223,7 @@ class NewKindTests(StoredKindCase):
     """A kind that only its class, its rule and this test know works like the others."""
 
     def test_a_new_kind(self) -> None:
-        """It is saved, acked, notified, synced, shown over HTTP and dumped."""
+        """A new kind is saved, acked, notified, synced, shown over HTTP and dumped."""
         with scratch_kinds():
             facts = Stored(author=Party("writer"), addressee=Party("reader"), content="content")
 

@@ -1,4 +1,4 @@
-"""Frames and messages: the bytes of every link, declared once each. Pure, without any I/O."""
+"""Frames and messages: the bytes of every link. Each message is declared once; there is no I/O."""
 
 from gobelieve.wire import client, cluster, route, storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame

@@ -1,15 +1,20 @@
-"""The messages of the client's link: what apps and the gateway say to each other.
+"""The messages of the client's link, between clients and the gateway.
 
-The dialogue. A client connects and sends AUTH_TOKEN; the answer is AUTH_STATUS, and the version
-in the header of AUTH_TOKEN is from then on the version of the connection. It does not wait for
-that answer but sends SYNC with the id of the last message it has (its *sync key*), and gets
-SYNC_BEGIN, the messages after that id, and SYNC_END with its new key, which it reports by
-SYNC_KEY. A message for a connected client comes at once as METADATA and the message with the flag
-PUSH, then SYNC_NOTIFY with its id; a client whose key is not the previous id in METADATA drops the
-push and syncs. Whatever a client sends to be stored (IM, GROUP_IM, CUSTOMER...) is answered by
-ACK with its seq.
+Login: the client sends AUTH_TOKEN, and the gateway answers AUTH_STATUS. The version in the header
+of AUTH_TOKEN becomes the version of the connection.
 
-Lengths, limits and the differences between versions: docs/protocol.md.
+Sync: without waiting for that answer, the client sends SYNC with the id of the last message it has
+(its *sync key*). It receives SYNC_BEGIN, the messages after that id, and SYNC_END with its new key.
+It reports the new key by SYNC_KEY.
+
+Push: a message for a connected client comes at once, as METADATA, the message with the flag PUSH,
+and SYNC_NOTIFY with its id. If the client's key is not the previous id in METADATA, it drops the
+push and syncs.
+
+Ack: each message that a client sends to be stored (IM, GROUP_IM, CUSTOMER...) is answered by ACK
+with its seq.
+
+Lengths, limits and the differences between versions are in docs/protocol.md.
 """
 
 from struct import Struct
@@ -27,14 +32,14 @@ BOTH = CLIENT | SERVER
 
 @message(1, "HEARTBEAT", senders=CLIENT)
 class Heartbeat(Message):
-    """Retired: ignored."""
+    """Retired: the gateway ignores this message."""
 
     rest: Rest
 
 
 @message(2, "AUTH", senders=CLIENT)
 class Auth(Message):
-    """Retired: ignored."""
+    """Retired: the gateway ignores this message."""
 
     rest: Rest
 
@@ -48,8 +53,9 @@ class AuthStatus(Message):
 
 @message(3, "AUTH_STATUS of 2018", senders=NOBODY, twin=True)
 class SeedAuthStatus(Message):
-    """What the seed answered to version 0, with its own IPv4 address. We never send it: the
-    published clients of that time read exactly 4 bytes.
+    """The answer of the seed to a login in version 0, with the server's own IPv4 address.
+
+    We never send it: the published clients of that time read exactly 4 bytes.
     """
 
     status: I32
@@ -69,7 +75,7 @@ class SeedAuthStatus(Message):
     ),
 )
 class IM(Message):
-    """A message between two users; stored. The server sets the timestamp (seconds)."""
+    """A message between two users; stored. The server sets the timestamp, in seconds since 1970."""
 
     sender: I64
     receiver: I64
@@ -80,7 +86,7 @@ class IM(Message):
 
 @message(5, "ACK", senders=BOTH)
 class Ack(Message):
-    """The frame with this seq is done with: `status` 0 means it is on disk."""
+    """The answer to the client's frame with this seq. `status` 0 means that it is on disk."""
 
     seq: I32
     status: U8 = since(2, default=0)
@@ -88,14 +94,14 @@ class Ack(Message):
 
 @message(6, "RST", senders=CLIENT)
 class Rst(Message):
-    """Retired: ignored."""
+    """Retired: the gateway ignores this message."""
 
     rest: Rest
 
 
 @message(7, "GROUP_NOTIFICATION", senders=SERVER, stored=Stored(author=APP_SERVER))
 class GroupNotification(Message):
-    """What happened to a group, as JSON; stored."""
+    """A change of a group, as JSON; stored."""
 
     content: Rest
 
@@ -124,14 +130,14 @@ class GroupIM(Message):
 
 @message(9, "PEER_ACK", senders=CLIENT)
 class PeerAck(Message):
-    """Retired: ignored."""
+    """Retired: the gateway ignores this message."""
 
     rest: Rest
 
 
 @message(10, "INPUTING", senders=BOTH, live=True)
 class Inputing(Message):
-    """Typing; live only."""
+    """ "The user is typing"; live only."""
 
     sender: I64
     receiver: I64
@@ -139,31 +145,31 @@ class Inputing(Message):
 
 @message(11, "SUBSCRIBE_ONLINE_STATE", senders=CLIENT)
 class SubscribeOnlineState(Message):
-    """Retired: ignored."""
+    """Retired: the gateway ignores this message."""
 
     rest: Rest
 
 
 @message(12, "ONLINE_STATE", senders=CLIENT)
 class OnlineState(Message):
-    """Retired: ignored."""
+    """Retired: the gateway ignores this message."""
 
     rest: Rest
 
 
 @message(13, "PING", senders=CLIENT)
 class Ping(Message):
-    """Answered by PONG within 3 s, or clients hang up."""
+    """Asks for a PONG; clients close the connection if none comes within 3 s."""
 
 
 @message(14, "PONG", senders=BOTH)
 class Pong(Message):
-    """The answer to PING; from a client it is ignored."""
+    """The answer to PING; ignored if a client sends it."""
 
 
 @message(15, "AUTH_TOKEN", senders=CLIENT)
 class AuthToken(Message):
-    """Logs in. Token and device id are UTF-8 of at most 255 bytes."""
+    """Logs the client in. Token and device id are UTF-8 of at most 255 bytes."""
 
     platform: I8
     token: Short
@@ -172,14 +178,14 @@ class AuthToken(Message):
 
 @message(16, "LOGIN_POINT", senders=CLIENT)
 class LoginPoint(Message):
-    """Retired: ignored."""
+    """Retired: the gateway ignores this message."""
 
     rest: Rest
 
 
 @message(17, "RT", senders=BOTH, live=True)
 class RT(Message):
-    """Real time: to the receiver's connections, not stored, not acked."""
+    """A real-time message for the receiver's connections; not stored, not acked."""
 
     sender: I64
     receiver: I64
@@ -188,21 +194,21 @@ class RT(Message):
 
 @message(18, "ENTER_ROOM", senders=CLIENT)
 class EnterRoom(Message):
-    """From now on get what is said in the room."""
+    """Enters a room: from now on the client receives the messages of the room."""
 
     room: I64
 
 
 @message(19, "LEAVE_ROOM", senders=CLIENT)
 class LeaveRoom(Message):
-    """No longer."""
+    """Leaves a room."""
 
     room: I64
 
 
 @message(20, "ROOM_IM", senders=BOTH, acked=True, live=True)
 class RoomIM(Message):
-    """Said in a room, whose id is the receiver; live only."""
+    """A message to a room, whose id is the receiver; live only."""
 
     sender: I64
     receiver: I64
@@ -216,21 +222,22 @@ class RoomIM(Message):
     stored=Stored(author=APP_SERVER, in_history=False, pushed_as=Push("system_push_queue")),
 )
 class System(Message):
-    """A message of the app's backend to a user, as JSON; stored."""
+    """A message from the app's server to a user, as JSON; stored."""
 
     content: Rest
 
 
 @message(22, "UNREAD_COUNT", senders=CLIENT)
 class UnreadCount(Message):
-    """How many unread messages the app shows; the push workers set the phone's badge by it."""
+    """The number of unread messages that the app shows; the push workers put it on the phone's
+    icon."""
 
     count: I32
 
 
 @message(23, "CUSTOMER_SERVICE", senders=CLIENT)
 class CustomerService(Message):
-    """Retired: ignored."""
+    """Retired: the gateway ignores this message."""
 
     rest: Rest
 
@@ -259,7 +266,7 @@ _CUSTOMER_PUSH = Push(
     ),
 )
 class Customer(Message):
-    """From a customer to a seller of the customer-service app; stored."""
+    """A message from a customer to a seller of the customer-service app; stored."""
 
     customer_appid: I64
     customer_id: I64
@@ -283,7 +290,7 @@ class Customer(Message):
     ),
 )
 class CustomerSupport(Message):
-    """From a seller to a customer; stored."""
+    """A message from a seller to a customer; stored."""
 
     customer_appid: I64
     customer_id: I64
@@ -295,35 +302,35 @@ class CustomerSupport(Message):
 
 @message(26, "SYNC", senders=CLIENT)
 class Sync(Message):
-    """Send what came after this key; 0 means after the key that was reported last."""
+    """Requests the messages after this key; 0 means after the key that was reported last."""
 
     sync_key: I64
 
 
 @message(27, "SYNC_BEGIN", senders=SERVER)
 class SyncBegin(Message):
-    """A sync begins after this key."""
+    """The answer to SYNC begins: messages after this key follow."""
 
     sync_key: I64
 
 
 @message(28, "SYNC_END", senders=SERVER)
 class SyncEnd(Message):
-    """The sync is done; this is the client's key now."""
+    """The answer to SYNC ends. From now on the client's key is this one."""
 
     sync_key: I64
 
 
 @message(29, "SYNC_NOTIFY", senders=SERVER)
 class SyncNotify(Message):
-    """There is a message with this id in the user's queue."""
+    """The user's queue has a message with this id."""
 
     sync_key: I64
 
 
 @message(30, "SYNC_GROUP", senders=CLIENT)
 class SyncGroup(Message):
-    """SYNC for a super group's queue."""
+    """Requests the messages after this key in a super group's queue."""
 
     group_id: I64
     sync_key: I64
@@ -331,7 +338,7 @@ class SyncGroup(Message):
 
 @message(31, "SYNC_GROUP_BEGIN", senders=SERVER)
 class SyncGroupBegin(Message):
-    """SYNC_BEGIN for a super group's queue."""
+    """The answer to SYNC_GROUP begins: messages after this key follow."""
 
     group_id: I64
     sync_key: I64
@@ -339,7 +346,7 @@ class SyncGroupBegin(Message):
 
 @message(32, "SYNC_GROUP_END", senders=SERVER)
 class SyncGroupEnd(Message):
-    """SYNC_END for a super group's queue."""
+    """The answer to SYNC_GROUP ends. From now on the client's key for this group is this one."""
 
     group_id: I64
     sync_key: I64
@@ -347,7 +354,7 @@ class SyncGroupEnd(Message):
 
 @message(33, "SYNC_GROUP_NOTIFY", senders=SERVER)
 class SyncGroupNotify(Message):
-    """SYNC_NOTIFY for a super group's queue."""
+    """The super group's queue has a message with this id."""
 
     group_id: I64
     sync_key: I64
@@ -355,14 +362,14 @@ class SyncGroupNotify(Message):
 
 @message(34, "SYNC_KEY", senders=CLIENT)
 class SyncKey(Message):
-    """The client has everything up to this key."""
+    """Reports that the client has all messages of its queue up to this key."""
 
     sync_key: I64
 
 
 @message(35, "GROUP_SYNC_KEY", senders=CLIENT)
 class GroupSyncKey(Message):
-    """SYNC_KEY for a super group's queue."""
+    """Reports that the client has all messages of a super group's queue up to this key."""
 
     group_id: I64
     sync_key: I64
@@ -370,16 +377,16 @@ class GroupSyncKey(Message):
 
 @message(36, "NOTIFICATION", senders=SERVER, live=True)
 class Notification(Message):
-    """Text from the app's backend; live only."""
+    """A text from the app's server; live only."""
 
     content: Rest
 
 
 @message(37, "METADATA", senders=BOTH)
 class Metadata(Message):
-    """The ids of the frame whose seq is one higher, and of the one before it in its queue.
+    """The id of the frame with the next seq, and the previous id in its queue.
 
-    From a client it is ignored.
+    Ignored if a client sends it.
     """
 
     sync_key: I64
@@ -405,7 +412,7 @@ class Metadata(Message):
     ),
 )
 class CustomerV2(Message):
-    """Between a customer and a seller, later form; stored."""
+    """A message between a customer and a seller, in the later form; stored."""
 
     sender_appid: I64
     sender: I64
@@ -417,7 +424,7 @@ class CustomerV2(Message):
 
 @message(64, "VOIP_CONTROL", senders=BOTH, twin=True, live=True)
 class VoipControl(Message):
-    """Signalling of a call; live only. Its content is not empty."""
+    """A signal of a call; live only. Its content is not empty."""
 
     sender: I64
     receiver: I64
@@ -425,10 +432,10 @@ class VoipControl(Message):
 
 
 def is_customer_v2(body: bytes, appid: int, uid: int) -> bool:
-    """Whether a body of number 64 from this user is CUSTOMER_V2 and not VOIP_CONTROL.
+    """Return True if a body of number 64 from this user is CUSTOMER_V2, and not VOIP_CONTROL.
 
-    It is when it is long enough and its first two fields are the user's own; the first two of
-    VOIP_CONTROL are sender and receiver, and its content is shorter.
+    CUSTOMER_V2 is long enough, and its first two fields are the user's own app and id. VOIP_CONTROL
+    begins with sender and receiver, and its content is shorter.
     """
     return len(body) >= 36 and body[:16] == appid.to_bytes(8, "big", signed=True) + uid.to_bytes(
         8, "big", signed=True
@@ -436,7 +443,7 @@ def is_customer_v2(body: bytes, appid: int, uid: int) -> bool:
 
 
 def for_version_0(cmd: int, body: bytes) -> bytes:
-    """Return a body as version 0 has it, from the layout in which storage keeps it.
+    """Return a body in the layout of version 0, from the layout in which storage keeps it.
 
     IM and GROUP_IM lose their timestamp.
     """
@@ -445,9 +452,9 @@ def for_version_0(cmd: int, body: bytes) -> bytes:
 
 
 def from_version_0(cmd: int, body: bytes) -> bytes:
-    """Return a body in the layout in which storage keeps it, from that of version 0.
+    """Return a body in the layout in which storage keeps it, from the layout of version 0.
 
-    The fields that version 0 lacks become 0. A body that is too short stays as it is.
+    The fields that version 0 lacks become 0. A body that is too short is returned unchanged.
     """
     field = GROWN.get(cmd)
     if field is None:
@@ -459,29 +466,29 @@ def from_version_0(cmd: int, body: bytes) -> bytes:
 
 
 def stamped(body: bytes, version: int, seconds: int) -> bytes:
-    """An IM or GROUP_IM body as it is stored, with the server's time in it.
+    """Return an IM or GROUP_IM body as it is stored, with the server's time in it.
 
-    `BodyError` if it is too short for the version it came in.
+    `BodyError` if it is too short for its version.
     """
     rest = 16 if version == 0 else 20
     if len(body) < rest + 4:
-        raise BodyError(f"{len(body)} bytes where at least {rest + 4} belong")
+        raise BodyError(f"{len(body)} bytes, at least {rest + 4} are needed")
     return body[:16] + seconds.to_bytes(4, "big") + body[rest:]
 
 
 def key_of(body: bytes) -> int:
-    """The key in a body that begins with one: what clients report with every message.
+    """Return the key at the beginning of a body. Clients report one after every message.
 
-    (Several times as fast as decoding the message.) `BodyError` if the body is too short.
+    This is several times as fast as decoding the message. `BodyError` if the body is too short.
     """
     if len(body) < 8:
-        raise BodyError(f"{len(body)} bytes where at least 8 belong")
+        raise BodyError(f"{len(body)} bytes, at least 8 are needed")
     return int.from_bytes(body[:8], "big", signed=True)
 
 
 def group_key_of(body: bytes) -> tuple[int, int]:
-    """The group and the key in a body that begins with both: the same of super groups."""
+    """Return the group and the key at the beginning of a body; `BodyError` if it is too short."""
     if len(body) < 16:
-        raise BodyError(f"{len(body)} bytes where at least 16 belong")
+        raise BodyError(f"{len(body)} bytes, at least 16 are needed")
     group_id, key = _GROUP_KEY.unpack_from(body)
     return group_id, key

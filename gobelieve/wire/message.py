@@ -15,9 +15,9 @@
 
 Fields are given by keyword: ``IM(sender=1, receiver=2, msgid=0, content=b"hi")``.
 
-The class enters its link's table by number. A number that is taken fails at import, unless the
-class says with `twin=True` that it shares the number knowingly; the table then keeps the first,
-and who receives such a frame decides between the two by its content.
+The class enters its link's table by its number. A number that is taken fails at import. With
+`twin=True` the class shares the number knowingly: the table keeps the first class, and the receiver
+of such a frame decides between the two by its content.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from gobelieve.wire.layout import Layout
 from gobelieve.wire.stored import Push, Stored, StoredKind
 
 LAST_VERSION = 2
-"""The newest protocol version; a newer one in a header is read as this."""
+"""The newest protocol version; a newer one in a header is treated as this one."""
 
 
 class Sender(Flag):
@@ -50,7 +50,7 @@ class Sender(Flag):
 
 
 class Message:
-    """A decoded body. Frozen; compared by value."""
+    """The base class of all messages: a decoded body. Frozen, and compared by value."""
 
     __slots__ = ()
     number: ClassVar[int]
@@ -62,17 +62,17 @@ class Message:
 
     @classmethod
     def decode(cls, body: bytes, version: int = LAST_VERSION) -> Self:
-        """Read a body of the given protocol version; `BodyError` if it cannot be one."""
+        """Decode a body of the given protocol version; `BodyError` if it is malformed."""
         values = cls.layouts[min(version, LAST_VERSION)].decode(body)
         return cls(**dict(zip(cls.names, values, strict=True)))
 
     def encode(self, version: int = LAST_VERSION) -> bytes:
-        """The body in the given protocol version; `BodyError` if a value does not fit."""
+        """Return the body in the given protocol version; `BodyError` if a value does not fit."""
         values = [getattr(self, name) for name in self.names]
         return self.layouts[min(version, LAST_VERSION)].encode(values)
 
     def frame(self, seq: int = 0, version: int = LAST_VERSION, flag: int = 0) -> bytes:
-        """The whole frame, header and body."""
+        """Return the whole frame, header and body."""
         return encode_frame(self.number, self.encode(version), seq, version, flag)
 
 
@@ -95,7 +95,7 @@ GROWN: dict[int, slice] = {}
 
 
 def since(version: int, *, default: Any) -> Any:
-    """A field that older versions do not have on the wire; there it reads as `default`."""
+    """Declare a field that older versions do not have; for them it reads as `default`."""
     return dataclasses.field(default=default, metadata={"since": version})
 
 
@@ -110,10 +110,10 @@ def message(
     live: bool = False,
     stored: Stored | None = None,
 ) -> Callable[[type[M]], type[M]]:
-    """Make a frozen dataclass of the class, compile its layouts, enter it in the tables.
+    """Make the class a frozen dataclass, compile its layouts, and enter it in the tables.
 
-    `acked`: the server answers it with an ACK. `live`: users or the app's server send it, and it is
-    stored nowhere. `stored`: storage keeps it.
+    `acked`: the server answers the message with an ACK. `live`: users or the app's server send it,
+    and it is stored nowhere. `stored`: storage keeps it.
     """
 
     def declare(cls: type[M]) -> type[M]:
@@ -150,7 +150,7 @@ def _enter_stored(cls: type[Message], facts: Stored) -> None:
 
 
 def decode(frame: Frame) -> Message:
-    """The message in a frame, by its number; `KeyError` if no message has that number."""
+    """Decode the message in a frame by its number; `KeyError` if no message has that number."""
     return MESSAGES[frame.cmd].decode(frame.body, frame.version)
 
 
@@ -161,5 +161,5 @@ def pushed_as(cmd: int) -> Push | None:
 
 
 def sent_by(sender: Sender) -> frozenset[int]:
-    """The commands that this end may send."""
+    """Return the commands that this end may send."""
     return frozenset(number for number, cls in MESSAGES.items() if cls.senders & sender)

@@ -110,7 +110,7 @@ class StoredKind:
         self.label = label
         self.facts = facts
         self.shown = facts.author is not APP_SERVER
-        """Whether a user wrote it. The HTTP API shows what users wrote."""
+        """True if a user wrote it. The HTTP API shows only what users wrote."""
         self.least = offsets[facts.content]
         """The shortest body, in bytes; the content follows it."""
         self._time = None if facts.time is None else offsets[facts.time]

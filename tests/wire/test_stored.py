@@ -1,4 +1,4 @@
-"""Facts about stored kinds, against numbers that stand here and nowhere in the product."""
+"""Facts about stored kinds, compared with numbers that only this test has."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -41,12 +41,12 @@ class TableTests(SynchronousTestCase):
         self.assertIs(LIVE[64], client.VoipControl)
 
     def test_system_messages_are_not_in_the_history(self) -> None:
-        """All other stored kinds are."""
+        """All stored kinds but SYSTEM are in the history."""
         left_out = {cmd for cmd, kind in STORED.items() if not kind.facts.in_history}
         self.assertEqual(left_out, {21})
 
     def test_these_kinds_may_go_unstored(self) -> None:
-        """The two of customer service that the Go server publishes with UNPERSISTENT."""
+        """The Go server publishes two kinds of customer service with UNPERSISTENT."""
         self.assertEqual({cmd for cmd, kind in STORED.items() if kind.facts.unpersistent}, {24, 25})
 
     def test_these_kinds_are_pushed(self) -> None:
@@ -67,7 +67,7 @@ class TableTests(SynchronousTestCase):
         )
 
     def test_version_0_lacks_the_timestamp_of_two_kinds(self) -> None:
-        """It stands at offset 16 of both."""
+        """The timestamp is at offset 16 of both kinds."""
         self.assertEqual(GROWN, {4: slice(16, 20), 8: slice(16, 20)})
 
 
@@ -82,7 +82,7 @@ class BodyTests(SynchronousTestCase):
             self.assertEqual(STORED[sent.number].author(sent.encode()), uid, sent)
 
     def test_the_app_of_an_author(self) -> None:
-        """Where the body names the app, it has to be right."""
+        """A body that names the app of its author must name the right one."""
         for sent, user, expected in (
             (IM, User(APP, 1), True),
             (IM, User(APP, 2), False),
@@ -106,19 +106,19 @@ class BodyTests(SynchronousTestCase):
         self.assertTrue(STORED[25].is_author(User(KEFU, 55), body))
 
     def test_the_time_of_each_kind(self) -> None:
-        """What the app's server sends has no time."""
+        """Messages from the app's server have no time."""
         for sent in (IM, CUSTOMER, SUPPORT, V2):
             self.assertEqual(STORED[sent.number].time(sent.encode()), 5)
         self.assertIsNone(STORED[21].time(b"x" * 100))
         self.assertIsNone(STORED[4].time(b"x" * 19))
 
     def test_the_content_of_each_kind(self) -> None:
-        """It is the last field of the body."""
+        """The content is the last field of the body."""
         for sent in (IM, CUSTOMER, SUPPORT, V2, client.System(content=b"hi")):
             self.assertEqual(STORED[sent.number].content(sent.encode()), b"hi")
 
     def test_a_body_that_is_too_short(self) -> None:
-        """It has no author and no content."""
+        """A body that is too short has no author and no content."""
         self.assertFalse(STORED[4].is_author(User(APP, 1), IM.encode()[:23]))
         with self.assertRaises(BodyError):
             STORED[4].author(IM.encode()[:23])
@@ -127,10 +127,10 @@ class BodyTests(SynchronousTestCase):
 
 
 class DeclarationTests(SynchronousTestCase):
-    """A declaration that is not whole fails where it stands."""
+    """An incomplete declaration fails when it is imported."""
 
     def test_a_stored_kind_without_an_author(self) -> None:
-        """Nobody could tell whose message it is."""
+        """A stored kind needs an author, since nobody could tell whose message it is."""
         with self.assertRaisesRegex(TypeError, "author"):
             Stored()  # type: ignore[call-arg]
 
@@ -155,7 +155,7 @@ class DeclarationTests(SynchronousTestCase):
             self.assertNotIn(70, STORED)
 
     def test_a_field_behind_one_of_variable_length(self) -> None:
-        """Its place differs from body to body, so that it cannot be the author."""
+        """A field after one of variable length has no fixed place, so it cannot be the author."""
         with self.assertRaisesRegex(TypeError, "NOTE has no field sender at a fixed place"):
 
             @message(70, "NOTE", senders=Sender.CLIENT, stored=Stored(author=Party("sender")))
@@ -165,7 +165,7 @@ class DeclarationTests(SynchronousTestCase):
                 content: Rest
 
     def test_a_field_that_came_later(self) -> None:
-        """Bodies are converted to version 0 and back."""
+        """Bodies with a field that came later are converted to version 0 and back."""
         with scratch_kinds():
 
             @message(70, "NOTE", senders=Sender.CLIENT, stored=Stored(author=Party("sender")))
