@@ -1,4 +1,5 @@
-"""The app's own server, as far as groups see it: it writes MySQL, and announces it in Redis."""
+"""The app's server, as far as groups need it: it writes MySQL and announces the changes in
+Redis."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ SCHEMA = Path(__file__).parents[1] / "etc" / "schema.sql"
 
 
 class AppServer:
-    """What the app's own server does: writes the database, then counts and announces."""
+    """Writes groups to the database, then counts and announces each change, as the app's server
+    does."""
 
     def __init__(self, maria: MariaServer, redis: RedisServer, form: str, database: str) -> None:
         self._maria = maria
@@ -19,7 +21,7 @@ class AppServer:
         self.action = 0
 
     def begin(self) -> None:
-        """With empty tables."""
+        """Begin with empty tables."""
         from pymysql.constants import CLIENT
 
         tables = SCHEMA.read_text("utf-8")
@@ -28,7 +30,7 @@ class AppServer:
         self.write(tables, client_flag=CLIENT.MULTI_STATEMENTS)
 
     def write(self, sql: str, *values: object, **options: Any) -> None:
-        """One statement, committed."""
+        """Run one statement and commit it."""
         options.setdefault("database", self._database)
         with self._maria.connect(**options) as connection, connection.cursor() as cursor:
             cursor.execute(sql, values or None)
@@ -70,7 +72,8 @@ class AppServer:
         fields: dict[str, int],
         lost: bool = False,
     ) -> None:
-        """Count, and say so in the same transaction; `lost`: nobody hears it."""
+        """Count a change and announce it in one transaction; `lost`: it is counted and not
+        announced."""
         last, self.action = self.action, self.action + 1
         lua = ["redis.call('SET', 'groups_actions', ARGV[1])"]
         content = ",".join(map(str, (group, *numbers)))

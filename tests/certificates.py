@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, and what it signs."""
+"""Certificates for tests: an authority, and the certificates that it signs."""
 
 import datetime
 from ipaddress import ip_address
@@ -25,7 +25,7 @@ class Files(NamedTuple):
 
 
 class Authority:
-    """Signs certificates, which lie in `folder`; or is itself signed by another authority."""
+    """Signs certificates, which are in `folder`. Another authority may sign its own certificate."""
 
     def __init__(self, folder: Path, name: str = "ca", signed_by: "Authority | None" = None):
         self.folder = folder
@@ -43,7 +43,10 @@ class Authority:
         self.path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
     def issue(self, name: str = "daemon", host: str = "127.0.0.1", days: int = 30) -> Files:
-        """A certificate for a host, with those between it and the root; `days` may be past."""
+        """Return a certificate for a host, with those between it and the root.
+
+        `days`: it is valid until then; a negative number is in the past.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         try:

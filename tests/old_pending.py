@@ -1,4 +1,4 @@
-"""The files of upstream's queues of group messages, made by their description."""
+"""The files in which the Go server queues group messages, made from their description."""
 
 from pathlib import Path
 from struct import pack
@@ -9,7 +9,7 @@ OBSERVED = bytes.fromhex(
     "0000000000000003 0000000000000004 0000000000000001 0000000000000002"
     "7b2274657874223a226731227d 0000005f 494d494d"
 )
-"""A record as a daemon of upstream's wrote it: 1 says g1 in group 3110 of 3, 4, 1 and 2."""
+"""A record that the Go server wrote: user 1 sent "g1" to group 3110 with members 3, 4, 1, 2."""
 HEAD = b"IMIM" + pack(">i", 0x10000) + bytes(24)
 
 
@@ -24,7 +24,7 @@ def record(
     timestamp: int = 1_522_540_800,
     count: int | None = None,
 ) -> bytes:
-    """A record; `count` is what stands for the number of its members."""
+    """Return a record; `count` is written as the number of its members."""
     count = len(members) & 0xFFFF if count is None else count
     body = pack(">qqqqiH", appid, sender, device, group, timestamp, count)
     body += pack(f">{len(members)}q", *members) + content
@@ -34,7 +34,7 @@ def record(
 
 
 def write(folder: Path, records: bytes, cursor: int = 0) -> None:
-    """The two files of a queue."""
+    """Write the two files of a queue."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pending_group_messages").write_bytes(HEAD + records)
     (folder / "cursor").write_bytes(pack(">q", cursor))

@@ -1,9 +1,11 @@
 """Ports for the servers and daemons of tests, which several test processes start at once.
 
-Each process claims a block of ports for itself by a lock on a file, and gives them one after
-another. So no two processes have the same port, and within one a port comes again only when the
-whole block was given. All lie below those that the kernel gives to outgoing connections: one of
-these could take the port of a server that is down, or connect to itself.
+Each process claims a block of ports by a lock on a file, and gives them one after another. So no
+two processes have the same port. Within one process a port comes again only after the whole block
+was given.
+
+All ports are below those that the kernel uses for outgoing connections. Such a connection could
+take the port of a server that is stopped, or connect to itself.
 """
 
 import fcntl
@@ -18,7 +20,7 @@ FIRST, LAST = 15_000, 32_000
 BLOCK = 500
 
 _claimed: list[int] = []
-"""Descriptors of locks, held while the process lives."""
+"""The file descriptors of the locks, open while the process lives."""
 
 
 def _claim() -> range:
@@ -39,7 +41,7 @@ def _claim() -> range:
 def _ports() -> Iterator[int]:
     for port in itertools.cycle(_claim()):
         with socket.socket() as probe:
-            # As servers do it: a port on which connections of an ended one linger is free.
+            # As servers do: a port is free even if old connections on it are still closing.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
@@ -52,5 +54,5 @@ _free = _ports()
 
 
 def free_port() -> int:
-    """A port that nobody has, and that no call will give again for a long time."""
+    """Return a port that is free, and that no call returns again for a long time."""
     return next(_free)

@@ -4,12 +4,12 @@
         skip = missing("redis-server")
 
         def setUp(self):
-            self.redis = shared_redis()     # one a test process, emptied: cheap
-            self.other = RedisServer()      # its own: to be killed, frozen, started again
+            self.redis = shared_redis()     # one per test process, emptied: cheap
+            self.other = RedisServer()      # a new one: may be killed, frozen, started again
             self.other.start()
             self.addCleanup(self.other.stop)
 
-Nothing here sleeps: a server is ready when it says so in its log. They end with the process.
+Nothing here sleeps: a server is ready when its log says so. Servers end with the test process.
 """
 
 import atexit
@@ -34,9 +34,9 @@ _SECONDS_TO_START = 60
 
 
 def missing(*programs: str) -> str | None:
-    """Why tests that need these programs are skipped; None if they are not.
+    """Return the reason to skip tests that need these programs; None if they are installed.
 
-    Where the environment says CI they are never skipped: they fail.
+    If the environment has CI, tests are never skipped: they fail.
     """
     absent = [program for program in programs if shutil.which(program, path=_PATH) is None]
     if not absent or os.environ.get("CI"):
@@ -45,16 +45,16 @@ def missing(*programs: str) -> str | None:
 
 
 def _die_with_parent() -> None:
-    # Even if the tests are killed no server is left behind.
+    # No server is left running, even if the tests are killed.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Server:
-    """A server process. `start` returns when it is ready."""
+    """A server process. `start` returns when the server is ready."""
 
     ready: str
-    """What it says when it is."""
+    """The text in the log that says that the server is ready."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gobelieve-test-"))
@@ -63,19 +63,19 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
+        """Return the id of the running process."""
         assert self._process is not None
         return self._process.pid
 
     def command(self) -> list[str]:
-        """What to run, with `port` and `folder`."""
+        """Return the command line, with `port` and `folder`."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start on a free port; or again on the same one after `kill`."""
+        """Start on a free port; after `kill`, start on the same port again."""
         keep_port = self.port != 0
         for _ in range(_TRIES):
-            # Between finding a port and using it, somebody else may.
+            # Another process may take the port between finding and using it.
             self.port = self.port if keep_port else free_port()
             said = self._launch()
             if said is None:
@@ -83,7 +83,7 @@ class Server:
         raise RuntimeError(f"{self.command()[0]} did not start:\n{said}")
 
     def _launch(self) -> str | None:
-        """None when ready, else what it said before it gave up."""
+        """Return None when the server is ready, otherwise its output."""
         program, *arguments = self.command()
         self._process = process = subprocess.Popen(
             [shutil.which(program, path=_PATH) or program, *arguments],
@@ -114,22 +114,23 @@ class Server:
         return "".join(said)
 
     def kill(self) -> None:
-        """As if the power went. `start` brings it back on the same port."""
+        """Kill the server, as a power cut would. `start` starts it again on the same port."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
 
     def freeze(self) -> None:
-        """It neither answers nor closes anything until `thaw`."""
+        """Stop the process until `thaw`: it neither answers nor closes anything."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on."""
+        """Let the process continue after `freeze`."""
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it and remove its folder; what was in it is of no use, so there is no goodbye."""
+        """Kill the server and remove its folder. Its data is not needed, so it need not end in
+        order."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -145,11 +146,11 @@ class RedisServer(Server):
 
     @property
     def address(self) -> str:
-        """host:port"""
+        """Return the address as ``host:port``."""
         return f"127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        """Answers on loopback only."""
+        """Return the command line of a Redis that listens on loopback only."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         options += ["--save", "", "--appendonly", "no"]
         if self.password:
@@ -157,7 +158,7 @@ class RedisServer(Server):
         return ["redis-server", *options]
 
     def tell(self, *words: str) -> str:
-        """One command over a connection of its own, at once; the raw reply."""
+        """Run one command on a new connection, blocking, and return the raw reply."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
             if self.password:
                 connection.sendall(_resp("AUTH", self.password))
@@ -172,13 +173,14 @@ def _resp(*words: str) -> bytes:
 
 
 class MariaServer(Server):
-    """MariaDB with an empty database ``gobelieve``; user root, no password."""
+    """MariaDB with an empty database ``gobelieve``; the user is root without a password."""
 
     ready = "ready for connections"
     database = "gobelieve"
 
     def command(self) -> list[str]:
-        """Strict, as MySQL and MariaDB are unless told otherwise."""
+        """Return the command line of a strict MariaDB, which is the default of MySQL and
+        MariaDB."""
         return [
             "mariadbd",
             "--no-defaults",
@@ -196,13 +198,14 @@ class MariaServer(Server):
 
     @property
     def temporary(self) -> Path:
-        """A folder of its own: a server that starts removes temporary tables, anybody's."""
+        """Return a folder for temporary tables. A server that starts removes those of every server
+        in it."""
         path = Path(self.folder, "tmp")
         path.mkdir(exist_ok=True)
         return path
 
     def start(self) -> None:
-        """A second or two the first time."""
+        """Start the server; the first start takes a second or two."""
         if self.port == 0:
             install = shutil.which("mariadb-install-db", path=_PATH) or "mariadb-install-db"
             made = subprocess.run(
@@ -225,7 +228,7 @@ class MariaServer(Server):
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS {self.database}")
 
     def connect(self, **options: object):  # type: ignore[no-untyped-def]
-        """A blocking PyMySQL connection to the database, autocommitting."""
+        """Return a blocking PyMySQL connection to the database, with autocommit."""
         import pymysql
 
         options.setdefault("database", self.database)
@@ -248,7 +251,7 @@ def _the_redis() -> RedisServer:
 
 
 def shared_redis() -> RedisServer:
-    """The one Redis of this test process, emptied. Not to be stopped by a test."""
+    """Return the one Redis of this test process, emptied. A test must not stop it."""
     server = _the_redis()
     server.tell("FLUSHALL")
     return server
@@ -256,7 +259,7 @@ def shared_redis() -> RedisServer:
 
 @cache
 def shared_maria() -> MariaServer:
-    """The one MariaDB of this test process. Each test makes and drops what it needs."""
+    """Return the one MariaDB of this test process. Each test creates and drops its own tables."""
     server = MariaServer()
     server.start()
     atexit.register(server.stop)

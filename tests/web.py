@@ -1,4 +1,4 @@
-"""Asking an HTTP site without a network."""
+"""Requests to an HTTP site, without a network."""
 
 import json
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from twisted.web.server import Site
 
 
 class Response(NamedTuple):
-    """What came back."""
+    """The response to one request."""
 
     code: int
     headers: dict[str, str]
@@ -17,20 +17,20 @@ class Response(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The body as JSON."""
+        """Return the body as JSON."""
         assert self.headers.get("content-type") == "application/json", self
         return json.loads(self.body)
 
     @property
     def message(self) -> str:
-        """The message of an error, whose code must be the response's."""
+        """Return the message of an error, whose code must be that of the response."""
         meta = self.json["meta"]
         assert meta["code"] == self.code, self
         return str(meta["message"])
 
 
 class Wire:
-    """One connection of a browser."""
+    """One connection of a browser to a site."""
 
     def __init__(self, site: Site) -> None:
         here = IPv4Address("TCP", "127.0.0.1", 9)
@@ -48,7 +48,7 @@ class Wire:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        """A whole request."""
+        """Send a whole request."""
         said = {"host": "127.0.0.1:6666", **(headers or {})}
         if body is not None:
             said.setdefault("content-length", str(len(body)))
@@ -56,7 +56,7 @@ class Wire:
         self.channel.dataReceived("\r\n".join(lines).encode() + (body or b""))
 
     def responses(self) -> list[Response]:
-        """What came since the last call."""
+        """Return the responses that came since the last call."""
         data = self.transport.value()
         self.transport.clear()
         found: list[Response] = []
@@ -78,7 +78,7 @@ def ask(
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """The response to one request, which must come at once."""
+    """Send one request and return its response, which must come at once."""
     wire = Wire(site)
     wire.send(method, path, body, {"connection": "close", **(headers or {})})
     (response,) = wire.responses()

@@ -201,7 +201,7 @@ class EnterRoom(Message):
 
 @message(19, "LEAVE_ROOM", senders=CLIENT)
 class LeaveRoom(Message):
-    """Leaves a room."""
+    """Leaves a room: the client no longer receives its messages."""
 
     room: I64
 

@@ -10,14 +10,14 @@ effect. The first MARK of a connection ends the resubscription. The Go server's 
 like every unknown command without a body, and never answers it.
 
 A publication wraps the *inner frame*, which is the frame for the clients. Its body has one of three
-layouts:
+layouts::
 
-====================  =========================================================================
-outer version 0       appid, receiver, msgid, device id, timestamp in ns, int16 length, inner
-outer version 1       appid, receiver, msgid, previous msgid, timestamp in ns, uint32 length,
-                      inner; sent by our own daemons
-seed (2018)           appid, receiver, msgid, device id, int16 length, inner
-====================  =========================================================================
+    outer version 0       appid, receiver, msgid, device id, timestamp in ns, int16 length, inner
+    outer version 1       appid, receiver, msgid, previous msgid, timestamp in ns, uint32 length,
+                          inner
+    seed (2018)           appid, receiver, msgid, device id, int16 length, inner
+
+Our own daemons send version 1.
 
 The seed's outer version is 0 too; `Publication.read` recognises its layout by the length.
 
