@@ -1,45 +1,43 @@
 """Waiting for a call."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, overload
+from typing import TypeVarTuple, cast
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from gobelieve.interfaces import Time
 
-T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
+Results = TypeVarTuple("Results")
 
 
-@overload
-def called_back(begin: Callable[[Callable[[], None]], object]) -> Deferred[None]: ...
-
-
-@overload
-def called_back(begin: Callable[[Callable[[T], None]], object]) -> Deferred[T]: ...
-
-
-def called_back(begin: Callable[[Callable[..., None]], object]) -> Deferred[Any]:
-    """Call `begin` with a callback; return a Deferred of what the callback is called with.
+def called_back(
+    begin: Callable[[*Arguments, Callable[[*Results], None]], object], *arguments: *Arguments
+) -> Deferred[tuple[*Results]]:
+    """Call `begin` with the arguments and a callback; return a Deferred of what the callback gets.
 
     A second call, and a call after the Deferred was cancelled, are without effect.
     """
-    result: Deferred[Any] = Deferred()
+    called: Deferred[tuple[*Results]] = Deferred()
 
-    def done(value: Any = None) -> None:
-        if not result.called:
-            result.callback(value)
+    def callback(*results: *Results) -> None:
+        if not called.called:
+            called.callback(results)
 
-    begin(done)
-    return result
+    begin(*arguments, callback)
+    return called
 
 
 async def called_within(
-    seconds: float, time: Time, begin: Callable[[Callable[[], None]], object]
+    seconds: float,
+    time: Time,
+    begin: Callable[[*Arguments, Callable[[], None]], object],
+    *arguments: *Arguments,
 ) -> bool:
-    """Call `begin` with a callback, and wait for its call; return whether it came in time."""
+    """Call `begin` with the arguments and a callback; return whether the callback came in time."""
     try:
-        await called_back(begin).addTimeout(seconds, cast(IReactorTime, time))
+        await called_back(begin, *arguments).addTimeout(seconds, cast(IReactorTime, time))
     except TimeoutError:
         return False
     return True

@@ -2,10 +2,11 @@
 
 from typing import Generic, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
+from gobelieve.event_loop.waiting import called_back, called_within
 from gobelieve.interfaces import Time
+from gobelieve.support.when_empty import WhenEmpty
 
 
 class Drainable(Protocol):
@@ -34,27 +35,18 @@ class DrainingFactory(Factory, Generic[C]):
 
     def __init__(self) -> None:
         self.connections: set[C] = set()
-        self._empty: Deferred[None] | None = None
+        self._when_empty = WhenEmpty(self.connections)
 
     def left(self, connection: C) -> None:
         """The connection is gone."""
         self.connections.discard(connection)
-        if not self.connections and self._empty is not None:
-            empty, self._empty = self._empty, None
-            empty.callback(None)
+        self._when_empty.check()
 
     async def close(self, time: Time) -> None:
         """End all connections; a peer that does not read what it is owed is not waited for."""
-        if self.connections:
-            empty: Deferred[None] = Deferred()
-            self._empty = empty
-            late = time.callLater(self.drain_timeout, self._abort_all)
-            for connection in list(self.connections):
-                connection.finish()
-            await empty
-            if late.active():
-                late.cancel()
-
-    def _abort_all(self) -> None:
         for connection in list(self.connections):
-            connection.abort()
+            connection.finish()
+        if not await called_within(self.drain_timeout, time, self._when_empty):
+            for connection in list(self.connections):
+                connection.abort()
+            await called_back(self._when_empty)

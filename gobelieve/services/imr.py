@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from gobelieve.backends.redis.keys import RedisPushQueues
 from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig
+from gobelieve.event_loop.waiting import called_back, called_within
 from gobelieve.interfaces import Groups, PushQueues, Time
 from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.online import presence_pages
@@ -53,22 +54,9 @@ class RouteService(DrainingService):
     async def _stop(self) -> None:
         self.router.settle()
         if self.router.groups:
-            await self._patiently(self.router.groups)
+            await called_within(GOODBYE, self._time, self.router.groups.when_none)
         self.router.stop()
         await super().stopService()
-
-    async def _patiently(self, groups: GroupPushes) -> None:
-        answered: Deferred[None] = Deferred()
-
-        def enough() -> None:
-            if not answered.called:
-                answered.callback(None)
-
-        late = self._time.callLater(GOODBYE, enough)
-        groups.when_none(enough)
-        await answered
-        if late.active():
-            late.cancel()
 
 
 class PushService(Service):
@@ -77,11 +65,9 @@ class PushService(Service):
     def __init__(self, writer: PushWriter) -> None:
         self.writer = writer
 
-    def stopService(self) -> Deferred[None]:
+    def stopService(self) -> Deferred[Any]:
         super().stopService()
-        written: Deferred[None] = Deferred()
-        self.writer.stop(lambda: written.callback(None))
-        return written
+        return called_back(self.writer.stop)
 
 
 def add_router(

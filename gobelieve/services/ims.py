@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
+from gobelieve.event_loop.waiting import called_back
 from gobelieve.metrics import Counters
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
@@ -46,11 +47,9 @@ class StorageService(Service):
         except StorageError as why:
             cannot_start(f"storage cannot be opened: {why}")
 
-    def stopService(self) -> Deferred[None]:
+    def stopService(self) -> Deferred[Any]:
         super().stopService()
-        closed: Deferred[None] = Deferred()
-        self.storage.close(lambda: closed.callback(None))
-        return closed
+        return called_back(self.storage.close)
 
 
 def add_storage(

@@ -21,15 +21,15 @@ class CalledBackTests(SynchronousTestCase):
         self.assertNoResult(result)
         self.callbacks[0](1)
         self.callbacks[0](2)
-        self.assertEqual(self.successResultOf(result), 1)
+        self.assertEqual(self.successResultOf(result), (1,))
 
     def test_a_call_at_once(self) -> None:
-        """The callback may be called before `begin` returns, and without a value."""
+        """The callback may be called before `begin` returns."""
 
-        def begin(done: Callable[[], None]) -> None:
-            done()
+        def divide(number: int, by: int, done: Callable[[int, int], None]) -> None:
+            done(number // by, number % by)
 
-        self.assertIsNone(self.successResultOf(called_back(begin)))
+        self.assertEqual(self.successResultOf(called_back(divide, 17, 5)), (3, 2))
 
     def test_a_call_after_a_cancel(self) -> None:
         """The one who waits gave up; the call finds nobody."""

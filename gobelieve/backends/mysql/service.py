@@ -24,6 +24,8 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, 
 
 from gobelieve.backends.mysql.datasource import Datasource
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.waiting import called_within
+from gobelieve.support.when_empty import WhenEmpty
 
 T = TypeVar("T")
 
@@ -66,7 +68,7 @@ class MysqlService(Service):
         self._pool: _Pool | None = None
         self._busy: set[Deferred[Any]] = set()
         """Answers that threads work on."""
-        self._idle: Deferred[None] | None = None
+        self._when_idle = WhenEmpty(self._busy)
 
     async def read(self, question: Callable[[Any], T]) -> T:
         """`question(connection)` on a thread, in one transaction. Fails with `BackendError`."""
@@ -131,8 +133,7 @@ class MysqlService(Service):
         self._threads.release()
         if not answer.called:
             answer.callback(result)
-        if not self._busy and self._idle is not None:
-            self._idle.callback(None)
+        self._when_idle.check()
 
     def _open(self) -> _Pool:
         pool = _Pool(
@@ -162,12 +163,7 @@ class MysqlService(Service):
             return
         for connection in list(pool.connections.values()):
             _hang_up(connection)
-        if self._busy:
-            self._idle = Deferred()
-            with suppress(TimeoutError):
-                await self._idle.addTimeout(STOP_SECONDS, self._reactor)
-            self._idle = None
-        if not self._busy:
+        if await called_within(STOP_SECONDS, self._reactor, self._when_idle):
             pool.close()
         elif pool.shutdownID is not None:
             # Closing would wait for the threads that hang; they end with the process.

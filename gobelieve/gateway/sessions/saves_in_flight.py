@@ -5,9 +5,8 @@ come, so that a client which sends without end holds up its own messages and nob
 gateway that stops waits for the last one, since what is stored is to be told and acked.
 """
 
-from collections.abc import Callable
-
 from gobelieve.gateway.sessions.session import Session
+from gobelieve.support.when_empty import WhenEmpty
 
 SAVES_AT_ONCE = 256
 """A session's. What one read of the client brought (64 KiB) is still taken beyond it."""
@@ -18,7 +17,8 @@ class SavesInFlight:
 
     def __init__(self) -> None:
         self._open = 0
-        self._when_none: list[Callable[[], None]] = []
+        self.when_none = WhenEmpty(self)
+        """Takes a call that is made once no save is under way."""
 
     def __len__(self) -> int:
         """How many there are."""
@@ -44,12 +44,5 @@ class SavesInFlight:
 
     def settled(self) -> None:
         """What the last answer caused is done."""
-        if not self._open and self._when_none:
-            waiting, self._when_none = self._when_none, []
-            for call in waiting:
-                call()
-
-    def when_none(self, call: Callable[[], None]) -> None:
-        """Call once no save is under way."""
-        self._when_none.append(call)
-        self.settled()
+        if not self._open:
+            self.when_none.check()

@@ -4,10 +4,11 @@ A session is stamped with the watch's tick whenever its client is heard of; that
 8 ns, and a sweep of 100,000 sessions 2 ms.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from gobelieve.gateway.sessions.session import NOBODY, Session
 from gobelieve.metrics import Counters
+from gobelieve.support.when_empty import WhenEmpty
 
 PROGRESS = 16 << 10
 """A client that reads at least so many bytes within the write timeout is slow, but not stuck."""
@@ -26,7 +27,8 @@ class Timeouts:
         self._write = write
         self._opened: dict[Session, int] = {}
         self._stuck: dict[Session, tuple[int, int]] = {}
-        self._when_empty: list[Callable[[], None]] = []
+        self.when_empty = WhenEmpty(self._opened)
+        """Takes a call that is made once there are no connections."""
         self.tick = 0
 
     def __len__(self) -> int:
@@ -41,7 +43,7 @@ class Timeouts:
         """A client is gone."""
         self._opened.pop(session, None)
         self._stuck.pop(session, None)
-        self._check_empty()
+        self.when_empty.check()
 
     def pause_all(self) -> None:
         """The gateway is about to stop: clients are not listened to any more."""
@@ -65,17 +67,6 @@ class Timeouts:
         """The gateway stops: send what waits, then end all connections."""
         for session in list(self._opened):
             session.connection.close()
-
-    def when_empty(self, call: Callable[[], None]) -> None:
-        """Call once there are no connections."""
-        self._when_empty.append(call)
-        self._check_empty()
-
-    def _check_empty(self) -> None:
-        if not self._opened and self._when_empty:
-            waiting, self._when_empty = self._when_empty, []
-            for call in waiting:
-                call()
 
     def congested(self, session: Session) -> None:
         """A client does not read what was sent to it, or not as fast."""

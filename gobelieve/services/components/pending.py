@@ -7,6 +7,7 @@ from twisted.logger import Logger
 from gobelieve.backends.pending import old_format
 from gobelieve.backends.pending.database import Left, PendingDatabase
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.waiting import called_back
 from gobelieve.gateway.fan_out.fan_out import FanOut
 from gobelieve.services.process.starting import cannot_start
 
@@ -62,6 +63,4 @@ class PendingService(Service):
 
     async def _stop(self) -> None:
         for stop in (self._fan_out.stop, self._pending.close):
-            stopped: Deferred[None] = Deferred()
-            stop(lambda stopped=stopped: stopped.callback(None))  # type: ignore[misc]
-            await stopped
+            await called_back(stop)

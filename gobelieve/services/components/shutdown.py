@@ -6,6 +6,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from gobelieve.event_loop.waiting import called_back, called_within
 from gobelieve.gateway.sessions.timeouts import Timeouts
 from gobelieve.interfaces import Time
 from gobelieve.services.components.gateway import Gateway
@@ -39,9 +40,10 @@ class GracefulShutdown(Service):
         gateway = self._gateway
         await self._send_away_in_batches()
         gateway.timeouts.pause_all()
-        await self._with_timeout(gateway.saves_in_flight.when_none)
+        # A storage or a client may stand still: neither is waited for without a limit.
+        await called_within(PATIENCE, self._time, gateway.saves_in_flight.when_none)
         gateway.timeouts.close_all()
-        await self._with_timeout(gateway.timeouts.when_empty)
+        await called_within(PATIENCE, self._time, gateway.timeouts.when_empty)
         await gateway.keys.flush()
         await gateway.group_keys.flush()
         await gateway.unread.flush()
@@ -57,26 +59,7 @@ class GracefulShutdown(Service):
         part = -(-len(sessions) // steps)
         for start in range(0, len(sessions), part):
             timeouts.send_away(sessions[start : start + part])
-            await self._pause(STEP)
-
-    async def _pause(self, seconds: float) -> None:
-        over: Deferred[None] = Deferred()
-        self._time.callLater(seconds, over.callback, None)
-        await over
-
-    async def _with_timeout(self, when: Callable[[Callable[[], None]], None]) -> None:
-        """Wait for something, but not for ever: a storage or a client may stand still."""
-        waited: Deferred[None] = Deferred()
-
-        def enough() -> None:
-            if not waited.called:
-                waited.callback(None)
-
-        late = self._time.callLater(PATIENCE, enough)
-        when(enough)
-        await waited
-        if late.active():
-            late.cancel()
+            await called_back(self._time.callLater, STEP)
 
 
 def safe_sweep(timeouts: Timeouts) -> Callable[[], None]:

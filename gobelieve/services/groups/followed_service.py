@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 from twisted.application.internet import TimerService
 from twisted.internet.defer import Deferred
 
-from gobelieve.errors import BackendError
+from gobelieve.event_loop.waiting import called_back
 from gobelieve.groups.cache import SWEEP_SECONDS, Done
 from gobelieve.metrics import Counters
 from gobelieve.services.process.options import Coroutines
@@ -54,15 +54,8 @@ class FollowedService(OrderedService):
 
 
 async def answer(ask: Callable[[Done[V]], None]) -> V | None:
-    """What is answered, for who waits for it."""
-    waited: Deferred[V | None] = Deferred()
-
-    def done(value: V | None, error: BackendError | None) -> None:
-        if not waited.called:
-            if error is None:
-                waited.callback(value)
-            else:
-                waited.errback(error)
-
-    ask(done)
-    return await waited
+    """Call `ask` with a callback; return the value that the callback gets, or raise its error."""
+    value, error = await called_back(ask)
+    if error is not None:
+        raise error
+    return value

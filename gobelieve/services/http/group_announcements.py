@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, TimeoutError
-
 from gobelieve.errors import StorageError
+from gobelieve.event_loop.waiting import called_back, called_within
 from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.groups.events import Event
 from gobelieve.groups.manager import GroupManager
@@ -53,17 +52,7 @@ class FollowedAnnouncer:
                 self._manager.forget(change.group_id)
 
     async def _heard(self, action: int) -> bool:
-        heard: Deferred[bool] = Deferred()
-
-        def seen() -> None:
-            if not heard.called:
-                heard.callback(True)
-
-        self._manager.when_seen(action, seen)
-        try:
-            return await heard.addTimeout(HEARD_SECONDS, self._reactor)
-        except TimeoutError:
-            return False
+        return await called_within(HEARD_SECONDS, self._reactor, self._manager.when_seen, action)
 
 
 class NotificationPoster:
@@ -97,10 +86,14 @@ class NotificationPoster:
         others: Sequence[int],
         content: bytes,
     ) -> None:
-        waiting: Deferred[int] = Deferred()
-        self._app_server_messages.group_notification(
-            appid, group_id, group, is_super, others, content, waiting.callback
+        (status,) = await called_back(
+            self._app_server_messages.group_notification,
+            appid,
+            group_id,
+            group,
+            is_super,
+            others,
+            content,
         )
-        status = await waiting
         if status:
             raise StorageError(status, f"status {status}")

@@ -6,14 +6,15 @@ another.
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock, TimeoutError
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gobelieve.event_loop.waiting import called_within
 from gobelieve.services.process.ordered import OrderedService
+from gobelieve.support.when_empty import WhenEmpty
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ class PendingChanges(OrderedService):
         self._reactor = reactor
         self._locks: dict[object, DeferredLock] = {}
         self._running: set[Deferred[Any]] = set()
-        self._idle: Deferred[None] | None = None
+        self._when_idle = WhenEmpty(self._running)
 
     async def do(self, key: object, work: Callable[[], Awaitable[T]]) -> T:
         """See `Work`. Whoever waits may give up; the work goes on."""
@@ -57,12 +58,8 @@ class PendingChanges(OrderedService):
             waited.callback(result)
         elif isinstance(result, Failure):
             self.log.warn("what nobody waited for failed: {why}", why=result.getErrorMessage())
-        if not self._running and self._idle is not None and not self._idle.called:
-            self._idle.callback(None)
+        self._when_idle.check()
 
     async def _stop_children(self) -> None:
-        if self._running:
-            self._idle = Deferred()
-            with suppress(TimeoutError):
-                await self._idle.addTimeout(PATIENCE, self._reactor)
+        await called_within(PATIENCE, self._reactor, self._when_idle)
         await super()._stop_children()

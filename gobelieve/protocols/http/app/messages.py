@@ -1,10 +1,8 @@
 """The routes by which the server of an app writes messages, and its users read theirs."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
+from gobelieve.event_loop.waiting import called_back
 from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.names import Room, User
 from gobelieve.protocols.http.app.access import UserAccess
@@ -173,14 +171,8 @@ class MessageRoutes:
         return None
 
     async def _system(self, appid: int, call: Call) -> Answer:
-        waiting: Deferred[int] = Deferred()
-
-        def stored(status: int, missing: Sequence[int]) -> None:
-            waiting.callback(status)
-
-        content = encoded(call.body["content"])
-        self._app_server_messages.system(appid, [call.body["receiver"]], content, stored)
-        status = await waiting
+        receivers, content = [call.body["receiver"]], encoded(call.body["content"])
+        status, _ = await called_back(self._app_server_messages.system, appid, receivers, content)
         if status:
             raise not_done(status)
         return None

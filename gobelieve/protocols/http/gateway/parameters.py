@@ -1,13 +1,14 @@
 """What the routes of posts and of reads share: parameters, and the content of a message."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVarTuple
 
-from twisted.internet.defer import Deferred
-
+from gobelieve.event_loop.waiting import called_back
 from gobelieve.protocols.http.routes import HttpError, Parameter, not_done
 from gobelieve.protocols.http.shapes import Integer
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
+
+Arguments = TypeVarTuple("Arguments")
 
 CONTENT_LIMIT = CLIENT_BODY_LIMIT - 36
 """Bytes of a message's content: with the longest head a frame carries it."""
@@ -17,11 +18,11 @@ APPID = Parameter("appid", ID, "The app.")
 UID = Parameter("uid", ID, "The user.")
 
 
-async def posted(post: Callable[..., None], *arguments: Any) -> None:
-    """Post, and wait until it is stored and told."""
-    waiting: Deferred[int] = Deferred()
-    post(*arguments, waiting.callback)
-    status = await waiting
+async def posted(
+    post: Callable[[*Arguments, Callable[[int], None]], None], *arguments: *Arguments
+) -> None:
+    """Post a message, and wait until it is stored and delivered; `HttpError` if it is not."""
+    (status,) = await called_back(post, *arguments)
     if status:
         raise not_done(status)
 

@@ -4,11 +4,9 @@
 A 200 of a stored message says that it is on disk, and all who are connected are told.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
+from gobelieve.event_loop.waiting import called_back
 from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.names import Room, User
 from gobelieve.protocols.http.gateway.parameters import (
@@ -269,13 +267,9 @@ class Posts:
         else:
             appid, content = call.body["appid"], encoded(call.body["content"])
             receivers = list(dict.fromkeys(call.body["receivers"]))
-        waiting: Deferred[tuple[int, Sequence[int]]] = Deferred()
-
-        def stored(status: int, missing: Sequence[int]) -> None:
-            waiting.callback((status, missing))
-
-        self._app_server_messages.system(appid, receivers, content, stored)
-        status, missing = await waiting
+        status, missing = await called_back(
+            self._app_server_messages.system, appid, receivers, content
+        )
         if status:
             raise not_done(status, data={"not_stored": list(missing)})
         return None
