@@ -586,7 +586,7 @@ class BadServerTests(CoreTestCase):
         self.core.connect()
         self.assertEqual(self.tell(client.Pong()), [Ponged()])
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         st.lists(st.tuples(st.integers(0, 70), st.integers(0, 255), st.binary(max_size=60))),
     )
@@ -784,7 +784,7 @@ STEPS = st.lists(
 class ExactlyOnceTests(SynchronousTestCase):
     """The rules together."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(STEPS)
     def test_nothing_is_lost_or_doubled(self, steps: list[Callable[[Model], None]]) -> None:
         """However pushes, syncs, own messages, slow readers and lost connections fall together,

@@ -63,7 +63,7 @@ STEPS = st.lists(
 class TableTests(SynchronousTestCase):
     """Users and rooms by link, and back."""
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(STEPS)
     def test_as_the_naive_one(self, steps: list[tuple[str, str, tuple[int, int], bool]]) -> None:
         """Whatever comes in whatever order, look-ups are those of a scan over all links."""

@@ -1,6 +1,6 @@
 """The shortcuts on the hot path give the same results as the declarations."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,7 +17,6 @@ IMS = st.builds(
 class StampTests(SynchronousTestCase):
     """Setting the time of a message without decoding it."""
 
-    @settings(max_examples=100, deadline=None)
     @given(IMS, st.sampled_from([0, 1, 2, 7]), st.integers(0, (1 << 31) - 1))
     def test_as_decoding_and_encoding(self, im: client.IM, version: int, now: int) -> None:
         """`stamped` turns a body of any version into the layout that is stored."""
@@ -46,7 +45,6 @@ class StampTests(SynchronousTestCase):
                 else:
                     client.stamped(body, version, 1)
 
-    @settings(max_examples=100, deadline=None)
     @given(IMS)
     def test_back_to_version_0(self, im: client.IM) -> None:
         """For version 0 the timestamp is removed from IM and GROUP_IM. Other messages are

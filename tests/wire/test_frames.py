@@ -39,7 +39,7 @@ def fed(reader: FrameReader, data: bytes, cuts: list[int]) -> list[Frame]:
 class FrameReaderTests(SynchronousTestCase):
     """Reading frames from a stream of bytes."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(FRAMES, CUTS)
     def test_how_the_stream_is_cut_does_not_matter(
         self, frames: list[Frame], cuts: list[int]
@@ -57,7 +57,7 @@ class FrameReaderTests(SynchronousTestCase):
         came = [(i, f) for i in range(len(data)) for f in reader.feed(data[i : i + 1])]
         self.assertEqual(came, [(16, frames[0]), (28, frames[1]), (41, frames[2])])
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(FRAMES, st.binary(max_size=60), CUTS)
     def test_any_bytes_at_all(self, frames: list[Frame], junk: bytes, cuts: list[int]) -> None:
         """Random bytes raise nothing, and all good frames before them are returned."""

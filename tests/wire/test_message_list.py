@@ -1,6 +1,6 @@
 """Frames that are to be stored, and lists of stored frames."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -82,7 +82,6 @@ class ListTests(SynchronousTestCase):
         self.assertEqual(reverse.hex(), bytes.fromhex("0002" + second + first).hex())
         self.assertEqual(MessageList().pack(), EMPTY_LIST)
 
-    @settings(max_examples=100, deadline=None)
     @given(STORED)
     def test_both_ways(self, messages: list[StoredMessage]) -> None:
         """A list can be packed in order or in reverse order, and is read back."""

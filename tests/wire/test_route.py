@@ -84,7 +84,7 @@ class PublicationTests(SynchronousTestCase):
                 with self.assertRaises(BodyError, msg=f"version {version}, {cut} bytes"):
                     peek_push(body[:cut], version)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.binary(max_size=120), st.sampled_from([0, 1, 2, 255]))
     def test_any_bytes(self, body: bytes, version: int) -> None:
         """Random bytes are read as a publication, or raise `BodyError`."""

@@ -1,6 +1,6 @@
 """The sequences of items inside the messages of storage."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -61,7 +61,6 @@ class SaveTests(SynchronousTestCase):
             ),
         )
 
-    @settings(max_examples=100, deadline=None)
     @given(ITEMS)
     def test_both_ways(self, items: list[SaveItem]) -> None:
         """Items are read back as they were packed, also in the common case of two queues."""
@@ -89,7 +88,6 @@ class SaveTests(SynchronousTestCase):
 class SavedTests(SynchronousTestCase):
     """The results of SAVED."""
 
-    @settings(max_examples=100, deadline=None)
     @given(st.lists(st.tuples(st.sampled_from([0, 101, 255]), ID, st.lists(ID, max_size=4))))
     def test_both_ways(self, results: list[tuple[int, int, list[int]]]) -> None:
         """Results are read back as they were packed. Nothing follows a status other than 0."""
@@ -113,7 +111,6 @@ class SavedTests(SynchronousTestCase):
 class PageTests(SynchronousTestCase):
     """The messages of PAGE."""
 
-    @settings(max_examples=100, deadline=None)
     @given(STORED)
     def test_both_ways(self, messages: list[StoredMessage]) -> None:
         """Messages are read back in order, as they were packed."""

@@ -1,6 +1,6 @@
 """What the routers are told of a user's sessions: each case, and any number at two gateways."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -112,7 +112,6 @@ class TwoGatewayTests(SynchronousTestCase):
         self.gateways[0].remove(desktop)
         self.assertEqual(self.table.holders(ALICE), ())
 
-    @settings(max_examples=100, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 3), st.booleans()), max_size=30))
     def test_whatever_comes_and_goes(self, steps: list[tuple[int, int, bool]]) -> None:
         """The router always knows where the user is, and whether online anywhere."""

@@ -103,7 +103,7 @@ class LinkTests(ListenerCase):
         self.alice.dataReceived(PUBLISH * 2)
         self.assertEqual([frame.seq for frame in self.frames(self.bob_transport)], [LAST_SEQ, 1])
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(st.lists(st.integers(1, 60), min_size=1))
     def test_half_frames(self, sizes: list[int]) -> None:
         """However the bytes are cut on their way, the frames are the same."""
@@ -193,7 +193,7 @@ class NonsenseTests(ListenerCase):
         """More receivers than there are bytes."""
         self.check_cut(encode_frame(134, pack(">qHq", 7, 65535, 2)), "does not hold a frame")
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(st.sampled_from([130, 131, 132, 134, 135, 136, 137, 138]), st.binary(), st.booleans())
     def test_anything(self, cmd: int, body: bytes, newer: bool) -> None:
         """No body of any command is more than one line in the log, whatever is in it."""

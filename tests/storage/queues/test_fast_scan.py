@@ -144,7 +144,7 @@ STEPS = st.sampled_from(("good", "good", "good", "long", "thousand", "entry", "e
 class SameResultTests(SynchronousTestCase):
     """Whatever is in the files, the index, the bridges, the log and the findings are the same."""
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(
         st.lists(STEPS, min_size=1, max_size=15),
         st.integers(0, 1 << 32),

@@ -6,7 +6,7 @@ from struct import pack
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -260,7 +260,7 @@ NEW = st.tuples(
 class PropertyTests(SynchronousTestCase):
     """Against a model: any mixture of old and new records, sizes, limits and restarts."""
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60)
     @given(
         old=st.lists(OLD, max_size=20),
         new=st.lists(st.one_of(NEW, st.just("restart")), max_size=40),

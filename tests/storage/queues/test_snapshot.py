@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Any
 from zlib import crc32
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -714,7 +714,6 @@ STEPS = st.one_of(
 class AnyHistoryTests(SynchronousTestCase):
     """Whatever happened to a directory."""
 
-    @settings(max_examples=100, deadline=None)
     @given(
         st.integers(1, 2000),
         st.lists(STEPS, min_size=4, max_size=40),

@@ -830,7 +830,6 @@ class RandomTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(feeding, "RECORDS", 4)
 
-    @settings(deadline=None, max_examples=100)
     @given(OPS)
     def test_in_the_end_all_is_equal(self, ops: list[tuple[str, Any]]) -> None:
         """And at any time a slave's readers see what the master's did, and nothing else."""
@@ -865,7 +864,7 @@ _FRAMES = st.lists(
 class HostileTests(SynchronousTestCase):
     """Whatever a master sends."""
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(_IDS, _IDS, st.integers(-2, 5), _FRAMES)
     def test_is_a_piece_that_fits_or_an_error_of_the_wire(
         self, first: int, ended: int, count: int, frames: list[bytes]
