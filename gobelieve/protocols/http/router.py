@@ -12,11 +12,10 @@ The code and the message are upstream's, with the exception of 503 for what stor
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -25,6 +24,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from gobelieve.errors import BackendError, StorageError
+from gobelieve.protocols.http.paths import Parameters, PathTable
 from gobelieve.protocols.http.routes import (
     JSON,
     Answer,
@@ -46,13 +46,6 @@ OTHER = "other"
 WHY_AWAY = "what this needs cannot be asked at the moment; the log says why"
 
 
-class _Place(NamedTuple):
-    """What there is at a path."""
-
-    pattern: re.Pattern[str]
-    routes: dict[str, Route]
-
-
 class Router(Resource):
     """Answers what its routes say; resources that were put as children come first."""
 
@@ -61,8 +54,7 @@ class Router(Resource):
     def __init__(self, routes: Iterable[Route]) -> None:
         super().__init__()
         self.routes: Sequence[Route] = tuple(routes)
-        self._fixed: dict[str, dict[str, Route]] = {}
-        self._patterns: dict[str, _Place] = {}
+        self._paths: PathTable[dict[str, Route]] = PathTable()
         self._told = ""
         self.answered: Counter[tuple[str, int]] = Counter()
         """How many requests, by path (of the route, or `OTHER`) and status."""
@@ -70,12 +62,7 @@ class Router(Resource):
             self._add(route)
 
     def _add(self, route: Route) -> None:
-        if "{" in route.path:
-            named = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)
-            place = self._patterns.setdefault(route.path, _Place(re.compile(named), {}))
-            methods = place.routes
-        else:
-            methods = self._fixed.setdefault(route.path, {})
+        methods = self._paths.setdefault(route.path, {})
         for method in route.methods:
             if methods.setdefault(method, route) is not route:
                 raise ValueError(f"{method} {route.path} is there twice")
@@ -87,9 +74,9 @@ class Router(Resource):
         """Answer a request, whatever its path."""
         path = OTHER
         try:
-            route, named = self._find(request)
+            route, parameters = self._find(request)
             path = route.path
-            call = _checked(route, named, request)
+            call = _checked(route, parameters, request)
         except Exception:
             self._failed(Failure(), request, path)
             return NOT_DONE_YET
@@ -114,24 +101,17 @@ class Router(Resource):
                 self.log.warn("a request cannot be answered: {why}", why=why)
             raise HttpError(503, "service unavailable", WHY_AWAY) from None
 
-    def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
-        path = request.path.decode("utf-8", "replace")
-        named: dict[str, str] = {}
-        routes = self._fixed.get(path)
-        if routes is None:
-            for place in self._patterns.values():
-                match = place.pattern.fullmatch(path)
-                if match is not None:
-                    routes, named = place.routes, match.groupdict()
-                    break
-            else:
-                raise _NotFoundError
+    def _find(self, request: Request) -> tuple[Route, Parameters]:
+        found = self._paths.find(request.path)
+        if found is None:
+            raise _NotFoundError
+        routes, parameters = found
         method = "GET" if request.method == b"HEAD" else request.method.decode("latin-1")
         route = routes.get(method)
         if route is None:
             allow = ", ".join([*routes, "HEAD"] if "GET" in routes else routes)
             raise HttpError(405, "method not allowed", headers={"allow": allow})
-        return route, named
+        return route, parameters
 
     def _reply(self, answer: Answer, request: Request, route: Route) -> None:
         if answer is None:
@@ -180,7 +160,7 @@ class _NotFoundError(HttpError):
 # --- checking
 
 
-def _checked(route: Route, named: dict[str, str], request: Request) -> Call:
+def _checked(route: Route, in_path: Parameters, request: Request) -> Call:
     who = None if route.access is None else route.access.check(request)
     if getattr(request, "too_long", False):
         raise HttpError(413, "request too large", headers={"connection": "close"})
@@ -189,7 +169,7 @@ def _checked(route: Route, named: dict[str, str], request: Request) -> Call:
     query: dict[str, Any] = {}
     for one in route.parameters:
         try:
-            query[one.name] = _parameter(one, named, request)
+            query[one.name] = _parameter(one, in_path, request)
         except ShapeError as why:
             raise HttpError(400, one.invalid or route.invalid, str(why)) from None
     body = route.body
@@ -199,9 +179,12 @@ def _checked(route: Route, named: dict[str, str], request: Request) -> Call:
     return Call(query, None if body is None else _body(body, request), who)
 
 
-def _parameter(declared: Parameter, named: dict[str, str], request: Request) -> Any:
-    text = named.get(declared.name)
-    if text is None:
+def _parameter(declared: Parameter, in_path: Parameters, request: Request) -> Any:
+    if declared.name in in_path:
+        text = in_path[declared.name]
+        if text is None:
+            raise ShapeError(f"{declared.name} is not percent-encoded UTF-8")
+    else:
         # A name may come twice; the first one counts.
         values = request.args.get(declared.name.encode())
         if not values:

@@ -40,6 +40,18 @@ class KeyTests(ApiCase):
             (self.storage.saves, self.storage.fetched, self.storage.asked), ([], [], [])
         )
 
+    def test_an_escaped_path_needs_the_key_as_well(self) -> None:
+        """The gateway checks who asks after it decoded the path."""
+        phone = self.gateway.client(2)
+        for path in ("/kick", "/k%69ck", "/%6B%69%63%6B"):
+            refused = ask(self.site, "POST", f"{path}?appid=7&uid=2", b"")
+            self.assertEqual((refused.code, refused.message), (401, "unauthorized"), path)
+        for path in ("/%2Fkick", "/kick%2F", "/./kick", "/%2E/kick", "/k%2569ck"):
+            self.assertEqual(ask(self.site, "POST", f"{path}?appid=7&uid=2", b"").code, 404, path)
+        self.assertIsNone(phone.connection.ended)
+        response = ask(self.site, "POST", "/k%69ck?appid=7&uid=2", b"", WITH_KEY)
+        self.assertEqual(response.json, {"data": {"kicked": 1}})
+
     def test_several_keys(self) -> None:
         """So that one can be changed; the word before it is taken in any case."""
         self.begin(http_api_keys=("first-of-the-keys", "second-of-the-keys"))

@@ -71,6 +71,67 @@ class RouterTests(SynchronousTestCase):
             response = self.ask(path)
             self.assertEqual((response.code, response.body), (404, b"404 page not found\n"), path)
 
+    def test_escapes_in_paths(self) -> None:
+        """Each segment is decoded, once; a slash that is escaped does not separate."""
+        name = Parameter("name", Text(), "")
+        self.routes = (self.route("/plain"), self.route("/y/{name}/z", parameters=(name,)))
+        for path in ("/plain", "/pl%61in", "/%70%6C%61%69%6e", "/y/1/%7A", "/%79/1/z"):
+            self.assertEqual(self.ask(path).code, 200, path)
+        self.calls.clear()
+        for segment, value in (
+            ("%C3%BC", "ü"),
+            ("a%2Fb", "a/b"),
+            ("a%2fz", "a/z"),
+            ("%2E%2E", ".."),
+            ("%2561", "%61"),
+            ("a%3Fb", "a?b"),
+            ("a+b", "a+b"),
+            ("%7Bname%7D", "{name}"),
+        ):
+            self.assertEqual(self.ask(f"/y/{segment}/z").code, 200, segment)
+            self.assertEqual(self.calls.pop().query, {"name": value})
+
+    def test_escaped_paths_that_do_not_exist(self) -> None:
+        """An escaped slash, a double escape and segments with dots lead nowhere."""
+        self.routes = (self.route("/plain"), self.route("/y/{name}/z"))
+        for path in (
+            "/%2Fplain",
+            "/plain%2F",
+            "%2Fplain",
+            "/pl%2561in",
+            "/x/../plain",
+            "/x/%2E%2E/plain",
+            "/%2e/plain",
+            "/y%2F1/z",
+            "/y/1%2Fz",
+            "/y//z",
+            "/plain%00",
+            "/plain%3F",
+            "/%7Bname%7D",
+        ):
+            response = self.ask(path)
+            self.assertEqual((response.code, response.body), (404, b"404 page not found\n"), path)
+
+    def test_malformed_escapes(self) -> None:
+        """404 in the name of a path, 400 in a parameter; never an error in the log."""
+        name = Parameter("name", Text(), "")
+        self.routes = (self.route("/plain"), self.route("/y/{name}", parameters=(name,)))
+        for bad in ("%", "%6", "%zz", "%6z", "%%36", "%u0061", "%ff", "%C3", "%ED%A0%80", "%C0%AF"):
+            self.assertEqual(self.ask(f"/pl{bad}in").code, 404, bad)
+            self.assertEqual(self.ask(f"/y{bad}/1").code, 404, bad)
+            response = self.ask(f"/y/{bad}")
+            self.assertEqual((response.code, response.message), (400, "invalid query param"), bad)
+        self.assertEqual(self.calls, [])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_requests_for_escaped_paths_are_counted_by_route(self) -> None:
+        """The metrics name the route's path, so an escape makes no further label."""
+        router = Router([self.route("/y/{id}")])
+        site = LimitedSite(router, Clock())
+        for path in ("/y/1", "/%79/%32", "/y/%zz", "/%zz/1"):
+            ask(site, "GET", path)
+        self.assertEqual(dict(router.answered), {("/y/{id}", 200): 3, ("other", 404): 1})
+
     def test_several_methods_at_a_path(self) -> None:
         """Each with a route of its own; the others are named."""
         other: list[Call] = []

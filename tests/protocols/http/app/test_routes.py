@@ -214,6 +214,17 @@ class AccessTests(AppCase):
             self.refused(400, "invalid param", "DELETE", path)
         self.refused(400, "invalid param", "POST", "/users/x", {"name": "x"})
 
+    def test_escaped_paths(self) -> None:
+        """Are the paths that they stand for, with the secret of the app as well."""
+        self.good("POST", "/m%65ssages/dequeue")
+        self.good("PATCH", "/users/%31", {"name": "Ann"})
+        self.assertEqual(self.gateway.memory.names, {ALICE: "Ann"})
+        for group in ("%zz", "%ff", "1%2Fupgrade", "%2531"):
+            self.refused(400, "invalid param", "DELETE", f"/groups/{group}")
+        self.headers = {}
+        for path in ("/m%65ssages/dequeue", "/groups/%31/upgrade", "/groups/%zz/upgrade"):
+            self.refused(401, "unauthorized", "POST", path)
+
 
 class UserTests(AppCase):
     """Tokens and settings."""
