@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.metrics import Counters, Histogram, Outcomes
 
 
-class TallyTests(SynchronousTestCase):
+class CountersTests(SynchronousTestCase):
     """Counters that are found by their names."""
 
     def test_counts(self) -> None:

@@ -46,7 +46,7 @@ class StatusTests(SynchronousTestCase):
         self.assertTrue(all(0 <= status < 128 for status in AckStatus))
 
 
-class TallyTests(SynchronousTestCase):
+class CountersTests(SynchronousTestCase):
     """Counters that are found by their names."""
 
     def test_counting(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import GroupCard, MemberCard, NewGroup
 
-PAGE = 200
+ROWS_PER_PAGE = 200
 """Rows that are read at once; between the pages the other threads get their turn."""
 
 NOBODY = -(1 << 63)
@@ -135,7 +135,7 @@ class GroupTables:
         alive = " AND deleted = 0" if "deleted" in self._member else ""
         sql = (
             f"SELECT uid, nickname, {joined}, {muted} FROM group_member"
-            f" WHERE group_id = ? AND uid > ?{alive} ORDER BY uid LIMIT {PAGE}"
+            f" WHERE group_id = ? AND uid > ?{alive} ORDER BY uid LIMIT {ROWS_PER_PAGE}"
         )
         last = NOBODY
         while True:
@@ -143,7 +143,7 @@ class GroupTables:
             page = self._rows.fetchall()
             for uid, nickname, when, mute in page:
                 yield MemberCard(uid, nickname or "", when or 0, bool(mute))
-            if len(page) < PAGE:
+            if len(page) < ROWS_PER_PAGE:
                 return
             last = page[-1][0]
             sleep(0)
@@ -170,8 +170,8 @@ class GroupTables:
             self._run_all(sql, values)
 
     def _delete(self, group_id: int, uids: Sequence[int], only: str) -> None:
-        for first in range(0, len(uids), PAGE):
-            some = uids[first : first + PAGE]
+        for first in range(0, len(uids), ROWS_PER_PAGE):
+            some = uids[first : first + ROWS_PER_PAGE]
             marks = ", ".join("?" for _ in some)
             sql = f"DELETE FROM group_member WHERE group_id = ? AND uid IN ({marks}){only}"
             self._run(sql, group_id, *some)

@@ -31,7 +31,7 @@ FIRST_UID = 1_000_000
 NOBODY = 2
 """Who is held by no gateway."""
 IN_FLIGHT = (1, 64)
-PUSHES_A_MARK = 64
+PUSHES_PER_MARK = 64
 DRAIN_SECONDS = 20.0
 
 
@@ -122,10 +122,10 @@ class Pushes:
 
     def send_some(self) -> None:
         """The next."""
-        for _ in range(PUSHES_A_MARK):
+        for _ in range(PUSHES_PER_MARK):
             self._gateway.say(route.PUSH, self._body)
         self._gateway.say(route.MARK, b"")
-        self.sent += PUSHES_A_MARK
+        self.sent += PUSHES_PER_MARK
 
     def _received(self, frame: Frame) -> None:
         if frame.cmd == route.MARKED and self.going:
@@ -223,7 +223,7 @@ async def _push(
         await deferLater(reactor, 0.01)
     took = time.perf_counter() - begun
     spent = running.cpu_seconds()["imr"] - cpu["imr"]
-    _print("pushes", 0, load.sent, took, spent, PUSHES_A_MARK)
+    _print("pushes", 0, load.sent, took, spent, PUSHES_PER_MARK)
     return _sound(max(0, load.sent - written), max(0, written - load.sent))
 
 

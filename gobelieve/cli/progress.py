@@ -6,9 +6,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
-PATIENCE = 1.0
+SILENT_SECONDS = 1.0
 """Nothing is shown of what is done within so many seconds."""
-INTERVAL = 0.2
+INTERVAL_SECONDS = 0.2
 
 
 class ProgressLine:
@@ -28,7 +28,7 @@ class ProgressLine:
         self._total = total
         self._stream = stream or sys.stderr
         self._clock = clock
-        self._next = clock() + PATIENCE if self._stream.isatty() else float("inf")
+        self._next = clock() + SILENT_SECONDS if self._stream.isatty() else float("inf")
         self._shown = False
 
     def __enter__(self) -> Self:
@@ -46,7 +46,7 @@ class ProgressLine:
         """So many of the total are done."""
         if self._clock() < self._next:
             return
-        self._next = self._clock() + INTERVAL
+        self._next = self._clock() + INTERVAL_SECONDS
         self._shown = True
         percent = 100 * done // max(self._total, 1)
         print(f"\r{self._what}: {percent}%", end="", file=self._stream, flush=True)

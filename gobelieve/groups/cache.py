@@ -27,14 +27,14 @@ STALE_SECONDS = 10.0
 """How long a value may be served that may have changed."""
 
 MISSING_SECONDS = 5.0
-MOST_MISSING = 10_000
+MAX_MISSING = 10_000
 """Of those that do not exist so many are remembered."""
 
 SWEEP_SECONDS = 300.0
 UNUSED_SWEEPS = 12
 """A value that nobody asked for during so many sweeps, an hour, is dropped."""
 
-MOST_LOADS = 3
+MAX_LOADS = 3
 """After so many loads the value is given out, though not kept, even if it changed meanwhile."""
 
 Done = Callable[[V | None, BackendError | None], None]
@@ -63,7 +63,7 @@ class _Load(Generic[V]):
 
 
 class Cache(Generic[K, V]):
-    """`what` names the values in counters and the log, as in ``groups``; `most` are kept."""
+    """`what` names the values in counters and the log, as in ``groups``; `max_entries` are kept."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Cache(Generic[K, V]):
         tasks: Tasks,
         counters: Counters,
         log: Log,
-        most: int | None = None,
+        max_entries: int | None = None,
     ) -> None:
         self._read = load
         self._what = what
@@ -82,7 +82,7 @@ class Cache(Generic[K, V]):
         self._tasks = tasks
         self._counters = counters
         self._throttled = ThrottledLog(log)
-        self._most = most
+        self._max_entries = max_entries
         self._entries: dict[K, _Entry[V]] = {}
         self._missing: dict[K, float] = {}
         self._loads: dict[K, _Load[V]] = {}
@@ -157,7 +157,7 @@ class Cache(Generic[K, V]):
 
     async def _load_until_true(self, key: K, load: _Load[V]) -> V | None:
         value: V | None = None
-        for _ in range(MOST_LOADS):
+        for _ in range(MAX_LOADS):
             load.again = False
             load.changes.clear()
             since = self._time.seconds()
@@ -177,15 +177,15 @@ class Cache(Generic[K, V]):
             return
         if value is not None:
             self._counters.add(f"{self._what}_loaded")
-            if self._most is not None and len(self._entries) >= self._most:
+            if self._max_entries is not None and len(self._entries) >= self._max_entries:
                 # A tenth at once: taken one by one, the first of a dict is ever harder to find.
-                for old in list(islice(self._entries, max(1, self._most // 10))):
+                for old in list(islice(self._entries, max(1, self._max_entries // 10))):
                     del self._entries[old]
             self._entries[key] = _Entry(value, since, self._sweeps)
             return
         self._counters.add(f"{self._what}_missing")
         self._entries.pop(key, None)
-        if len(self._missing) >= MOST_MISSING:
+        if len(self._missing) >= MAX_MISSING:
             self._missing.clear()
         self._missing[key] = self._time.seconds() + MISSING_SECONDS
 

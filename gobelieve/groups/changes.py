@@ -39,7 +39,7 @@ from gobelieve.interfaces import (
 from gobelieve.metrics import Counters
 from gobelieve.wire.go_json import encode
 
-MOST_SHOWN = 30_000
+MAX_SHOWN_BYTES = 30_000
 """Bytes of a new group's name and members in a notification."""
 
 Facts = Mapping[str, Any]
@@ -121,7 +121,7 @@ class GroupChanges:
         told = _Told(self, card)
         await told.announce(created, *added)
         about = {"master": card.master, "name": card.name, "members": list(shown)}
-        if len(encode(about)) > MOST_SHOWN:
+        if len(encode(about)) > MAX_SHOWN_BYTES:
             # No message has room for them all; apps ask the app's server for its groups anyway.
             about["members"] = []
         await told.notify("create", about, group.members, named=False)

@@ -19,7 +19,7 @@ V = TypeVar("V")
 
 
 class FollowedCache(Generic[K, V]):
-    """Values of one kind. `what` names one of them. `most`: see `Cache`."""
+    """Values of one kind. `what` names one of them. `max_entries`: see `Cache`."""
 
     def __init__(
         self,
@@ -30,14 +30,20 @@ class FollowedCache(Generic[K, V]):
         tasks: Tasks,
         counters: Counters,
         log: Log,
-        most: int | None = None,
+        max_entries: int | None = None,
     ) -> None:
         self._what = what
         self._time = time
         self._counters = counters
         self._throttled = ThrottledLog(log, time)
         self._cache: Cache[K, V] = Cache(
-            load, f"{what}s", time=time, tasks=tasks, counters=counters, log=log, most=most
+            load,
+            f"{what}s",
+            time=time,
+            tasks=tasks,
+            counters=counters,
+            log=log,
+            max_entries=max_entries,
         )
         self._actions = ActionIds(
             self._cache, f"{what}_events", time=time, counters=counters, log=log

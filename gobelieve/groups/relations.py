@@ -27,7 +27,7 @@ from gobelieve.interfaces import (
 from gobelieve.metrics import Counters
 from gobelieve.names import User
 
-MOST_PAIRS = 300_000
+MAX_PAIRS = 300_000
 """Kept at once, in some 100 MB; beyond that those that were loaded first are dropped."""
 
 
@@ -58,7 +58,7 @@ class RelationManager(FollowedCache[Pair, int]):
             tasks=tasks,
             counters=counters,
             log=log,
-            most=MOST_PAIRS,
+            max_entries=MAX_PAIRS,
         )
 
     def loaded(self, user: User, peer: int) -> int | None:

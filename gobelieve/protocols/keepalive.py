@@ -10,16 +10,16 @@ from typing import Any
 from gobelieve.protocols.writing import beneath
 
 IDLE = 30
-INTERVAL = 10
+INTERVAL_SECONDS = 10
 PROBES = 3
-"""A connection silent for `IDLE` seconds is probed every `INTERVAL`; after `PROBES` unanswered
-probes it is gone."""
+"""A connection silent for `IDLE` seconds is probed every `INTERVAL_SECONDS`; after `PROBES`
+unanswered probes it is gone."""
 UNACKNOWLEDGED = 60
 """Seconds after which one is gone that takes nothing of what was sent."""
 
 _OPTIONS = {
     "TCP_KEEPIDLE": IDLE,
-    "TCP_KEEPINTVL": INTERVAL,
+    "TCP_KEEPINTVL": INTERVAL_SECONDS,
     "TCP_KEEPCNT": PROBES,
     "TCP_USER_TIMEOUT": UNACKNOWLEDGED * 1000,
 }

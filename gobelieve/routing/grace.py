@@ -5,7 +5,7 @@ within seconds and say whom they hold. The same for the users of a gateway whose
 which was killed: they come again, there or elsewhere. Until then they look offline and are not.
 So what would push to their phones is kept, and decided in order when the grace is over: after its
 seconds, and when each link that resubscribes has sent its first MARK, which is waited for up to
-`PATIENCE` times the grace.
+`MAX_GRACE_PERIODS` times the grace.
 
 A gateway that takes its leave unsubscribes its users first: there is nothing to doubt then. What a
 decision is, this module does not know.
@@ -19,11 +19,11 @@ from gobelieve.interfaces import Cancellable, Log, Time
 from gobelieve.metrics import Counters
 from gobelieve.routing.table import Id
 
-PATIENCE = 3
+MAX_GRACE_PERIODS = 3
 """How often the grace may pass before links that resubscribe are not waited for any more."""
-SLICE = 1000
+RECEIVERS_PER_TURN = 1000
 """So many receivers are decided in one turn."""
-BYTES = 64 << 20
+BACKLOG_BYTES = 64 << 20
 """So many bytes of messages are kept at the most."""
 
 Kept = tuple[int, int, Callable[..., None], tuple[Any, ...]]
@@ -40,8 +40,8 @@ class Resubscribing(Hashable, Protocol):
 class Grace:
     """Keeps decisions. `start` and `lost`: seconds after the router's start, and after a link that
     held users was lost; 0 for none. `limit`: how many receivers may be concerned by what is kept;
-    beyond it, and beyond `BYTES`, the oldest is decided early, since a needless push is better than
-    a lost one."""
+    beyond it, and beyond `BACKLOG_BYTES`, the oldest is decided early, since a needless push is
+    better than a lost one."""
 
     def __init__(
         self, start: float, lost: float, limit: int, *, time: Time, counters: Counters, log: Log
@@ -128,7 +128,7 @@ class Grace:
         # What is due goes first, and while it does, everything waits behind it.
         waiting = self._kept if self._timer is not None else self._due
         waiting.append((receivers, length, decide, arguments))
-        while self._receivers > self._limit or self._bytes > BYTES:
+        while self._receivers > self._limit or self._bytes > BACKLOG_BYTES:
             self._counters.add("pushes_decided_early", self._decide_one())
 
     # --- when it is over
@@ -137,7 +137,7 @@ class Grace:
         now = self._time.seconds()
         if self._timer is None:
             self._until = now + seconds
-            self._latest = now + seconds * PATIENCE
+            self._latest = now + seconds * MAX_GRACE_PERIODS
         else:
             self._cancel()
             self._until = min(max(self._until, now + seconds), self._latest)
@@ -179,7 +179,7 @@ class Grace:
     def _decide(self) -> None:
         decided = 0
         try:
-            while self._due and decided < SLICE:
+            while self._due and decided < RECEIVERS_PER_TURN:
                 decided += self._decide_one()
         finally:
             # Should a decision raise (a bug, logged by the reactor), the others are still made.

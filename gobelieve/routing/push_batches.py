@@ -13,9 +13,9 @@ from typing import NamedTuple
 from gobelieve.interfaces import Members, Time
 from gobelieve.metrics import Counters
 
-SLICE = 4000
+MEMBERS_PER_TURN = 4000
 """Members in a turn, which takes 1 ms."""
-WAITING = 1000
+MAX_WAITING_MESSAGES = 1000
 """So many messages may wait to be pushed; beyond it new ones are dropped and counted."""
 
 
@@ -28,7 +28,7 @@ class _Walk(NamedTuple):
 
 
 class PushBatches:
-    """`push`: as `gobelieve.interfaces.Routing.push`, for up to `SLICE` receivers."""
+    """`push`: as `gobelieve.interfaces.Routing.push`, for up to `MEMBERS_PER_TURN` receivers."""
 
     def __init__(
         self, push: Callable[[int, Sequence[int], int, bytes], None], time: Time, counters: Counters
@@ -44,7 +44,7 @@ class PushBatches:
 
     def begin(self, appid: int, members: Members, sender: int, cmd: int, body: bytes) -> None:
         """Push to these members, the sender left out."""
-        if len(self._walks) >= WAITING:
+        if len(self._walks) >= MAX_WAITING_MESSAGES:
             self._counters.add("pushes_dropped")
             return
         self._walks.append(_Walk(appid, iter(members()), sender, cmd, body))
@@ -53,9 +53,9 @@ class PushBatches:
 
     def _step(self) -> None:
         appid, members, sender, cmd, body = self._walks[0]
-        some = list(islice(members, SLICE))
+        some = list(islice(members, MEMBERS_PER_TURN))
         others = [uid for uid in some if uid != sender]
-        if len(some) < SLICE:
+        if len(some) < MEMBERS_PER_TURN:
             self._walks.popleft()
         if self._walks:
             self._time.callLater(0, self._step)

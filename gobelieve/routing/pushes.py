@@ -1,9 +1,9 @@
 """Getting push items into their lists, without ever making the router wait.
 
-Items collect and leave at the end of the turn, at most `BATCH` in one go and one batch under way.
-While the lists cannot be written the items wait, up to a limit; beyond it new ones are dropped and
-counted. A batch whose answer did not come is sent again: should it have been written all the same,
-its pushes come twice, which is better than not at all.
+Items collect and leave at the end of the turn, at most `BATCH_ITEMS` in one go and one batch under
+way. While the lists cannot be written the items wait, up to a limit; beyond it new ones are dropped
+and counted. A batch whose answer did not come is sent again: should it have been written all the
+same, its pushes come twice, which is better than not at all.
 """
 
 from collections import deque
@@ -17,10 +17,10 @@ from gobelieve.routing.payloads import Item
 from gobelieve.support.backoff import Backoff
 from gobelieve.support.throttled_log import ThrottledLog
 
-BATCH = 1000
+BATCH_ITEMS = 1000
 BATCH_BYTES = 1 << 20
 """In one go: so many items, and no more of them than reach this length."""
-BYTES = 256 << 20
+BACKLOG_BYTES = 256 << 20
 """So many bytes wait at the most, whatever the limit in items."""
 FIRST_DELAY = 0.1
 LAST_DELAY = 5.0
@@ -65,7 +65,7 @@ class PushWriter:
     def add(self, items: Iterable[Item]) -> None:
         """Write these at the end of the turn, or when the lists are there again."""
         for item in items:
-            if len(self._waiting) < self._limit and self._bytes < BYTES:
+            if len(self._waiting) < self._limit and self._bytes < BACKLOG_BYTES:
                 self._waiting.append(item)
                 self._bytes += len(item[1])
             else:
@@ -118,7 +118,7 @@ class PushWriter:
     def _batch(self) -> list[Item]:
         batch: list[Item] = []
         length = 0
-        for item in islice(self._waiting, BATCH):
+        for item in islice(self._waiting, BATCH_ITEMS):
             batch.append(item)
             length += len(item[1])
             if length >= BATCH_BYTES:

@@ -13,7 +13,7 @@ from gobelieve.event_loop.waiting import called_back, called_within
 from gobelieve.interfaces import Groups, PushQueues, Time
 from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.online import presence_pages
-from gobelieve.protocols.router.listener import GOODBYE, RouteFactory
+from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
@@ -54,7 +54,7 @@ class RouteService(DrainingService):
     async def _stop(self) -> None:
         self.router.settle()
         if self.router.groups:
-            await called_within(GOODBYE, self._time, self.router.groups.when_none)
+            await called_within(DRAIN_TIMEOUT, self._time, self.router.groups.when_none)
         self.router.stop()
         await super().stopService()
 

@@ -31,7 +31,7 @@ class Killed(Files):
         self.left -= 1
         super().write_all(fd, data, offset)
 
-copies.CHUNK, copies.Files = 1003, Killed
+copies.CHUNK_BYTES, copies.Files = 1003, Killed
 main(sys.argv[2:])
 """
 

@@ -376,7 +376,7 @@ class TestClient:
 
     def __init__(self, gateway: TestGateway) -> None:
         self.connection = FakeConnection()
-        self.session = gateway.registry.opened(self.connection)
+        self.session = gateway.registry.ready(self.connection)
         self._gateway = gateway
         self.version = 1
         self.seq = 0

@@ -179,7 +179,7 @@ class RelationTests(SynchronousTestCase):
 
     def test_more_pairs_than_are_kept(self) -> None:
         """Those that were loaded first go."""
-        self.patch(module, "MOST_PAIRS", 20)
+        self.patch(module, "MAX_PAIRS", 20)
         self.setUp()
         for uid in range(1, 41):
             self.relation(User(7, uid), User(7, 1000))

@@ -8,7 +8,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.protocols.keepalive import IDLE, INTERVAL, PROBES, probe_soon
+from gobelieve.protocols.keepalive import IDLE, INTERVAL_SECONDS, PROBES, probe_soon
 
 
 class OnSocket(StringTransport):
@@ -35,7 +35,7 @@ class ProbeSoonTests(SynchronousTestCase):
             idle = handle.getsockopt(tcp, socket.TCP_KEEPIDLE)
             interval = handle.getsockopt(tcp, socket.TCP_KEEPINTVL)
             probes = handle.getsockopt(tcp, socket.TCP_KEEPCNT)
-            self.assertEqual((idle, interval, probes), (IDLE, INTERVAL, PROBES))
+            self.assertEqual((idle, interval, probes), (IDLE, INTERVAL_SECONDS, PROBES))
             self.assertLessEqual(idle + interval * probes, 60)
             self.assertEqual(handle.getsockopt(tcp, socket.TCP_USER_TIMEOUT), 60_000)
 

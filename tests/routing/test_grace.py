@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BodyError
 from gobelieve.metrics import Counters
 from gobelieve.routing import grace
-from gobelieve.routing.grace import PATIENCE, SLICE, Grace
+from gobelieve.routing.grace import MAX_GRACE_PERIODS, RECEIVERS_PER_TURN, Grace
 from gobelieve.routing.router import Router
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM
@@ -122,7 +122,7 @@ class StartTests(GraceCase):
         self.gateway()
         self.ask(self.link, 2)
         self.clock.advance(START)
-        self.clock.advance(START * (PATIENCE - 1) - 0.1)
+        self.clock.advance(START * (MAX_GRACE_PERIODS - 1) - 0.1)
         self.assertEqual(self.pushed(), [])
         self.clock.advance(0.2)
         self.assertEqual(self.pushed(), [(2, "hi")])
@@ -163,14 +163,14 @@ class StartTests(GraceCase):
 
     def test_too_many_bytes(self) -> None:
         """The same."""
-        self.patch(grace, "BYTES", 10_000)
+        self.patch(grace, "BACKLOG_BYTES", 10_000)
         for _ in range(12):
             self.ask(self.link, 2, content="x" * 900)
         self.assertEqual(len(self.pushed()), 2)
 
     def test_many_are_decided_in_slices(self) -> None:
         """Others have their turn between; what is asked meanwhile stays behind."""
-        for number in range(2 * SLICE):
+        for number in range(2 * RECEIVERS_PER_TURN):
             self.ask(self.link, 100_000 + number)
         counts = []
 
@@ -183,7 +183,7 @@ class StartTests(GraceCase):
 
         self.clock.callLater(START, other)
         self.clock.advance(START)
-        self.assertEqual(counts, [SLICE, SLICE, 1])
+        self.assertEqual(counts, [RECEIVERS_PER_TURN, RECEIVERS_PER_TURN, 1])
         self.assertFalse(self.grace.active)
 
     def test_stop(self) -> None:
@@ -265,7 +265,7 @@ class LostLinkTests(GraceCase):
         self.assertEqual(self.pushed(), [(3, "a"), (3, "b"), (6, "b")])
 
     def test_a_link_that_comes_and_goes_all_the_time(self) -> None:
-        """Holds a push up for `PATIENCE` graces at most."""
+        """Holds a push up for `MAX_GRACE_PERIODS` graces at most."""
         self.router.closed(self.other)
         self.ask(self.link, 3)
         for _ in range(5):

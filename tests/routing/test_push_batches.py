@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.metrics import Counters
 from gobelieve.routing import push_batches
-from gobelieve.routing.push_batches import SLICE, PushBatches
+from gobelieve.routing.push_batches import MEMBERS_PER_TURN, PushBatches
 
 
 class MemberSlicesTests(SynchronousTestCase):
@@ -38,23 +38,25 @@ class MemberSlicesTests(SynchronousTestCase):
 
     def test_a_large_one_in_slices(self) -> None:
         """The first at once; the group may change meanwhile if what it gave does not."""
-        self.begin(range(1, 2 * SLICE + 6))
+        self.begin(range(1, 2 * MEMBERS_PER_TURN + 6))
         self.assertEqual(len(self.pushed), 1)
         self.clock.advance(0)
-        self.assertEqual([len(some) for some, _ in self.pushed], [SLICE, SLICE, 5])
+        self.assertEqual(
+            [len(some) for some, _ in self.pushed], [MEMBERS_PER_TURN, MEMBERS_PER_TURN, 5]
+        )
 
     def test_messages_stay_in_order(self) -> None:
         """Also a small group's behind a large one's."""
-        self.begin(range(SLICE + 1), b"first")
+        self.begin(range(MEMBERS_PER_TURN + 1), b"first")
         self.begin([1], b"second")
         self.clock.advance(0)
         self.assertEqual([body for _, body in self.pushed], [b"first", b"first", b"second"])
 
     def test_too_many_are_dropped_and_counted(self) -> None:
         """Not kept without end."""
-        self.patch(push_batches, "WAITING", 2)
+        self.patch(push_batches, "MAX_WAITING_MESSAGES", 2)
         for _ in range(3):
-            self.begin(range(SLICE + 1))
+            self.begin(range(MEMBERS_PER_TURN + 1))
         self.assertEqual((len(self.push_batches), self.counters["pushes_dropped"]), (2, 1))
 
     def test_one_that_cannot_be_pushed_holds_up_no_other(self) -> None:
@@ -64,6 +66,6 @@ class MemberSlicesTests(SynchronousTestCase):
             raise ValueError("a bug")
 
         self.push_batches = PushBatches(fails, self.clock, self.counters)
-        self.assertRaises(ValueError, self.begin, range(SLICE + 1))
+        self.assertRaises(ValueError, self.begin, range(MEMBERS_PER_TURN + 1))
         self.assertRaises(ValueError, self.clock.advance, 0)
         self.assertEqual(len(self.push_batches), 0)

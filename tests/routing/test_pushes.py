@@ -13,7 +13,7 @@ from gobelieve.metrics import Counters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing import pushes
 from gobelieve.routing.payloads import Item
-from gobelieve.routing.pushes import BATCH, BATCH_BYTES, LAST_DELAY, PushWriter
+from gobelieve.routing.pushes import BATCH_BYTES, BATCH_ITEMS, LAST_DELAY, PushWriter
 from tests.protocols.logs import Events
 
 
@@ -109,10 +109,12 @@ class PushWriterTests(SynchronousTestCase):
 
     def test_large(self) -> None:
         """More than a batch leaves in several, in order."""
-        self.writer.add(items(2 * BATCH + 1))
+        self.writer.add(items(2 * BATCH_ITEMS + 1))
         self.clock.advance(0)
-        self.assertEqual([len(batch) for batch in self.lists.batches], [BATCH, BATCH, 1])
-        self.assertEqual(self.lists.written, items(2 * BATCH + 1))
+        self.assertEqual(
+            [len(batch) for batch in self.lists.batches], [BATCH_ITEMS, BATCH_ITEMS, 1]
+        )
+        self.assertEqual(self.lists.written, items(2 * BATCH_ITEMS + 1))
 
     def test_one_under_way(self) -> None:
         """What comes while a batch is under way waits for its answer, then goes together."""
@@ -202,7 +204,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual([len(batch) for batch in self.lists.batches], [2, 2, 1])
         self.assertEqual(self.lists.written, long)
         self.lists.away = True
-        self.patch(pushes, "BYTES", 5000)
+        self.patch(pushes, "BACKLOG_BYTES", 5000)
         one = ("push_queue", bytes(1000))
         self.writer.add([one] * 8)
         self.assertEqual(self.counters["pushes_dropped"], 3)

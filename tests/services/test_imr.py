@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.config import ImrConfig, load
 from gobelieve.interfaces import Group
 from gobelieve.metrics import Counters
-from gobelieve.protocols.router.listener import GOODBYE, RouteFactory
+from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.groups import GroupPushes
@@ -198,7 +198,7 @@ class StopTests(SynchronousTestCase):
             if found:
                 groups.answer()
             else:
-                self.clock.advance(GOODBYE)
+                self.clock.advance(DRAIN_TIMEOUT)
             self.successResultOf(stopped)
             self.assertEqual(len(pushes), int(found))
             self.assertFalse(service.running)

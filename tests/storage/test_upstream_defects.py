@@ -28,9 +28,9 @@ from gobelieve.storage.format.records import (
 )
 from gobelieve.storage.queues.commit import GroupCommit
 from gobelieve.storage.queues.index import Index
-from gobelieve.storage.queues.scan import CHUNK
+from gobelieve.storage.queues.scan import CHUNK_BYTES
 from gobelieve.storage.queues.store import Store
-from gobelieve.storage.replication.reader import BYTES, Batch, ReplicationReader
+from gobelieve.storage.replication.reader import BATCH_BYTES, Batch, ReplicationReader
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.storage import USERS
@@ -215,7 +215,7 @@ class StartTests(DirectoryCase):
         open_store(str(self.root), files=disk).close()
         length = self.block().stat().st_size
         self.assertLess(sum(reads), 1.5 * length)
-        self.assertLess(len(reads), 2 * length // CHUNK + 6)
+        self.assertLess(len(reads), 2 * length // CHUNK_BYTES + 6)
 
     def test_blocks_of_another_directory_are_found_out(self) -> None:
         """33. original: a foreign or mixed directory was not noticed; ours: the snapshot is refused
@@ -455,7 +455,7 @@ class SlaveTests(DirectoryCase):
         sizes = []
         while isinstance(piece := feed.next(), Batch):
             sizes.append(len(piece.frames))
-        self.assertLessEqual(max(sizes), BYTES)
+        self.assertLessEqual(max(sizes), BATCH_BYTES)
         self.assertGreater(sum(sizes), 3_200_000)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from gobelieve.backends.mysql.service import MysqlService
 from gobelieve.interfaces import Group, membership
 
-PAGE = 200
+MEMBERS_PER_PAGE = 200
 """Members that are read at once; between the pages the other threads get their turn."""
 
 NOBODY = -(1 << 63)
@@ -46,7 +46,7 @@ def _members(rows: Any, group_id: int) -> dict[int, int]:
     alive = " AND deleted = 0" if "deleted" in columns else ""
     sql = (
         f"SELECT uid, {joined}, {muted} FROM group_member"
-        f" WHERE group_id = %s AND uid > %s{alive} ORDER BY uid LIMIT {PAGE}"
+        f" WHERE group_id = %s AND uid > %s{alive} ORDER BY uid LIMIT {MEMBERS_PER_PAGE}"
     )
     members: dict[int, int] = {}
     last = NOBODY
@@ -54,7 +54,7 @@ def _members(rows: Any, group_id: int) -> dict[int, int]:
         rows.execute(sql, (group_id, last))
         page = rows.fetchall()
         members.update([(uid, membership(when or 0, bool(mute))) for uid, when, mute in page])
-        if len(page) < PAGE:
+        if len(page) < MEMBERS_PER_PAGE:
             return members
         last = page[-1][0]
         sleep(0)

@@ -30,7 +30,7 @@ from gobelieve.support.when_empty import WhenEmpty
 T = TypeVar("T")
 
 THREADS = 4
-MOST_WAITING = 1000
+MAX_WAITING_QUERIES = 1000
 """Questions that may wait for a thread."""
 WAITING_SECONDS = 3.0
 """How long one may wait for a thread."""
@@ -73,8 +73,8 @@ class MysqlService(Service):
     async def read(self, question: Callable[[Any], T]) -> T:
         """`question(connection)` on a thread, in one transaction. Fails with `BackendError`."""
         self._check_running()
-        if len(self._threads.waiting) >= MOST_WAITING:
-            raise self._error(f"{MOST_WAITING} questions wait already")
+        if len(self._threads.waiting) >= MAX_WAITING_QUERIES:
+            raise self._error(f"{MAX_WAITING_QUERIES} questions wait already")
         try:
             await self._threads.acquire().addTimeout(WAITING_SECONDS, self._reactor)
         except TimeoutError:

@@ -13,7 +13,7 @@ from gobelieve.interfaces import Change
 
 KEPT = 100_000
 """Entries that the stream keeps, or some more; as upstream."""
-AT_ONCE = 500
+CHANGES_PER_SCRIPT = 500
 """Changes a script: some milliseconds in which Redis serves nobody else."""
 
 # A change is its channel, how many words it has, and the words: for the stream the fields, else
@@ -57,9 +57,11 @@ class RedisAnnouncer:
         """In this order; gives the number of the last. Some may be announced, and others not, if
         this fails."""
         last = 0
-        for first in range(0, len(changes), AT_ONCE):
+        for first in range(0, len(changes), CHANGES_PER_SCRIPT):
             words = [
-                word for change in changes[first : first + AT_ONCE] for word in self._words(change)
+                word
+                for change in changes[first : first + CHANGES_PER_SCRIPT]
+                for word in self._words(change)
             ]
             last = int(await self._redis.script(_ANNOUNCE, self._keys, [KEPT, *words]))
         return last

@@ -28,7 +28,7 @@ from gobelieve.errors import BackendError
 from gobelieve.event_loop.connecting import QuietClientService, ReportingEndpoint
 from gobelieve.support.backoff import Backoff
 
-MOST_IN_FLIGHT = 20_000
+MAX_CALLS_IN_FLIGHT = 20_000
 """Calls under way at once. One process gets about as many answers in a second."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
@@ -66,12 +66,12 @@ class RedisService(Service):
         self,
         config: RedisConfig,
         reactor: IReactorTime,
-        most_in_flight: int = MOST_IN_FLIGHT,
+        max_in_flight: int = MAX_CALLS_IN_FLIGHT,
         subscriber: RedisSubscriber | None = None,
     ) -> None:
         self._config = config
         self._reactor = reactor
-        self._most = most_in_flight
+        self._most = max_in_flight
         self._subscriber = subscriber
         self._link: Link | None = None
         self._waiting: dict[Deferred[Any], tuple[Any, ...]] = {}

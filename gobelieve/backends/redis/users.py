@@ -89,7 +89,7 @@ for i, user in ipairs(KEYS) do redis.call('HDEL', user, ARGV[1]) end
 return 1
 """
 
-AT_ONCE = 1000
+USERS_PER_SCRIPT = 1000
 """Users a script."""
 
 
@@ -152,6 +152,6 @@ class RedisUserAdmin:
     async def forget_group_keys(self, appid: int, group_id: int, uids: Sequence[int]) -> None:
         """A thousand users a round trip."""
         keys = [user_key(User(appid, uid)) for uid in uids]
-        for first in range(0, len(keys), AT_ONCE):
-            some = keys[first : first + AT_ONCE]
+        for first in range(0, len(keys), USERS_PER_SCRIPT):
+            some = keys[first : first + USERS_PER_SCRIPT]
             await self._redis.script(_FORGET, some, [f"group_sync_key_{group_id}"])

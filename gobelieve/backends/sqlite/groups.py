@@ -16,7 +16,7 @@ from gobelieve.interfaces import EventSink, Group, membership
 
 CHECK_SECONDS = 1.0
 
-PAGE = 1000
+MEMBERS_PER_PAGE = 1000
 """Members that are read at once; between the pages the other threads get their turn."""
 
 
@@ -41,7 +41,7 @@ def _load(db: sqlite3.Cursor, group_id: int) -> Group | None:
         "SELECT uid, timestamp, mute FROM group_member WHERE group_id = ? AND deleted = 0",
         (group_id,),
     )
-    while page := db.fetchmany(PAGE):
+    while page := db.fetchmany(MEMBERS_PER_PAGE):
         members.update([(uid, membership(when or 0, bool(mute))) for uid, when, mute in page])
     return Group(group_id, row[0] or 0, bool(row[1]), members)
 

@@ -30,7 +30,7 @@ FILE_NAME = "gobelieve.db"
 BUSY_SECONDS = 5.0
 """How long a call waits while another process writes."""
 
-MOST_PUSHES = 100_000
+MAX_PUSHES = 100_000
 """Rows kept in the table push; nobody may be taking from it."""
 
 
@@ -263,9 +263,9 @@ class SqlitePushQueues:
 
     log = Logger()
 
-    def __init__(self, sqlite: SqliteService, most: int = MOST_PUSHES) -> None:
+    def __init__(self, sqlite: SqliteService, max_pushes: int = MAX_PUSHES) -> None:
         self._sqlite = sqlite
-        self._most = most
+        self._max_pushes = max_pushes
         self._told = False
 
     async def append(self, items: Sequence[tuple[str, bytes]]) -> None:
@@ -275,7 +275,7 @@ class SqlitePushQueues:
             db.executemany("INSERT INTO push (queue, item) VALUES (?, ?)", items)
             db.execute(
                 "DELETE FROM push WHERE number <= (SELECT max(number) FROM push) - ?",
-                (self._most,),
+                (self._max_pushes,),
             )
             return db.rowcount > 0
 
@@ -285,7 +285,7 @@ class SqlitePushQueues:
             self.log.warn(
                 "nobody takes pushes from {path}: only the newest {most} are kept",
                 path=str(self._sqlite.path),
-                most=self._most,
+                most=self._max_pushes,
             )
 
 

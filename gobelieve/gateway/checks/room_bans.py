@@ -16,7 +16,7 @@ from gobelieve.names import User
 from gobelieve.support.throttled_log import ThrottledLog
 
 _FORM = re.compile(rb"\s*(-?[0-9]{1,19})\s*,\s*(-?[0-9]{1,19})\s*,\s*([01])\s*", re.ASCII)
-_MOST = 1 << 63
+_INT64_END = 1 << 63
 
 
 class RoomBans:
@@ -45,7 +45,11 @@ class RoomBans:
         """The backend says ``appid,uid,0/1``."""
         form = _FORM.fullmatch(content)
         user = User(int(form[1]), int(form[2])) if form is not None else None
-        if form is None or user is None or not all(-_MOST <= number < _MOST for number in user):
+        if (
+            form is None
+            or user is None
+            or not all(-_INT64_END <= number < _INT64_END for number in user)
+        ):
             self._malformed(content)
         else:
             self.speak_forbidden(user, form[3] == b"1")

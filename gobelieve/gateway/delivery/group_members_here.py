@@ -19,11 +19,11 @@ from gobelieve.interfaces import Group, Groups, Tasks, Time
 from gobelieve.metrics import Counters
 from gobelieve.names import User
 
-SLICE = 5000
+USERS_PER_TURN = 5000
 """Users that are looked up in one turn: about a millisecond."""
-WAITING = 1000
+MAX_WAITING_CALLS = 1000
 """So much may wait for a group; beyond that only the newest id is told."""
-RETRY = 2.0
+RETRY_SECONDS = 2.0
 """Seconds until a group that could not be loaded is tried again."""
 
 Tell = Callable[[Session], None]
@@ -55,7 +55,7 @@ class _Waiting:
 
     def add(self, call: _Call) -> bool:
         """Let it wait; False if it is too much, and only its id will be told."""
-        if len(self.calls) < WAITING:
+        if len(self.calls) < MAX_WAITING_CALLS:
             self.calls.append(call)
             return True
         self.newest = max(self.newest, call.key)
@@ -106,7 +106,7 @@ class GroupMembersHere:
         waiting = self._waiting.get((appid, group_id))
         if waiting is None:
             group = self._groups.loaded(group_id)
-            if group is not None and self._lookups(group) <= SLICE:
+            if group is not None and self._lookups(group) <= USERS_PER_TURN:
                 self._tell_at_once(appid, group, call)
                 return
             waiting = self._waiting[appid, group_id] = _Waiting(appid, group_id)
@@ -136,7 +136,7 @@ class GroupMembersHere:
         except BackendError:
             self._counters.add("groups_not_found_out")
             waiting.keep_newest()
-            self._again(RETRY, groups, waiting)
+            self._again(RETRY_SECONDS, groups, waiting)
             return
         finished = False
         try:
@@ -156,7 +156,7 @@ class GroupMembersHere:
 
     def _tell_slice(self, waiting: _Waiting, group: Group) -> bool:
         """True when nothing waits any more."""
-        room = SLICE
+        room = USERS_PER_TURN
         while room > 0:
             if waiting.now is None:
                 waiting.now = waiting.next()

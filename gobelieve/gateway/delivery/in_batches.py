@@ -9,10 +9,10 @@ from gobelieve.interfaces import Tasks, Time
 
 K = TypeVar("K")
 
-AT_ONCE = 100
-INTERVAL = 0.05
+KEYS_PER_BATCH = 100
+BATCH_SECONDS = 0.05
 """So many are asked for every so many seconds: 20,000 in ten seconds."""
-RETRY = 1.0
+RETRY_SECONDS = 1.0
 """Seconds until those are asked for again for whom it failed."""
 
 
@@ -38,7 +38,7 @@ class InBatches(Generic[K]):
     def begin(self, keys: Iterable[K]) -> None:
         """Visit these."""
         self._waiting.update(dict.fromkeys(keys))
-        self._schedule(INTERVAL)
+        self._schedule(BATCH_SECONDS)
 
     def _schedule(self, delay: float) -> None:
         if self._waiting and not self._scheduled:
@@ -47,15 +47,15 @@ class InBatches(Generic[K]):
 
     def _step(self) -> None:
         self._scheduled = False
-        some = list(islice(self._waiting, AT_ONCE))
+        some = list(islice(self._waiting, KEYS_PER_BATCH))
         for key in some:
             del self._waiting[key]
         for key in some:
             if self._wanted(key):
                 self._tasks.start(self._one(key))
-        self._schedule(INTERVAL)
+        self._schedule(BATCH_SECONDS)
 
     async def _one(self, key: K) -> None:
         if not await self._visit(key):
             self._waiting[key] = None
-            self._schedule(RETRY)
+            self._schedule(RETRY_SECONDS)

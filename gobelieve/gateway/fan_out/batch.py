@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from gobelieve.interfaces import MessageReader, PendingMessage, Time
 from gobelieve.names import User
 
-SLOW = 0.5
+SLOW_SECONDS = 0.5
 """Seconds after which an answer may tell less than what the storage has done meanwhile. (A clock
 that was set back tells nothing.)"""
-MOST_LOOKS = 5
+MAX_LOOKS = 5
 """A storage that is always slow is believed after so many."""
 
 
@@ -51,13 +51,13 @@ class Search:
         Once `stopping` says so, not all of them: the next gateway will look again.
         """
         first, last = batch.uids[0], batch.uids[-1]
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_LOOKS):
             began = self._time.seconds()
             await self._reader.decided(User(batch.message.appid, first))
             # An ask is done as a whole, or from its first queue on to where a crash cut it off.
             if batch.resharded or await self._entry(batch, first) or await self._entry(batch, last):
                 break
-            if 0 <= self._time.seconds() - began < SLOW or stopping():
+            if 0 <= self._time.seconds() - began < SLOW_SECONDS or stopping():
                 return {}
         else:
             return {}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from gobelieve.gateway.delivery.delivery import Delivery
 from gobelieve.gateway.fan_out.batch import Batch
-from gobelieve.gateway.fan_out.member_queues import QUEUES_AN_ASK, MemberQueues
+from gobelieve.gateway.fan_out.member_queues import QUEUES_PER_ASK, MemberQueues
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import (
     Entries,
@@ -28,9 +28,9 @@ from gobelieve.names import AckStatus, User, shard
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import pushed_as
 
-OWN_IDS = 2.0
+OWN_IDS_TIMEOUT = 2.0
 """Seconds that a sender waits for the ids of the own entry; the message is safe already."""
-MOST_BYTES = 256 << 20
+MAX_PENDING_BYTES = 256 << 20
 """Of messages that are not everywhere yet; beyond that new ones are refused."""
 
 Settled = Callable[[int, int, int], None]
@@ -144,7 +144,7 @@ class FanOut:
         if len(body) > CLIENT_BODY_LIMIT:
             sent.settle(AckStatus.TOO_LARGE)
             return
-        if self._stopping or self._bytes + sent.size > MOST_BYTES:
+        if self._stopping or self._bytes + sent.size > MAX_PENDING_BYTES:
             self._counters.add("pending_refused")
             sent.settle(AckStatus.STORAGE_AWAY)
             return
@@ -239,10 +239,10 @@ class FanOut:
     def _wait(self, sent: _Sent) -> None:
         while self._unsettled and self._unsettled[0][1].settled is None:
             self._unsettled.popleft()
-        self._unsettled.append((self._time.seconds() + OWN_IDS, sent))
+        self._unsettled.append((self._time.seconds() + OWN_IDS_TIMEOUT, sent))
         if not self._watching:
             self._watching = True
-            self._time.callLater(OWN_IDS, self._overdue)
+            self._time.callLater(OWN_IDS_TIMEOUT, self._overdue)
 
     def _overdue(self) -> None:
         now = self._time.seconds()
@@ -265,7 +265,7 @@ def _cut(members: Sequence[int], storages: int) -> list[tuple[int, Sequence[int]
         for uid in members:
             by_storage[shard(uid, storages)].append(uid)
     return [
-        (storage, uids[start : start + QUEUES_AN_ASK])
+        (storage, uids[start : start + QUEUES_PER_ASK])
         for storage, uids in enumerate(by_storage)
-        for start in range(0, len(uids), QUEUES_AN_ASK)
+        for start in range(0, len(uids), QUEUES_PER_ASK)
     ]

@@ -25,13 +25,13 @@ from gobelieve.interfaces import (
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 
-QUEUES_AN_ASK = 1000
+QUEUES_PER_ASK = 1000
 """Some 5 ms of a storage's time, and one frame, which storage does as a whole or not at all. (See
 `Batch.weight`.)"""
-QUEUES_AT_ONCE = 16 * QUEUES_AN_ASK
+QUEUES_AT_ONCE = 16 * QUEUES_PER_ASK
 """A few large groups, or hundreds of small ones: else how long storage takes to answer would limit
 how many of them are served in a second."""
-FIRST_REST, LAST_REST = 1.0, 10.0
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 10.0
 """Seconds that a storage is left alone after a failure; doubled each time in between."""
 
 Done = Callable[[Batch, Sequence[User], Entries], None]
@@ -87,7 +87,7 @@ class MemberQueues:
         self._active = 0
         self._weight = 0
         self._going_on = False
-        self._rest = FIRST_REST
+        self._backoff = FIRST_BACKOFF
         self._resting: Cancellable | None = None
         self._stopped: Callable[[], None] | None = None
 
@@ -127,7 +127,7 @@ class MemberQueues:
                 group_queue = self._ready.popleft()
                 self._active += 1
                 if group_queue.batches[0].maybe_stored:
-                    self._weigh(group_queue, QUEUES_AN_ASK)
+                    self._weigh(group_queue, QUEUES_PER_ASK)
                     self._tasks.start(self._look(group_queue))
                 else:
                     self._ask(group_queue)
@@ -139,7 +139,7 @@ class MemberQueues:
         together: list[Batch] = []
         weight = 0
         for batch in group_queue.batches:
-            if together and (batch.maybe_stored or weight + batch.weight > QUEUES_AN_ASK):
+            if together and (batch.maybe_stored or weight + batch.weight > QUEUES_PER_ASK):
                 break
             together.append(batch)
             weight += batch.weight
@@ -201,7 +201,7 @@ class MemberQueues:
             self._ready.append(group_queue)
             self._take_a_rest()
         else:
-            self._rest = FIRST_REST
+            self._backoff = FIRST_BACKOFF
             if group_queue.batches:
                 self._ready.append(group_queue)
             else:
@@ -209,14 +209,14 @@ class MemberQueues:
         self._go_on()
 
     def _say(self, why: str) -> None:
-        if self._rest == FIRST_REST and self._resting is None:
+        if self._backoff == FIRST_BACKOFF and self._resting is None:
             self._log.warn("messages of groups wait for a storage: {why}", why=why)
 
     def _take_a_rest(self) -> None:
         self._counters.add("pending_asks_failed")
         if self._resting is None and self._stopped is None:
-            self._resting = self._time.callLater(self._rest, self._rested)
-            self._rest = min(self._rest * 2, LAST_REST)
+            self._resting = self._time.callLater(self._backoff, self._rested)
+            self._backoff = min(self._backoff * 2, LAST_BACKOFF)
 
     def _rested(self) -> None:
         self._resting = None

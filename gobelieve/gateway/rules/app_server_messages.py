@@ -13,7 +13,7 @@ from gobelieve.gateway.delivery.delivery import Delivery
 from gobelieve.gateway.delivery.group_members_here import GroupMembersHere
 from gobelieve.gateway.delivery.peer_delivery import PeerDelivery, PostDone
 from gobelieve.gateway.fan_out.fan_out import FanOut
-from gobelieve.gateway.fan_out.member_queues import QUEUES_AN_ASK
+from gobelieve.gateway.fan_out.member_queues import QUEUES_PER_ASK
 from gobelieve.gateway.rules.groups import GroupMessages
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.saves_in_flight import SavesInFlight
@@ -30,7 +30,7 @@ from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, Room, User
 from gobelieve.wire import client
 
-SLICE = 5000
+USERS_PER_TURN = 5000
 """So many users who are no members are told in one turn."""
 
 PostedToAll = Callable[[int, Sequence[int]], None]
@@ -116,8 +116,8 @@ class AppServerMessages:
     ) -> None:
         """A SYSTEM message for each of the receivers, who are named once each."""
         parts = [
-            tuple(receivers[first : first + QUEUES_AN_ASK])
-            for first in range(0, len(receivers), QUEUES_AN_ASK)
+            tuple(receivers[first : first + QUEUES_PER_ASK])
+            for first in range(0, len(receivers), QUEUES_PER_ASK)
         ]
         if not parts:
             posted(AckStatus.SUCCESS, ())
@@ -229,13 +229,13 @@ class AppServerMessages:
     def _notify_outside(
         self, appid: int, group_id: int, key: int, notify: bytes, uids: Iterator[int]
     ) -> None:
-        some = list(islice(uids, SLICE))
+        some = list(islice(uids, USERS_PER_TURN))
         for uid in some:
             user = User(appid, uid)
             for session in self._sessions.of(user):
                 session.notify_group(group_id, key)
             self._routing.publish(user, client.SyncGroupNotify.number, notify)
-        if len(some) == SLICE:
+        if len(some) == USERS_PER_TURN:
             self._time.callLater(0, self._notify_outside, appid, group_id, key, notify, uids)
 
     def _to_members(

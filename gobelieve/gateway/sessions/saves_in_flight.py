@@ -8,7 +8,7 @@ gateway that stops waits for the last one, since what is stored is to be told an
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.support.when_empty import WhenEmpty
 
-SAVES_AT_ONCE = 256
+MAX_SAVES_PER_SESSION = 256
 """A session's. What one read of the client brought (64 KiB) is still taken beyond it."""
 
 
@@ -30,7 +30,7 @@ class SavesInFlight:
         if session is None:
             return
         session.saving += 1
-        if session.saving == SAVES_AT_ONCE:
+        if session.saving == MAX_SAVES_PER_SESSION:
             session.connection.pause()
 
     def ended(self, session: Session | None) -> None:
@@ -39,7 +39,7 @@ class SavesInFlight:
         if session is None:
             return
         session.saving -= 1
-        if session.saving == SAVES_AT_ONCE - 1:
+        if session.saving == MAX_SAVES_PER_SESSION - 1:
             session.connection.resume()
 
     def settled(self) -> None:

@@ -10,7 +10,7 @@ from gobelieve.gateway.sessions.session import NOBODY, Session
 from gobelieve.metrics import Counters
 from gobelieve.support.when_empty import WhenEmpty
 
-PROGRESS = 16 << 10
+PROGRESS_BYTES = 16 << 10
 """A client that reads at least so many bytes within the write timeout is slow, but not stuck."""
 
 
@@ -82,7 +82,7 @@ class Timeouts:
         now = self.tick
         for session, (since, left) in list(self._stuck.items()):
             unsent = session.connection.unsent()
-            if unsent <= left - PROGRESS:
+            if unsent <= left - PROGRESS_BYTES:
                 self._stuck[session] = (now, unsent)
                 session.seen = now  # nothing is read from it meanwhile, so this is its sign of life
             elif now - since > self._write:

@@ -34,17 +34,17 @@ class ClientRegistry:
         self.departures = Counters()
         """And how many of them are gone."""
 
-    def arrived(self, connection: Connection, transport: Any, transport_name: str) -> None:
+    def connected(self, connection: Connection, transport: Any, transport_name: str) -> None:
         """Somebody connected; `transport_name` names how."""
         self.arrivals.add(transport_name)
         self._unauthenticated.entered(connection, getattr(transport.getPeer(), "host", ""))
 
-    def left(self, connection: Connection, transport_name: str) -> None:
+    def disconnected(self, connection: Connection, transport_name: str) -> None:
         """The connection is gone."""
         self.departures.add(transport_name)
         self._unauthenticated.left(connection)
 
-    def opened(self, connection: Connection) -> Session:
+    def ready(self, connection: Connection) -> Session:
         """A client can send frames now."""
         session = self._new_session(connection, self.timeouts.tick)
         self.timeouts.add(session)

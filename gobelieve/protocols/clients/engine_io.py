@@ -24,8 +24,8 @@ from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from gobelieve.interfaces import Turn
 from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.websocket import (
-    LONGEST_MESSAGE,
     MAKES_NO_SENSE,
+    MAX_MESSAGE_BYTES,
     NOT_ACCEPTABLE,
     BrowserConnection,
     BrowserFactory,
@@ -35,7 +35,7 @@ from gobelieve.protocols.clients.websocket import (
 PATHS = ("/engine.io/", "/engine.io")
 PING_INTERVAL, PING_TIMEOUT = 25.0, 60.0
 """Seconds: how often a client is to ping, and how long it waits for an answer."""
-LONGEST_TEXT = 2 + (LONGEST_MESSAGE + 2) // 3 * 4
+MAX_TEXT_BYTES = 2 + (MAX_MESSAGE_BYTES + 2) // 3 * 4
 """``b4`` and the longest frame in base64."""
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = range(7)
@@ -170,6 +170,6 @@ class EngineFactory(BrowserFactory):
         transport_name: str,
         new_sid: Callable[[], str],
     ) -> None:
-        super().__init__(turn, registry, reactor, settings, transport_name, LONGEST_TEXT)
+        super().__init__(turn, registry, reactor, settings, transport_name, MAX_TEXT_BYTES)
         self.new_sid = new_sid
         self.for_anybody = "*" in settings.origins

@@ -30,8 +30,8 @@ class ClientConnection(FramedProtocol):
         self._received = registry.received
 
     def opened(self) -> None:
-        self._registry.arrived(self, self.transport, self._transport_name)
-        self.session = self._registry.opened(self)
+        self._registry.connected(self, self.transport, self._transport_name)
+        self.session = self._registry.ready(self)
 
     def frames_received(self, frames: list[Frame]) -> None:
         self.session.seen = self._timeouts.tick
@@ -42,7 +42,7 @@ class ClientConnection(FramedProtocol):
 
     def closed(self, reason: Failure) -> None:
         self._registry.closed(self.session)
-        self._registry.left(self, self._transport_name)
+        self._registry.disconnected(self, self._transport_name)
 
     def stalled(self) -> None:
         self._timeouts.congested(self.session)

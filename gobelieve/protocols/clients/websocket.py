@@ -30,10 +30,10 @@ from gobelieve.protocols.writing import TurnWriter, unsent
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER_SIZE, FrameReader
 
 PATH = "/ws"
-LONGEST_MESSAGE = HEADER_SIZE + CLIENT_BODY_LIMIT
-LONGEST_REQUEST = 16 << 10
+MAX_MESSAGE_BYTES = HEADER_SIZE + CLIENT_BODY_LIMIT
+MAX_REQUEST_BYTES = 16 << 10
 """Bytes of a handshake; browsers need about 500."""
-SECONDS_TO_CLOSE = 4.0
+CLOSE_TIMEOUT = 4.0
 """For the answer to our farewell."""
 # Close codes: an application may only use 1000 and those from 3000.
 GOING_AWAY = 1000
@@ -158,7 +158,7 @@ class BrowserConnection(WebSocketServerProtocol):
     # --- called by autobahn
 
     def onOpen(self) -> None:
-        self.session = self.factory.registry.opened(self)
+        self.session = self.factory.registry.ready(self)
 
     def onMessageFrameData(self, payload: bytes) -> None:
         # Fragments without content would be kept without a limit.
@@ -194,11 +194,11 @@ class BrowserConnection(WebSocketServerProtocol):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
-        self.factory.registry.arrived(self, self.transport, self.factory.transport_name)
+        self.factory.registry.connected(self, self.transport, self.factory.transport_name)
 
     def dataReceived(self, data: bytes) -> None:
         connecting = self.state == self.STATE_CONNECTING
-        if connecting and len(self.data) + len(data) > LONGEST_REQUEST:
+        if connecting and len(self.data) + len(data) > MAX_REQUEST_BYTES:
             self.dropConnection(abort=True)
         else:
             super().dataReceived(data)
@@ -206,7 +206,7 @@ class BrowserConnection(WebSocketServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._ended()
-        self.factory.registry.left(self, self.factory.transport_name)
+        self.factory.registry.disconnected(self, self.factory.transport_name)
 
     def _ended(self) -> None:
         session, self.session = self.session, None
@@ -266,7 +266,7 @@ class BrowserFactory(WebSocketServerFactory):
         reactor: Any,
         settings: WebSocketSettings,
         transport_name: str,
-        longest_message: int = LONGEST_MESSAGE,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         super().__init__(reactor=reactor, server=None)
         self.turn = turn
@@ -275,12 +275,12 @@ class BrowserFactory(WebSocketServerFactory):
         self.protocol = self.connection
         self.setProtocolOptions(
             webStatus=False,
-            maxFramePayloadSize=longest_message,
-            maxMessagePayloadSize=longest_message,
+            maxFramePayloadSize=max_message_bytes,
+            maxMessagePayloadSize=max_message_bytes,
             autoFragmentSize=0,
             failByDrop=False,
             openHandshakeTimeout=settings.open_timeout,
-            closeHandshakeTimeout=SECONDS_TO_CLOSE,
+            closeHandshakeTimeout=CLOSE_TIMEOUT,
             tcpNoDelay=True,
             autoPingInterval=settings.ping_interval,
             autoPingTimeout=settings.ping_timeout,

@@ -30,11 +30,11 @@ from gobelieve.protocols.cluster.handshake import (
 from gobelieve.protocols.cluster.handshake_protocol import HandshakeProtocol, MismatchDetector
 from gobelieve.wire.cluster import Port, Refusal
 
-MOST_STRANGERS = 128
+MAX_PENDING_HANDSHAKES = 128
 """So many connections of a port may be in their greeting; the oldest makes room for the next."""
-QUIET = 60.0
+LOG_SECONDS = 60.0
 """Seconds between two lines of the log about one host."""
-MOST_HOSTS = 1000
+MAX_HOSTS = 1000
 """More hosts than this are not told apart."""
 REFUSED, NOT_MADE = "links_refused", "links_not_made"
 """What is counted: at ports, and of connections to others."""
@@ -75,9 +75,9 @@ class RefusalLog:
         security = self._security
         security.counters.add(self._event)
         now, host = security.time.seconds(), str(getattr(peer, "host", peer))
-        if len(self._told) >= MOST_HOSTS:
-            self._told = {h: at for h, at in self._told.items() if now - at < QUIET}
-        if len(self._told) >= MOST_HOSTS or now - self._told.get(host, -QUIET) < QUIET:
+        if len(self._told) >= MAX_HOSTS:
+            self._told = {h: at for h, at in self._told.items() if now - at < LOG_SECONDS}
+        if len(self._told) >= MAX_HOSTS or now - self._told.get(host, -LOG_SECONDS) < LOG_SECONDS:
             self._untold += 1
             return
         self._told[host] = now
@@ -137,7 +137,7 @@ class AuthenticatedFactory(Listener):
         """Those that have not proved anything yet, oldest first."""
 
     def buildProtocol(self, addr: IAddress | None) -> HandshakeProtocol:
-        if len(self.strangers) >= MOST_STRANGERS:
+        if len(self.strangers) >= MAX_PENDING_HANDSHAKES:
             oldest = next(iter(self.strangers))
             oldest.give_up(GreetingError("others came after it", Refusal.TOO_MANY))
         security = self._security

@@ -22,7 +22,7 @@ from gobelieve.wire.cluster import (
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 from gobelieve.wire.message import MESSAGES, Message
 
-LIMIT = 64
+MAX_GREETING_BYTES = 64
 """The longest body of a greeting, in bytes."""
 TLS_CLIENT, TLS_SERVER = b"\x16\x03", b"\x15\x03"
 """How TLS begins that comes to a plain port, and how it ends that meets a plain client."""
@@ -82,7 +82,7 @@ class Greeting:
         if len(held) < HEADER_SIZE:
             return None
         length, _, cmd, version, _, _ = HEADER.unpack_from(held)
-        if not 0 <= length <= LIMIT or not self._expects(cmd):
+        if not 0 <= length <= MAX_GREETING_BYTES or not self._expects(cmd):
             raise GreetingError("it sends something else than our greeting: has it a secret?")
         end = HEADER_SIZE + length
         if len(held) < end:

@@ -29,9 +29,9 @@ from gobelieve.wire.cluster import (
 )
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 
-PATIENCE = 5.0
+GREETING_TIMEOUT = 5.0
 """Seconds that a greeting may take, TLS included."""
-GOODBYE = 1.0
+REFUSAL_TIMEOUT = 1.0
 """Seconds that a refused end has to go by itself."""
 
 
@@ -81,7 +81,7 @@ class HandshakeProtocol(Protocol):
         transport: Any = self.transport
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
-        self._timer = self._time.callLater(PATIENCE, self._late)
+        self._timer = self._time.callLater(GREETING_TIMEOUT, self._late)
         if not self._tls:
             self._begin()
 
@@ -142,7 +142,7 @@ class HandshakeProtocol(Protocol):
     def _late(self) -> None:
         self._timer = None
         why = "no greeting came" if self._begun else "TLS was not agreed upon"
-        why = f"{why} in {PATIENCE:.0f} s: are secret and TLS the same there?"
+        why = f"{why} in {GREETING_TIMEOUT:.0f} s: are secret and TLS the same there?"
         self._fail(GreetingError(why, Refusal.TOO_LATE))
 
     def _fail(self, why: GreetingError) -> None:
@@ -156,7 +156,7 @@ class HandshakeProtocol(Protocol):
         if self._refuses:
             self._write(LinkRefused(reason=why.refusal).frame(version=0))
         transport.loseConnection()
-        self._timer = self._time.callLater(GOODBYE, self._part)
+        self._timer = self._time.callLater(REFUSAL_TIMEOUT, self._part)
 
     def _part(self) -> None:
         self._timer = None

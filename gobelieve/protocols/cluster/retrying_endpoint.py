@@ -18,7 +18,7 @@ from gobelieve.support.backoff import Backoff
 FIRST_DELAY, LONGEST_DELAY, GROWTH = 0.1, 1.5, 1.5
 """Seconds before connecting again at the most, and how they grow with each failure. At the least it
 is half of that, so that a daemon which comes back is found within 1.5 s, and not by all at once."""
-LASTING = 5.0
+LASTING_SECONDS = 5.0
 """Seconds after which a connection counts as good."""
 
 
@@ -50,7 +50,7 @@ class RetryingEndpoint(ReportingEndpoint):
     def delay(self, attempt: int) -> float:
         """Seconds to wait now."""
         now = self._time.seconds()
-        if self._connected_at is not None and now - self._connected_at >= LASTING:
+        if self._connected_at is not None and now - self._connected_at >= LASTING_SECONDS:
             self._backoff.reset()
         self._connected_at = None
         return self._backoff.next() * (1 + self._jitter()) / 2

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-LEAST, MOST = -(1 << 63), (1 << 63) - 1
+MIN_INTEGER, MAX_INTEGER = -(1 << 63), (1 << 63) - 1
 _ALONE = re.compile("[\ud800-\udfff]")
 """Half a character, which JSON can name by its escapes and UTF-8 cannot."""
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
@@ -40,13 +40,13 @@ class TextShape(Shape, Protocol):
 class Integer:
     """A whole number of 64 bits, or of fewer."""
 
-    def __init__(self, least: int = LEAST, most: int = MOST) -> None:
-        self._least = least
-        self._most = most
+    def __init__(self, minimum: int = MIN_INTEGER, maximum: int = MAX_INTEGER) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
 
     def read(self, value: Any, where: str) -> int:
-        if type(value) is not int or not self._least <= value <= self._most:
-            wanted = f"an integer from {self._least} to {self._most}"
+        if type(value) is not int or not self._minimum <= value <= self._maximum:
+            wanted = f"an integer from {self._minimum} to {self._maximum}"
             raise ShapeError(f"{where}: {wanted} is wanted")
         return value
 
@@ -54,23 +54,23 @@ class Integer:
         return self.read(int(text) if _NUMBER.fullmatch(text) else None, where)
 
     def schema(self) -> Schema:
-        return {"type": "integer", "minimum": self._least, "maximum": self._most}
+        return {"type": "integer", "minimum": self._minimum, "maximum": self._maximum}
 
 
 class Text:
     """A text; of certain ones if there are `choices`, of at most so many characters if there is
-    `longest`."""
+    `max_length`."""
 
-    def __init__(self, *choices: str, longest: int | None = None) -> None:
+    def __init__(self, *choices: str, max_length: int | None = None) -> None:
         self._choices = choices
-        self._longest = longest
+        self._max_length = max_length
 
     def read(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or (self._choices and value not in self._choices):
             wanted = " or ".join(self._choices) or "a text"
             raise ShapeError(f"{where}: {wanted} is wanted")
-        if self._longest is not None and len(value) > self._longest:
-            raise ShapeError(f"{where}: at most {self._longest} characters are wanted")
+        if self._max_length is not None and len(value) > self._max_length:
+            raise ShapeError(f"{where}: at most {self._max_length} characters are wanted")
         return value if value.isascii() else _ALONE.sub("\ufffd", value)
 
     parse = read
@@ -79,8 +79,8 @@ class Text:
         made: Schema = {"type": "string"}
         if self._choices:
             made["enum"] = list(self._choices)
-        if self._longest is not None:
-            made["maxLength"] = self._longest
+        if self._max_length is not None:
+            made["maxLength"] = self._max_length
         return made
 
 
@@ -99,17 +99,17 @@ class Boolean:
 class ListOf:
     """A list, not too long."""
 
-    def __init__(self, item: Shape, most: int) -> None:
+    def __init__(self, item: Shape, maximum: int) -> None:
         self._item = item
-        self._most = most
+        self._maximum = maximum
 
     def read(self, value: Any, where: str) -> list[Any]:
-        if not isinstance(value, list) or len(value) > self._most:
-            raise ShapeError(f"{where}: a list of at most {self._most} is wanted")
+        if not isinstance(value, list) or len(value) > self._maximum:
+            raise ShapeError(f"{where}: a list of at most {self._maximum} is wanted")
         return [self._item.read(one, f"{where}[{place}]") for place, one in enumerate(value)]
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": self._item.schema(), "maxItems": self._most}
+        return {"type": "array", "items": self._item.schema(), "maxItems": self._maximum}
 
 
 class NumbersOf:
@@ -118,8 +118,8 @@ class NumbersOf:
     Upstream takes such lists of members.
     """
 
-    def __init__(self, most: int) -> None:
-        self._list = ListOf(Integer(), most)
+    def __init__(self, maximum: int) -> None:
+        self._list = ListOf(Integer(), maximum)
 
     def read(self, value: Any, where: str) -> list[int]:
         if value is None:

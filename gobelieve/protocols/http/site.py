@@ -26,9 +26,9 @@ SMALL = 64 << 10
 """A larger body needs one of the `LARGE_AT_ONCE` places: with as many as there may be connections
 whoever connects could fill the memory, without a key too."""
 LARGE_AT_ONCE = 32
-CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 """Of one server at once; further ones are closed at once."""
-TOLD_SECONDS = 60.0
+LOG_SECONDS = 60.0
 """One complaint of a kind in so many seconds is logged: anybody can cause them."""
 
 
@@ -160,8 +160,8 @@ class LimitedSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """None, which closes it, if there are too many."""
-        if len(self.connections) >= CONNECTIONS:
-            self._complain("{count} connections are too many", count=CONNECTIONS)
+        if len(self.connections) >= MAX_CONNECTIONS:
+            self._complain("{count} connections are too many", count=MAX_CONNECTIONS)
             return None
         return super().buildProtocol(addr)
 
@@ -180,6 +180,6 @@ class LimitedSite(Site):
 
     def _complain(self, what: str, **facts: object) -> None:
         now = self.reactor.seconds()
-        if now - self._complained.get(what, float("-inf")) >= TOLD_SECONDS:
+        if now - self._complained.get(what, float("-inf")) >= LOG_SECONDS:
             self._complained[what] = now
             self.logger.warn(what, **facts)

@@ -27,7 +27,7 @@ from gobelieve.protocols.round_robin import RoundRobin
 from gobelieve.storage.format.records import ENTRY_SIZE, FILE_HEADER
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication.reader import (
-    RECORDS,
+    RECORDS_PER_BATCH,
     Batch,
     BoundaryCheck,
     Bytes,
@@ -51,7 +51,7 @@ from gobelieve.wire.storage import (
     StorageSyncTail,
 )
 
-ENOUGH = RECORDS * ENTRY_SIZE
+ENOUGH_BYTES = RECORDS_PER_BATCH * ENTRY_SIZE
 """So many bytes may be a whole batch: they are not held back."""
 
 OURS = 2
@@ -61,7 +61,7 @@ BUDGET = 0.002
 """Seconds of a turn of the event loop that reading for slaves may take: saves go first."""
 HANG_UP = 10.0
 """Seconds until who does not ask is hung up on, and a slave of upstream's that cannot be served."""
-GOODBYE = 2.0
+DRAIN_TIMEOUT = 2.0
 """Seconds that slaves have to get the rest when the daemon stops."""
 
 
@@ -172,7 +172,7 @@ class SlaveConnection(FramedProtocol):
         self._note()
         if self._in_line or self.congested:
             return
-        if self._replication_reader.waiting() >= ENOUGH:
+        if self._replication_reader.waiting() >= ENOUGH_BYTES:
             # Behind the answers to those who saved it.
             self._turn.at_end(self._join_behind)
         elif self._timer is None or not self._timer.active():
@@ -276,7 +276,7 @@ def _is_header(piece: Bytes, size: int) -> bool:
 class SlavesFactory(DrainingFactory[SlaveConnection]):
     """The connections of all slaves. `delay`: seconds that what is new may wait for more."""
 
-    drain_timeout = GOODBYE
+    drain_timeout = DRAIN_TIMEOUT
 
     def __init__(self, store: Store, turn: Turn, time: Time, delay: float) -> None:
         super().__init__()

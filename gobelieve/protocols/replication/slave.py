@@ -33,7 +33,7 @@ from gobelieve.wire.storage import (
     StorageSyncTail,
 )
 
-LIMIT = 32 << 20
+MAX_BODY_BYTES = 32 << 20
 """The longest body from a master, in bytes; upstream's batches are long."""
 UNSYNCED = 8 << 20
 """With so many bytes not yet on disk, no more are read."""
@@ -42,7 +42,7 @@ UNSYNCED = 8 << 20
 class MasterConnection(FramedProtocol):
     """One connection to the master."""
 
-    limit = LIMIT
+    limit = MAX_BODY_BYTES
     allowed = frozenset(
         cls.number
         for cls in (

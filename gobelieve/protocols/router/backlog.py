@@ -12,13 +12,13 @@ from typing import TypeAlias
 from gobelieve.metrics import Counters
 from gobelieve.wire import client
 
-NOTIFIES_KEPT = 100_000
+MAX_NOTIFIES = 100_000
 """Queues of which a notify is kept at the most, for each router: so many of users, so many of super
 groups."""
-AGAIN = (1.0, 2.0, 4.0)
+RENOTIFY_SECONDS = (1.0, 2.0, 4.0)
 """Seconds after a connection, and then each after the one before, at which notifies are told
 again. Gateways try at least every 1.5 s, so that in 7 s the last one is there."""
-PUSHES_KEPT = 32 << 20
+MAX_PUSH_BYTES = 32 << 20
 """Bytes of pushes that are kept for an absent router."""
 
 Queue: TypeAlias = tuple[int, int]
@@ -86,7 +86,7 @@ def of_groups(counters: Counters) -> NotifyBacklog:
 
 def _enter(notifies: dict[Queue, int], queue: Queue, msgid: int) -> bool:
     known = notifies.get(queue)
-    if known is None and len(notifies) >= NOTIFIES_KEPT:
+    if known is None and len(notifies) >= MAX_NOTIFIES:
         return False
     notifies[queue] = msgid if known is None else max(msgid, known)
     return True
@@ -106,7 +106,7 @@ class PushBacklog:
 
     def keep(self, cmd: int, body: bytes) -> None:
         """Keep one; if there are too many it is dropped, and counted."""
-        if self._length + len(body) > PUSHES_KEPT:
+        if self._length + len(body) > MAX_PUSH_BYTES:
             self._counters.add("pushes_dropped")
         else:
             self._length += len(body)

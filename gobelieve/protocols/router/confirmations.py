@@ -1,8 +1,8 @@
 """Waiting until a router has taken what it was told.
 
 A gateway sends MARK behind what it said, and the router answers each MARK, in order. So however
-many wait, there is one MARK a turn, and one timer a link. Nobody waits longer than `PATIENCE`: a
-router that has not answered by then (upstream's never does) is not waited for any more until it
+many wait, there is one MARK a turn, and one timer a link. Nobody waits longer than `MARK_TIMEOUT`:
+a router that has not answered by then (upstream's never does) is not waited for any more until it
 does answer.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from gobelieve.errors import BodyError
 from gobelieve.interfaces import Cancellable, Time, Turn
 
-PATIENCE = 1.0
+MARK_TIMEOUT = 1.0
 """Seconds that anybody waits for an answer at the most."""
 
 Known = Callable[[], None]
@@ -107,7 +107,7 @@ class Confirmations:
 
     def _watch(self) -> None:
         if self._timer is None:
-            self._timer = self._time.callLater(PATIENCE, self._look)
+            self._timer = self._time.callLater(MARK_TIMEOUT, self._look)
 
     def _look(self) -> None:
         # Looked at once a second at most, instead of a timer cancelled with each answer.
@@ -118,7 +118,7 @@ class Confirmations:
             since = self._since
         else:
             return
-        left = since + PATIENCE - self._time.seconds()
+        left = since + MARK_TIMEOUT - self._time.seconds()
         if left > 0:
             self._timer = self._time.callLater(left, self._look)
             return

@@ -12,10 +12,10 @@ from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.wire import route
 from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_frame
 
-UNREAD = 4 << 20
+MAX_UNREAD_BYTES = 4 << 20
 """So many bytes may wait for a router that is slow to read; beyond that, less is sent."""
 
-RECEIVERS_A_PUSH = 4000
+RECEIVERS_PER_PUSH = 4000
 """More receivers than this are split over several PUSHes."""
 
 # Whole frames up to the inner body, packed at once: these two are sent for every message.
@@ -58,7 +58,7 @@ class RouteConnection(FramedProtocol):
         if not self.congested:
             return True
         self._unread += length
-        return self._unread <= UNREAD
+        return self._unread <= MAX_UNREAD_BYTES
 
     def next_seq(self) -> int:
         """Frames are counted from 1 on each connection."""
@@ -151,8 +151,8 @@ class RouteConnection(FramedProtocol):
 def wide_pushes(appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> Iterator[bytes]:
     """The bodies of PUSHes that name these users."""
     inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
-    for start in range(0, len(receivers), RECEIVERS_A_PUSH):
-        some = tuple(receivers[start : start + RECEIVERS_A_PUSH])
+    for start in range(0, len(receivers), RECEIVERS_PER_PUSH):
+        some = tuple(receivers[start : start + RECEIVERS_PER_PUSH])
         yield route.WidePush(appid=appid, receivers=some, inner=inner).encode()
 
 

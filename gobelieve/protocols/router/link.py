@@ -17,7 +17,7 @@ from gobelieve.errors import WireError
 from gobelieve.interfaces import Cancellable, Subscriber, Time, Turn
 from gobelieve.metrics import Counters
 from gobelieve.names import Room, User
-from gobelieve.protocols.router.backlog import AGAIN, PushBacklog, of_groups, of_users
+from gobelieve.protocols.router.backlog import RENOTIFY_SECONDS, PushBacklog, of_groups, of_users
 from gobelieve.protocols.router.connection import RouteConnection, group_question, wide_pushes
 from gobelieve.protocols.router.pending_subscriptions import PendingSubscriptions
 from gobelieve.protocols.router.subscriptions import Subscriptions
@@ -27,9 +27,9 @@ from gobelieve.wire.frames import Frame
 
 Missed = Callable[[Collection[User] | None], None]
 """Told of users whose publications may have got lost; None: of all who belong to the router."""
-SLICE = 2000
+NOTIFIES_PER_TURN = 2000
 """So many kept notifies are sent in one turn: 4 ms."""
-PUSH_SLICE = 256 << 10
+PUSH_BYTES_PER_TURN = 256 << 10
 """So many bytes of kept pushes are."""
 
 
@@ -168,17 +168,17 @@ class RouteLink(Factory):
         self._go_on()
 
     def _notify_some(self) -> None:
-        for _ in range(min(SLICE, len(self._kept))):
+        for _ in range(min(NOTIFIES_PER_TURN, len(self._kept))):
             (appid, uid), key = self._kept.take()
             self.publish(User(appid, uid), client.SyncNotify.number, key.to_bytes(8, "big"))
-        for _ in range(min(SLICE, len(self._kept_of_groups))):
+        for _ in range(min(NOTIFIES_PER_TURN, len(self._kept_of_groups))):
             group, key = self._kept_of_groups.take()
             notify = client.SyncGroupNotify(group_id=group[1], sync_key=key)
             self.publish_group(group, notify.number, notify.encode(), 0, 0, 0)
 
     def _push_some(self, connection: RouteConnection) -> None:
         length = 0
-        while self._pushes and length < PUSH_SLICE:
+        while self._pushes and length < PUSH_BYTES_PER_TURN:
             cmd, body = self._pushes.take()
             length += len(body)
             if cmd == route.PUBLISH_GROUP and not self.decides_group_pushes:
@@ -189,8 +189,8 @@ class RouteLink(Factory):
 
     def _tell_again(self, times: int) -> None:
         self._again = None
-        if times < len(AGAIN):
-            self._again = self._time.callLater(AGAIN[times], self._tell_again, times + 1)
+        if times < len(RENOTIFY_SECONDS):
+            self._again = self._time.callLater(RENOTIFY_SECONDS[times], self._tell_again, times + 1)
         self._kept.again()
         self._kept_of_groups.again()
         self._go_on()
@@ -218,7 +218,7 @@ class RouteLink(Factory):
         self.connects += 1
         self.decides_group_pushes = False
         self.subscriptions.connected(connection)
-        self._again = self._time.callLater(AGAIN[0], self._tell_again, 1)
+        self._again = self._time.callLater(RENOTIFY_SECONDS[0], self._tell_again, 1)
         self._say_some()
 
     def drained(self) -> None:

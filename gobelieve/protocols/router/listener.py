@@ -17,7 +17,7 @@ from gobelieve.routing.router import Router
 from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame, encode_frame
 
 LAST_SEQ = 0x7FFFFFFF
-GOODBYE = 2.0
+DRAIN_TIMEOUT = 2.0
 """Seconds that a gateway has to read the rest when the router stops."""
 
 
@@ -81,7 +81,7 @@ class RouteLink(FramedProtocol):
 class RouteFactory(DrainingFactory["RouteLink"]):
     """Makes the links. `unread_limit`: bytes that may wait for a gateway that does not read."""
 
-    drain_timeout = GOODBYE
+    drain_timeout = DRAIN_TIMEOUT
 
     def __init__(self, router: Router, turn: Turn, counters: Counters, unread_limit: int) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ from gobelieve.errors import BodyError, StorageError, WireError
 from gobelieve.interfaces import Turn
 from gobelieve.names import User
 from gobelieve.protocols.storage.listener import (
-    FLUSH,
+    FLUSH_BYTES,
     Result,
     Storage,
     StorageFactory,
@@ -37,7 +37,7 @@ from gobelieve.wire.message_list import EMPTY_LIST, MessageList, read_inner
 
 NOT_DONE = -1
 """The status of a RESULT: this is not done on this port."""
-MOST_SAVES = 256
+MAX_SAVES = 256
 """How many saves of one connection may be under way; more wait, and then we stop listening."""
 NAMED = 10
 """How many of the messages that were left out of a list are named in the log."""
@@ -144,7 +144,7 @@ class StorageClient(StorageListener):
         if self.congested:
             return False
         if frame.cmd in _SAVES:
-            return len(self._answers) < MOST_SAVES and self._reading is None
+            return len(self._answers) < MAX_SAVES and self._reading is None
         return not self._answers
 
     def _begin(self, frame: Frame) -> None:
@@ -251,7 +251,7 @@ class StorageClient(StorageListener):
             assert frame is not None
             self.send(frame)
             self._unflushed += len(frame)
-            if self._unflushed > FLUSH and self._writer is not None:
+            if self._unflushed > FLUSH_BYTES and self._writer is not None:
                 self._unflushed = 0
                 self._writer.flush()
         if self._finishing and not self._answers:

@@ -48,11 +48,11 @@ from gobelieve.wire.storage import (
 
 Result = tuple[int, int, tuple[int, ...]]
 _SAVE = Save.number
-FLUSH = 256 << 10
+FLUSH_BYTES = 256 << 10
 """After so many bytes of answers in one turn they are written, which shows if they are read."""
-MOST_READS = 10_000
+MAX_READS = 10_000
 """How many reads of an asker may wait; we listen again when half of them are answered."""
-GOODBYE = 10.0
+DRAIN_TIMEOUT = 10.0
 """Seconds that an asker has, when storage stops, to take the answers to its last saves."""
 
 
@@ -142,7 +142,7 @@ class StorageListener(FramedProtocol):
                 self._forget()
                 self.log.failure("an ask of {peer} failed", peer=self.peer)
                 self.abort()
-        if self._full and len(self._reads) <= MOST_READS // 2:
+        if self._full and len(self._reads) <= MAX_READS // 2:
             self._full = False
             self.resume()
         self._in_line = bool(self._reads) and not self.congested
@@ -162,7 +162,7 @@ class StorageListener(FramedProtocol):
             if self._reads and not self._in_line and not self.congested:
                 self._in_line = True
                 self._factory.reads.join(self)
-        if len(self._reads) > MOST_READS and not self._full:
+        if len(self._reads) > MAX_READS and not self._full:
             self._full = True
             self.pause()
 
@@ -204,7 +204,7 @@ class StorageListener(FramedProtocol):
         data = answer.frame(frame.seq)
         self.send(data)
         self._unflushed += len(data)
-        if self._unflushed > FLUSH and self._writer is not None:
+        if self._unflushed > FLUSH_BYTES and self._writer is not None:
             self._unflushed = 0
             self._writer.flush()
 
@@ -257,7 +257,7 @@ _ASKS: dict[int, Callable[[Storage, bytes], Message]] = {
 class StorageFactory(DrainingFactory["StorageListener"]):
     """The connections of all askers. At the end the saves that are under way are answered."""
 
-    drain_timeout = GOODBYE
+    drain_timeout = DRAIN_TIMEOUT
 
     def __init__(self, storage: Storage, turn: Turn, time: Time, counters: Counters) -> None:
         super().__init__()

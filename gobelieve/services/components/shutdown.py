@@ -11,11 +11,11 @@ from gobelieve.gateway.sessions.timeouts import Timeouts
 from gobelieve.interfaces import Time
 from gobelieve.services.components.gateway import Gateway
 
-CROWD = 1000
+CLIENTS_AT_ONCE = 1000
 """So many clients may come back at the same moment."""
-STEP = 0.1
+STEP_SECONDS = 0.1
 """Seconds between two parts of a crowd that is sent away."""
-PATIENCE = 5.0
+DRAIN_TIMEOUT = 5.0
 """Seconds that a gateway which stops waits for storage, and then for its clients."""
 
 
@@ -41,9 +41,9 @@ class GracefulShutdown(Service):
         await self._send_away_in_batches()
         gateway.timeouts.pause_all()
         # A storage or a client may stand still: neither is waited for without a limit.
-        await called_within(PATIENCE, self._time, gateway.saves_in_flight.when_none)
+        await called_within(DRAIN_TIMEOUT, self._time, gateway.saves_in_flight.when_none)
         gateway.timeouts.close_all()
-        await called_within(PATIENCE, self._time, gateway.timeouts.when_empty)
+        await called_within(DRAIN_TIMEOUT, self._time, gateway.timeouts.when_empty)
         await gateway.keys.flush()
         await gateway.group_keys.flush()
         await gateway.unread.flush()
@@ -53,13 +53,13 @@ class GracefulShutdown(Service):
     async def _send_away_in_batches(self) -> None:
         timeouts = self._gateway.timeouts
         sessions = timeouts.oldest()
-        steps = round(self._spread / STEP)
-        if len(sessions) <= CROWD or steps < 2:
+        steps = round(self._spread / STEP_SECONDS)
+        if len(sessions) <= CLIENTS_AT_ONCE or steps < 2:
             return
         part = -(-len(sessions) // steps)
         for start in range(0, len(sessions), part):
             timeouts.send_away(sessions[start : start + part])
-            await called_back(self._time.callLater, STEP)
+            await called_back(self._time.callLater, STEP_SECONDS)
 
 
 def safe_sweep(timeouts: Timeouts) -> Callable[[], None]:

@@ -18,7 +18,7 @@ from gobelieve.support.when_empty import WhenEmpty
 
 T = TypeVar("T")
 
-PATIENCE = 5.0
+DRAIN_TIMEOUT = 5.0
 """Seconds that a gateway which stops waits for what was ordered."""
 
 
@@ -61,5 +61,5 @@ class PendingChanges(OrderedService):
         self._when_idle.check()
 
     async def _stop_children(self) -> None:
-        await called_within(PATIENCE, self._reactor, self._when_idle)
+        await called_within(DRAIN_TIMEOUT, self._reactor, self._when_idle)
         await super()._stop_children()

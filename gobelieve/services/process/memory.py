@@ -13,9 +13,9 @@ from twisted.logger import Logger
 
 from gobelieve.metrics import Counters
 
-SECONDS = 3.0
+CHECK_SECONDS = 3.0
 """Between two looks; within that 10,000 connections come at the most, which need 100 MB."""
-ENOUGH = 0.95
+REOPEN_SHARE = 0.95
 """How much of the limit there may be when the doors open again."""
 
 
@@ -36,7 +36,7 @@ class MemoryWatch(TimerService):
     def __init__(
         self, limit: int, clock: Any, counters: Counters, measure: Callable[[], int] = resident
     ) -> None:
-        super().__init__(SECONDS, self.look)
+        super().__init__(CHECK_SECONDS, self.look)
         self.clock = clock
         self._limit = limit
         self._counters = counters
@@ -59,6 +59,6 @@ class MemoryWatch(TimerService):
                     "{held} MiB of memory are more than memory_limit: no new connections",
                     held=held >> 20,
                 )
-        elif self._low and held < self._limit * ENOUGH:
+        elif self._low and held < self._limit * REOPEN_SHARE:
             self._low = False
             self.log.info("{held} MiB of memory: connections are taken again", held=held >> 20)

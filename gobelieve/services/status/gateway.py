@@ -15,7 +15,7 @@ from gobelieve.wire.message import MESSAGES
 
 PREFIX = "gobelieve_gateway_"
 Counted = Mapping[str, str]
-"""Names in the tally, and by which label each is shown."""
+"""Names among the counters, and by which label each is shown."""
 
 LOGINS: Counted = {
     "logins": "accepted",

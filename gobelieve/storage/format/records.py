@@ -57,7 +57,7 @@ HEAD = Struct(">4siIBBBB")
 HEAD_SIZE = HEAD.size
 OVERHEAD = HEAD_SIZE + len(MAGIC)
 """What a record adds to its body, in bytes."""
-LONGEST = BODY_LIMIT + OVERHEAD
+MAX_RECORD_BYTES = BODY_LIMIT + OVERHEAD
 """The longest record, in bytes."""
 ENTRY_SIZE = 64 + OVERHEAD
 """The longest queue record, in bytes."""

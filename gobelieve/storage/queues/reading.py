@@ -17,7 +17,7 @@ from gobelieve.storage.files.blocks import Blocks
 from gobelieve.storage.format.records import (
     ENTRY_SIZE,
     HEAD_SIZE,
-    LONGEST,
+    MAX_RECORD_BYTES,
     OVERHEAD,
     Entry,
     Record,
@@ -248,7 +248,7 @@ class Reader:
         data = self._blocks.read(id_, USUAL)
         if len(data) == USUAL:
             length = int.from_bytes(data[4:8], "big") + OVERHEAD
-            if USUAL < length <= LONGEST:
+            if USUAL < length <= MAX_RECORD_BYTES:
                 data = self._blocks.read(id_, length)
         record = read_record(data)
         if record is None:

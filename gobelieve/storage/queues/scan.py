@@ -21,8 +21,8 @@ from gobelieve.storage.format.records import (
     GROUP_ENTRY,
     HEAD,
     HEAD_SIZE,
-    LONGEST,
     MAGIC,
+    MAX_RECORD_BYTES,
     OVERHEAD,
     QUEUE_KINDS,
     USER_ENTRY,
@@ -34,7 +34,7 @@ from gobelieve.storage.format.records import (
 )
 from gobelieve.storage.queues.fast_scan import FastPath
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 _ENTRIES = (USER_ENTRY, GROUP_ENTRY)
 
 Read = Callable[[int, int], bytes]
@@ -59,10 +59,10 @@ def scan(
     """
     at, unpack = start, HEAD.unpack_from
     while at < end:
-        data = read(CHUNK, at)
-        base, last = at, at + len(data) >= end or len(data) < CHUNK
+        data = read(CHUNK_BYTES, at)
+        base, last = at, at + len(data) >= end or len(data) < CHUNK_BYTES
         # Only at the end of the block may a record be looked at that the chunk may not have whole.
-        i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
+        i, stop = 0, len(data) - (OVERHEAD - 1 if last else MAX_RECORD_BYTES + HEAD_SIZE)
         while i < stop:
             if fast_path is not None and (i := fast_path(data, i, stop, base)) >= stop:
                 break
@@ -91,7 +91,7 @@ def _may_begin(data: bytes, at: int) -> bool:
 
 def _gap(read: Read, at: int, end: int) -> Gap:
     """The gap that begins at a place where no sound record is, or none with another behind it."""
-    data = read(LONGEST + HEAD_SIZE, at)
+    data = read(MAX_RECORD_BYTES + HEAD_SIZE, at)
     if len(data) < HEAD_SIZE:
         return Gap(at, end, torn=True)
     magic, length, checksum, cmd, version, _, mark = HEAD.unpack_from(data)
@@ -147,7 +147,7 @@ def _goes_on(read: Read, at: int, beyond: int) -> bool:
 
     They all have a checksum: without one a record could enclose anything.
     """
-    data, i, stop = read(beyond - at + LONGEST, at), 0, beyond - at
+    data, i, stop = read(beyond - at + MAX_RECORD_BYTES, at), 0, beyond - at
     while i <= stop and i < len(data):
         length = whole_length(data, i)
         if not length or not data[i + 15] or not is_sound(data, i, length):
@@ -158,12 +158,12 @@ def _goes_on(read: Read, at: int, beyond: int) -> bool:
 
 def _search(read: Read, at: int, end: int) -> int:
     while at < end:
-        data = read(CHUNK + LONGEST, at)
+        data = read(CHUNK_BYTES + MAX_RECORD_BYTES, at)
         i = data.find(MAGIC)
-        while 0 <= i < CHUNK:
+        while 0 <= i < CHUNK_BYTES:
             length = whole_length(data, i)
             if length and is_sound(data, i, length):
                 return at + i
             i = data.find(MAGIC, i + 1)
-        at += CHUNK
+        at += CHUNK_BYTES
     return end

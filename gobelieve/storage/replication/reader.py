@@ -21,13 +21,13 @@ from gobelieve.storage.queues.scan import Gap, scan
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 
-RECORDS = 1000
+RECORDS_PER_BATCH = 1000
 """The most records of a batch."""
-BYTES = 1 << 20
+BATCH_BYTES = 1 << 20
 """The most bytes of a batch, magics included."""
-MOST_BYTES = 8 << 20
+MAX_PIECE_BYTES = 8 << 20
 """The most bytes that are sent as such at once."""
-TAIL = 64 << 10
+TAIL_BYTES = 64 << 10
 """The most bytes that a slave's tail is compared by."""
 _MAGIC = len(MAGIC)
 
@@ -79,7 +79,7 @@ def tail_of(store: Store) -> Tail:
         offset = end_of(store, number)
     if offset <= FIRST:
         return Tail(0, 0, 0)
-    start = max(FIRST, offset - TAIL)
+    start = max(FIRST, offset - TAIL_BYTES)
     data = blocks.read_block(number, offset - start, start)
     base = number * blocks.size
     return Tail(base + start, base + start + len(data), crc32(data))
@@ -90,7 +90,7 @@ def check_tail(store: Store, tail: Tail, cursor: int) -> None:
     size = store.blocks.size
     number, offset = divmod(tail.first, size)
     count = tail.end - tail.first
-    if not 0 <= count <= TAIL or offset + count > size or tail.first < 0:
+    if not 0 <= count <= TAIL_BYTES or offset + count > size or tail.first < 0:
         raise refusal(f"a tail from {tail.first} to {tail.end} cannot be")
     if tail.end != cursor and cursor % size != FIRST:
         raise refusal(f"its tail ends at {tail.end}, and its end is {cursor}")
@@ -182,10 +182,10 @@ class ReplicationReader:
             return self._next_block(number, end)
         if self.cursor < self._damaged_to:
             return self._damage(number, offset)
-        data = self._read(number, min(BYTES, end - offset), offset)
+        data = self._read(number, min(BATCH_BYTES, end - offset), offset)
         parts: list[bytes] = []
         at = last = 0
-        while len(parts) < RECORDS:
+        while len(parts) < RECORDS_PER_BATCH:
             length = whole_length(data, at)
             if not length or not is_sound(data, at, length):
                 break
@@ -221,7 +221,7 @@ class ReplicationReader:
         return next(found.end for found in scan(read, offset, end) if isinstance(found, Gap))
 
     def _damage(self, number: int, offset: int) -> Bytes:
-        stop = min(self._damaged_to[1], offset + MOST_BYTES)
+        stop = min(self._damaged_to[1], offset + MAX_PIECE_BYTES)
         data = self._read(number, stop - offset, offset)
         first = self.id
         self.cursor = number, stop

@@ -11,7 +11,7 @@ from gobelieve.storage.files.read_only import Folder
 from gobelieve.storage.format.records import (
     BATCH,
     ENTRY_SIZE,
-    LONGEST,
+    MAX_RECORD_BYTES,
     QUEUE_KINDS,
     Entry,
     entry_of,
@@ -100,7 +100,7 @@ class Chains:
             return [f"message {msgid} cannot be"]
         if self._folder.is_missing(msgid):
             return []
-        record = read_record(self._folder.read(msgid, LONGEST))
+        record = read_record(self._folder.read(msgid, MAX_RECORD_BYTES))
         if record is None:
             return [f"message {msgid} is missing or damaged"]
         if record.cmd in NO_MESSAGES:

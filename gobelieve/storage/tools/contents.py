@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gobelieve.storage.files.read_only import Folder
 from gobelieve.storage.format.records import (
     FIRST,
-    LONGEST,
+    MAX_RECORD_BYTES,
     QUEUE_KINDS,
     Entry,
     Record,
@@ -72,5 +72,7 @@ def queue(folder: Folder, kind: int, appid: int, owner: int, after: int) -> Iter
             entry = entry_of(found[1], found[3], found[4])
             if entry is None or entry[:3] != wanted or entry.msgid <= after:
                 continue
-            record = read_record(folder.read(entry.msgid, LONGEST)) if entry.msgid > 0 else None
+            record = (
+                read_record(folder.read(entry.msgid, MAX_RECORD_BYTES)) if entry.msgid > 0 else None
+            )
             yield Item(base + found[0], record, entry)

@@ -15,7 +15,7 @@ from gobelieve.storage.format.layout import LOCK, TORN, block_number
 from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST
 from gobelieve.storage.tools.walk import whole_end
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
 def refusal(reason: str) -> StorageError:
@@ -58,8 +58,8 @@ class Held:
         path, read = self.path(number), source.reader(number)
         fd = self.files.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            for at in range(start, end, CHUNK):
-                count = min(CHUNK, end - at)
+            for at in range(start, end, CHUNK_BYTES):
+                count = min(CHUNK_BYTES, end - at)
                 data = read(count, at)
                 if len(data) < count:
                     raise refusal(f"{source.path(number)} became shorter while it was copied")
@@ -173,8 +173,8 @@ def _compare(source: Folder, target: Held, number: int, length: int) -> None:
     read = source.reader(number)
     fd = target.files.open(target.path(number), os.O_RDONLY | os.O_CLOEXEC)
     try:
-        for at in range(0, length, CHUNK):
-            count = min(CHUNK, length - at)
+        for at in range(0, length, CHUNK_BYTES):
+            count = min(CHUNK_BYTES, length - at)
             mine, theirs = target.files.pread(fd, count, at), read(count, at)
             if mine != theirs:
                 same = (i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b)

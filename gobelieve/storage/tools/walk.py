@@ -12,15 +12,15 @@ from gobelieve.storage.format.records import (
     BODY_LIMIT,
     HEAD,
     HEAD_SIZE,
-    LONGEST,
     MAGIC,
+    MAX_RECORD_BYTES,
     OVERHEAD,
     QUEUE_KINDS,
     entry_of,
     is_sound,
 )
 from gobelieve.storage.queues.fast_scan import FastPath
-from gobelieve.storage.queues.scan import CHUNK, Gap, Read, scan
+from gobelieve.storage.queues.scan import CHUNK_BYTES, Gap, Read, scan
 
 Found = tuple[int, int, int, int, bytes]
 """A sound record: its offset, cmd, version, flag and body."""
@@ -42,10 +42,10 @@ def walk(
     """
     at, unpack = start, HEAD.unpack_from
     while at < end:
-        data = read(CHUNK, at)
-        last = at + len(data) >= end or len(data) < CHUNK
+        data = read(CHUNK_BYTES, at)
+        last = at + len(data) >= end or len(data) < CHUNK_BYTES
         # Only at the end of the block may a record be looked at that the chunk may not have whole.
-        i, stop = 0, len(data) - (OVERHEAD - 1 if last else LONGEST + HEAD_SIZE)
+        i, stop = 0, len(data) - (OVERHEAD - 1 if last else MAX_RECORD_BYTES + HEAD_SIZE)
         while i < stop:
             if fast_path is not None and (i := fast_path(data, i, stop, at)) >= stop:
                 break
@@ -77,7 +77,7 @@ def whole_end(read: Read, start: int, end: int) -> int:
 
 def _damage(read: Read, at: int, end: int) -> Damage:
     gap = next((g for g in scan(read, at, end) if isinstance(g, Gap)), Gap(at, end, torn=True))
-    return Damage(gap, _what(read(LONGEST, at)))
+    return Damage(gap, _what(read(MAX_RECORD_BYTES, at)))
 
 
 def _what(data: bytes) -> str:

@@ -187,7 +187,7 @@ class SharedServerTests(Faulty):
 
     async def test_only_so_many_wait(self) -> None:
         """Beyond that they fail at once."""
-        self.patch(mysql, "MOST_WAITING", 5)
+        self.patch(mysql, "MAX_WAITING_QUERIES", 5)
         await self.until_answered(self.db)
         outcomes = await self.outcomes(self.db, mysql.THREADS + 8)
         self.assertEqual(outcomes[: mysql.THREADS + 5], [1] * (mysql.THREADS + 5))

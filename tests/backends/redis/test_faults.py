@@ -33,17 +33,17 @@ class Faulty(TestCase):
         self.addCleanup(server.stop)
         return server
 
-    def started(self, config: RedisConfig, most_in_flight: int = 1000) -> RedisService:
-        service = RedisService(config, reactor, most_in_flight)
+    def started(self, config: RedisConfig, max_in_flight: int = 1000) -> RedisService:
+        service = RedisService(config, reactor, max_in_flight)
         service.startService()
         self.addCleanup(service.stopService)
         return service
 
     def connected(
-        self, server: RedisServer, timeout: float = TIMEOUT, most_in_flight: int = 1000
+        self, server: RedisServer, timeout: float = TIMEOUT, max_in_flight: int = 1000
     ) -> RedisService:
         server.start()
-        return self.started(RedisConfig(server.address, timeout=timeout), most_in_flight)
+        return self.started(RedisConfig(server.address, timeout=timeout), max_in_flight)
 
     async def outcomes(self, service: RedisService, count: int) -> list[Any]:
         """Of so many calls at once: replies and failures."""
@@ -124,7 +124,7 @@ class RedisFrozenTests(Faulty):
 
     async def test_beyond_the_bound_calls_fail_at_once(self) -> None:
         server = self.server()
-        service = self.connected(server, most_in_flight=5)
+        service = self.connected(server, max_in_flight=5)
         await self.until_answered(service)
         server.freeze()
         asked = [Deferred.fromCoroutine(service.call("PING")) for _ in range(5)]
@@ -137,7 +137,7 @@ class RedisFrozenTests(Faulty):
 
     async def test_callers_that_give_up_still_count_until_redis_is_dropped(self) -> None:
         server = self.server()
-        service = self.connected(server, most_in_flight=5)
+        service = self.connected(server, max_in_flight=5)
         await self.until_answered(service)
         server.freeze()
         for _ in range(5):

@@ -118,7 +118,7 @@ class SqlitePushQueuesTests(OnSqlite, contracts.PushQueuesContract):
     """The table push."""
 
     async def test_only_the_newest_rows_are_kept_if_nobody_takes_them(self) -> None:
-        pushes = SqlitePushQueues(self.service, most=3)
+        pushes = SqlitePushQueues(self.service, max_pushes=3)
         for number in range(5):
             await pushes.append([("push_queue", b"%d" % number)])
         self.assertEqual(await self.backend.pushed("push_queue"), [b"2", b"3", b"4"])

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight
 from gobelieve.gateway.checks.room_bans import RoomBans
-from gobelieve.gateway.delivery.in_batches import INTERVAL, RETRY
+from gobelieve.gateway.delivery.in_batches import BATCH_SECONDS, RETRY_SECONDS
 from gobelieve.interfaces import Identity, Settings
 from gobelieve.names import User
 from gobelieve.support import throttled_log
@@ -81,7 +81,7 @@ class SpeakersTests(SynchronousTestCase):
         self.gateway.memory.forbidden.add(ALICE)
         self.gateway.room_bans.listening()
         self.assertEqual(self.forbidden(), [False, False])
-        self.gateway.clock.advance(INTERVAL)
+        self.gateway.clock.advance(BATCH_SECONDS)
         self.assertEqual(self.forbidden(), [True, True])
         self.assertFalse(bob.session.forbidden)
 
@@ -90,10 +90,10 @@ class SpeakersTests(SynchronousTestCase):
         self.gateway.memory.forbidden.add(ALICE)
         self.gateway.memory.away = True
         self.gateway.room_bans.listening()
-        self.gateway.clock.advance(INTERVAL)
+        self.gateway.clock.advance(BATCH_SECONDS)
         self.assertEqual(self.forbidden(), [False, False])
         self.gateway.memory.away = False
-        self.gateway.clock.pump([RETRY, RETRY])
+        self.gateway.clock.pump([RETRY_SECONDS, RETRY_SECONDS])
         self.assertEqual(self.forbidden(), [True, True])
 
     def test_a_change_while_it_is_read(self) -> None:
@@ -106,7 +106,7 @@ class SpeakersTests(SynchronousTestCase):
 
         self.patch(self.gateway.preferences, "of", slow)
         self.gateway.room_bans.listening()
-        self.gateway.clock.advance(INTERVAL)
+        self.gateway.clock.advance(BATCH_SECONDS)
         self.gateway.room_bans.announced(b"7,1,0")
         waited.callback(None)
         self.assertEqual(self.forbidden(), [False, False])

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
 from gobelieve.gateway.delivery.catch_up import BEYOND_ALL, CatchUp
-from gobelieve.gateway.delivery.in_batches import AT_ONCE, INTERVAL, RETRY
+from gobelieve.gateway.delivery.in_batches import BATCH_SECONDS, KEYS_PER_BATCH, RETRY_SECONDS
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import client
@@ -34,7 +34,7 @@ class CatchUpTests(SynchronousTestCase):
         self.catch_up.begin(users)
         self.catch_up.begin(users)
         self.assertEqual(alice.messages(), [])
-        self.gateway.clock.advance(INTERVAL)
+        self.gateway.clock.advance(BATCH_SECONDS)
         self.assertEqual(alice.messages(), [client.SyncNotify(sync_key=500)])
         self.assertEqual(phone.messages(), [client.SyncNotify(sync_key=500)])
         self.assertEqual(bob.messages(), [])
@@ -43,15 +43,18 @@ class CatchUpTests(SynchronousTestCase):
 
     def test_many_users_are_asked_for_some_at_a_time(self) -> None:
         """So that storage has time for others."""
-        users = [self.put(uid, 500) for uid in range(1, 2 * AT_ONCE + 2)]
+        users = [self.put(uid, 500) for uid in range(1, 2 * KEYS_PER_BATCH + 2)]
         for user in users:
             self.gateway.client(user.uid)
         self.catch_up.begin(users)
         asked = []
         for _ in range(4):
-            self.gateway.clock.advance(INTERVAL)
+            self.gateway.clock.advance(BATCH_SECONDS)
             asked.append(len(self.gateway.storage.fetched))
-        self.assertEqual(asked, [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1, 2 * AT_ONCE + 1])
+        self.assertEqual(
+            asked,
+            [KEYS_PER_BATCH, 2 * KEYS_PER_BATCH, 2 * KEYS_PER_BATCH + 1, 2 * KEYS_PER_BATCH + 1],
+        )
 
     def test_a_storage_that_is_away_is_asked_again(self) -> None:
         """A second later, until it answers."""
@@ -60,11 +63,11 @@ class CatchUpTests(SynchronousTestCase):
         page = self.gateway.storage.pages[user]
         self.gateway.storage.pages[user] = StorageError(AckStatus.STORAGE_AWAY, "away")
         self.catch_up.begin([user])
-        self.gateway.clock.advance(INTERVAL)
-        self.gateway.clock.advance(RETRY)
+        self.gateway.clock.advance(BATCH_SECONDS)
+        self.gateway.clock.advance(RETRY_SECONDS)
         self.assertEqual(len(self.gateway.storage.fetched), 2)
         self.gateway.storage.pages[user] = page
-        self.gateway.clock.advance(RETRY)
+        self.gateway.clock.advance(RETRY_SECONDS)
         self.assertEqual(alice.messages(), [client.SyncNotify(sync_key=500)])
 
 
@@ -85,7 +88,7 @@ class GroupCatchUpTests(SynchronousTestCase):
     def catch_up(self, *missed: int) -> None:
         """A router for these is back."""
         self.gateway.group_catch_up.begin(missed.__contains__)
-        self.gateway.clock.advance(INTERVAL)
+        self.gateway.clock.advance(BATCH_SECONDS)
 
     def asked(self) -> list[tuple[int, int]]:
         """The groups that storage was asked for, and from where on."""
@@ -110,7 +113,7 @@ class GroupCatchUpTests(SynchronousTestCase):
         self.gateway.storage.group_pages[APP, 200] = away
         self.catch_up(200)
         self.gateway.storage.group_pages[APP, 200] = page
-        self.gateway.clock.advance(RETRY)
+        self.gateway.clock.advance(RETRY_SECONDS)
         self.assertEqual(len(self.alice.messages()), 1)
 
     def test_a_site_without_groups_has_nothing_to_catch_up_with(self) -> None:

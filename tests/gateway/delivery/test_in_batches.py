@@ -2,7 +2,12 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.delivery.in_batches import AT_ONCE, INTERVAL, RETRY, InBatches
+from gobelieve.gateway.delivery.in_batches import (
+    BATCH_SECONDS,
+    KEYS_PER_BATCH,
+    RETRY_SECONDS,
+    InBatches,
+)
 from gobelieve.names import User
 from tests.gateway.support import APP, TestGateway
 
@@ -32,21 +37,21 @@ class SlicesTests(SynchronousTestCase):
         self.in_batches.begin([*users, User(APP, 999)])
         self.in_batches.begin(users[::-1])
         self.assertEqual(self.visited, [])
-        self.gateway.clock.advance(INTERVAL)
-        self.assertEqual(self.visited, list(range(1, AT_ONCE + 1)))
+        self.gateway.clock.advance(BATCH_SECONDS)
+        self.assertEqual(self.visited, list(range(1, KEYS_PER_BATCH + 1)))
         (session,) = self.gateway.sessions.of(User(APP, 150))
         self.gateway.registry.closed(session)
-        self.gateway.clock.pump([INTERVAL] * 5)
+        self.gateway.clock.pump([BATCH_SECONDS] * 5)
         self.assertEqual(self.visited, [uid for uid in range(1, 251) if uid != 150])
 
     def test_those_for_whom_it_failed_are_visited_again(self) -> None:
         """A while later."""
         self.failing = {2}
         self.in_batches.begin([User(APP, uid) for uid in (1, 2, 3)])
-        self.gateway.clock.advance(INTERVAL)
+        self.gateway.clock.advance(BATCH_SECONDS)
         self.assertEqual(self.visited, [1, 2, 3])
         self.failing = set()
-        self.gateway.clock.pump([RETRY])
+        self.gateway.clock.pump([RETRY_SECONDS])
         self.assertEqual(self.visited, [1, 2, 3, 2])
-        self.gateway.clock.pump([RETRY] * 3)
+        self.gateway.clock.pump([RETRY_SECONDS] * 3)
         self.assertEqual(self.visited, [1, 2, 3, 2])

@@ -5,8 +5,8 @@ from random import Random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.fan_out.fan_out import OWN_IDS, FanOut
-from gobelieve.gateway.fan_out.member_queues import LAST_REST, QUEUES_AN_ASK
+from gobelieve.gateway.fan_out.fan_out import OWN_IDS_TIMEOUT, FanOut
+from gobelieve.gateway.fan_out.member_queues import LAST_BACKOFF, QUEUES_PER_ASK
 from gobelieve.interfaces import Page
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User, shard
@@ -128,7 +128,7 @@ class FanOutTests(FanOutTestCase):
     def test_a_slow_storage_does_not_keep_the_sender_waiting(self) -> None:
         """The message is safe, so it is acked, without ids."""
         self.send(b"hello")
-        self.clock.advance(OWN_IDS)
+        self.clock.advance(OWN_IDS_TIMEOUT)
         self.assertEqual(self.settled, [(0, 0, 0)])
         self.storage.answer()
         self.assertEqual(self.settled, [(0, 0, 0)])
@@ -137,11 +137,11 @@ class FanOutTests(FanOutTestCase):
     def test_each_sender_waits_its_own_time(self) -> None:
         """One timer for all."""
         self.send(b"a")
-        self.clock.advance(OWN_IDS / 2)
+        self.clock.advance(OWN_IDS_TIMEOUT / 2)
         self.send(b"b")
-        self.clock.advance(OWN_IDS / 2)
+        self.clock.advance(OWN_IDS_TIMEOUT / 2)
         self.assertEqual(len(self.settled), 1)
-        self.clock.advance(OWN_IDS / 2)
+        self.clock.advance(OWN_IDS_TIMEOUT / 2)
         self.assertEqual(len(self.settled), 2)
         self.storage.answer()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -224,7 +224,7 @@ class FanOutTests(FanOutTestCase):
         self.storage.answer()
         asked = [uids for one in self.storage.all for _, uids in one.asked]
         self.assertEqual(sorted(uid for uids in asked for uid in uids), list(members))
-        self.assertEqual({len(uids) for uids in asked}, {QUEUES_AN_ASK})
+        self.assertEqual({len(uids) for uids in asked}, {QUEUES_PER_ASK})
         self.assertEqual(len(self.fan_out), 0)
 
     def test_one_storage_that_is_away_does_not_hold_up_the_other(self) -> None:
@@ -365,7 +365,7 @@ class RestartTests(FanOutTestCase):
         for one in self.storage.all:
             one.away = False
         for _ in range(10):
-            self.clock.advance(LAST_REST)
+            self.clock.advance(LAST_BACKOFF)
             self.storage.answer()
         for uid in range(1, 9):
             got = self.storage.bodies(uid)

@@ -8,11 +8,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.fan_out.batch import MOST_LOOKS, SLOW, Batch
+from gobelieve.gateway.fan_out.batch import MAX_LOOKS, SLOW_SECONDS, Batch
 from gobelieve.gateway.fan_out.member_queues import (
-    FIRST_REST,
-    QUEUES_AN_ASK,
+    FIRST_BACKOFF,
     QUEUES_AT_ONCE,
+    QUEUES_PER_ASK,
     MemberQueues,
 )
 from gobelieve.interfaces import Entries, Page, PendingMessage
@@ -23,8 +23,8 @@ from tests.fakes.world import FakeTasks
 from tests.protocols.logs import Events
 
 APP = 7
-EVERYBODY = list(range(QUEUES_AN_ASK))
-LARGE_AT_ONCE = QUEUES_AT_ONCE // QUEUES_AN_ASK
+EVERYBODY = list(range(QUEUES_PER_ASK))
+LARGE_AT_ONCE = QUEUES_AT_ONCE // QUEUES_PER_ASK
 
 
 class Storage:
@@ -182,7 +182,7 @@ class LanesTestCase(SynchronousTestCase):
         batch.maybe_stored = maybe_stored
         self.member_queues.add(batch)
 
-    def rest(self, seconds: float = FIRST_REST) -> None:
+    def rest(self, seconds: float = FIRST_BACKOFF) -> None:
         """Let time go by."""
         self.clock.advance(seconds)
 
@@ -343,7 +343,7 @@ class FailureTests(LanesTestCase):
         """A storage that was frozen may answer it before it does what was asked before."""
         self.add(b"a", [1, 2, 3])
         self.storage.answer(AckStatus.STORAGE_AWAY)
-        self.storage.looking_takes = SLOW
+        self.storage.looking_takes = SLOW_SECONDS
 
         def wake_up() -> None:
             self.storage.looking_takes = 0.0
@@ -428,11 +428,11 @@ class FailureTests(LanesTestCase):
         """It is looked for some times, not for ever."""
         self.add(b"a", [1, 2, 3])
         self.storage.answer(AckStatus.STORAGE_AWAY)
-        self.storage.looking_takes = SLOW
+        self.storage.looking_takes = SLOW_SECONDS
         self.rest()
         self.storage.answer()
         self.once_each(b"a")
-        self.assertEqual(self.storage.looked, 2 * MOST_LOOKS)
+        self.assertEqual(self.storage.looked, 2 * MAX_LOOKS)
 
     def test_a_clock_that_is_set_back_does_not_make_a_look_fast(self) -> None:
         """It is looked once more."""

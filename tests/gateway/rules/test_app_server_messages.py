@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.fan_out.member_queues import QUEUES_AN_ASK
+from gobelieve.gateway.fan_out.member_queues import QUEUES_PER_ASK
 from gobelieve.interfaces import Group
 from gobelieve.names import AckStatus, Room, User
 from gobelieve.wire import client
@@ -140,17 +140,17 @@ class SystemTests(PostingCase):
 
     def test_some_do_not_get_it(self) -> None:
         """They are named; those who have it are told."""
-        uids = list(range(1, QUEUES_AN_ASK + 3))
+        uids = list(range(1, QUEUES_PER_ASK + 3))
         self.app_server_messages.system(APP, uids, b"{}", self.posted)
         first, second = self.storage.saves
         self.assertEqual([uid for _, uid in [*first.queues, *second.queues]], uids)
         second.answer(AckStatus.STORAGE_FULL, [(0, 0), (9, 0)])
         self.assertEqual(self.answers, [])
-        first.answer(0, [(8, 0)] * QUEUES_AN_ASK)
+        first.answer(0, [(8, 0)] * QUEUES_PER_ASK)
         self.assertEqual(self.answers, [(AckStatus.STORAGE_FULL, [uids[-2]])])
         pushed = [told[2] for told in self.routing.take() if told[0] == "push"]
         self.assertEqual(pushed, [(uids[-1],), tuple(uids[:-2])])
-        self.assertEqual(self.gateway.counters["messages"], QUEUES_AN_ASK + 1)
+        self.assertEqual(self.gateway.counters["messages"], QUEUES_PER_ASK + 1)
 
     def test_to_nobody(self) -> None:
         """Is done at once."""

@@ -4,7 +4,12 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.gateway.delivery.group_members_here import RETRY, SLICE, WAITING, GroupMembersHere
+from gobelieve.gateway.delivery.group_members_here import (
+    MAX_WAITING_CALLS,
+    RETRY_SECONDS,
+    USERS_PER_TURN,
+    GroupMembersHere,
+)
 from gobelieve.gateway.rules.sync import QUEUES_AT_ONCE
 from gobelieve.gateway.sessions.packing import GroupMessage
 from gobelieve.gateway.sessions.session import Session
@@ -450,9 +455,9 @@ class AudienceTests(GroupTestCase):
         self.groups.away = True
         for key in (500, 700, 600):
             self.publish(key, 300)
-        self.gateway.clock.advance(RETRY)
+        self.gateway.clock.advance(RETRY_SECONDS)
         self.groups.away = False
-        self.gateway.clock.advance(RETRY)
+        self.gateway.clock.advance(RETRY_SECONDS)
         self.assertEqual(self.keys(self.bob), [700])
         self.publish(800, 300)
         self.assertEqual(self.keys(self.bob), [800])
@@ -466,7 +471,7 @@ class AudienceTests(GroupTestCase):
     def test_a_very_large_group_is_told_over_several_turns_and_in_order(self) -> None:
         """Others are served between."""
         big = self.groups.at_hand[SUPER]
-        uids = range(10, 10 + 2 * SLICE + 1)
+        uids = range(10, 10 + 2 * USERS_PER_TURN + 1)
         big.members.update(dict.fromkeys(uids, membership(1, False)))
         for uid in uids:
             user = User(APP, uid)
@@ -485,7 +490,7 @@ class AudienceTests(GroupTestCase):
     def make_big(self) -> None:
         """The super group has more members than are told in a turn; bob is each of them."""
         big = self.groups.at_hand[SUPER]
-        uids = range(10, 10 + SLICE + 1)
+        uids = range(10, 10 + USERS_PER_TURN + 1)
         big.members.update(dict.fromkeys(uids, membership(1, False)))
         for uid in uids:
             self.gateway.sessions._of[User(APP, uid)] = (self.bob.session,)
@@ -524,11 +529,11 @@ class AudienceTests(GroupTestCase):
         self.gateway.clock.advance(0)
         self.groups.away = False
         self.groups.stored[SUPER] = big
-        self.gateway.clock.advance(RETRY)
+        self.gateway.clock.advance(RETRY_SECONDS)
         for _ in range(10):
             self.gateway.clock.advance(0)
         told = self.keys(self.bob)
-        self.assertEqual(told, [500] * (SLICE + 2) + [600] * (SLICE + 2))
+        self.assertEqual(told, [500] * (USERS_PER_TURN + 2) + [600] * (USERS_PER_TURN + 2))
 
     def test_a_bug_in_telling_a_large_group_holds_up_nothing_else(self) -> None:
         """What it was about is given up."""
@@ -553,10 +558,10 @@ class AudienceTests(GroupTestCase):
         self.groups.away = True
         self.groups.stored[300] = group(300, 2, super=True)
         self.publish(1, 300)
-        for key in range(2, WAITING + 50):
+        for key in range(2, MAX_WAITING_CALLS + 50):
             self.publish(key, 300)
         self.groups.away = False
-        self.gateway.clock.advance(RETRY)
+        self.gateway.clock.advance(RETRY_SECONDS)
         told = self.keys(self.bob)
-        self.assertEqual(told[-1], WAITING + 49)
-        self.assertLessEqual(len(told), WAITING + 1)
+        self.assertEqual(told[-1], MAX_WAITING_CALLS + 49)
+        self.assertLessEqual(len(told), MAX_WAITING_CALLS + 1)

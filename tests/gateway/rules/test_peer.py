@@ -3,7 +3,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.sessions.saves_in_flight import SAVES_AT_ONCE
+from gobelieve.gateway.sessions.saves_in_flight import MAX_SAVES_PER_SESSION
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import Frame, client
@@ -231,7 +231,7 @@ class UnderwayTests(SynchronousTestCase):
 
     def test_a_client_that_sends_without_end_is_not_read_from_until_answers_come(self) -> None:
         """It holds up its own messages and nobody else's."""
-        self.alice.say(*[im(1, 2)] * (SAVES_AT_ONCE - 1))
+        self.alice.say(*[im(1, 2)] * (MAX_SAVES_PER_SESSION - 1))
         self.assertEqual(self.alice.connection.paused, 0)
         self.alice.say(im(1, 2), im(1, 2))
         self.assertEqual(self.alice.connection.paused, 1)

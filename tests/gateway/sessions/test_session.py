@@ -6,7 +6,7 @@ from gobelieve.errors import BodyError
 from gobelieve.gateway.rules.table import gather, receives
 from gobelieve.gateway.sessions.packing import GroupMessage
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.gateway.sessions.timeouts import PROGRESS
+from gobelieve.gateway.sessions.timeouts import PROGRESS_BYTES
 from gobelieve.names import Room, User
 from gobelieve.wire import Frame, client, encode_frame
 from gobelieve.wire.frames import PUSH, SUPER_GROUP
@@ -233,7 +233,7 @@ class WatchTests(SynchronousTestCase):
         for _ in range(20):
             self.pass_seconds(30)
             self.assertIsNone(slow.connection.ended)
-            slow.connection.left -= PROGRESS
+            slow.connection.left -= PROGRESS_BYTES
 
     def test_a_client_that_reads_less_than_that_is_stuck(self) -> None:
         """What is written to it meanwhile is not held against it, nor for it."""
@@ -243,7 +243,7 @@ class WatchTests(SynchronousTestCase):
         self.pass_seconds(10)
         slow.connection.left += 100_000
         self.pass_seconds(10)
-        slow.connection.left -= PROGRESS - 1
+        slow.connection.left -= PROGRESS_BYTES - 1
         self.pass_seconds(10)
         self.assertIsNone(slow.connection.ended)
         self.pass_seconds(1)

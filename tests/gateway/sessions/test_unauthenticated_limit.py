@@ -95,13 +95,13 @@ class GatewayTests(SynchronousTestCase):
 
         def arrive() -> TestClient:
             made = gateway.connect()
-            gateway.registry.arrived(made.connection, StringTransport(), "tcp")
+            gateway.registry.connected(made.connection, StringTransport(), "tcp")
             return made
 
         known = arrive()
         known.log_in(gateway.grant(1))
         waits, goes = arrive(), arrive()
-        gateway.registry.left(goes.connection, "tcp")
+        gateway.registry.disconnected(goes.connection, "tcp")
         late = arrive()
         everybody = (known, waits, goes, late)
         self.assertEqual([one.connection.ended for one in everybody], [None] * 4)

@@ -2,8 +2,8 @@
 
 from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.websocket import (
-    LONGEST_REQUEST,
-    SECONDS_TO_CLOSE,
+    CLOSE_TIMEOUT,
+    MAX_REQUEST_BYTES,
     WebSocketFactory,
     WebSocketSettings,
 )
@@ -168,10 +168,10 @@ class WebSocketTests(WebSocketTestCase):
         self.assertTrue(self.transport.disconnected)
         self.setUp()
         self.say(b"GET /ws HTTP/1.1\r\n")
-        for _ in range(LONGEST_REQUEST // 1000 + 1):
+        for _ in range(MAX_REQUEST_BYTES // 1000 + 1):
             self.say(b"X: " + bytes(995) + b"\r\n")
         self.assertTrue(self.transport.disconnected)
-        self.assertLessEqual(len(self.protocol.data), LONGEST_REQUEST)
+        self.assertLessEqual(len(self.protocol.data), MAX_REQUEST_BYTES)
 
     def test_what_is_no_handshake_is_refused_with_a_status(self) -> None:
         """And shows and redirects to nothing."""
@@ -200,7 +200,7 @@ class WebSocketTests(WebSocketTestCase):
         self.protocol.close()
         self.assertEqual(self.closed_with(), 1000)
         self.assertFalse(self.transport.disconnected)
-        self.gateway.clock.advance(SECONDS_TO_CLOSE)
+        self.gateway.clock.advance(CLOSE_TIMEOUT)
         self.assertTrue(self.transport.disconnected)
 
     def test_a_close_while_nothing_is_read_reads_the_answer(self) -> None:

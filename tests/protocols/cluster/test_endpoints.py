@@ -24,7 +24,11 @@ from gobelieve.protocols.cluster.endpoints import (
     PlainFactory,
 )
 from gobelieve.protocols.cluster.handshake import ConnectorGreeting, GreetingError
-from gobelieve.protocols.cluster.handshake_protocol import GOODBYE, PATIENCE, HandshakeProtocol
+from gobelieve.protocols.cluster.handshake_protocol import (
+    GREETING_TIMEOUT,
+    REFUSAL_TIMEOUT,
+    HandshakeProtocol,
+)
 from gobelieve.wire.cluster import LinkChallenge, LinkHello, LinkRefused, Port
 from gobelieve.wire.frames import FrameReader, encode_frame
 from tests.protocols.logs import Events
@@ -206,7 +210,7 @@ class BothGreetTests(Case):
             self.client
         )
         ConnectionCompleter(self.reactor).succeedOnce()
-        self.reactor.advance(PATIENCE - 0.1)
+        self.reactor.advance(GREETING_TIMEOUT - 0.1)
         self.assertNoResult(attempt)
         self.reactor.advance(0.2)
         why = self.failureResultOf(attempt, GreetingError)
@@ -247,15 +251,15 @@ class StrangerTests(Case):
         hello = LinkHello(port=1, nonce=bytes(32)).frame(version=0)
         for byte in hello[:40]:
             handshake.dataReceived(bytes([byte]))
-            self.reactor.advance(PATIENCE / 40)
+            self.reactor.advance(GREETING_TIMEOUT / 40)
         self.assertEqual(refusals(transport.value()), [4])
         self.assertFalse(transport.disconnected)
-        self.reactor.advance(GOODBYE)
+        self.reactor.advance(REFUSAL_TIMEOUT)
         self.assertTrue(transport.disconnected)
 
     def test_the_oldest_makes_room(self) -> None:
         """Many that say nothing do not keep out one of ours."""
-        self.patch(endpoints, "MOST_STRANGERS", 3)
+        self.patch(endpoints, "MAX_PENDING_HANDSHAKES", 3)
         factory = self.factory(SECRET)
         made = self.strangers(factory, 5)
         told = [refusals(transport.value()) for _, transport in made]
@@ -277,7 +281,7 @@ class StrangerTests(Case):
 
     def test_many_hosts(self) -> None:
         """Are not remembered without limit."""
-        self.patch(endpoints, "MOST_HOSTS", 2)
+        self.patch(endpoints, "MAX_HOSTS", 2)
         factory = self.factory(SECRET)
         for number in range(5):
             handshake = factory.buildProtocol(IPv4Address("TCP", f"10.0.0.{number}", 1))

@@ -5,8 +5,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.protocols.http.shapes import (
-    LEAST,
-    MOST,
+    MAX_INTEGER,
+    MIN_INTEGER,
     AnyOf,
     Anything,
     Boolean,
@@ -35,15 +35,25 @@ class ShapeTests(SynchronousTestCase):
 
     def test_integer(self) -> None:
         """Of 64 bits; neither true nor a float that is whole."""
-        self.takes(Integer(), 0, LEAST, MOST)
-        self.refuses(Integer(), 1.0, True, "1", None, MOST + 1, LEAST - 1)
+        self.takes(Integer(), 0, MIN_INTEGER, MAX_INTEGER)
+        self.refuses(Integer(), 1.0, True, "1", None, MAX_INTEGER + 1, MIN_INTEGER - 1)
         self.refuses(Integer(0, 1), 2, -1)
 
     def test_integer_in_a_url(self) -> None:
         """In digits."""
         for text, number in (("7", 7), ("-7", -7), ("+7", 7), ("007", 7)):
             self.assertEqual(Integer().parse(text, "x"), number)
-        for text in ("", " 7", "7.0", "0x7", "\u0667", "7_0", str(MOST + 1), "9" * 5000, "--7"):
+        for text in (
+            "",
+            " 7",
+            "7.0",
+            "0x7",
+            "\u0667",
+            "7_0",
+            str(MAX_INTEGER + 1),
+            "9" * 5000,
+            "--7",
+        ):
             with self.assertRaises(ShapeError, msg=text[:30]):
                 Integer().parse(text, "x")
 
@@ -59,7 +69,7 @@ class ShapeTests(SynchronousTestCase):
     def test_half_a_character(self) -> None:
         """JSON can name one, and no database takes it: it is read as the character for such."""
         self.assertEqual(Text().read("a\ud800b\udfff", "x"), "a\ufffdb\ufffd")
-        self.assertEqual(Text(longest=2).read("\udc80\U0001f600", "x"), "\ufffd\U0001f600")
+        self.assertEqual(Text(max_length=2).read("\udc80\U0001f600", "x"), "\ufffd\U0001f600")
 
     def test_lists(self) -> None:
         """Of a length; the place of what is wrong is named."""
@@ -73,7 +83,7 @@ class ShapeTests(SynchronousTestCase):
         """What is none is passed over; a float is refused."""
         self.assertEqual(NumbersOf(9).read([1, "2", None, True, [], {}, 3], "x"), [1, 3])
         self.assertEqual(NumbersOf(9).read(None, "x"), [])
-        self.refuses(NumbersOf(9), [1.5], [MOST + 1], "1", {})
+        self.refuses(NumbersOf(9), [1.5], [MAX_INTEGER + 1], "1", {})
 
     def test_fields(self) -> None:
         """Others are passed over; absent optional ones are absent."""

@@ -11,9 +11,9 @@ from gobelieve.protocols.http import site as http_site
 from gobelieve.protocols.http.site import (
     BODY_LIMIT,
     LARGE_AT_ONCE,
+    LOG_SECONDS,
     REQUEST_SECONDS,
     SMALL,
-    TOLD_SECONDS,
     LimitedSite,
 )
 from tests.protocols.logs import Events
@@ -138,7 +138,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_too_many(self) -> None:
         """Further connections are closed at once, until others are gone."""
-        self.patch(http_site, "CONNECTIONS", 2)
+        self.patch(http_site, "MAX_CONNECTIONS", 2)
         first, _, third = Wire(self.site), Wire(self.site), Wire(self.site)
         self.assertIsNone(third.channel)
         first.channel.connectionLost(Failure(ConnectionDone()))
@@ -148,7 +148,7 @@ class LimitTests(SynchronousTestCase):
         """Whoever connects again and again fills no disk: once a minute of each kind."""
         events = Events()
         self.patch(self.site, "logger", events.log())
-        self.patch(http_site, "CONNECTIONS", 3)
+        self.patch(http_site, "MAX_CONNECTIONS", 3)
         for _ in range(2):
             slow = [Wire(self.site) for _ in range(3)]
             for _ in range(5):
@@ -163,7 +163,7 @@ class LimitTests(SynchronousTestCase):
                 ["3 connections are too many", "a request"],
             )
             events.clear()
-            self.clock.advance(TOLD_SECONDS)
+            self.clock.advance(LOG_SECONDS)
 
     def test_a_form_is_a_body(self) -> None:
         """Its fields are no parameters: those are in the URL."""

@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.replication.master import (
-    ENOUGH,
-    GOODBYE,
+    DRAIN_TIMEOUT,
+    ENOUGH_BYTES,
     HANG_UP,
     SlaveConnection,
     SlavesFactory,
@@ -187,7 +187,7 @@ class FollowingTests(ReplicationCase):
     def test_enough_for_a_batch_is_not_held_back(self) -> None:
         """A thousand records leave at once."""
         pump = self.connect()
-        self.master.save(ENOUGH // 100)
+        self.master.save(ENOUGH_BYTES // 100)
         self.run_all(pump)
         self.assertEqual(blocks(self.slave.root), blocks(self.master.root))
 
@@ -337,7 +337,7 @@ class GoodbyeTests(ReplicationCase):
         self.master.save()
         self.master.settle()
         self.assertFalse(self.ended(self.master, pump))
-        self.clock.advance(GOODBYE)
+        self.clock.advance(DRAIN_TIMEOUT)
         self.run_all(pump)
         self.assertEqual(self.master.slaves.connections, set())
 

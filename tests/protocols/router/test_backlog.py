@@ -58,7 +58,7 @@ class KeptNotifiesTests(SynchronousTestCase):
 
     def test_a_bound(self) -> None:
         """Beyond it new queues are dropped, and counted; known ones are kept newest."""
-        self.patch(backlog, "NOTIFIES_KEPT", 1)
+        self.patch(backlog, "MAX_NOTIFIES", 1)
         kept = of_users(self.counters)
         for queue, msgid in ((ALICE, 1), (BOB, 2), (ALICE, 3)):
             kept.keep(queue, client.IM.number, b"x", msgid)
@@ -70,7 +70,7 @@ class KeptPushesTests(SynchronousTestCase):
 
     def test_order_and_bound(self) -> None:
         """The oldest are kept; there is room again when some are taken."""
-        self.patch(backlog, "PUSHES_KEPT", 10)
+        self.patch(backlog, "MAX_PUSH_BYTES", 10)
         counters = Counters()
         kept = PushBacklog(counters)
         for body in (b"first", b"other", b"x"):

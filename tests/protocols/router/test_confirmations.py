@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.protocols.router.confirmations import PATIENCE, Confirmations
+from gobelieve.protocols.router.confirmations import MARK_TIMEOUT, Confirmations
 from gobelieve.protocols.turn import ReactorTurn
 
 
@@ -90,11 +90,11 @@ class MarksTests(SynchronousTestCase):
         """Those behind it too; said once."""
         self.wait(1)
         self.clock.advance(0)
-        self.clock.advance(PATIENCE / 2)
+        self.clock.advance(MARK_TIMEOUT / 2)
         self.wait(2)
         self.clock.advance(0)
         self.wait(3)
-        self.clock.advance(PATIENCE / 2)
+        self.clock.advance(MARK_TIMEOUT / 2)
         self.clock.advance(0)
         self.assertEqual(sorted(self.known), [1, 2, 3])
         self.wait(4)
@@ -110,11 +110,11 @@ class MarksTests(SynchronousTestCase):
             self.wait(number)
             self.clock.advance(0)
             self.answer()
-            self.clock.advance(PATIENCE / 10)
+            self.clock.advance(MARK_TIMEOUT / 10)
         self.assertEqual((self.overdue, len(self.known)), (0, 20))
         self.wait(100)
         self.clock.advance(0)
-        self.clock.advance(PATIENCE - 0.01)
+        self.clock.advance(MARK_TIMEOUT - 0.01)
         self.assertNotIn(100, self.known)
         self.clock.advance(0.02)
         self.clock.advance(0)
@@ -124,7 +124,7 @@ class MarksTests(SynchronousTestCase):
         """The resubscription before it stands still, since the router does not read."""
         self.patch(self.confirmations, "_due", lambda: None)
         self.wait(1)
-        self.clock.advance(PATIENCE)
+        self.clock.advance(MARK_TIMEOUT)
         self.clock.advance(0)
         self.assertEqual(self.known, [1])
 

@@ -5,8 +5,8 @@ from twisted.internet.task import Clock
 from gobelieve.names import Room, User
 from gobelieve.protocols.router import backlog, subscriptions
 from gobelieve.protocols.router import connection as route_connection
-from gobelieve.protocols.router.confirmations import PATIENCE
-from gobelieve.protocols.router.link import SLICE
+from gobelieve.protocols.router.confirmations import MARK_TIMEOUT
+from gobelieve.protocols.router.link import NOTIFIES_PER_TURN
 from gobelieve.wire import Frame, client, encode_frame, route
 from gobelieve.wire.frames import PUSH, SUPER_GROUP
 from tests.protocols.routers import ALICE, BOB, BODY, RouterCase, Wire
@@ -200,7 +200,7 @@ class ResubscriptionTests(RouterCase):
             wire = Wire(pool)
             pool.push(7, (2,), 4, BODY)
             self.turn()
-            self.clock.advance(PATIENCE)
+            self.clock.advance(MARK_TIMEOUT)
             self.turn()
             self.assertEqual(self.missed, [ALICE])
             self.missed.clear()
@@ -209,17 +209,19 @@ class ResubscriptionTests(RouterCase):
 
     def test_many_users_are_said_some_in_a_turn(self) -> None:
         """So that the gateway serves its clients meanwhile."""
-        self.held.update({User(7, uid): True for uid in range(2 * SLICE + 1)})
+        self.held.update({User(7, uid): True for uid in range(2 * NOTIFIES_PER_TURN + 1)})
         wire = Wire(self.pool())
         counts = []
         for _ in range(8):
             counts.append(len(wire.all_told()))
             _one_turn(self.clock)
-        self.assertEqual([count for count in counts if count], [SLICE, SLICE, 1, 1])
+        self.assertEqual(
+            [count for count in counts if count], [NOTIFIES_PER_TURN, NOTIFIES_PER_TURN, 1, 1]
+        )
 
     def test_who_comes_and_goes_meanwhile_is_said_in_the_right_order(self) -> None:
         """The last word about a user is always what is so."""
-        self.patch(subscriptions, "SLICE", 1)
+        self.patch(subscriptions, "USERS_PER_TURN", 1)
         users = [User(7, uid) for uid in range(6)]
         self.held.update(dict.fromkeys(users, True))
         pool = self.pool()
@@ -257,8 +259,8 @@ class ResubscriptionTests(RouterCase):
 
     def test_a_router_that_stops_reading_meanwhile_costs_no_memory(self) -> None:
         """Nothing more is said until it reads; then the rest is."""
-        self.patch(subscriptions, "SLICE", 10)
-        self.patch(route_connection, "UNREAD", 100)
+        self.patch(subscriptions, "USERS_PER_TURN", 10)
+        self.patch(route_connection, "MAX_UNREAD_BYTES", 100)
         self.held.update({User(7, uid): True for uid in range(100)})
         pool = self.pool()
         wire = Wire(pool)
@@ -347,7 +349,7 @@ class AwayTests(RouterCase):
         self.turn()
         wire.mark()
         self.assertEqual(len(wire.told()), 4)
-        for seconds in backlog.AGAIN:
+        for seconds in backlog.RENOTIFY_SECONDS:
             self.clock.advance(seconds)
             self.turn()
             frames = wire.told()
@@ -377,8 +379,8 @@ class AwayTests(RouterCase):
 
     def test_what_is_kept_is_bounded_and_drops_are_counted(self) -> None:
         """A router that never comes back costs no memory without end."""
-        self.patch(backlog, "NOTIFIES_KEPT", 2)
-        self.patch(backlog, "PUSHES_KEPT", 150)
+        self.patch(backlog, "MAX_NOTIFIES", 2)
+        self.patch(backlog, "MAX_PUSH_BYTES", 150)
         pool = self.pool()
         for uid in range(5):
             pool.publish(User(7, uid), 4, BODY, PUSH, 500, 400)
@@ -391,20 +393,20 @@ class AwayTests(RouterCase):
     def test_many_kept_notifies_are_sent_some_in_a_turn(self) -> None:
         """The gateway serves its clients meanwhile."""
         pool = self.pool()
-        for uid in range(SLICE + 1):
+        for uid in range(NOTIFIES_PER_TURN + 1):
             pool.publish(User(7, uid), 29, (70).to_bytes(8, "big"))
         wire = Wire(pool)
         counts = []
         for _ in range(6):
             _one_turn(self.clock)
             counts.append(len(wire.told()))
-        self.assertEqual([count for count in counts if count], [SLICE, 1])
+        self.assertEqual([count for count in counts if count], [NOTIFIES_PER_TURN, 1])
 
     def test_a_router_that_does_not_read_holds_up_nobody(self) -> None:
         """Notifies are kept until it does, and who is here is said then."""
         pool = self.pool()
         wire = self.connected(pool)
-        self.patch(route_connection, "UNREAD", 0)
+        self.patch(route_connection, "MAX_UNREAD_BYTES", 0)
         wire.connection.pauseProducing()
         known: list[str] = []
         pool.publish(BOB, 4, BODY, PUSH, 500, 400)
@@ -431,7 +433,7 @@ class AwayTests(RouterCase):
         pool = self.pool()
         wire = self.connected(pool)
         wire.connection.pauseProducing()
-        self.patch(route_connection, "UNREAD", 3 * len(BODY))
+        self.patch(route_connection, "MAX_UNREAD_BYTES", 3 * len(BODY))
         for key in (500, 600, 700, 800, 900):
             pool.publish(BOB, 4, BODY, PUSH, key, key - 100)
         self.turn()
@@ -474,7 +476,7 @@ class MarkTests(RouterCase):
 
     def test_a_login_during_the_resubscription_waits_for_its_end(self) -> None:
         """No MARK goes out before, which the router would take for the end."""
-        self.patch(subscriptions, "SLICE", 1)
+        self.patch(subscriptions, "USERS_PER_TURN", 1)
         self.held.update({User(7, uid): True for uid in range(10, 13)})
         pool = self.pool()
         wire = Wire(pool)
@@ -490,7 +492,7 @@ class MarkTests(RouterCase):
         """The router did not read for a while; it does, and a second session comes."""
         pool = self.pool()
         wire = self.connected(pool)
-        self.patch(route_connection, "UNREAD", 0)
+        self.patch(route_connection, "MAX_UNREAD_BYTES", 0)
         wire.connection.pauseProducing()
         self.held[ALICE] = True
         pool.subscribe(ALICE, True)
@@ -529,7 +531,7 @@ class MarkTests(RouterCase):
         pool.subscribe(ALICE, True)
         pool.when_known(ALICE, lambda: self.known.append(ALICE))
         self.turn()
-        self.clock.advance(PATIENCE)
+        self.clock.advance(MARK_TIMEOUT)
         self.turn()
         self.assertEqual(self.known, [ALICE])
         self.assertEqual(self.counters["marks_unanswered"], 1)
@@ -557,7 +559,7 @@ class MarkTests(RouterCase):
         pool.subscribe(ALICE, True)
         pool.when_known(ALICE, lambda: self.known.append(ALICE))
         self.turn()
-        self.clock.advance(PATIENCE)
+        self.clock.advance(MARK_TIMEOUT)
         self.turn()
         self.assertEqual((self.known, self.missed), ([ALICE], []))
         wire.all_told()

@@ -17,7 +17,7 @@ from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.protocols.router.connection import RouteConnection
 from gobelieve.protocols.router.link import RouteLink as GatewayLink
-from gobelieve.protocols.router.listener import GOODBYE, LAST_SEQ, RouteFactory, RouteLink
+from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, LAST_SEQ, RouteFactory, RouteLink
 from gobelieve.protocols.router.pending_subscriptions import PendingSubscriptions, everybody
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.router import Router
@@ -285,7 +285,7 @@ class ClosingTests(ListenerCase):
         aborted: list[str] = []
         self.patch(link, "abort", lambda: aborted.append("aborted"))
         self.closing()
-        self.clock.advance(GOODBYE - 0.1)
+        self.clock.advance(DRAIN_TIMEOUT - 0.1)
         self.assertEqual(aborted, [])
         self.clock.advance(0.2)
         self.assertEqual(aborted, ["aborted"])

@@ -17,12 +17,12 @@ from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.round_robin import BUDGET
 from gobelieve.protocols.storage.legacy_listener import (
-    MOST_SAVES,
+    MAX_SAVES,
     NOT_DONE,
     StorageClient,
     StorageClientFactory,
 )
-from gobelieve.protocols.storage.listener import FLUSH, GOODBYE
+from gobelieve.protocols.storage.listener import DRAIN_TIMEOUT, FLUSH_BYTES
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.client import IM
@@ -429,14 +429,14 @@ class OrderTests(ClientCase):
 
     def test_saves_are_bounded(self) -> None:
         """Beyond so many under way we listen no more, until some are answered."""
-        for _ in range(MOST_SAVES):
+        for _ in range(MAX_SAVES):
             self.receive(saving())
         self.assertEqual(self.transport.producerState, "producing")
         self.receive(saving(), saving())
-        self.assertEqual(len(self.storage.saves), MOST_SAVES)
+        self.assertEqual(len(self.storage.saves), MAX_SAVES)
         self.assertEqual(self.transport.producerState, "paused")
         self.stored(0, 32)
-        self.assertEqual(len(self.storage.saves), MOST_SAVES + 1)
+        self.assertEqual(len(self.storage.saves), MAX_SAVES + 1)
         self.assertEqual(self.transport.producerState, "paused")
         self.stored(1, 64)
         self.assertEqual(self.transport.producerState, "producing")
@@ -545,7 +545,7 @@ class SlowClientTests(ClientCase):
     def test_bounded(self) -> None:
         """Requests wait once so much is unread; when it is read they are answered, all of them."""
         self.receive(*[LATEST.frame()] * 30, HISTORY.frame(), saving())
-        self.assertLess(len(self.transport.value()), 2 * FLUSH)
+        self.assertLess(len(self.transport.value()), 2 * FLUSH_BYTES)
         self.assertEqual(self.transport.producerState, "paused")
         counts = []
         for _ in range(30):
@@ -603,7 +603,7 @@ class FinishTests(ClientCase):
         """A client that does not take its answers is cut off after a while."""
         self.receive(saving())
         Deferred.fromCoroutine(self.factory.close(self.clock))
-        self.clock.advance(GOODBYE)
+        self.clock.advance(DRAIN_TIMEOUT)
         self.assertTrue(self.transport.disconnected)
 
 

@@ -20,8 +20,8 @@ from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.storage.link import Saving, StorageLink, page_of
 from gobelieve.protocols.storage.listener import (
-    FLUSH,
-    MOST_READS,
+    FLUSH_BYTES,
+    MAX_READS,
     StorageFactory,
     StorageListener,
 )
@@ -259,7 +259,7 @@ class SlowAskerTests(ListenerCase):
         """Asks wait once so much is unread; when it is read they are answered, all of them."""
         asks = [Fetch(appid=7, uid=1, after=0, limit=0).frame(seq=n) for n in range(20)]
         self.receive(*asks)
-        self.assertLess(len(self.transport.value()), 2 * FLUSH)
+        self.assertLess(len(self.transport.value()), 2 * FLUSH_BYTES)
         self.assertEqual(self.transport.producerState, "paused")
         seqs = []
         for _ in range(20):
@@ -372,11 +372,11 @@ class ManyReadsTests(ListenerCase):
 
     def test_bounded(self) -> None:
         """With too many reads waiting we listen no more, until half of them are answered."""
-        self.receive(*self.reads(1, MOST_READS))
+        self.receive(*self.reads(1, MAX_READS))
         self.assertEqual(self.transport.producerState, "producing")
         self.receive(*self.reads(1, 10))
         self.assertEqual(self.transport.producerState, "paused")
-        while len(self.storage.asked) < MOST_READS // 2 + 10:
+        while len(self.storage.asked) < MAX_READS // 2 + 10:
             self.assertEqual(self.transport.producerState, "paused")
             self.turns.turn()
         self.assertEqual(self.transport.producerState, "producing")

@@ -54,7 +54,7 @@ class FarewellTests(SynchronousTestCase):
             GatewayCounters(),
         )
         self.connection = FakeConnection()
-        self.session = self.gateway.registry.opened(self.connection)
+        self.session = self.gateway.registry.ready(self.connection)
         self.say(client.AuthToken(platform=2, token=b"t", device_id=b""))
         self.connection.messages()
 
@@ -88,17 +88,17 @@ class FarewellTests(SynchronousTestCase):
         """Some seconds each."""
         self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"last"))
         stopping = self.stop()
-        self.clock.advance(module.PATIENCE)
+        self.clock.advance(module.DRAIN_TIMEOUT)
         self.assertEqual(self.connection.ended, "closed")
         self.assertNoResult(stopping)
-        self.clock.advance(module.PATIENCE)
+        self.clock.advance(module.DRAIN_TIMEOUT)
         self.successResultOf(stopping)
 
     def test_a_crowd_is_sent_away_in_parts(self) -> None:
         """The oldest first; who is owed an ack at the end, and who is still there is served."""
         self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"first"))
-        connections = [FakeConnection() for _ in range(module.CROWD)]
-        sessions = [self.gateway.registry.opened(connection) for connection in connections]
+        connections = [FakeConnection() for _ in range(module.CLIENTS_AT_ONCE)]
+        sessions = [self.gateway.registry.ready(connection) for connection in connections]
         stopping = self.stop()
 
         def ended() -> int:
@@ -106,13 +106,13 @@ class FarewellTests(SynchronousTestCase):
 
         self.assertEqual(ended(), 100)
         self.assertIsNone(self.connection.ended)
-        self.clock.advance(module.STEP)
+        self.clock.advance(module.STEP_SECONDS)
         self.assertEqual(ended(), 201)
         sessions[-1].received(_frames(client.Ping()))
         self.assertEqual([m.label for m in connections[-1].messages()], ["PONG"])
         for _ in range(9):
-            self.clock.advance(module.STEP)
-        self.assertEqual(ended(), module.CROWD)
+            self.clock.advance(module.STEP_SECONDS)
+        self.assertEqual(ended(), module.CLIENTS_AT_ONCE)
         self.assertIsNone(self.connection.ended)
         self.storage.saves[0].answer(0, [(500, 0), (500, 0)])
         self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])

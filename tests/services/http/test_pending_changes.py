@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.services.http.pending_changes import PATIENCE, PendingChanges
+from gobelieve.services.http.pending_changes import DRAIN_TIMEOUT, PendingChanges
 
 
 class OrdersTests(SynchronousTestCase):
@@ -66,7 +66,7 @@ class OrdersTests(SynchronousTestCase):
         """A database may stand still."""
         self.order(5, "a")
         stopped = self.pending_changes.stopService()
-        self.clock.advance(PATIENCE - 0.1)
+        self.clock.advance(DRAIN_TIMEOUT - 0.1)
         self.assertNoResult(stopped)
         self.clock.advance(0.1)
         self.successResultOf(stopped)

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.metrics import Counters
 from gobelieve.protocols.clients.load_shedder import LoadShedder
-from gobelieve.services.process.memory import SECONDS, MemoryWatch, resident
+from gobelieve.services.process.memory import CHECK_SECONDS, MemoryWatch, resident
 
 HERE = IPv4Address("TCP", "127.0.0.1", 5)
 
@@ -27,7 +27,7 @@ class MemoryTests(SynchronousTestCase):
     def hold(self, much: int) -> None:
         """So much, for a while."""
         self.held = much
-        self.clock.advance(SECONDS)
+        self.clock.advance(CHECK_SECONDS)
 
     def lets_in(self) -> bool:
         """Whether a connection is taken."""

@@ -67,7 +67,7 @@ class Counting(SynchronousTestCase):
         self.assertEqual(self.counted(), (told.pop(0, 0), told))
 
 
-class TallyTests(Counting):
+class CountersTests(Counting):
     """Messages, syncs and reads."""
 
     def test_stored(self) -> None:

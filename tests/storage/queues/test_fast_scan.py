@@ -16,8 +16,8 @@ from gobelieve.storage.files.read_only import Folder
 from gobelieve.storage.format.records import (
     FIRST,
     HEAD_SIZE,
-    LONGEST,
     MAGIC,
+    MAX_RECORD_BYTES,
     pack_entry,
     pack_message,
     pack_record,
@@ -34,7 +34,7 @@ from tests.storage.support import APPID, QuickFiles, open_store, to_group, to_us
 
 SIZE = 1 << 17
 """Of a block: a few of the chunks that are read at a time."""
-CHUNK = LONGEST + HEAD_SIZE + 2000
+CHUNK = MAX_RECORD_BYTES + HEAD_SIZE + 2000
 
 
 def takes_nothing(self: FastScan, data: bytes, i: int, stop: int, base: int) -> int:
@@ -44,7 +44,7 @@ def takes_nothing(self: FastScan, data: bytes, i: int, stop: int, base: int) -> 
 
 def both(look: Callable[[], Any]) -> tuple[Any, Any]:
     """What is seen with the fast path and without it, reading little at a time."""
-    with patch.object(scan, "CHUNK", CHUNK), patch.object(walk, "CHUNK", CHUNK):
+    with patch.object(scan, "CHUNK_BYTES", CHUNK), patch.object(walk, "CHUNK_BYTES", CHUNK):
         found = look()
         with patch.object(FastScan, "enter", takes_nothing):
             return found, look()

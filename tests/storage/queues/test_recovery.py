@@ -17,7 +17,7 @@ from gobelieve.storage.format.records import (
     pack_message,
     read_entry,
 )
-from gobelieve.storage.queues.scan import CHUNK
+from gobelieve.storage.queues.scan import CHUNK_BYTES
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools.walk import Damage, walk
 from gobelieve.wire.storage import USERS
@@ -223,7 +223,7 @@ class TornTailTests(RecoveryCase):
         """A block that is longer than what is read at a time is read through without a gap."""
         messages = [bytes([n]) * (n * 997 % 32768) for n in range(256)]
         self.write(*messages)
-        self.assertGreater(self.block().stat().st_size, 3 * CHUNK)
+        self.assertGreater(self.block().stat().st_size, 3 * CHUNK_BYTES)
         self.assertEqual(self.read(self.reopen()), messages)
         self.assertEqual(self.log.of("warn", "error"), [])
 
@@ -322,7 +322,7 @@ class DamageTests(RecoveryCase):
         """Damage that is longer than what is read at a time."""
         self.write(b"one")
         with self.block().open("ab") as file:
-            file.write(MAGIC * (CHUNK // 2) + b"x")
+            file.write(MAGIC * (CHUNK_BYTES // 2) + b"x")
             start = file.tell()
         store = open_store(str(self.root))
         store.close()

@@ -23,7 +23,7 @@ from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication import reader as feeding
 from gobelieve.storage.replication.follower import Follower
 from gobelieve.storage.replication.reader import (
-    RECORDS,
+    RECORDS_PER_BATCH,
     Batch,
     BoundaryCheck,
     Bytes,
@@ -197,7 +197,7 @@ class FilesTests(ReplicationCase):
         root = self.mktemp()
         store = open_store(root)
         self.addCleanup(store.close)
-        for _ in range(RECORDS):
+        for _ in range(RECORDS_PER_BATCH):
             store.append(to_users(101))
         store.flush()
         store.begin_sync()()
@@ -205,7 +205,7 @@ class FilesTests(ReplicationCase):
         feed = ReplicationReader(store, (0, FIRST))
         first, second = feed.next(), feed.next()
         assert isinstance(first, Batch) and isinstance(second, Batch)
-        self.assertEqual((first.records, second.records), (RECORDS, RECORDS))
+        self.assertEqual((first.records, second.records), (RECORDS_PER_BATCH, RECORDS_PER_BATCH))
         self.assertEqual(first.first, FIRST)
         self.assertGreater(second.first, first.last)
         self.assertIsNone(feed.next())
@@ -222,7 +222,7 @@ class FilesTests(ReplicationCase):
         feed = slave.ask(store)
         while (piece := feed.next()) is not None:
             assert isinstance(piece, Batch)
-            self.assertLessEqual(len(piece.frames), feeding.BYTES)
+            self.assertLessEqual(len(piece.frames), feeding.BATCH_BYTES)
             slave.take(as_sent(piece))
         self.assertEqual(blocks(slave.root), blocks(root))
 
@@ -267,7 +267,7 @@ class FilesTests(ReplicationCase):
 
     def test_a_hole_that_a_power_cut_left(self) -> None:
         """What was not synced is fetched again from the hole on, far from the end as it may be."""
-        self.patch(feeding, "TAIL", 100)
+        self.patch(feeding, "TAIL_BYTES", 100)
         self.save(10)
         self.slave.follow(self.master, 1)
         self.slave.store.close()
@@ -375,7 +375,7 @@ class FilesTests(ReplicationCase):
 
     def test_long_damage_is_looked_through_once(self) -> None:
         """It goes in pieces, and the search for its end is not done for each of them."""
-        self.patch(feeding, "MOST_BYTES", 100)
+        self.patch(feeding, "MAX_PIECE_BYTES", 100)
         searches: list[int] = []
 
         def counted(read: Any, start: int, end: int) -> Any:
@@ -679,7 +679,7 @@ class CommitTests(ReplicationCase):
 
     def test_a_block_that_is_taken_back_and_begun_again(self) -> None:
         """Is read from its new file, also by who looked into the first one."""
-        self.patch(feeding, "RECORDS", 5)
+        self.patch(feeding, "RECORDS_PER_BATCH", 5)
         self.copy()
         self.turn.end()
         while self.store.blocks.numbers == [0]:
@@ -828,7 +828,7 @@ class RandomTests(SynchronousTestCase):
     """Whatever happens in between."""
 
     def setUp(self) -> None:
-        self.patch(feeding, "RECORDS", 4)
+        self.patch(feeding, "RECORDS_PER_BATCH", 4)
 
     @given(OPS)
     def test_in_the_end_all_is_equal(self, ops: list[tuple[str, Any]]) -> None:

@@ -259,7 +259,7 @@ class CopyAllTests(CopyCase):
 
     def test_equal(self) -> None:
         """Over several blocks, with more than one read a block."""
-        self.patch(copies, "CHUNK", 1000)
+        self.patch(copies, "CHUNK_BYTES", 1000)
         self.save(60)
         self.store.close()
         held = Held(self.target + ".new", SIZE, QuickFiles())

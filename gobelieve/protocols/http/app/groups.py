@@ -28,18 +28,18 @@ from gobelieve.protocols.http.shapes import AnyOf, Anything, Fields, Integer, Li
 
 NEW_MEMBERS = 100_000
 """With which a group may be made."""
-AT_ONCE = 1000
+MEMBERS_PER_CHANGE = 1000
 """Members that are added or removed at once: all members are notified of each."""
-MOST_GROUP_ID = 1 << 52
+MAX_GROUP_ID = 1 << 52
 """That an app may choose. Databases count on from the largest id there is, for all apps: so there
 must be room above, and below 2^53, beyond which JavaScript does not tell ids apart."""
 GROUP = Parameter("group", ID, "The group.")
-PERSON = AnyOf(ID, Fields({"uid": ID}, {"name": NAME, "avatar": Text(longest=2000)}))
+PERSON = AnyOf(ID, Fields({"uid": ID}, {"name": NAME, "avatar": Text(max_length=2000)}))
 NEW = Fields(
     {"master": ID, "members": ListOf(PERSON, NEW_MEMBERS)},
-    {"name": NAME, "super": FLAG, "group_id": Integer(1, MOST_GROUP_ID)},
+    {"name": NAME, "super": FLAG, "group_id": Integer(1, MAX_GROUP_ID)},
 )
-PEOPLE = ListOf(PERSON, AT_ONCE)
+PEOPLE = ListOf(PERSON, MEMBERS_PER_CHANGE)
 JOINING = AnyOf(PEOPLE, Fields({"members": PEOPLE}, {"inviter": PERSON}))
 MEMBER = Fields({}, {"nickname": NAME, "mute": FLAG, "do_not_disturb": FLAG})
 NEW_ID = Anything(
@@ -71,7 +71,7 @@ SHOWN = Anything(
 )
 NO_GROUP = {404: "The app has no such group, or there is no database of groups."}
 ERRORS = {**AWAY, **NO_GROUP}
-TOLD = "The members are notified."
+NOTIFIED = "The members are notified."
 
 
 class GroupRoutes:
@@ -105,19 +105,22 @@ class GroupRoutes:
                 ),
                 gives=NEW_ID,
                 errors={**ERRORS, 409: "The id is that of another group."},
-                more=f"{TOLD} After a 503 `data.group_id` says which group was made, if one was.",
+                more=f"{NOTIFIED} After a 503 `data.group_id` says which group was made, "
+                "if one was.",
             ),
             route(
                 "GET", "/groups/{group}", "A group and its members.", self._show, gives=SHOWN, **one
             ),
-            route("DELETE", "/groups/{group}", "Disband a group.", self._disband, more=TOLD, **one),
+            route(
+                "DELETE", "/groups/{group}", "Disband a group.", self._disband, more=NOTIFIED, **one
+            ),
             route(
                 "PATCH",
                 "/groups/{group}",
                 "A group's name, or its notice.",
                 self._edit,
                 body=JsonBody(Fields({}, {"name": NAME, "notice": NAME}), "One of the two."),
-                more=TOLD,
+                more=NOTIFIED,
                 **one,
             ),
             route(
@@ -125,7 +128,7 @@ class GroupRoutes:
                 "/groups/{group}/upgrade",
                 "Make it a super group. There is no way back.",
                 self._upgrade,
-                more=TOLD,
+                more=NOTIFIED,
                 **one,
             ),
         ]
@@ -135,7 +138,7 @@ class GroupRoutes:
         path = "/groups/{group}/members"
         one: dict[str, Any] = {"parameters": (GROUP,), "errors": ERRORS}
         member: dict[str, Any] = {"parameters": (GROUP, UID), "errors": ERRORS}
-        more = f"At most {AT_ONCE} at once. All members and those are notified of each."
+        more = f"At most {MEMBERS_PER_CHANGE} at once. All members and those are notified of each."
         return [
             route(
                 "POST",
@@ -156,7 +159,12 @@ class GroupRoutes:
                 **one,
             ),
             route(
-                "DELETE", path + "/{uid}", "Remove a member.", self._remove_one, more=TOLD, **member
+                "DELETE",
+                path + "/{uid}",
+                "Remove a member.",
+                self._remove_one,
+                more=NOTIFIED,
+                **member,
             ),
             route(
                 "PATCH",

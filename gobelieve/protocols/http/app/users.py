@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 PREFIX = "/api"
 ID = Integer(1)
-NAME = Text(longest=255)
+NAME = Text(max_length=255)
 """Of users, groups and members: the database has no more room."""
 FLAG = AnyOf(Boolean(), Integer(0, 1))
 UID = Parameter("uid", ID, "The user.")

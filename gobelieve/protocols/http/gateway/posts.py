@@ -41,9 +41,9 @@ from gobelieve.protocols.http.shapes import (
     Text,
 )
 
-MEMBERS = 100_000
+MAX_NAMED_MEMBERS = 100_000
 """Members that a notification of a group may name."""
-RECEIVERS = 10_000
+MAX_RECEIVERS = 10_000
 """Receivers of one system message."""
 
 SENDER = Parameter("sender", ID, "In whose name: a uid. Whether there is such a user is not asked.")
@@ -52,11 +52,11 @@ GROUP = Parameter("receiver", ID, "The group.")
 CONTENT = TextBody(f"The content, as apps get it; at most {CONTENT_LIMIT:,} bytes.")
 STORED = {503: ERRORS[503]}
 NO_GROUP = {404: "The app has no such group."}
-SYSTEM = Fields({"appid": ID, "content": Text(), "receivers": ListOf(ID, RECEIVERS)})
+SYSTEM = Fields({"appid": ID, "content": Text(), "receivers": ListOf(ID, MAX_RECEIVERS)})
 PEER_OR_GROUP = Fields({"receiver": ID, "content": Text()}, {"sender": ID})
 NOTICE = Fields(
     {"appid": ID, "group_id": ID, "notification": Text()},
-    {"members": NumbersOf(MEMBERS), "super": Boolean()},
+    {"members": NumbersOf(MAX_NAMED_MEMBERS), "super": Boolean()},
 )
 CUSTOMER = Fields(
     {

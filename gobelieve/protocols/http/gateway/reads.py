@@ -12,17 +12,17 @@ from gobelieve.protocols.http.gateway.messages import SCHEMA, Shown, shown, wrot
 from gobelieve.protocols.http.gateway.parameters import APPID, UID
 from gobelieve.protocols.http.openapi import ERRORS
 from gobelieve.protocols.http.routes import Access, Answer, Call, HttpError, Parameter, Route
-from gobelieve.protocols.http.shapes import MOST, Anything, Integer
+from gobelieve.protocols.http.shapes import MAX_INTEGER, Anything, Integer
 from gobelieve.wire.storage import StoredMessage
 
-MESSAGES = 10_000
+MAX_MESSAGES = 10_000
 """Stored messages that one answer looks at, at most."""
-BYTES = 4 << 20
+MAX_ANSWER_BYTES = 4 << 20
 """It ends behind the one with which the bodies come to so much."""
-PAGE = 1000
+MESSAGES_PER_READ = 1000
 
 READ = {503: ERRORS[503]}
-LIMIT = Integer(1, MESSAGES)
+MESSAGE_COUNT = Integer(1, MAX_MESSAGES)
 LIST = Anything({"type": "array", "items": SCHEMA})
 PAGED = Anything(
     {
@@ -111,7 +111,9 @@ class Reads:
                 parameters=(
                     APPID,
                     UID,
-                    Parameter("limit", Integer(), f"How many: 1 to {MESSAGES:,}, or the nearest."),
+                    Parameter(
+                        "limit", Integer(), f"How many: 1 to {MAX_MESSAGES:,}, or the nearest."
+                    ),
                 ),
                 gives=LIST,
                 errors=READ,
@@ -129,8 +131,8 @@ class Reads:
                     Parameter("before_id", Integer(), "What came before it.", required=False),
                     Parameter(
                         "limit",
-                        LIMIT,
-                        f"How many messages are looked at; {MESSAGES:,} if it is not said.",
+                        MESSAGE_COUNT,
+                        f"How many messages are looked at; {MAX_MESSAGES:,} if it is not said.",
                         required=False,
                     ),
                 ),
@@ -166,11 +168,11 @@ class Reads:
 
     async def latest(self, user: User, limit: int) -> list[Shown]:
         """The newest messages of the user's queue, oldest first."""
-        messages, _, _ = await self._backward(user, MOST, min(max(limit, 1), MESSAGES))
+        messages, _, _ = await self._backward(user, MAX_INTEGER, min(max(limit, 1), MAX_MESSAGES))
         return shown(messages)
 
     async def _history(self, call: Call) -> Answer:
-        user, limit = _user(call), call.query["limit"] or MESSAGES
+        user, limit = _user(call), call.query["limit"] or MAX_MESSAGES
         after, before = call.query["last_id"], call.query["before_id"]
         if (after is None) == (before is None):
             detail = "one of last_id and before_id is wanted"
@@ -184,9 +186,9 @@ class Reads:
 
     async def _forward(self, user: User, after: int, limit: int) -> Found:
         found: list[StoredMessage] = []
-        room = BYTES
+        room = MAX_ANSWER_BYTES
         while True:
-            page = await self._reader.fetch(user, after, min(limit, PAGE))
+            page = await self._reader.fetch(user, after, min(limit, MESSAGES_PER_READ))
             found += page.messages
             limit -= len(page.messages)
             room -= sum(len(message.body) for message in page.messages)
@@ -196,9 +198,9 @@ class Reads:
 
     async def _backward(self, user: User, before: int, limit: int) -> Found:
         pages: list[list[StoredMessage]] = []
-        room = BYTES
+        room = MAX_ANSWER_BYTES
         while True:
-            page = await self._reader.fetch_before(user, before, min(limit, PAGE))
+            page = await self._reader.fetch_before(user, before, min(limit, MESSAGES_PER_READ))
             pages.append(list(page.messages))
             limit -= len(page.messages)
             room -= sum(len(message.body) for message in page.messages)

@@ -69,7 +69,7 @@ def histogram(name: str, what: str, values: Histogram) -> HistogramMetricFamily:
 
 
 class CountersCollector(Collector):
-    """All that a tally counts, as one metric with the label ``event``."""
+    """Everything that some counters count, as one metric with the label ``event``."""
 
     def __init__(self, name: str, what: str, counters: Counters) -> None:
         self._name = name

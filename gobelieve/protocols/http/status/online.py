@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from gobelieve.interfaces import Time
 
-SLICE = 5000
+USERS_PER_TURN = 5000
 """So many users are looked at, or written, in one turn, which takes about a millisecond."""
 
 Id = tuple[int, int]
@@ -84,7 +84,7 @@ def _listing(held: Sequence[Id]) -> Iterator[bytes]:
     """The page in pieces, each of a slice's work; empty ones while the users are sorted by app."""
     apps: dict[int, list[int]] = {}
     users = iter(held)
-    while some := list(islice(users, SLICE)):
+    while some := list(islice(users, USERS_PER_TURN)):
         for appid, uid in some:
             try:
                 apps[appid].append(uid)
@@ -94,8 +94,8 @@ def _listing(held: Sequence[Id]) -> Iterator[bytes]:
     opening = "["
     for appid, uids in apps.items():
         opening += f'{{"appid":{appid},"users":['
-        for start in range(0, len(uids), SLICE):
-            yield (opening + ",".join(map(str, uids[start : start + SLICE]))).encode()
+        for start in range(0, len(uids), USERS_PER_TURN):
+            yield (opening + ",".join(map(str, uids[start : start + USERS_PER_TURN]))).encode()
             opening = ","
         opening = "]},"
     yield b"]}]" if apps else b"[]"

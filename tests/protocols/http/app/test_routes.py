@@ -7,7 +7,7 @@ from typing import Any
 
 from gobelieve.interfaces import Conversation, GroupCard, MemberCard, Page
 from gobelieve.names import Room, User
-from gobelieve.protocols.http.app.groups import MOST_GROUP_ID
+from gobelieve.protocols.http.app.groups import MAX_GROUP_ID
 from gobelieve.protocols.http.gateway.about import api_router
 from gobelieve.protocols.http.gateway.parameters import CONTENT_LIMIT
 from gobelieve.protocols.http.site import BODY_LIMIT, LimitedSite
@@ -366,7 +366,7 @@ class GroupTests(AppCase):
             {"name": 5},
             {"group_id": 0},
             # The database counts on from the largest id, for all apps.
-            {"group_id": MOST_GROUP_ID + 1},
+            {"group_id": MAX_GROUP_ID + 1},
             {"name": "x" * 256},
             {"members": [{"uid": 1, "name": "x" * 256}]},
             {"members": [{"uid": 1, "avatar": "x" * 2001}]},

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
-from gobelieve.protocols.http.gateway.reads import PAGE
+from gobelieve.protocols.http.gateway.reads import MESSAGES_PER_READ
 from gobelieve.wire import client
 from gobelieve.wire.message import Message
 from gobelieve.wire.storage import StoredMessage
@@ -60,7 +60,7 @@ class LatestTests(ApiCase):
 
     def test_limits(self) -> None:
         """Below 1 it is 1; storage is asked for a page at a time."""
-        for said, asked in ((0, 1), (-5, 1), (10, 10), (1 << 62, PAGE)):
+        for said, asked in ((0, 1), (-5, 1), (10, 10), (1 << 62, MESSAGES_PER_READ)):
             self.get(f"/load_latest_message{QUERY}&limit={said}")
             self.assertEqual(self.storage.asked.pop()[3], asked)
 

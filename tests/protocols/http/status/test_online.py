@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from gobelieve.protocols.http.status.online import SLICE, Id, presence_pages
+from gobelieve.protocols.http.status.online import USERS_PER_TURN, Id, presence_pages
 from tests.routing.support import TurnClock
 
 
@@ -92,23 +92,25 @@ class PresencePagesTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """In slices, between which others have their turn; complete."""
-        self.held += [(appid, uid) for appid in (7, 8) for uid in range(2 * SLICE + 1)]
+        self.held += [(appid, uid) for appid in (7, 8) for uid in range(2 * USERS_PER_TURN + 1)]
         self.ask("all_online")
         turns = 0
         while not self.transport.disconnecting:
             before = len(self.transport.value())
             self.clock.turn()
-            self.assertLess(len(self.transport.value()) - before, SLICE * 8)
+            self.assertLess(len(self.transport.value()) - before, USERS_PER_TURN * 8)
             turns += 1
         self.assertGreater(turns, 8)
         _, body = self.answer()
-        wanted = [{"appid": appid, "users": list(range(2 * SLICE + 1))} for appid in (7, 8)]
+        wanted = [
+            {"appid": appid, "users": list(range(2 * USERS_PER_TURN + 1))} for appid in (7, 8)
+        ]
         self.assertEqual(json.loads(body), wanted)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_one_who_reads_slowly(self) -> None:
         """Is not written to until he reads on."""
-        self.held += [(7, uid) for uid in range(5 * SLICE)]
+        self.held += [(7, uid) for uid in range(5 * USERS_PER_TURN)]
         self.ask("all_online")
         for _ in range(7):
             self.clock.turn()
@@ -120,11 +122,11 @@ class PresencePagesTests(SynchronousTestCase):
         producer.resumeProducing()
         self.clock.pump([0] * 10)
         _, body = self.answer()
-        self.assertEqual(json.loads(body)[0]["users"], list(range(5 * SLICE)))
+        self.assertEqual(json.loads(body)[0]["users"], list(range(5 * USERS_PER_TURN)))
 
     def test_one_who_hangs_up(self) -> None:
         """Costs nothing more."""
-        self.held += [(7, uid) for uid in range(5 * SLICE)]
+        self.held += [(7, uid) for uid in range(5 * USERS_PER_TURN)]
         self.ask("all_online")
         for _ in range(7):
             self.clock.turn()
