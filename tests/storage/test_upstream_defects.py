@@ -26,9 +26,9 @@ from gobelieve.storage.format.records import (
     pack_entry,
     pack_message,
 )
+from gobelieve.storage.index.heads import Index
+from gobelieve.storage.index.scan import CHUNK_BYTES
 from gobelieve.storage.queues.commit import GroupCommit
-from gobelieve.storage.queues.index import Index
-from gobelieve.storage.queues.scan import CHUNK_BYTES
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication.reader import BATCH_BYTES, Batch, ReplicationReader
 from gobelieve.storage.tools.verify import Verification
@@ -37,8 +37,8 @@ from gobelieve.wire.storage import USERS
 from tests import defect_table
 from tests.fakes.world import FakeThread, FakeTurn, Lines
 from tests.protocols.replication.test_replication import ReplicationCase
+from tests.storage.index.test_snapshot import left, started
 from tests.storage.power import PowerCut, PowerDisk
-from tests.storage.queues.test_snapshot import left, started
 from tests.storage.replication.test_replication import Slave, as_sent, blocks
 from tests.storage.support import (
     APPID,

@@ -1,1 +1,1 @@
-"""Queues of messages: saved, committed, indexed, read and recovered."""
+"""The queues of a directory: saving messages in them, and reading them."""

@@ -45,17 +45,3 @@ class StorageCounters:
         self.reads = 0
         """Questions that were answered."""
         self.messages_read = 0
-
-
-class SnapshotCounters:
-    """The snapshots of the index since the start, and the last one."""
-
-    __slots__ = ("at", "failed", "seconds", "taken")
-
-    def __init__(self) -> None:
-        self.taken = 0
-        self.failed = 0
-        self.at = 0.0
-        """When the one on disk was written, seconds since the epoch; 0: there is none."""
-        self.seconds = 0.0
-        """How long the last one that was taken took."""

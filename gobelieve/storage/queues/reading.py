@@ -26,7 +26,7 @@ from gobelieve.storage.format.records import (
     read_record,
     time_of,
 )
-from gobelieve.storage.queues.index import LAST_BATCH, LAST_ID, LAST_MSGID, Head
+from gobelieve.storage.index.heads import LAST_BATCH, LAST_ID, LAST_MSGID, Head
 from gobelieve.wire.message import STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, StoredMessage
 

@@ -23,11 +23,11 @@ from gobelieve.storage.format.records import (
     pack_entry,
     pack_message,
 )
-from gobelieve.storage.queues.index import HEAD, LAST_ID, Head, Index
+from gobelieve.storage.index.heads import HEAD, LAST_ID, Head, Index
+from gobelieve.storage.index.recovery import recover
+from gobelieve.storage.index.snapshot import Snapshots
+from gobelieve.storage.index.snapshot_file import Heads
 from gobelieve.storage.queues.reading import Reader
-from gobelieve.storage.queues.recovery import recover
-from gobelieve.storage.queues.snapshot import Snapshots
-from gobelieve.storage.queues.snapshot_file import Heads
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import USERS, SaveItem
 

@@ -17,7 +17,7 @@ from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Position
 from gobelieve.storage.files.files import failure_of
 from gobelieve.storage.format.records import FIRST, HEAD_SIZE, MAGIC, is_sound, whole_length
-from gobelieve.storage.queues.scan import Gap, scan
+from gobelieve.storage.index.scan import Gap, scan
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 

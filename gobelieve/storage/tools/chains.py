@@ -18,7 +18,7 @@ from gobelieve.storage.format.records import (
     read_entry,
     read_record,
 )
-from gobelieve.storage.queues.index import Index
+from gobelieve.storage.index.heads import Index
 from gobelieve.wire.storage import USERS
 
 NO_MESSAGES = QUEUE_KINDS | {253, 255}

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from gobelieve.storage.files.read_only import Folder, Progress
 from gobelieve.storage.format.records import FILE_HEADER, FIRST, QUEUE_KINDS
-from gobelieve.storage.queues.fast_scan import FastScan
-from gobelieve.storage.queues.index import Index
+from gobelieve.storage.index.fast_scan import FastScan
+from gobelieve.storage.index.heads import Index
 from gobelieve.storage.tools.chains import NO_MESSAGES, Chains
 from gobelieve.storage.tools.walk import Damage, walk
 

@@ -19,8 +19,8 @@ from gobelieve.storage.format.records import (
     entry_of,
     is_sound,
 )
-from gobelieve.storage.queues.fast_scan import FastPath
-from gobelieve.storage.queues.scan import CHUNK_BYTES, Gap, Read, scan
+from gobelieve.storage.index.fast_scan import FastPath
+from gobelieve.storage.index.scan import CHUNK_BYTES, Gap, Read, scan
 
 Found = tuple[int, int, int, int, bytes]
 """A sound record: its offset, cmd, version, flag and body."""

@@ -24,8 +24,8 @@ from gobelieve.protocols.replication.master import (
 from gobelieve.protocols.replication.slave import UNSYNCED, MasterConnection, MasterLink
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.files.blocks import Blocks
+from gobelieve.storage.index.recovery import recover
 from gobelieve.storage.queues import store
-from gobelieve.storage.queues.recovery import recover
 from gobelieve.storage.replication import roles
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame

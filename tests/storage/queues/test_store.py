@@ -11,7 +11,7 @@ from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User
 from gobelieve.storage.files.blocks import Blocks
 from gobelieve.storage.format.records import FIRST, Entry, pack_message, read_entry
-from gobelieve.storage.queues.index import Index
+from gobelieve.storage.index.heads import Index
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 from tests.fakes.world import Lines

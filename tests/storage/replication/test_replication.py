@@ -17,8 +17,8 @@ from gobelieve.errors import StorageError, WireError
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
 from gobelieve.storage.format.records import FIRST, pack_message
+from gobelieve.storage.index.scan import scan
 from gobelieve.storage.queues.commit import GroupCommit
-from gobelieve.storage.queues.scan import scan
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication import reader as feeding
 from gobelieve.storage.replication.follower import Follower

@@ -22,10 +22,10 @@ from gobelieve.storage.format.records import (
     pack_message,
     pack_record,
 )
-from gobelieve.storage.queues import scan
-from gobelieve.storage.queues.fast_scan import FastScan
-from gobelieve.storage.queues.index import Index
-from gobelieve.storage.queues.recovery import rebuild
+from gobelieve.storage.index import scan
+from gobelieve.storage.index.fast_scan import FastScan
+from gobelieve.storage.index.heads import Index
+from gobelieve.storage.index.recovery import rebuild
 from gobelieve.storage.tools import walk
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import SUPER_GROUPS, USERS

@@ -18,12 +18,25 @@ from gobelieve.interfaces import InThread, Log, Time
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.layout import SNAPSHOT
-from gobelieve.storage.queues.counters import SnapshotCounters
-from gobelieve.storage.queues.index import Index
-from gobelieve.storage.queues.snapshot_file import Heads, Moment, Writer, check_of
+from gobelieve.storage.index.heads import Index
+from gobelieve.storage.index.snapshot_file import Heads, Moment, Writer, check_of
 
 Marked = tuple[Position, int, dict[int, int]]
 """A position, and how many queues and which bridges there were."""
+
+
+class SnapshotCounters:
+    """The snapshots of the index since the start, and the last one."""
+
+    __slots__ = ("at", "failed", "seconds", "taken")
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.failed = 0
+        self.at = 0.0
+        """When the one on disk was written, seconds since the epoch; 0: there is none."""
+        self.seconds = 0.0
+        """How long the last one that was taken took."""
 
 
 class Snapshots:

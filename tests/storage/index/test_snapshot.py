@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.names import User
 from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.records import BATCH, FIRST, pack_entry, pack_message
-from gobelieve.storage.queues.index import LAST_BATCH
+from gobelieve.storage.index.heads import LAST_BATCH
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import SUPER_GROUPS, USERS

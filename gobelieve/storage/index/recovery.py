@@ -16,10 +16,10 @@ from gobelieve.interfaces import Log, Time
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.format.layout import SNAPSHOT
 from gobelieve.storage.format.records import FILE_HEADER, FIRST, Entry
-from gobelieve.storage.queues.fast_scan import FastScan
-from gobelieve.storage.queues.index import Index
-from gobelieve.storage.queues.scan import Gap, scan
-from gobelieve.storage.queues.snapshot_file import SnapshotError, load
+from gobelieve.storage.index.fast_scan import FastScan
+from gobelieve.storage.index.heads import Index
+from gobelieve.storage.index.scan import Gap, scan
+from gobelieve.storage.index.snapshot_file import SnapshotError, load
 
 Bridges = dict[int, int]
 """Queue records whose pointer to the one before is wrong, and the one that is really before."""

@@ -25,7 +25,7 @@ from gobelieve.storage.format.records import (
     USER_ENTRY,
     has_checksum,
 )
-from gobelieve.storage.queues.index import HEAD, Index
+from gobelieve.storage.index.heads import HEAD, Index
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 

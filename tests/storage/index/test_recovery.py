@@ -17,7 +17,7 @@ from gobelieve.storage.format.records import (
     pack_message,
     read_entry,
 )
-from gobelieve.storage.queues.scan import CHUNK_BYTES
+from gobelieve.storage.index.scan import CHUNK_BYTES
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools.walk import Damage, walk
 from gobelieve.wire.storage import USERS

@@ -32,7 +32,7 @@ from gobelieve.storage.format.records import (
     is_sound,
     whole_length,
 )
-from gobelieve.storage.queues.fast_scan import FastPath
+from gobelieve.storage.index.fast_scan import FastPath
 
 CHUNK_BYTES = 1 << 20
 _ENTRIES = (USER_ENTRY, GROUP_ENTRY)

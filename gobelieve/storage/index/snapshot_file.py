@@ -39,7 +39,7 @@ from zlib import crc32
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.layout import SNAPSHOT, SNAPSHOT_NEW
-from gobelieve.storage.queues.index import WIDTH, Head, Index
+from gobelieve.storage.index.heads import WIDTH, Head, Index
 
 MAGIC = b"GBHEADS\0"
 VERSION = 1

@@ -1,0 +1,1 @@
+"""The heads of all queues: in memory, read from the blocks, and kept in a snapshot."""
