@@ -111,9 +111,9 @@ def makeService(options: Options, reactor: Any = None) -> DaemonService:
 
     room_bans = gateway.room_bans
     forbidden = SpeakForbidden(room_bans.listening, room_bans.announced, reactor)
-    service.add("speak-forbidden", RedisEvents(config.redis, reactor, forbidden, forbidden))
+    service.add("speak-forbidden", RedisEvents(config.redis, reactor, forbidden))
     ended = SpeakForbidden(lambda: None, gateway.ended_sessions.announced, reactor, SESSIONS_ENDED)
-    service.add("sessions-ended", RedisEvents(config.redis, reactor, ended, ended))
+    service.add("sessions-ended", RedisEvents(config.redis, reactor, ended))
     add_words(service, service, config.word_file, gateway.words)
     if groups is not None or os.path.isdir(config.pending_root):
         # What was acked when there were groups is sent on, also when there are none any more.

@@ -76,7 +76,9 @@ class RedisTests(commands.TokenCommands):
         url = f"redis://:secret@127.0.0.1:{free_port()}"
         code, out, err = await self.gobelieve("token", "show", "t", "--redis", url)
         self.assertEqual((code, out), (1, ""))
-        self.assertRegex(err, r"\Agobelieve: Redis at 127.0.0.1:\d+ is away: .*refused.*\n\Z")
+        self.assertRegex(
+            err, r"\Agobelieve: Redis at 127.0.0.1:\d+ is unreachable: .*refused.*\n\Z"
+        )
 
 
 class ArgumentTests(SynchronousTestCase):

@@ -1,14 +1,14 @@
-"""A connection of its own on which the changes of the app's server are followed.
+"""A connection of its own that follows announcements of the app's server in Redis.
 
-Here: that somebody follows as long as there is a connection, tries again after an error, and that
-the sink is told whenever changes may be late. What is followed is a `Source`:
-`gobelieve.backends.redis.subscription` for the channels of 2018, and
-`gobelieve.backends.redis.stream` for the stream of 2019.
+`RedisEvents` follows as long as there is a connection, retries after an error, and reports each
+time from which announcements may be late. A `Source` says what is followed:
+`gobelieve.backends.redis.subscription` follows the channels of 2018,
+`gobelieve.backends.redis.stream` the stream of 2019.
 
-Both look at the app's server's counter, a string ``prev:id`` that it writes in one transaction with
-the announcement: ``id`` is the newest action. They look in such a way that the sink learns it at
-its exact place between the changes; so a difference is a change that was missed, and never one
-that is still on its way.
+The app's server keeps a counter, the string ``prev:id``, and writes it in one transaction with the
+announcement; ``id`` is the newest action. Each source passes the counter to the sink at its exact
+place between the changes. So a difference is always a missed change, never one that is still on
+its way.
 """
 
 import re
@@ -26,8 +26,10 @@ from gobelieve.errors import BackendError
 from gobelieve.support.throttled_log import ThrottledLog
 
 CHECK_SECONDS = 290.0
-"""So often the counter is looked at. A change whose announcement was lost is noticed with the next
-announcement, or after that much."""
+"""Seconds between two checks of the counter.
+
+A change whose announcement was lost is noticed at the next announcement, or at the next check.
+"""
 
 RETRY_SECONDS = 1.0
 
@@ -35,31 +37,30 @@ _COUNTER = re.compile(rb"-?[0-9]{1,19}:(-?[0-9]{1,19})", re.ASCII)
 
 
 def newest_action(counter: bytes | None) -> int:
-    """What the counter says; without one nothing has happened yet."""
+    """Return the newest action of a counter; 0 without a counter. Raises `BackendError`."""
     if not counter:
         return 0
     found = _COUNTER.fullmatch(counter)
     if found is None:
-        raise BackendError(f"Redis: {counter[:40]!r} is no prev:id")
+        raise BackendError(f"Redis: {counter[:40]!r} is not prev:id")
     return int(found[1])
 
 
-class Interruptible(Protocol):
-    """Somebody for whom it matters whether all is heard. An `EventSink` is one."""
-
-    def interrupted(self) -> None:
-        """From now on changes may be late, or lost."""
-
-
 class Source(Protocol):
-    """Something in Redis that tells of changes."""
+    """Announcements in Redis, and the sink to which they are passed."""
 
     async def follow(self, own: RedisService) -> None:
-        """Pass changes on to the sink, for ever. `own` is a connection for this alone, just made
-        or left behind by a `follow` that failed. Raises `BackendError`; may be cancelled."""
+        """Pass changes to the sink until this is cancelled. Raises `BackendError`.
+
+        `own` is a connection for this source alone. It may have subscriptions of an earlier
+        `follow` that failed.
+        """
 
     def published(self, channel: bytes, content: bytes) -> None:
-        """A message of a channel that `follow` has subscribed to."""
+        """Handle a message of a channel to which `follow` has subscribed."""
+
+    def interrupted(self) -> None:
+        """Note that announcements may be late or lost from now on."""
 
 
 class RedisEvents(Service):
@@ -67,12 +68,9 @@ class RedisEvents(Service):
 
     log = Logger()
 
-    def __init__(
-        self, config: RedisConfig, reactor: IReactorTime, source: Source, sink: Interruptible
-    ) -> None:
+    def __init__(self, config: RedisConfig, reactor: IReactorTime, source: Source) -> None:
         self._reactor = reactor
         self._source = source
-        self._sink = sink
         self._own = RedisService(config, reactor, subscriber=self)
         self._following: Deferred[None] = succeed(None)
         self._throttled = ThrottledLog(self.log)
@@ -82,29 +80,29 @@ class RedisEvents(Service):
         self._own.startService()
 
     def stopService(self) -> Deferred[None]:
-        """At once: what is asked on this connection may be waited for in vain."""
+        """Stop at once: a call on this connection may never be answered."""
         super().stopService()
         self._following.cancel()
         stopped = self._own.stopService()
         self._own.drop("the service is stopped")
         return stopped
 
-    # --- as the guest of the connection
+    # --- the subscriber of the connection: see `gobelieve.backends.redis.service.RedisSubscriber`
 
     def connected(self) -> None:
-        """See `gobelieve.backends.redis.service.RedisSubscriber`."""
+        """Begin to follow."""
         if self.running:
             self._throttled.reset("not followed")
             self._following = Deferred.fromCoroutine(self._follow())
             self._following.addErrback(self._ended)
 
     def disconnected(self) -> None:
-        """See `gobelieve.backends.redis.service.RedisSubscriber`."""
+        """Stop following, and report the interruption."""
         self._following.cancel()
-        self._sink.interrupted()
+        self._source.interrupted()
 
     def published(self, channel: bytes, content: bytes) -> None:
-        """See `gobelieve.backends.redis.service.RedisSubscriber`."""
+        """Forward a message to the source."""
         self._source.published(channel, content)
 
     async def _follow(self) -> None:
@@ -118,9 +116,9 @@ class RedisEvents(Service):
             except CancelledError:
                 raise
             except Exception:
-                # An error of ours must not make us deaf.
+                # A defect in our code must not end the following.
                 self.log.failure("following changes failed")
-            self._sink.interrupted()
+            self._source.interrupted()
             await deferLater(self._reactor, RETRY_SECONDS)
 
     def _ended(self, failure: Any) -> None:

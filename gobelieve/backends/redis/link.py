@@ -1,122 +1,133 @@
-"""One connection to Redis: txredisapi's protocol with hiredis, made safe for us.
+"""One connection to Redis, made safe for us: txredisapi with hiredis, in a protocol of our own.
 
-Known here: what txredisapi needs so that bytes stay bytes, and when a connection is as good as
-dead. Connecting, waiting and retrying are `gobelieve.backends.redis.service`'s.
+txredisapi encodes commands, decodes replies and keeps replies and commands in step. `RedisLink`
+adds the point at which a connection counts as dead. Connecting, waiting and retrying are done by
+`gobelieve.backends.redis.service`.
 """
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import TimeoutMixin
+from twisted.python.failure import Failure
 
 from gobelieve.errors import BackendError
 
 
-class ErrorReply(BackendError):  # noqa: N818 - what Redis calls it
-    """Redis answered, and the answer is an error; `reply` is its text."""
+class ReplyError(BackendError):
+    """The reply of Redis is an error; `reply` is its text."""
 
     def __init__(self, reply: str) -> None:
         super().__init__(f"Redis answered: {reply}")
         self.reply = reply
 
 
-class Link(Protocol):
-    """A connection, as the service uses it."""
+class LinkOwner(Protocol):
+    """The service that opened a connection."""
 
-    outstanding: int
-    """Commands sent whose reply has not come."""
+    def link_opened(self, link: "RedisLink") -> None:
+        """Handle a new connection. Redis has not sent anything on it yet."""
+
+    def link_lost(self, link: "RedisLink", why: str) -> None:
+        """Handle the end of a connection. Its outstanding commands fail right after this call."""
+
+    def published(self, channel: bytes, content: bytes) -> None:
+        """Handle a message of a channel to which the connection is subscribed."""
+
+
+class RedisLink(TwistedProtocol, TimeoutMixin):
+    """A connection that drops itself when Redis owes replies and is silent for `timeout` seconds.
+
+    So commands behind a frozen Redis cannot collect without limit: txredisapi alone would keep the
+    command of a caller that gave up. Only a connection that `subscribes` may send SUBSCRIBE.
+    """
+
+    transport: ITCPTransport
+
+    def __init__(
+        self, owner: LinkOwner, timeout: float, reactor: IReactorTime, subscribes: bool = False
+    ) -> None:
+        self.callLater = reactor.callLater  # type: ignore[assignment,method-assign]
+        self._owner = owner
+        self._timeout = timeout
+        self._redis = _protocol_class()(owner.published if subscribes else None)
+        self._why = "the connection was closed"
+
+    @property
+    def outstanding(self) -> int:
+        """The number of commands that were sent and have no reply yet."""
+        return len(self._redis.replyQueue.waiting)
 
     def ask(self, args: tuple[Any, ...]) -> Deferred[Any]:
         """Send a command. The Deferred fires once, with the reply or a `BackendError`."""
+        if not self.outstanding:
+            self.setTimeout(self._timeout)
+        reply: Deferred[Any] = self._redis.execute_command(*args)
+        return reply.addErrback(_raise_backend_error)
 
     def drop(self, why: str) -> None:
-        """Close at once; whatever is outstanding fails."""
+        """Close the connection at once; the outstanding commands fail."""
+        self._why = why
+        self.transport.abortConnection()
+
+    def connectionMade(self) -> None:
+        self._redis.makeConnection(self.transport)
+        self._owner.link_opened(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.resetTimeout()
+        try:
+            self._redis.dataReceived(data)
+        except _txredisapi().InvalidData:
+            self.drop("what answers there is not Redis")
+        if not self.outstanding:
+            self.setTimeout(None)
+
+    def timeoutConnection(self) -> None:
+        self.drop(f"silent for {self._timeout:g} s")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.setTimeout(None)
+        self._owner.link_lost(self, self._why)
+        self._redis.connectionLost(reason)
 
 
-class LinkOwner(Protocol):
-    """Who is told of a connection's life."""
+def _txredisapi() -> Any:
+    """Return the module. It is imported on demand, since it imports the reactor."""
+    import txredisapi
 
-    def linked(self, link: Link) -> None:
-        """It is there, but Redis has not said anything yet."""
-
-    def link_lost(self, link: Link, why: str) -> None:
-        """It is gone. What is outstanding on it fails right after this call."""
-
-    def published(self, channel: bytes, content: bytes) -> None:
-        """A message of a channel that was subscribed to on it."""
+    return txredisapi
 
 
 @cache
-def link_class(subscribed: bool = False) -> Callable[[LinkOwner, float, IReactorTime], Any]:
-    """The protocol class; `subscribed` for connections that subscribe to channels. Made on
-    demand, since importing txredisapi imports the reactor."""
-    import txredisapi
+def _protocol_class() -> Callable[[Callable[[bytes, bytes], None] | None], Any]:
+    """Return txredisapi's protocol, which passes messages of channels to a callback if it has one.
 
-    def plain(failure: Any) -> Any:
-        if failure.check(txredisapi.ResponseError):
-            raise ErrorReply(str(failure.value))
-        raise BackendError(f"Redis: {failure.getErrorMessage()}")
+    Such messages arrive between the replies, and answer no command.
+    """
 
-    class RedisLink(txredisapi.HiredisProtocol, TimeoutMixin):
-        """Silent for `timeout` seconds with replies outstanding, it drops itself.
-
-        That bounds what piles up behind a Redis which is frozen: txredisapi alone would
-        forget who gave up waiting, but keep their commands.
-        """
-
-        def __init__(self, owner: LinkOwner, timeout: float, reactor: IReactorTime) -> None:
-            # Without these two, b"007" would arrive as 7 and other bytes as text or bytes.
+    class BytesProtocol(_txredisapi().HiredisProtocol):  # type: ignore[misc]
+        def __init__(self, published: Callable[[bytes, bytes], None] | None) -> None:
+            # Otherwise b"007" would arrive as 7, and other replies as str or bytes by chance.
             super().__init__(charset=None, convertNumbers=False)
-            self.callLater = reactor.callLater  # type: ignore[assignment,method-assign]
-            self._owner = owner
-            self._timeout = timeout
-            self._why = "the connection was closed"
-
-        @property
-        def outstanding(self) -> int:
-            return len(self.replyQueue.waiting)
-
-        def ask(self, args: tuple[Any, ...]) -> Deferred[Any]:
-            if not self.replyQueue.waiting:
-                self.setTimeout(self._timeout)
-            reply: Deferred[Any] = self.execute_command(*args)
-            return reply.addErrback(plain)
-
-        def drop(self, why: str) -> None:
-            self._why = why
-            self.transport.abortConnection()
-
-        def connectionMade(self) -> None:
-            super().connectionMade()
-            self._owner.linked(self)
-
-        def dataReceived(self, data: bytes, unpause: bool = False) -> None:
-            self.resetTimeout()
-            try:
-                super().dataReceived(data, unpause)
-            except txredisapi.InvalidData:
-                self.drop("what answers there is not Redis")
-            if not self.replyQueue.waiting:
-                self.setTimeout(None)
-
-        def timeoutConnection(self) -> None:
-            self.drop(f"silent for {self._timeout:g} s")
-
-        def connectionLost(self, reason: Any) -> None:
-            self.setTimeout(None)
-            self._owner.link_lost(self, self._why)
-            super().connectionLost(reason)
-
-    class SubscribedLink(RedisLink):
-        """Messages of channels come between the replies, and are none."""
+            self._published = published
 
         def replyReceived(self, reply: Any) -> None:
-            if type(reply) is list and len(reply) == 3 and reply[0] == b"message":
-                self._owner.published(reply[1], reply[2])
+            published = self._published
+            if published and type(reply) is list and len(reply) == 3 and reply[0] == b"message":
+                published(reply[1], reply[2])
             else:
                 super().replyReceived(reply)
 
-    return SubscribedLink if subscribed else RedisLink
+    return BytesProtocol
+
+
+def _raise_backend_error(failure: Failure) -> NoReturn:
+    if failure.check(_txredisapi().ResponseError):
+        raise ReplyError(str(failure.value))
+    raise BackendError(f"Redis: {failure.getErrorMessage()}")

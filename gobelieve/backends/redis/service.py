@@ -1,11 +1,11 @@
-"""The connection to Redis that a daemon keeps, and calls that never wait for ever.
+"""The connection to Redis that a daemon keeps, and calls that always end in time.
 
-One connection: commands of many callers are pipelined on it by themselves, and one is faster than
-ten. Here: connecting again, who may wait and how long. Not here: what the keys mean, which is
-`gobelieve.backends.redis.keys`, and the protocol, which is `gobelieve.backends.redis.link`.
+There is one connection. The commands of many callers are pipelined on it, and one connection is
+faster than ten. This module reconnects, and limits how many calls wait, and how long. The protocol
+is in `gobelieve.backends.redis.link`, the meaning of the keys in the modules beside this one.
 
 A call is answered, or fails with a `BackendError`, within ``config.timeout`` seconds, whatever
-Redis does. A call that failed may have been carried out all the same.
+Redis does. Redis may have carried out a call that failed.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ from typing import Any, Protocol
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults, succeed
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gobelieve.backends.redis.link import ErrorReply, Link, link_class
+from gobelieve.backends.redis.link import RedisLink, ReplyError
 from gobelieve.config import RedisConfig, parse_address
 from gobelieve.errors import BackendError
 from gobelieve.event_loop.connecting import QuietClientService, ReportingEndpoint
 from gobelieve.support.backoff import Backoff
 
 MAX_CALLS_IN_FLIGHT = 20_000
-"""Calls under way at once. One process gets about as many answers in a second."""
+"""The most calls in flight. One process gets about that many replies per second."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
-"""Seconds before connecting again; doubled with each failure."""
+"""Seconds before the next attempt to connect; doubled with each failure."""
 
 
 @cache
@@ -41,23 +41,23 @@ def _sha1(lua: str) -> str:
 
 
 class RedisSubscriber(Protocol):
-    """Who has a connection to himself, and sets something up on it each time it is made."""
+    """The one user of a connection, who subscribes to channels each time it is made."""
 
     def connected(self) -> None:
-        """Calls work from now on."""
+        """Begin: calls work from now on."""
 
     def disconnected(self) -> None:
-        """What was set up is gone."""
+        """Stop: the connection and its subscriptions are lost."""
 
     def published(self, channel: bytes, content: bytes) -> None:
-        """A message of a channel that was subscribed to."""
+        """Handle a message of a channel to which the connection is subscribed."""
 
 
 class RedisService(Service):
-    """Connects when started, in the background, and again whenever the connection is lost.
+    """Connects in the background when it is started, and again whenever the connection is lost.
 
-    With a `subscriber` the connection may subscribe; from then on nothing but SUBSCRIBE and PING is
-    asked on it.
+    With a `subscriber` the connection may subscribe to channels. After that it may send no other
+    commands than SUBSCRIBE and PING.
     """
 
     log = Logger()
@@ -71,50 +71,59 @@ class RedisService(Service):
     ) -> None:
         self._config = config
         self._reactor = reactor
-        self._most = max_in_flight
+        self._max_in_flight = max_in_flight
         self._subscriber = subscriber
-        self._link: Link | None = None
+        self._link: RedisLink | None = None
         self._waiting: dict[Deferred[Any], tuple[Any, ...]] = {}
-        # Counted here: the client service forgets failures as soon as TCP is connected.
+        # Ours, since the client service forgets its failures as soon as TCP is connected.
         self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY)
         host, port = parse_address(config.address, "redis.address")
-        # Only after the attempt delay does the endpoint say that the last address has failed.
+        # The endpoint waits this delay after the last address too before it reports a failure.
         endpoint = HostnameEndpoint(
             reactor, host or "127.0.0.1", port, timeout=config.timeout, attemptDelay=0.05
         )
         self._endpoint = ReportingEndpoint(endpoint, f"Redis at {config.address}", self.log)
+        factory = Factory.forProtocol(self._new_link)
+        factory.noisy = False
         self._client = QuietClientService(
-            self._endpoint, _Links(self), lambda attempt: self._backoff.next(), reactor
+            self._endpoint, factory, lambda attempt: self._backoff.next(), reactor
         )
 
     @property
+    def timeout(self) -> float:
+        """Seconds after which a call fails."""
+        return self._config.timeout
+
+    @property
     def trouble(self) -> str:
-        """Why it cannot be asked now; "" if it can."""
+        """Why calls cannot be answered now; "" if they can."""
         return "" if self._link is not None else f"redis: {self._endpoint.why}"
 
     # --- calls
 
     async def call(self, *args: Any) -> Any:
-        """One command: numbers and str (as UTF-8) are made bytes. Replies are bytes, int, list
-        or None. All failures are `BackendError`."""
+        """Send one command and return the reply: bytes, int, list or None.
+
+        Numbers and str are sent as bytes, str as UTF-8. All failures are `BackendError`.
+        """
         if not self.running:
             raise BackendError("Redis is not in use: the service is stopped")
         return await self._call(args)
 
     async def script(self, lua: str, keys: Sequence[Any], args: Sequence[Any] = ()) -> Any:
-        """Run a Lua script; its text is sent only if Redis does not know it."""
+        """Run a Lua script and return its reply. The text is sent only if Redis lacks it."""
         try:
             return await self.call("EVALSHA", _sha1(lua), len(keys), *keys, *args)
-        except ErrorReply as error:
+        except ReplyError as error:
             if not error.reply.startswith("NOSCRIPT"):
                 raise
         return await self.call("EVAL", lua, len(keys), *keys, *args)
 
     async def _call(self, args: tuple[Any, ...]) -> Any:
         link = self._link
-        if len(self._waiting) + (link.outstanding if link else 0) >= self._most:
-            raise BackendError(f"Redis: {self._most} calls are under way already")
-        answer: Deferred[Any] = Deferred(self._given_up)
+        if len(self._waiting) + (link.outstanding if link else 0) >= self._max_in_flight:
+            raise BackendError(f"Redis: {self._max_in_flight} calls are in flight already")
+        answer: Deferred[Any] = Deferred(self._cancelled)
         if link is None:
             self._waiting[answer] = args
         else:
@@ -122,20 +131,20 @@ class RedisService(Service):
         try:
             return await answer.addTimeout(self._config.timeout, self._reactor)
         except TimeoutError:
-            raise BackendError(self._late()) from None
+            raise BackendError(self._why_late()) from None
 
-    def _given_up(self, answer: Deferred[Any]) -> None:
+    def _cancelled(self, answer: Deferred[Any]) -> None:
         self._waiting.pop(answer, None)
 
-    def _late(self) -> str:
+    def _why_late(self) -> str:
         if self._link is None:
-            return f"Redis at {self._config.address} is away: {self._endpoint.why}"
+            return f"Redis at {self._config.address} is unreachable: {self._endpoint.why}"
         return f"Redis at {self._config.address} did not answer in {self._config.timeout:g} s"
 
-    def _send(self, link: Link, args: tuple[Any, ...], answer: Deferred[Any]) -> None:
-        # The caller may give up; the reply is awaited all the same, to stay in step.
+    def _send(self, link: RedisLink, args: tuple[Any, ...], answer: Deferred[Any]) -> None:
+        # The caller may give up. The link still waits for the reply, so that replies stay in step.
         try:
-            link.ask(args).addBoth(_hand_over, answer)
+            link.ask(args).addBoth(_forward, answer)
         except Exception as why:  # an argument that cannot be encoded
             answer.errback(BackendError(f"Redis: the command cannot be sent: {why}"))
 
@@ -146,7 +155,7 @@ class RedisService(Service):
         self._client.startService()
 
     def stopService(self) -> Deferred[None]:
-        """What was asked before is answered first; whoever waits for a connection is refused."""
+        """Stop when the earlier calls are answered. Calls that wait for a connection fail."""
         if not self.running:
             return succeed(None)
         super().stopService()
@@ -160,13 +169,16 @@ class RedisService(Service):
             with suppress(BackendError):
                 await self._call(("PING",))
         if self._link is not None:
-            # Not loseConnection: that waits for a Redis which takes nothing.
+            # loseConnection would wait for a Redis that reads nothing.
             self._link.drop("the service is stopped")
         await self._client.stopService()
 
-    def linked(self, link: Link) -> None:
-        """Log in. The connection counts when Redis has answered: a frozen or a loading one, or a
-        wrong password, must not."""
+    def link_opened(self, link: RedisLink) -> None:
+        """Log in on a new connection.
+
+        It is used only after Redis has answered: Redis may be frozen or loading, or the password
+        may be wrong.
+        """
         greeting: list[tuple[Any, ...]] = []
         if self._config.password:
             greeting.append(("AUTH", self._config.password))
@@ -176,12 +188,12 @@ class RedisService(Service):
         answers = gatherResults([link.ask(args) for args in greeting], consumeErrors=True)
         answers.addCallbacks(lambda _: self._ready(link), lambda why: self._rejected(link, why))
 
-    def _rejected(self, link: Link, failure: Failure) -> None:
+    def _rejected(self, link: RedisLink, failure: Failure) -> None:
         first = failure.value
         why = getattr(first, "subFailure", failure).getErrorMessage()
         link.drop(why)
 
-    def _ready(self, link: Link) -> None:
+    def _ready(self, link: RedisLink) -> None:
         self._link = link
         self._backoff.reset()
         self._endpoint.works()
@@ -192,8 +204,8 @@ class RedisService(Service):
         if self._subscriber is not None:
             self._subscriber.connected()
 
-    def link_lost(self, link: Link, why: str) -> None:
-        """The connection is gone; the client service makes another."""
+    def link_lost(self, link: RedisLink, why: str) -> None:
+        """Tell the subscriber and the log. The client service makes a new connection."""
         if self._link is link:
             self._link = None
             if self._subscriber is not None:
@@ -202,32 +214,23 @@ class RedisService(Service):
             self._endpoint.failed(why)
 
     def published(self, channel: bytes, content: bytes) -> None:
-        """From the connection, for the guest."""
+        """Forward a message of a channel to the subscriber."""
         if self._subscriber is not None:
             self._subscriber.published(channel, content)
 
     def drop(self, why: str) -> None:
-        """End the connection now, whatever is outstanding on it. While the service runs another
-        one is made."""
+        """Close the connection now; its outstanding calls fail.
+
+        While the service runs it then makes a new connection.
+        """
         if self._link is not None:
             self._link.drop(why)
 
-    def build_link(self) -> Any:
-        """A protocol for a new connection."""
-        kind = link_class(subscribed=self._subscriber is not None)
-        return kind(self, self._config.timeout, self._reactor)
+    def _new_link(self) -> RedisLink:
+        subscribes = self._subscriber is not None
+        return RedisLink(self, self._config.timeout, self._reactor, subscribes)
 
 
-def _hand_over(result: Any, answer: Deferred[Any]) -> None:
+def _forward(result: Any, answer: Deferred[Any]) -> None:
     if not answer.called:
         answer.callback(result)
-
-
-class _Links(Factory):
-    noisy = False
-
-    def __init__(self, service: RedisService) -> None:
-        self._service = service
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        return self._service.build_link()

@@ -1,9 +1,10 @@
-"""The channel ``speak_forbidden``, on which the app's backend says who may not speak in rooms.
+"""The channels ``speak_forbidden`` and ``sessions_ended``, whose messages have no numbers.
 
-And ``sessions_ended``, on which a gateway says whose connections are to end; by a second one.
+On the first the app's backend says which users may not speak in rooms. On the second a gateway says
+which user's connections must end.
 
-Messages have no numbers, and what is published while we are away is gone: whoever listens is told
-when it begins to come, and looks then for what was missed.
+Messages that are published while there is no connection are lost. So the listener is notified each
+time messages begin to arrive, and then looks for what it has missed.
 """
 
 from collections.abc import Callable
@@ -18,8 +19,10 @@ CHANNEL = "speak_forbidden"
 
 
 class SpeakForbidden:
-    """`gobelieve.backends.redis.events.Source`. `listening()` is called whenever announcements
-    begin to come, `announced(content)` for each."""
+    """One channel as a source: see `gobelieve.backends.redis.events.Source`.
+
+    `listening()` is called each time messages begin to arrive, `announced(content)` per message.
+    """
 
     def __init__(
         self,
@@ -46,4 +49,4 @@ class SpeakForbidden:
         self._announced(content)
 
     def interrupted(self) -> None:
-        """There is nobody who waits for what does not come."""
+        """Do nothing: nobody waits for a message."""

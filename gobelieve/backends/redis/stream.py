@@ -1,12 +1,12 @@
-"""The changes that the app's server enters in a stream, as it does since 2019.
+"""The changes that the app's server enters in a stream, as the Go servers do since 2019.
 
-A stream keeps its entries (upstream's server the newest 100,000 or so): after an interruption we go
-on behind the entry that we saw last, and nothing is lost. If that one was cut off meanwhile, the
-action ids show the gap.
+A stream keeps its entries; the Go API server keeps about the newest 100,000. After an interruption
+the source continues behind the entry that it passed last, so that nothing is lost. If that entry
+was trimmed meanwhile, the action ids show the gap.
 
-The counter is looked at together with the id of the newest entry, in one script, and told to the
-sink when that entry was passed on. A counter that moves without entries is thus noticed too: the
-app's server may be one that publishes to channels.
+One script reads the counter together with the id of the newest entry. The sink gets the counter
+once it has that entry. So a counter that moves without entries is noticed too: the app's server may
+publish to channels instead.
 """
 
 from collections.abc import Mapping
@@ -16,22 +16,21 @@ from twisted.internet.interfaces import IReactorTime
 
 from gobelieve.backends.redis.events import CHECK_SECONDS, newest_action
 from gobelieve.backends.redis.service import RedisService
-from gobelieve.config import RedisConfig
 from gobelieve.interfaces import EventSink
 
-ENTRIES_AT_ONCE = 100
-"""A turn of 2 ms; 70,000 entries a second all the same."""
+ENTRIES_PER_READ = 100
+"""So many entries take 2 ms of a turn; 70,000 entries per second are read all the same."""
 
 _CHECK = """
 local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 return {newest[1] and newest[1][1] or '0-0', redis.call('GET', KEYS[2])}
 """
 
-_Id = tuple[int, int]
-START: _Id = (0, 0)
+_EntryId = tuple[int, int]
+"""Milliseconds and a number, as Redis gives them to entries."""
 
 
-def _parse_id(text: bytes) -> _Id:
+def _parse_id(text: bytes) -> _EntryId:
     milliseconds, _, number = text.partition(b"-")
     return int(milliseconds), int(number)
 
@@ -41,70 +40,76 @@ def _fields(words: list[bytes]) -> Mapping[bytes, bytes]:
 
 
 class Stream:
-    """`gobelieve.backends.redis.events.Source`."""
+    """A stream as a source: see `gobelieve.backends.redis.events.Source`.
+
+    `stream` and `counter` are keys of Redis.
+    """
 
     def __init__(
         self,
-        config: RedisConfig,
-        stream: str,
-        counter: str,
         sink: EventSink,
         reactor: IReactorTime,
+        *,
+        stream: str,
+        counter: str,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
-        self._stream = stream
-        self._counter = counter
         self._sink = sink
         self._reactor = reactor
+        self._stream = stream
+        self._counter = counter
         self._check_seconds = check_seconds
-        # Shorter than the connection's patience, so that a silent Redis is noticed.
-        self._block = max(1, round(config.timeout * 500))
-        self._seen: _Id | None = None
-        """The entry passed on last; None before the first connection."""
-        self._target: tuple[_Id, int] | None = None
-        """What to tell the sink once it has this entry."""
+        self._passed: _EntryId | None = None
+        """The last entry that the sink got; None before the first check."""
+        self._checked: tuple[_EntryId, int] | None = None
+        """The newest entry of a check, and the counter that the sink gets after that entry."""
 
     async def follow(self, own: RedisService) -> None:
         """See `gobelieve.backends.redis.events.Source`."""
         while True:
             await self._check(own)
-            checked = self._reactor.seconds()
-            while self._reactor.seconds() - checked < self._check_seconds:
-                self._take(await self._read(own))
+            checked_at = self._reactor.seconds()
+            while self._reactor.seconds() - checked_at < self._check_seconds:
+                self._pass(await self._read(own))
 
     def published(self, channel: bytes, content: bytes) -> None:
-        """Nothing is subscribed to."""
+        """Do nothing: there are no subscriptions."""
+
+    def interrupted(self) -> None:
+        """See `gobelieve.backends.redis.events.Source`."""
+        self._sink.interrupted()
 
     async def _check(self, own: RedisService) -> None:
         newest, *counter = await own.script(_CHECK, [self._stream, self._counter])
-        # Lua ends a table at the first nil.
+        # A Lua table ends at its first nil, so the counter may be missing.
         action = newest_action(counter[0] if counter else None)
-        end = _parse_id(newest)
-        if self._seen is None or end < self._seen:
-            # The first time; or the stream is not the one that it was.
-            self._seen = end
-        self._target = end, action
-        self._reach()
+        newest_id = _parse_id(newest)
+        if self._passed is None or newest_id < self._passed:
+            # This is the first check, or another stream than before.
+            self._passed = newest_id
+        self._checked = newest_id, action
+        self._pass_counter()
 
     async def _read(self, own: RedisService) -> list[Any]:
-        assert self._seen is not None
-        after = b"%d-%d" % self._seen
-        command = ("XREAD", "COUNT", ENTRIES_AT_ONCE, "BLOCK", self._block, "STREAMS")
-        reply = await own.call(*command, self._stream, after)
+        assert self._passed is not None
+        # Half of the timeout, so that a silent Redis is noticed.
+        block = max(1, round(own.timeout * 500))
+        command = ("XREAD", "COUNT", ENTRIES_PER_READ, "BLOCK", block, "STREAMS")
+        reply = await own.call(*command, self._stream, b"%d-%d" % self._passed)
         return reply[0][1] if reply else []
 
-    def _take(self, entries: list[Any]) -> None:
+    def _pass(self, entries: list[Any]) -> None:
         for text, words in entries:
             entry = _parse_id(text)
-            if self._target is not None and entry > self._target[0]:
-                # That one was cut off before it was read: the sink will find a gap.
-                self._seen = self._target[0]
-                self._reach()
-            self._seen = entry
+            if self._checked is not None and entry > self._checked[0]:
+                # The entry of the check was trimmed before it was read: the sink will find a gap.
+                self._passed = self._checked[0]
+                self._pass_counter()
+            self._passed = entry
             self._sink.entered(_fields(words or []))
-            self._reach()
+            self._pass_counter()
 
-    def _reach(self) -> None:
-        if self._target is not None and self._seen == self._target[0]:
-            action, self._target = self._target[1], None
+    def _pass_counter(self) -> None:
+        if self._checked is not None and self._passed == self._checked[0]:
+            action, self._checked = self._checked[1], None
             self._sink.checked(action)

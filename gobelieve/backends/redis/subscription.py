@@ -1,9 +1,9 @@
-"""The changes that the app's server publishes to channels, as it did in 2018.
+"""The changes that the app's server publishes to channels, as the Go servers did in 2018.
 
-What is published while we are away is gone, and Redis may lose messages to one who reads slowly.
-So the counter is looked at once we have subscribed, and again every `CHECK_SECONDS`: a script
-publishes it to a channel that only this process listens to, and thus it comes at its place between
-the changes.
+Messages that are published while there is no connection are lost, and Redis may drop messages of a
+slow reader. So the counter is read after subscribing, and again every `CHECK_SECONDS`: a script
+publishes it to a channel of this process alone. So the counter arrives at its place between the
+changes.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,11 @@ from twisted.internet.task import deferLater
 
 from gobelieve.backends.redis.events import CHECK_SECONDS, newest_action
 from gobelieve.backends.redis.service import RedisService
-from gobelieve.config import RedisConfig
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import EventSink
 
 PING_SECONDS = 10.0
-"""So often the connection is tried; one that is dead without a word is noticed by that."""
+"""Seconds between two PINGs, which notice a connection that died silently."""
 
 _CHECK = """
 redis.call('PUBLISH', ARGV[1], redis.call('GET', KEYS[1]) or '')
@@ -29,61 +28,67 @@ return 1
 
 
 class Subscription:
-    """`gobelieve.backends.redis.events.Source`. `ping` is a channel for this process alone;
-    `redis` is a connection for scripts, since a subscribed one takes none."""
+    """Channels as a source: see `gobelieve.backends.redis.events.Source`.
+
+    `redis` is a connection for scripts, which a subscribed connection cannot run. `counter` is a
+    key of Redis. `own_channel` is a channel of this process alone.
+    """
 
     def __init__(
         self,
-        redis: RedisService,
-        config: RedisConfig,
-        channels: Iterable[str],
-        counter: str,
-        ping: str,
         sink: EventSink,
         reactor: IReactorTime,
+        *,
+        redis: RedisService,
+        channels: Iterable[str],
+        counter: str,
+        own_channel: str,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
-        self._redis = redis
-        self._timeout = config.timeout
-        self._channels = tuple(channels)
-        self._counter = counter
-        self._ping = ping.encode()
         self._sink = sink
         self._reactor = reactor
+        self._redis = redis
+        self._channels = tuple(channels)
+        self._counter = counter
+        self._own_channel = own_channel.encode()
         self._check_seconds = check_seconds
-        self._heard: Deferred[bytes] | None = None
+        self._counter_arrives: Deferred[bytes] | None = None
 
     async def follow(self, own: RedisService) -> None:
         """See `gobelieve.backends.redis.events.Source`."""
-        for channel in (*self._channels, self._ping):
+        for channel in (*self._channels, self._own_channel):
             await own.call("SUBSCRIBE", channel)
         while True:
             newest_action(await self._check())
-            checked = self._reactor.seconds()
-            while self._reactor.seconds() - checked < self._check_seconds:
+            checked_at = self._reactor.seconds()
+            while self._reactor.seconds() - checked_at < self._check_seconds:
                 await deferLater(self._reactor, min(PING_SECONDS, self._check_seconds))
                 await own.call("PING")
 
     async def _check(self) -> bytes:
-        """Have the counter come by its channel; what it says."""
-        heard: Deferred[bytes] = Deferred()
-        self._heard = heard
+        """Publish the counter to the own channel; return it when it has arrived there."""
+        arrives: Deferred[bytes] = Deferred()
+        self._counter_arrives = arrives
         try:
-            await self._redis.script(_CHECK, [self._counter], [self._ping])
-            return await heard.addTimeout(self._timeout, self._reactor)
+            await self._redis.script(_CHECK, [self._counter], [self._own_channel])
+            return await arrives.addTimeout(self._redis.timeout, self._reactor)
         except TimeoutError:
-            raise BackendError("Redis: what is published does not come back") from None
+            raise BackendError("Redis: published messages do not arrive") from None
         finally:
-            self._heard = None
+            self._counter_arrives = None
 
     def published(self, channel: bytes, content: bytes) -> None:
         """See `gobelieve.backends.redis.events.Source`."""
-        if channel != self._ping:
+        if channel != self._own_channel:
             self._sink.published(channel.decode("utf-8", "replace"), content)
             return
-        heard, self._heard = self._heard, None
-        if heard is not None:
-            # What is no counter is told by `follow`, which gets it too.
+        arrives, self._counter_arrives = self._counter_arrives, None
+        if arrives is not None:
+            # `follow` gets the content too, and raises the error of a malformed counter.
             with suppress(BackendError):
                 self._sink.checked(newest_action(content))
-            heard.callback(content)
+            arrives.callback(content)
+
+    def interrupted(self) -> None:
+        """See `gobelieve.backends.redis.events.Source`."""
+        self._sink.interrupted()

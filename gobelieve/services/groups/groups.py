@@ -109,7 +109,7 @@ def add_groups(
     groups = GroupManagerService(MysqlGroups(mysql), reactor)
     groups.add("mysql", mysql)
     changes = _source(config, redis, groups.manager, reactor, check_seconds)
-    groups.add("events", RedisEvents(config.redis, reactor, changes, groups.manager))
+    groups.add("events", RedisEvents(config.redis, reactor, changes))
     parent.add(NAME, groups)
     return groups
 
@@ -122,18 +122,23 @@ def _source(
     check_seconds: float,
 ) -> Source:
     if config.group_events == "stream":
-        return Stream(config.redis, events.STREAM, events.COUNTER, manager, reactor, check_seconds)
+        return Stream(
+            manager,
+            reactor,
+            stream=events.STREAM,
+            counter=events.COUNTER,
+            check_seconds=check_seconds,
+        )
     # A channel of our own, named as upstream names it.
-    ping = f"ping_{int(reactor.seconds())}{''.join(choices(ascii_lowercase, k=4))}"
+    own_channel = f"ping_{int(reactor.seconds())}{''.join(choices(ascii_lowercase, k=4))}"
     return Subscription(
-        redis,
-        config.redis,
-        events.CHANNELS,
-        events.COUNTER,
-        ping,
         manager,
         reactor,
-        check_seconds,
+        redis=redis,
+        channels=events.CHANNELS,
+        counter=events.COUNTER,
+        own_channel=own_channel,
+        check_seconds=check_seconds,
     )
 
 

@@ -93,8 +93,8 @@ def add_relations(
     mysql = MysqlService(parse_datasource(config.mysqldb_datasource), reactor)
     relations = RelationsService(MysqlRelations(mysql), reactor)
     relations.add("mysql", mysql)
-    stream = Stream(config.redis, STREAM, COUNTER, relations.manager, reactor)
-    relations.add("events", RedisEvents(config.redis, reactor, stream, relations.manager))
+    stream = Stream(relations.manager, reactor, stream=STREAM, counter=COUNTER)
+    relations.add("events", RedisEvents(config.redis, reactor, stream))
     parent.add(NAME, relations)
     return relations
 

@@ -111,13 +111,11 @@ class Followed(TestCase):
         redis = RedisService(config, reactor)
         redis.startService()
         self.addCleanup(redis.stopService)
-        self.service = RedisEvents(
-            config, reactor, self.source(redis, config, check_seconds), self.seen
-        )
+        self.service = RedisEvents(config, reactor, self.source(redis, check_seconds))
         self.service.startService()
         self.addCleanup(self.service.stopService)
 
-    def source(self, redis: RedisService, config: RedisConfig, check_seconds: float) -> Source:
+    def source(self, redis: RedisService, check_seconds: float) -> Source:
         raise NotImplementedError
 
     def change(self, lost: bool = False) -> None:
@@ -260,16 +258,15 @@ class SubscriptionTests(FollowingContract, Followed):
 
     stream = False
 
-    def source(self, redis: RedisService, config: RedisConfig, check_seconds: float) -> Source:
+    def source(self, redis: RedisService, check_seconds: float) -> Source:
         return Subscription(
-            redis,
-            config,
-            events.CHANNELS,
-            events.COUNTER,
-            "ping_test",
             self.seen,
             reactor,
-            check_seconds,
+            redis=redis,
+            channels=events.CHANNELS,
+            counter=events.COUNTER,
+            own_channel="ping_test",
+            check_seconds=check_seconds,
         )
 
     async def test_each_channel_is_heard(self) -> None:
@@ -295,8 +292,14 @@ class StreamTests(FollowingContract, Followed):
 
     stream = True
 
-    def source(self, redis: RedisService, config: RedisConfig, check_seconds: float) -> Source:
-        return Stream(config, events.STREAM, events.COUNTER, self.seen, reactor, check_seconds)
+    def source(self, redis: RedisService, check_seconds: float) -> Source:
+        return Stream(
+            self.seen,
+            reactor,
+            stream=events.STREAM,
+            counter=events.COUNTER,
+            check_seconds=check_seconds,
+        )
 
     async def test_what_was_there_before_the_start_is_not_told(self) -> None:
         """Nothing is cached yet."""

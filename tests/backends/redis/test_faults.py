@@ -91,7 +91,9 @@ class RedisKilledTests(Faulty):
         with capturedLogs() as events:
             server.kill()
             for _ in range(2):
-                self.assert_failed(await self.outcomes(service, 3), "Lost connection|is away")
+                self.assert_failed(
+                    await self.outcomes(service, 3), "Lost connection|is unreachable"
+                )
             server.start()
             await self.until_answered(service)
         ours = [
@@ -113,10 +115,10 @@ class RedisFrozenTests(Faulty):
         await self.until_answered(service)
         server.freeze()
         begun = reactor.seconds()
-        self.assert_failed(await self.outcomes(service, 100), "did not answer|Lost|is away")
+        self.assert_failed(await self.outcomes(service, 100), "did not answer|Lost|is unreachable")
         self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
         begun = reactor.seconds()
-        self.assert_failed(await self.outcomes(service, 100), "did not answer|Lost|is away")
+        self.assert_failed(await self.outcomes(service, 100), "did not answer|Lost|is unreachable")
         self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
         server.thaw()
         await self.until_answered(service)
@@ -162,7 +164,7 @@ class RedisFrozenTests(Faulty):
         server.start()
         server.freeze()
         service = self.started(RedisConfig(server.address, timeout=TIMEOUT))
-        self.assert_failed(await self.outcomes(service, 3), "Lost connection|is away")
+        self.assert_failed(await self.outcomes(service, 3), "Lost connection|is unreachable")
         server.thaw()
         await self.until_answered(service)
 
@@ -175,7 +177,7 @@ class RedisAwayTests(Faulty):
         server.port = free_port()
         service = self.started(RedisConfig(server.address, timeout=TIMEOUT))
         begun = reactor.seconds()
-        self.assert_failed(await self.outcomes(service, 3), "is away: .*refused")
+        self.assert_failed(await self.outcomes(service, 3), "is unreachable: .*refused")
         self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
         server.start()
         await self.until_answered(service)
@@ -194,9 +196,9 @@ class RedisAwayTests(Faulty):
     async def test_the_bound_counts_those_that_wait_for_a_connection(self) -> None:
         service = self.started(RedisConfig(f"127.0.0.1:{free_port()}", timeout=TIMEOUT), 5)
         outcomes = await self.outcomes(service, 8)
-        self.assert_failed(outcomes[:5], "is away")
-        self.assert_failed(outcomes[5:], "under way already")
-        self.assert_failed(await self.outcomes(service, 1), "is away")
+        self.assert_failed(outcomes[:5], "is unreachable")
+        self.assert_failed(outcomes[5:], "in flight already")
+        self.assert_failed(await self.outcomes(service, 1), "is unreachable")
 
     async def test_password_and_database_are_used(self) -> None:
         server = self.server("s3cret")
@@ -211,14 +213,14 @@ class RedisAwayTests(Faulty):
         server.start()
         service = self.started(RedisConfig(server.address, "other", timeout=TIMEOUT))
         with capturedLogs() as events:
-            self.assert_failed(await self.outcomes(service, 2), "is away: .*WRONGPASS")
+            self.assert_failed(await self.outcomes(service, 2), "is unreachable: .*WRONGPASS")
         self.assertNotIn("other", str(events))
         server.tell("CONFIG", "SET", "requirepass", "other")
         await self.until_answered(service)
 
     async def test_something_else_that_listens_there_is_told(self) -> None:
         service = await self.answered_by(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        self.assert_failed(await self.outcomes(service, 2), "is away: .*not Redis")
+        self.assert_failed(await self.outcomes(service, 2), "is unreachable: .*not Redis")
 
     async def test_a_redis_that_is_still_loading_is_asked_again(self) -> None:
         service = await self.answered_by(b"-LOADING dataset in memory\r\n", b"+PONG\r\n")
@@ -226,7 +228,7 @@ class RedisAwayTests(Faulty):
 
     async def test_a_service_stops_while_a_silent_server_is_being_greeted(self) -> None:
         service = await self.answered_by()
-        self.assert_failed(await self.outcomes(service, 1), "is away")
+        self.assert_failed(await self.outcomes(service, 1), "is unreachable")
         await service.stopService()
 
     async def answered_by(self, *answers: bytes) -> RedisService:

@@ -29,7 +29,7 @@ class SpeakForbiddenTests(TestCase):
         source = SpeakForbidden(lambda: self.tell(LISTENING), self.tell, reactor)
         config = RedisConfig(self.server.address, timeout=0.5)
         clock: Any = reactor
-        self.service = RedisEvents(config, clock, source, source)
+        self.service = RedisEvents(config, clock, source)
         self.service.startService()
         self.addCleanup(self.service.stopService)
 
