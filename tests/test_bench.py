@@ -15,6 +15,7 @@ from gobelieve.bench.member import Member
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import Frame, Message, client
 from gobelieve.wire.frames import PUSH
+from tests.fakes.reactor import FakeReactor
 
 
 class StartTests(SynchronousTestCase):
@@ -26,7 +27,8 @@ class StartTests(SynchronousTestCase):
         options = parser.parse_args(["--size", "1", "--users", "300", *arguments])
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), start.start(options) as root:
-            sound = self.successResultOf(Deferred.fromCoroutine(start.run(None, root, options)))
+            running = start.run(FakeReactor(), root, options)
+            sound = self.successResultOf(Deferred.fromCoroutine(running))
         self.assertFalse(os.path.exists(root))
         return sound, out.getvalue(), err.getvalue()
 

@@ -14,6 +14,7 @@ from twisted.internet.task import react
 
 from gobelieve.bench import http, p2p, route, start, storage
 from gobelieve.bench.crowd import Measurement
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.wire import client
 
 MEASUREMENTS: dict[str, tuple[Any, str]] = {
@@ -38,10 +39,10 @@ def main() -> None:
     measurement = MEASUREMENTS[options.measurement][0]
     sound: list[bool] = []
 
-    async def measure(reactor: Any, running: Any) -> None:
+    async def measure(reactor: Reactor, running: Any) -> None:
         sound.append(await measurement.run(reactor, running, options))
 
-    def begin(reactor: Any, running: Any) -> Deferred[None]:
+    def begin(reactor: Reactor, running: Any) -> Deferred[None]:
         return Deferred.fromCoroutine(measure(reactor, running))
 
     with measurement.start(options) as running:

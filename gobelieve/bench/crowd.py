@@ -19,6 +19,7 @@ from gobelieve.bench.daemons import Running, all_in_one, three_daemons
 from gobelieve.bench.databases import Crowd, write_to_sqlite
 from gobelieve.bench.member import Member
 from gobelieve.bench.p2p import APP, DRAIN_SECONDS, FIRST_UID, connect, grant
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import client
 
@@ -128,7 +129,7 @@ class Measurement:
                 write_to_sqlite(running.data, crowd)
             yield running
 
-    async def run(self, reactor: Any, running: Running, options: argparse.Namespace) -> bool:
+    async def run(self, reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
         """Measure and print; False if a message was lost, doubled, out of order or refused."""
         speakers: dict[int, Speaker] = {}
         members = await self._connect(reactor, running, options, speakers)
@@ -155,7 +156,7 @@ class Measurement:
 
     async def _connect(
         self,
-        reactor: Any,
+        reactor: Reactor,
         running: Running,
         options: argparse.Namespace,
         speakers: dict[int, Speaker],
@@ -226,7 +227,7 @@ def _counts(speakers: dict[int, Speaker]) -> tuple[int, int]:
     )
 
 
-async def _drained(reactor: Any, speakers: dict[int, Speaker]) -> None:
+async def _drained(reactor: Reactor, speakers: dict[int, Speaker]) -> None:
     end = time.perf_counter() + DRAIN_SECONDS
     while time.perf_counter() < end and any(s.done < s.sent for s in speakers.values()):
         await deferLater(reactor, 0.05)

@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 
 from gobelieve.bench.daemons import Running, all_in_one, three_daemons
 from gobelieve.config import parse_address
+from gobelieve.event_loop.reactor import Reactor
 
 APP = 7
 FIRST_UID = 1_000_000
@@ -98,7 +99,7 @@ def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
     return all_in_one() if options.embedded else three_daemons()
 
 
-async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bool:
+async def run(reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
     """Measure and print; False if a post was not answered by 200."""
     host, port = parse_address(running.http)
     posters = [Poster(number, options.size) for number in range(options.connections)]

@@ -22,6 +22,7 @@ from gobelieve.backends.sqlite.service import FILE_NAME, SqliteService, SqliteTo
 from gobelieve.bench.daemons import Running, all_in_one, three_daemons
 from gobelieve.config import RedisConfig, parse_address
 from gobelieve.errors import LoginRefusedError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import Turn
 from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
@@ -195,7 +196,7 @@ def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
     return three_daemons(settings, options.cluster)
 
 
-async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bool:
+async def run(reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
     """Measure and print; False if a message was lost, doubled or out of order."""
     tokens = [f"bench-token-{n}" for n in range(2 * options.pairs)]
     await grant(reactor, running, tokens)
@@ -228,7 +229,7 @@ async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bo
     return _print(options, messages, took, spent, delays, senders, receivers)
 
 
-async def grant(reactor: Any, running: Running, tokens: list[str]) -> None:
+async def grant(reactor: Reactor, running: Running, tokens: list[str]) -> None:
     """Make tokens for the users from `FIRST_UID` on."""
     service: Any
     if running.redis is not None:
@@ -243,7 +244,7 @@ async def grant(reactor: Any, running: Running, tokens: list[str]) -> None:
     await service.stopService()
 
 
-async def connect(reactor: Any, running: Running, protocol: BenchClient, token: str) -> None:
+async def connect(reactor: Reactor, running: Running, protocol: BenchClient, token: str) -> None:
     """Connect a client and log it in."""
     host, port = parse_address(running.clients)
     factory = Factory.forProtocol(lambda: protocol)
@@ -252,7 +253,7 @@ async def connect(reactor: Any, running: Running, protocol: BenchClient, token: 
     await protocol.log_in(token).addTimeout(10, reactor)
 
 
-async def _drained(reactor: Any, senders: list[Sender], receivers: list[Receiver]) -> None:
+async def _drained(reactor: Reactor, senders: list[Sender], receivers: list[Receiver]) -> None:
     end = time.perf_counter() + DRAIN_SECONDS
     while time.perf_counter() < end and any(
         s.sent > s.acked + s.refused or r.got < s.acked

@@ -20,6 +20,7 @@ from twisted.internet.task import deferLater
 
 from gobelieve.bench.daemons import Running, router
 from gobelieve.config import parse_address
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import Turn
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.turn import ReactorTurn
@@ -147,7 +148,7 @@ def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
     return router()
 
 
-async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bool:
+async def run(reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
     """Measure and print; False if anything was lost or came twice."""
     gateways = await _connect(reactor, running, options.gateways)
     print(f"route, {options.gateways} gateways, {options.users} users, {options.size} bytes")
@@ -167,7 +168,7 @@ async def run(reactor: Any, running: Running, options: argparse.Namespace) -> bo
     return await _push(reactor, running, gateways[0], options) and sound
 
 
-async def _connect(reactor: Any, running: Running, count: int) -> list[Gateway]:
+async def _connect(reactor: Reactor, running: Running, count: int) -> list[Gateway]:
     turn = ReactorTurn(reactor)
     host, port = parse_address(running.clients)
     factory = Factory.forProtocol(lambda: Gateway(turn))
@@ -176,7 +177,7 @@ async def _connect(reactor: Any, running: Running, count: int) -> list[Gateway]:
     return [await endpoint.connect(factory) for _ in range(count)]
 
 
-async def _settled(reactor: Any, gateways: Sequence[Gateway]) -> None:
+async def _settled(reactor: Reactor, gateways: Sequence[Gateway]) -> None:
     """All that was said is in effect."""
     waiting = set(range(len(gateways)))
     for number, gateway in enumerate(gateways):
@@ -187,7 +188,7 @@ async def _settled(reactor: Any, gateways: Sequence[Gateway]) -> None:
 
 
 async def _publish(
-    reactor: Any,
+    reactor: Reactor,
     running: Running,
     load: Publications,
     copies: int,
@@ -211,7 +212,7 @@ async def _publish(
 
 
 async def _push(
-    reactor: Any, running: Running, gateway: Gateway, options: argparse.Namespace
+    reactor: Reactor, running: Running, gateway: Gateway, options: argparse.Namespace
 ) -> bool:
     load = Pushes(gateway, options.size)
     cpu, begun = running.cpu_seconds(), time.perf_counter()

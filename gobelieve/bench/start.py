@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.storage.files.read_only import Folder
 from gobelieve.storage.format.layout import SNAPSHOT
 from gobelieve.storage.queues.store import Store
@@ -63,7 +64,7 @@ def start(options: argparse.Namespace) -> Iterator[str]:
         yield os.path.join(folder, "messages")
 
 
-async def run(reactor: Any, root: str, options: argparse.Namespace) -> bool:
+async def run(reactor: Reactor, root: str, options: argparse.Namespace) -> bool:
     """Measure and print; False if something is damaged, or the two starts do not agree."""
     filled = _timed(lambda: _fill(root, options))
     by_snapshot = _timed(lambda: _opened(root))

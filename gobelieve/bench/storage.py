@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.task import deferLater
 
 from gobelieve.bench.daemons import Running, storages
 from gobelieve.config import parse_address
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import Entries
 from gobelieve.metrics import Counters
 from gobelieve.names import User
@@ -68,7 +68,7 @@ class Asker:
             self.save()
 
 
-async def run(reactor: Any, running: dict[str, Running], options: argparse.Namespace) -> bool:
+async def run(reactor: Reactor, running: dict[str, Running], options: argparse.Namespace) -> bool:
     """Measure and print; False if a save failed or a message did not come back."""
     print(f"storage, messages of {options.size} bytes for two queues each")
     print(f"  {'fsync':10}{'askers':>7}{'saves/s':>12}{'us CPU a save':>15}{'ms a save':>11}")
@@ -84,7 +84,7 @@ def _body(options: argparse.Namespace) -> bytes:
     return client.IM(sender=2, receiver=1, timestamp=1, msgid=0, content=content).encode()
 
 
-async def _links(reactor: Any, running: Running, count: int) -> Sequence[StorageLink]:
+async def _links(reactor: Reactor, running: Running, count: int) -> Sequence[StorageLink]:
     turn = ReactorTurn(reactor)
     links = [StorageLink(running.clients, turn, reactor) for _ in range(count)]
     host, port = parse_address(running.clients)
@@ -94,7 +94,7 @@ async def _links(reactor: Any, running: Running, count: int) -> Sequence[Storage
 
 
 async def _saves(
-    reactor: Any, running: Running, policy: str, count: int, options: argparse.Namespace
+    reactor: Reactor, running: Running, policy: str, count: int, options: argparse.Namespace
 ) -> bool:
     body = _body(options)
     links = await _links(reactor, running, count)
@@ -117,7 +117,7 @@ async def _saves(
     return not failed
 
 
-async def _sync(reactor: Any, running: Running, options: argparse.Namespace) -> bool:
+async def _sync(reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
     (link,) = await _links(reactor, running, 1)
     pool, body, counters = StoragePool([link]), _body(options), Counters()
 

@@ -7,6 +7,7 @@ from gobelieve.backends.app_secrets import SqliteSecrets
 from gobelieve.backends.tokens.new import new_token
 from gobelieve.cli.arguments import identity
 from gobelieve.cli.stores import add_data, data_file
+from gobelieve.event_loop.reactor import Reactor
 
 
 def add(subparsers: Any) -> None:
@@ -22,7 +23,7 @@ def add(subparsers: Any) -> None:
     action.set_defaults(work=create)
 
 
-async def create(parsed: argparse.Namespace, reactor: Any) -> None:
+async def create(parsed: argparse.Namespace, reactor: Reactor) -> None:
     """Print the secret and nothing else, so that a script can take it."""
     secret = new_token()
     async with data_file(parsed, reactor, create=True) as db:

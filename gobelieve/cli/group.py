@@ -10,6 +10,7 @@ from gobelieve.backends.group_admin import SqliteGroupAdmin
 from gobelieve.cli.arguments import identity
 from gobelieve.cli.stores import add_data, data_file
 from gobelieve.errors import GobelieveError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import GroupCard, NewGroup
 
 
@@ -48,7 +49,7 @@ def _rest(action: argparse.ArgumentParser, work: Any, members: bool = True) -> N
     action.set_defaults(work=work)
 
 
-async def create(parsed: argparse.Namespace, reactor: Any) -> None:
+async def create(parsed: argparse.Namespace, reactor: Reactor) -> None:
     """Print the new id and nothing else, so that a script can take it."""
     members = list(dict.fromkeys(parsed.members))
     master = parsed.master or members[0]
@@ -58,7 +59,7 @@ async def create(parsed: argparse.Namespace, reactor: Any) -> None:
     print(_there(card, parsed).id)
 
 
-async def add_members(parsed: argparse.Namespace, reactor: Any) -> None:
+async def add_members(parsed: argparse.Namespace, reactor: Reactor) -> None:
     """Print nothing if all is well."""
     async with data_file(parsed, reactor) as db:
         now = int(reactor.seconds())
@@ -66,14 +67,14 @@ async def add_members(parsed: argparse.Namespace, reactor: Any) -> None:
     _there(card, parsed)
 
 
-async def remove_members(parsed: argparse.Namespace, reactor: Any) -> None:
+async def remove_members(parsed: argparse.Namespace, reactor: Reactor) -> None:
     """Print nothing if all is well."""
     async with data_file(parsed, reactor) as db:
         card = await SqliteGroupAdmin(db).remove(parsed.app, parsed.group, parsed.members)
     _there(card, parsed)
 
 
-async def show(parsed: argparse.Namespace, reactor: Any) -> None:
+async def show(parsed: argparse.Namespace, reactor: Reactor) -> None:
     """Lines of key and value, and one for each member."""
     async with data_file(parsed, reactor) as db:
         found = await SqliteGroupAdmin(db).show(parsed.app, parsed.group)

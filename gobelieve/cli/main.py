@@ -11,7 +11,6 @@ Exit codes: 0 done; 1 not done, with one line on stderr that says why; 2 wrong u
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
@@ -19,6 +18,7 @@ from twisted.internet.task import react
 from gobelieve import __version__
 from gobelieve.cli import app, group, storage, token
 from gobelieve.errors import GobelieveError
+from gobelieve.event_loop.reactor import Reactor
 
 DONE, FAILED = 0, 1
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_blocking(parsed)
     codes: list[int] = []
 
-    def begin(reactor: Any) -> Deferred[None]:
+    def begin(reactor: Reactor) -> Deferred[None]:
         return Deferred.fromCoroutine(run(parsed, reactor)).addCallback(codes.append)
 
     try:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return codes[0] if codes else int(end.code or FAILED)
 
 
-async def run(parsed: argparse.Namespace, reactor: Any) -> int:
+async def run(parsed: argparse.Namespace, reactor: Reactor) -> int:
     """Do the work of a parsed command line; the exit code."""
     if "blocking" in parsed:
         return run_blocking(parsed)

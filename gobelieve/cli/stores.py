@@ -13,6 +13,7 @@ from gobelieve.backends.redis.keys import RedisService, RedisTokenAdmin
 from gobelieve.backends.sqlite.service import FILE_NAME, SqliteService, SqliteTokenAdmin
 from gobelieve.config import RedisConfig
 from gobelieve.errors import ConfigError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import TokenAdmin
 
 DEFAULT_FOLDER = "var"
@@ -65,7 +66,7 @@ def redis_url(text: str) -> RedisConfig:
 
 @asynccontextmanager
 async def token_admin(
-    parsed: argparse.Namespace, reactor: Any, create: bool = False
+    parsed: argparse.Namespace, reactor: Reactor, create: bool = False
 ) -> AsyncIterator[TokenAdmin]:
     """The tokens of the store that was named. Without `create`, a data folder must be there."""
     service: RedisService | SqliteService
@@ -85,7 +86,7 @@ async def token_admin(
 
 @asynccontextmanager
 async def data_file(
-    parsed: argparse.Namespace, reactor: Any, create: bool = False
+    parsed: argparse.Namespace, reactor: Reactor, create: bool = False
 ) -> AsyncIterator[SqliteService]:
     """The file of the embedded daemon. Without `create` it must be there."""
     service = SqliteService(_file(Path(parsed.data or DEFAULT_FOLDER), create), reactor)

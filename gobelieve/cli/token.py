@@ -7,6 +7,7 @@ from gobelieve.backends.tokens.new import new_token
 from gobelieve.cli.arguments import identity
 from gobelieve.cli.stores import add_store, token_admin
 from gobelieve.errors import GobelieveError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.names import User
 
 
@@ -33,7 +34,7 @@ def add(subparsers: Any) -> None:
         action.set_defaults(work=work)
 
 
-async def create(parsed: argparse.Namespace, reactor: Any) -> None:
+async def create(parsed: argparse.Namespace, reactor: Reactor) -> None:
     """Print the new token and nothing else, so that a script can take it."""
     token = new_token()
     async with token_admin(parsed, reactor, create=True) as admin:
@@ -41,7 +42,7 @@ async def create(parsed: argparse.Namespace, reactor: Any) -> None:
     print(token)
 
 
-async def show(parsed: argparse.Namespace, reactor: Any) -> None:
+async def show(parsed: argparse.Namespace, reactor: Reactor) -> None:
     """Lines of key and value."""
     async with token_admin(parsed, reactor) as admin:
         details = await admin.describe(parsed.token)
@@ -55,7 +56,7 @@ async def show(parsed: argparse.Namespace, reactor: Any) -> None:
     print(f"notification_on: {_yes_no(notification_on)}")
 
 
-async def revoke(parsed: argparse.Namespace, reactor: Any) -> None:
+async def revoke(parsed: argparse.Namespace, reactor: Reactor) -> None:
     """Print nothing if all is well."""
     async with token_admin(parsed, reactor) as admin:
         if not await admin.revoke(parsed.token):

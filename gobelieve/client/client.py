@@ -25,7 +25,7 @@ from typing import Any, Self, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
 from gobelieve.client.connection import Connection
@@ -75,7 +75,7 @@ class Client(Requests[Coroutine[Any, Any, Acked]]):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorTime,
         address: str | IStreamClientEndpoint,
         uid: int,
         token: str,

@@ -1,11 +1,11 @@
 """Keeping a client's core connected: logging in, noticing what is overdue, coming back."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -45,7 +45,7 @@ class Connection:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorTime,
         endpoint: IStreamClientEndpoint,
         core: ClientCore,
         identity: tuple[str, int, str],

@@ -7,7 +7,6 @@ router listen too, so that further gateways can join.
 import os
 import shutil
 import sys
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.logger import Logger
@@ -27,6 +26,7 @@ from gobelieve.backends.sqlite.service import (
 )
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
@@ -123,10 +123,9 @@ def _command() -> str:
     return os.path.relpath(beside)
 
 
-def makeService(options: Options, reactor: Any = None) -> DaemonService:
+def makeService(options: Options, reactor: Reactor | None = None) -> DaemonService:
     """The services of all three roles."""
-    if reactor is None:
-        from twisted.internet import reactor
+    reactor = reactor or installed_reactor()
     config: EmbeddedConfig = options.config
     data: str = options["data"]
     service = DaemonService(options, reactor)

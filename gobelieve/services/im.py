@@ -1,7 +1,6 @@
 """``twistd gobelieve-im``: the gateway, with Redis, storage and routers in other processes."""
 
 import os
-from typing import Any
 
 from twisted.logger import Logger
 
@@ -20,6 +19,7 @@ from gobelieve.backends.redis.keys import (
 from gobelieve.backends.redis.speak_forbidden import SpeakForbidden
 from gobelieve.backends.redis.users import SESSIONS_ENDED
 from gobelieve.config import ImConfig
+from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.storage.link import AskTimes, StorageLink
@@ -48,10 +48,9 @@ class Options(GroupsOptions):
     kind = ImConfig
 
 
-def makeService(options: Options, reactor: Any = None) -> DaemonService:
+def makeService(options: Options, reactor: Reactor | None = None) -> DaemonService:
     """The gateway's services."""
-    if reactor is None:
-        from twisted.internet import reactor
+    reactor = reactor or installed_reactor()
     config: ImConfig = options.config
     service = DaemonService(options, reactor)
     cluster = add_cluster(service, config.cluster, reactor)

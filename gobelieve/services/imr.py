@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from gobelieve.backends.redis.keys import RedisPushQueues
 from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig
+from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.event_loop.waiting import called_back, called_within
 from gobelieve.interfaces import Groups, PushQueues, Time
 from gobelieve.metrics import Counters
@@ -75,7 +76,7 @@ def add_router(
     config: RouterConfig,
     queues: PushQueues | None,
     turn: ReactorTurn,
-    reactor: Any,
+    reactor: Reactor,
     cluster: Cluster,
     groups: Groups | None = None,
 ) -> RouterStatus:
@@ -128,10 +129,9 @@ def _router(
     return router
 
 
-def makeService(options: Options, reactor: Any = None) -> DaemonService:
+def makeService(options: Options, reactor: Reactor | None = None) -> DaemonService:
     """The router's services: ``redis`` if there are pushes or groups, and those of `add_router`."""
-    if reactor is None:
-        from twisted.internet import reactor
+    reactor = reactor or installed_reactor()
     config: ImrConfig = options.config
     service = DaemonService(options, reactor)
     cluster = add_cluster(service, config.cluster, reactor)

@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
+from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.event_loop.waiting import called_back
 from gobelieve.metrics import Counters
 from gobelieve.protocols.replication.master import SlavesFactory
@@ -57,7 +58,7 @@ def add_storage(
     root: str,
     config: StorageConfig,
     turn: ReactorTurn,
-    reactor: Any,
+    reactor: Reactor,
     cluster: Cluster,
 ) -> StorageParts:
     """Add ``storage`` in the folder `root`, and its ports and links; nothing is opened yet."""
@@ -92,17 +93,16 @@ def add_storage(
     return StorageParts(storage, ports, slaves, master)
 
 
-def _port(tcp: Service, factory: StorageFactory, reactor: Any) -> OrderedService:
+def _port(tcp: Service, factory: StorageFactory, reactor: Reactor) -> OrderedService:
     port = OrderedService()
     port.add("askers", DrainingService(factory, reactor))
     port.add("tcp", tcp)
     return port
 
 
-def makeService(options: Options, reactor: Any = None) -> DaemonService:
+def makeService(options: Options, reactor: Reactor | None = None) -> DaemonService:
     """Storage's services."""
-    if reactor is None:
-        from twisted.internet import reactor
+    reactor = reactor or installed_reactor()
     config: ImsConfig = options.config
     service = DaemonService(options, reactor)
     cluster = add_cluster(service, config.cluster, reactor)

@@ -5,7 +5,6 @@ from contextlib import closing
 from hashlib import md5
 from pathlib import Path
 
-from twisted.internet import reactor  # noqa: TID253
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
@@ -28,6 +27,7 @@ from gobelieve.backends.sqlite.service import SqliteService, SqliteTokenAdmin, S
 from gobelieve.backends.sqlite.users import SqliteUserAdmin
 from gobelieve.config import RedisConfig
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import installed_reactor
 from gobelieve.groups import events
 from gobelieve.interfaces import Change, Conversation, NewGroup
 from gobelieve.names import GroupReader, User
@@ -69,7 +69,7 @@ class OnSqlite(TestCase):
 
     def setUp(self) -> None:
         self.path = self.mktemp()
-        self.service = SqliteService(self.path, reactor)
+        self.service = SqliteService(self.path, installed_reactor())
         self.service.startService()
         self.addCleanup(self.service.stopService)
 
@@ -119,7 +119,7 @@ class OnMaria(TestCase):
             while cursor.nextset():
                 pass
         source = parse_datasource(f"root@tcp(127.0.0.1:{self.maria.port})/app_test")
-        self.service = MysqlService(source, reactor)
+        self.service = MysqlService(source, installed_reactor())
         self.service.startService()
         self.addCleanup(self.service.stopService)
 
@@ -271,7 +271,7 @@ class OnRedis(TestCase):
 
     def setUp(self) -> None:
         self.config = RedisConfig(shared_redis().address)
-        self.service = RedisService(self.config, reactor)
+        self.service = RedisService(self.config, installed_reactor())
         self.service.startService()
         self.addCleanup(self.service.stopService)
         self.call = self.service.call
@@ -279,7 +279,7 @@ class OnRedis(TestCase):
     async def listen(self, *channels: str) -> list[tuple[bytes, bytes]]:
         """What is published from now on."""
         subscriber = _Guest()
-        own = RedisService(self.config, reactor, subscriber=subscriber)
+        own = RedisService(self.config, installed_reactor(), subscriber=subscriber)
         own.startService()
         self.addCleanup(own.stopService)
         await subscriber.ready

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from twisted.internet import reactor  # noqa: TID253
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
@@ -10,6 +9,7 @@ from twisted.trial.unittest import TestCase
 from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import ImConfig, RedisConfig
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import installed_reactor
 from gobelieve.groups import cache
 from gobelieve.interfaces import Group
 from gobelieve.services.groups.groups import GroupManagerService, add_groups
@@ -40,9 +40,9 @@ class ManagerContract:
             redis=RedisConfig(self.redis.address, timeout=REDIS_TIMEOUT),
         )
         service = OrderedService()
-        redis = RedisService(config.redis, reactor)
+        redis = RedisService(config.redis, installed_reactor())
         service.add("redis", redis)
-        groups = add_groups(service, config, redis, reactor, check_seconds)
+        groups = add_groups(service, config, redis, installed_reactor(), check_seconds)
         assert groups is not None
         self.groups: GroupManagerService = groups
         service.startService()
@@ -51,7 +51,7 @@ class ManagerContract:
 
     async def until(self, true: Any) -> None:
         while not true():
-            await deferLater(reactor, 0.005)
+            await deferLater(installed_reactor(), 0.005)
 
     async def group(self: Any, group_id: int = 5) -> Group:
         found = await self.groups.find(group_id)
@@ -67,7 +67,7 @@ class ManagerContract:
         self.assertIsNone(await self.groups.find(5))
         self.app.create(5, 1, 2)
         while await self.groups.find(5) is None:
-            await deferLater(reactor, 0.005)
+            await deferLater(installed_reactor(), 0.005)
         group = await self.group()
         self.assertEqual(sorted(group.members), [1, 2])
         self.app.add(5, 3)
@@ -142,7 +142,7 @@ class ManagerContract:
         for uid in range(20, 60):
             self.groups.manager._cache.forget(5)
             asked = Deferred.fromCoroutine(self.groups.find(5))
-            await deferLater(reactor, 0)
+            await deferLater(installed_reactor(), 0)
             self.app.add(5, uid)
             await asked
         await self.until(lambda: self.groups.counters["group_events"] == 41)

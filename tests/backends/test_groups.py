@@ -4,14 +4,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from twisted.internet import reactor  # noqa: TID253
-
 from gobelieve.backends.mysql.datasource import parse_datasource
 from gobelieve.backends.mysql.groups import MysqlGroups
 from gobelieve.backends.mysql.service import MysqlService
 from gobelieve.backends.sqlite.groups import SqliteChanges, SqliteGroups
 from gobelieve.backends.sqlite.service import SqliteService
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import installed_reactor
 from gobelieve.interfaces import membership
 from tests.backends import group_contracts as contracts
 from tests.fakes.groups import MemoryGroupStore
@@ -46,7 +45,7 @@ class SqliteGroupsTests(contracts.DetailsContract):
 
     def setUp(self) -> None:
         self.path = self.mktemp()
-        self.service = SqliteService(self.path, reactor)
+        self.service = SqliteService(self.path, installed_reactor())
         self.service.startService()
         self.addCleanup(self.service.stopService)
         self.store = SqliteGroups(self.service)
@@ -81,7 +80,7 @@ class SqliteGroupsTests(contracts.DetailsContract):
             published = entered = None
 
         sink: object = Sink()
-        changes = SqliteChanges(self.service, sink, reactor)  # type: ignore[arg-type]
+        changes = SqliteChanges(self.service, sink, installed_reactor())  # type: ignore[arg-type]
         await changes.check()
         await self.service.run(lambda db: db.execute("INSERT INTO token VALUES ('t', 7, 1)"))
         await changes.check()
@@ -115,7 +114,7 @@ class OnMaria(contracts.Fixture):
         self.write("USE group_test")
         self.write(self.tables)
         source = parse_datasource(f"root:@tcp(127.0.0.1:{maria.port})/group_test?charset=utf8")
-        self.mysql = MysqlService(source, reactor)
+        self.mysql = MysqlService(source, installed_reactor())
         self.mysql.startService()
         self.addCleanup(self.mysql.stopService)
         self.store = MysqlGroups(self.mysql)

@@ -4,14 +4,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from twisted.internet import reactor  # noqa: TID253
-
 from gobelieve.backends.mysql.datasource import parse_datasource
 from gobelieve.backends.mysql.relations import MysqlRelations
 from gobelieve.backends.mysql.service import MysqlService
 from gobelieve.backends.sqlite.relations import SqliteRelations
 from gobelieve.backends.sqlite.service import SqliteService
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import installed_reactor
 from gobelieve.interfaces import IN_MY_BLACKLIST, MY_FRIEND
 from gobelieve.names import User
 from tests.backends import relation_contracts as contracts
@@ -38,7 +37,7 @@ class SqliteRelationsTests(contracts.RelationStoreContract):
 
     def setUp(self) -> None:
         self.path = self.mktemp()
-        self.service = SqliteService(self.path, reactor)
+        self.service = SqliteService(self.path, installed_reactor())
         self.service.startService()
         self.addCleanup(self.service.stopService)
         self.store = SqliteRelations(self.service)
@@ -68,7 +67,7 @@ class MysqlRelationsTests(contracts.RelationStoreContract):
         self.write("USE relation_test")
         self.write((ETC / "schema.sql").read_text("utf-8"))
         source = parse_datasource(f"root:@tcp(127.0.0.1:{maria.port})/relation_test?charset=utf8")
-        self.mysql = MysqlService(source, reactor)
+        self.mysql = MysqlService(source, installed_reactor())
         self.mysql.startService()
         self.addCleanup(self.mysql.stopService)
         self.store = MysqlRelations(self.mysql)

@@ -4,10 +4,10 @@ import io
 import re
 from contextlib import redirect_stderr, redirect_stdout
 
-from twisted.internet import reactor  # noqa: TID253
 from twisted.trial.unittest import TestCase
 
 from gobelieve.cli.main import parser, run
+from gobelieve.event_loop.reactor import installed_reactor
 from gobelieve.interfaces import Identity
 from gobelieve.names import User
 
@@ -21,7 +21,7 @@ class Command(TestCase):
         """Exit code, stdout, stderr."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            code = await run(parser().parse_args(arguments), reactor)
+            code = await run(parser().parse_args(arguments), installed_reactor())
         return code, out.getvalue(), err.getvalue()
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IServiceCollection
-from twisted.internet.testing import MemoryReactorClock
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.services import embedded, im
 from gobelieve.services.process.options import DaemonOptions
 from gobelieve.services.process.starting import StartError
+from tests.fakes.reactor import FakeReactor
 
 ETC = Path(__file__).parents[2] / "etc"
 
@@ -26,7 +26,7 @@ class CompositionTests(SynchronousTestCase):
 
     def made(self, module: Any, *arguments: str) -> Any:
         """The services for a command line, on a reactor that does nothing."""
-        self.reactor = MemoryReactorClock()
+        self.reactor = FakeReactor()
         options: DaemonOptions = module.Options()
         options.parseOptions(arguments)
         return module.makeService(options, self.reactor)
@@ -128,5 +128,5 @@ class StartTests(SynchronousTestCase):
         path = Path(self.mktemp())
         path.mkdir()
         with self.assertRaises(StartError) as caught:
-            embedded.Database(path, MemoryReactorClock()).startService()
+            embedded.Database(path, FakeReactor()).startService()
         self.assertIn("the database cannot be opened", str(caught.exception))

@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import StringTransport
 from twisted.plugin import getPlugins
 from twisted.python import usage
 from twisted.python.failure import Failure
@@ -29,6 +29,7 @@ from gobelieve.services.imr import Options, PushService, RouteService, makeServi
 from gobelieve.services.process.options import Coroutines
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.wire.client import IM, GroupIM
+from tests.fakes.reactor import FakeReactor
 from tests.protocols.logs import Events
 from tests.routing.support import FakePushes
 from tests.routing.test_groups import FakeGroups
@@ -40,7 +41,7 @@ def made(*arguments: str) -> OrderedService:
     """The service for a command line."""
     options = Options()
     options.parseOptions(arguments)
-    return makeService(options, MemoryReactorClock())
+    return makeService(options, FakeReactor())
 
 
 def keys(config: Any) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class ServiceTests(SynchronousTestCase):
         """Nothing listens or connects before the service is started."""
         options = Options()
         options.parseOptions([])
-        reactor = MemoryReactorClock()
+        reactor = FakeReactor()
         makeService(options, reactor)
         self.assertEqual(reactor.tcpServers + reactor.tcpClients, [])
         self.assertEqual(reactor.getDelayedCalls(), [])

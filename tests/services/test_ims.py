@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.testing import MemoryReactorClock
 from twisted.python import usage
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import User
@@ -18,6 +16,7 @@ from gobelieve.services.process.draining import DrainingService
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import StartError
 from gobelieve.storage.storage import Storage
+from tests.fakes.reactor import FakeReactor
 from tests.storage.support import APPID, bodies, to_users
 
 ETC = Path(__file__).parents[2] / "etc" / "ims.toml"
@@ -28,28 +27,6 @@ def options(*words: str) -> Options:
     found = Options()
     found.parseOptions(words)
     return found
-
-
-class FakePool:
-    """Threads that are the event loop."""
-
-    def callInThreadWithCallback(self, ended: Any, work: Any) -> None:
-        try:
-            work()
-        except Exception:
-            ended(False, Failure())
-        else:
-            ended(True, None)
-
-
-class FakeReactor(MemoryReactorClock):
-    """A reactor whose threads need no waiting."""
-
-    def getThreadPool(self) -> FakePool:
-        return FakePool()
-
-    def callFromThread(self, call: Any, *args: Any) -> None:
-        self.callLater(0, call, *args)
 
 
 class OptionsTests(SynchronousTestCase):

@@ -24,6 +24,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, 
 
 from gobelieve.backends.mysql.datasource import Datasource
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.event_loop.waiting import called_within
 from gobelieve.support.when_empty import WhenEmpty
 
@@ -61,9 +62,9 @@ class _Pool(adbapi.ConnectionPool):
 class MysqlService(Service):
     """Connects when something is asked for the first time."""
 
-    def __init__(self, source: Datasource, reactor: Any) -> None:
+    def __init__(self, source: Datasource, reactor: Reactor) -> None:
         self._source = source
-        self._reactor: Any = reactor
+        self._reactor = reactor
         self._threads = DeferredSemaphore(THREADS)
         self._pool: _Pool | None = None
         self._busy: set[Deferred[Any]] = set()

@@ -17,9 +17,9 @@ The transport ``polling`` is not offered: who asks for it is told so in engine.i
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.interfaces import IReactorTime
 
 from gobelieve.interfaces import Turn
 from gobelieve.protocols.clients.client_registry import ClientRegistry
@@ -165,7 +165,7 @@ class EngineFactory(BrowserFactory):
         self,
         turn: Turn,
         registry: ClientRegistry,
-        reactor: Any,
+        reactor: IReactorTime,
         settings: WebSocketSettings,
         transport_name: str,
         new_sid: Callable[[], str],

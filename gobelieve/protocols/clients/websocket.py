@@ -15,7 +15,7 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -263,7 +263,7 @@ class BrowserFactory(WebSocketServerFactory):
         self,
         turn: Turn,
         registry: ClientRegistry,
-        reactor: Any,
+        reactor: IReactorTime,
         settings: WebSocketSettings,
         transport_name: str,
         max_message_bytes: int = MAX_MESSAGE_BYTES,

@@ -10,7 +10,7 @@ and connections are kept no longer.
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -144,7 +144,7 @@ class LimitedSite(Site):
     noisy = False
     logger = Logger("gobelieve.http")
 
-    def __init__(self, root: IResource, reactor: Any = None) -> None:
+    def __init__(self, root: IResource, reactor: IReactorTime | None = None) -> None:
         # A form's fields are no parameters: those are in the URL.
         super().__init__(
             root,

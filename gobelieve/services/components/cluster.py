@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from gobelieve.config import SHORTEST_SECRET, ClusterConfig, is_loopback, parse_address
 from gobelieve.errors import ConfigError
 from gobelieve.event_loop.connecting import QuietClientService
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.metrics import Counters
 from gobelieve.protocols.cluster.endpoints import (
     AuthenticatedEndpoint,
@@ -59,7 +60,7 @@ class Cluster(Service):
 
     log = Logger("gobelieve.cluster")
 
-    def __init__(self, config: ClusterConfig, reactor: Any) -> None:
+    def __init__(self, config: ClusterConfig, reactor: Reactor) -> None:
         self._config = config
         self._reactor = reactor
         self._secret = b""
@@ -180,7 +181,7 @@ class Cluster(Service):
         return secret
 
 
-def add_cluster(parent: DaemonService, config: ClusterConfig, reactor: Any) -> Cluster:
+def add_cluster(parent: DaemonService, config: ClusterConfig, reactor: Reactor) -> Cluster:
     """Add ``cluster``; what it reads from files is read again at SIGHUP."""
     cluster = Cluster(config, reactor)
     parent.add("cluster", cluster)

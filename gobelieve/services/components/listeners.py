@@ -3,7 +3,6 @@
 import os
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 from twisted.application.internet import TimerService
 from twisted.application.service import Service
@@ -11,6 +10,7 @@ from twisted.internet.interfaces import IProtocolFactory
 
 from gobelieve.config import Address, ClientsConfig, parse_address
 from gobelieve.errors import ConfigError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import Turn
 from gobelieve.protocols.clients.engine_io import EngineFactory
 from gobelieve.protocols.clients.load_shedder import LoadShedder
@@ -59,7 +59,7 @@ def add_listeners(
     daemon: DaemonService,
     gateway: Gateway,
     config: ClientsConfig,
-    reactor: Any,
+    reactor: Reactor,
     turn: Turn,
 ) -> None:
     """Add the services through which clients come; they end before what they need.
@@ -115,7 +115,7 @@ def _session_id() -> str:
 
 
 def _tls(
-    parent: OrderedService, daemon: DaemonService, config: ClientsConfig, reactor: Any
+    parent: OrderedService, daemon: DaemonService, config: ClientsConfig, reactor: Reactor
 ) -> Callable[[IProtocolFactory], IProtocolFactory]:
     """What puts TLS below a factory."""
     if not config.has_tls:

@@ -1,9 +1,8 @@
 """Replication in storage's daemon: the port for slaves, and the link to a master."""
 
-from typing import Any
-
 from twisted.application.internet import ClientService
 
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
 from gobelieve.services.components.cluster import Cluster
@@ -16,7 +15,9 @@ TROUBLE_DELAY = 30.0
 to look after it."""
 
 
-def slaves(address: str, factory: SlavesFactory, reactor: Any, cluster: Cluster) -> OrderedService:
+def slaves(
+    address: str, factory: SlavesFactory, reactor: Reactor, cluster: Cluster
+) -> OrderedService:
     """The port for slaves."""
     port = OrderedService()
     port.add("connections", DrainingService(factory, reactor))

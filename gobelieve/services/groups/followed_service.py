@@ -1,10 +1,11 @@
 """What of the app's is kept in memory and up to date, as a service: groups, relations."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from twisted.application.internet import TimerService
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from gobelieve.event_loop.waiting import called_back
 from gobelieve.groups.cache import SWEEP_SECONDS, Done
@@ -31,7 +32,7 @@ class FollowedService(OrderedService):
 
     manager: Manager
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IReactorTime) -> None:
         super().__init__()
         self.counters = Counters()
         self.tasks = Coroutines()

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from random import choices
 from string import ascii_lowercase
-from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python import usage
 
@@ -22,6 +22,7 @@ from gobelieve.backends.sqlite.groups import SqliteChanges, SqliteGroups
 from gobelieve.backends.sqlite.service import SqliteService
 from gobelieve.config import ImConfig, ImrConfig
 from gobelieve.errors import ConfigError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.groups import events
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Group, GroupStore
@@ -50,7 +51,7 @@ class GroupManagerService(FollowedService):
 
     manager: GroupManager
 
-    def __init__(self, store: GroupStore, reactor: Any) -> None:
+    def __init__(self, store: GroupStore, reactor: IReactorTime) -> None:
         super().__init__(reactor)
         self.manager = GroupManager(
             store,
@@ -98,7 +99,7 @@ def add_groups(
     parent: OrderedService,
     config: ImConfig | ImrConfig,
     redis: RedisService,
-    reactor: Any,
+    reactor: Reactor,
     check_seconds: float = CHECK_SECONDS,
 ) -> GroupManagerService | None:
     """Add ``group-manager`` with ``mysql`` and ``events``; nothing if no database is named."""
@@ -118,7 +119,7 @@ def _source(
     config: ImConfig | ImrConfig,
     redis: RedisService,
     manager: GroupManager,
-    reactor: Any,
+    reactor: Reactor,
     check_seconds: float,
 ) -> Source:
     if config.group_events == "stream":
@@ -143,7 +144,7 @@ def _source(
 
 
 def add_local_groups(
-    parent: OrderedService, db: SqliteService, reactor: Any
+    parent: OrderedService, db: SqliteService, reactor: Reactor
 ) -> GroupManagerService:
     """Add ``group-manager`` on the embedded file, with ``events``."""
     groups = GroupManagerService(SqliteGroups(db), reactor)

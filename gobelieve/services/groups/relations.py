@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gobelieve.backends.mysql.datasource import parse_datasource
@@ -18,6 +18,7 @@ from gobelieve.backends.sqlite.relations import SqliteRelations
 from gobelieve.backends.sqlite.service import SqliteService
 from gobelieve.config import ClientsConfig, ImConfig
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.groups.relation_events import COUNTER, STREAM
 from gobelieve.groups.relations import RelationManager
 from gobelieve.interfaces import RelationStore
@@ -34,7 +35,7 @@ class RelationsService(FollowedService):
 
     manager: RelationManager
 
-    def __init__(self, store: RelationStore, reactor: Any) -> None:
+    def __init__(self, store: RelationStore, reactor: IReactorTime) -> None:
         super().__init__(reactor)
         self.manager = RelationManager(
             store,
@@ -82,7 +83,7 @@ def are_wanted(config: ClientsConfig) -> bool:
 
 
 def add_relations(
-    parent: OrderedService, config: ImConfig, reactor: Any
+    parent: OrderedService, config: ImConfig, reactor: Reactor
 ) -> RelationsService | None:
     """Add ``relations`` with ``mysql`` and ``events``; nothing if nobody asks for them.
 
@@ -100,7 +101,7 @@ def add_relations(
 
 
 def add_local_relations(
-    parent: OrderedService, config: ClientsConfig, db: SqliteService, reactor: Any
+    parent: OrderedService, config: ClientsConfig, db: SqliteService, reactor: Reactor
 ) -> RelationsService | None:
     """Add ``relations`` on the embedded file, with ``events``."""
     if not are_wanted(config):

@@ -1,7 +1,6 @@
 """The app API as a service: its routes, and the stores that they write to."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.logger import Logger
 
@@ -17,12 +16,14 @@ from gobelieve.backends.sqlite.service import SqliteService, SqliteTokenAdmin
 from gobelieve.backends.sqlite.users import SqliteUserAdmin
 from gobelieve.backends.tokens.new import new_token
 from gobelieve.config import ClientsConfig, ImConfig
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.groups.changes import GroupChanges
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import (
     Announcer,
     AppSecrets,
     GroupAdmin,
+    Time,
     TokenAdmin,
     Tokens,
     UserAdmin,
@@ -67,9 +68,9 @@ class AppApi(PendingChanges):
         gateway: Gateway,
         logins: Tokens,
         backends: AppBackends,
-        reactor: Any,
+        time: Time,
     ) -> None:
-        super().__init__(reactor)
+        super().__init__(time)
         self._kept_tokens = config.auth_method == "redis"
         self._gateway = gateway
         self._logins = logins
@@ -104,7 +105,7 @@ class AppApi(PendingChanges):
             backends.announcer,
             NotificationPoster(self._gateway.app_server_messages),
             backends.users,
-            time=self._reactor,
+            time=self._time,
             counters=counters,
             log=Logger("gobelieve.groups.changes"),
         )
@@ -117,7 +118,7 @@ def add_app_api(
     logins: Tokens,
     redis: RedisService,
     manager: GroupManager | None,
-    reactor: Any,
+    reactor: Reactor,
 ) -> AppApi | None:
     """Add ``app-api``, with ``mysql`` if there is a database; nothing without HTTP."""
     if not config.http_listen_address:
@@ -149,7 +150,7 @@ def add_local_app_api(
     logins: Tokens,
     db: SqliteService,
     manager: GroupManager,
-    reactor: Any,
+    reactor: Reactor,
 ) -> AppApi | None:
     """Add ``app-api`` on the embedded file; nothing without HTTP."""
     if not config.http_listen_address:

@@ -1,14 +1,14 @@
 """How a change of a group is told: to gateways, and to members by messages."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from gobelieve.errors import StorageError
 from gobelieve.event_loop.waiting import called_back, called_within
 from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.groups.events import Event
 from gobelieve.groups.manager import GroupManager
-from gobelieve.interfaces import Change, Group
+from gobelieve.interfaces import Change, Group, Time
 
 HEARD_SECONDS = 1.0
 """How long a change waits until this gateway hears of it as all others do."""
@@ -39,10 +39,10 @@ class FollowedAnnouncer:
     it is waited for; if it does not come, the groups are read again.
     """
 
-    def __init__(self, announcer: Numbered, manager: GroupManager, reactor: Any) -> None:
+    def __init__(self, announcer: Numbered, manager: GroupManager, time: Time) -> None:
         self._announcer = announcer
         self._manager = manager
-        self._reactor = reactor
+        self._time = time
 
     async def announce(self, changes: Sequence[Change]) -> None:
         action = await self._announcer.announce(changes)
@@ -52,7 +52,7 @@ class FollowedAnnouncer:
                 self._manager.forget(change.group_id)
 
     async def _heard(self, action: int) -> bool:
-        return await called_within(HEARD_SECONDS, self._reactor, self._manager.when_seen, action)
+        return await called_within(HEARD_SECONDS, self._time, self._manager.when_seen, action)
 
 
 class NotificationPoster:

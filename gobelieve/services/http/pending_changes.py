@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.event_loop.waiting import called_within
+from gobelieve.interfaces import Time
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.support.when_empty import WhenEmpty
 
@@ -27,9 +28,9 @@ class PendingChanges(OrderedService):
 
     log = Logger()
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, time: Time) -> None:
         super().__init__()
-        self._reactor = reactor
+        self._time = time
         self._locks: dict[object, DeferredLock] = {}
         self._running: set[Deferred[Any]] = set()
         self._when_idle = WhenEmpty(self._running)
@@ -61,5 +62,5 @@ class PendingChanges(OrderedService):
         self._when_idle.check()
 
     async def _stop_children(self) -> None:
-        await called_within(DRAIN_TIMEOUT, self._reactor, self._when_idle)
+        await called_within(DRAIN_TIMEOUT, self._time, self._when_idle)
         await super()._stop_children()

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options
 
 from gobelieve.config import LogConfig
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.services.process.log_file import AppendedLogFile, log_path, logs_to_stdout, open_log
 from gobelieve.services.process.log_format import observer_of
 from gobelieve.services.process.ordered import OrderedService
@@ -29,7 +30,7 @@ class DaemonService(OrderedService):
     ``rotate``, too.
     """
 
-    def __init__(self, options: Options, reactor: Any) -> None:
+    def __init__(self, options: Options, reactor: Reactor) -> None:
         super().__init__()
         self._reactor = reactor
         self._ending = False

@@ -6,9 +6,9 @@ Linux ends a process that takes all there is, and with it everybody's connection
 
 import resource
 from collections.abc import Callable
-from typing import Any
 
 from twisted.application.internet import TimerService
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gobelieve.metrics import Counters
@@ -34,7 +34,11 @@ class MemoryWatch(TimerService):
     log = Logger()
 
     def __init__(
-        self, limit: int, clock: Any, counters: Counters, measure: Callable[[], int] = resident
+        self,
+        limit: int,
+        clock: IReactorTime,
+        counters: Counters,
+        measure: Callable[[], int] = resident,
     ) -> None:
         super().__init__(CHECK_SECONDS, self.look)
         self.clock = clock

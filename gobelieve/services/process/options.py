@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from gobelieve.config import load, without_effect
 from gobelieve.errors import ConfigError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import InThread
 
 
@@ -65,7 +66,7 @@ class Coroutines:
             self.log.failure("a task failed", result)
 
 
-def threads(reactor: Any) -> InThread:
+def threads(reactor: Reactor) -> InThread:
     """`InThread` by the reactor's pool."""
 
     def in_thread(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:

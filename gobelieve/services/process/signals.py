@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
 from gobelieve.errors import GobelieveError
@@ -29,7 +30,7 @@ class OnSignal(Service):
     log = Logger()
 
     def __init__(
-        self, number: signal.Signals, reactor: Any, install: Install | None = None
+        self, number: signal.Signals, reactor: IReactorFromThreads, install: Install | None = None
     ) -> None:
         self._number = number
         self._reactor = reactor

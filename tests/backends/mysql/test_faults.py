@@ -5,7 +5,6 @@ import threading
 from functools import cache
 from typing import Any
 
-from twisted.internet import reactor  # noqa: TID253
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
@@ -17,6 +16,7 @@ from gobelieve.backends.mysql import service as mysql
 from gobelieve.backends.mysql.datasource import parse_datasource
 from gobelieve.backends.mysql.service import MysqlService
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import installed_reactor
 from tests.ports import free_port
 from tests.servers import MariaServer, missing, shared_maria
 
@@ -45,7 +45,7 @@ class Faulty(TestCase):
         return self.service(f"{login}@tcp(127.0.0.1:{port})/gobelieve?{times}")
 
     def service(self, source: str) -> MysqlService:
-        service = MysqlService(parse_datasource(source), reactor)
+        service = MysqlService(parse_datasource(source), installed_reactor())
         service.startService()
         self.addCleanup(service.stopService)
         return service
@@ -57,9 +57,9 @@ class Faulty(TestCase):
 
     async def assert_fail(self, service: MysqlService, count: int, text: str) -> None:
         """In time, with an error of the backend."""
-        begun = reactor.seconds()
+        begun = installed_reactor().seconds()
         outcomes = await self.outcomes(service, count)
-        self.assertLess(reactor.seconds() - begun, SILENCE + SLACK)
+        self.assertLess(installed_reactor().seconds() - begun, SILENCE + SLACK)
         for outcome in outcomes:
             self.assertIsInstance(outcome, Failure)
             self.assertIs(outcome.type, BackendError, outcome)
@@ -72,7 +72,7 @@ class Faulty(TestCase):
                 await service.read(one)
                 return
             except BackendError:
-                await deferLater(reactor, 0.01)
+                await deferLater(installed_reactor(), 0.01)
 
 
 @cache
@@ -140,9 +140,9 @@ class OwnServerTests(Faulty):
         self.addCleanup(self.server.thaw)
         asked: list[Deferred[Any]]
         asked = [Deferred.fromCoroutine(db.read(one)) for _ in range(30)]
-        begun = reactor.seconds()
+        begun = installed_reactor().seconds()
         await db.stopService()
-        self.assertLess(reactor.seconds() - begun, mysql.STOP_SECONDS + SLACK)
+        self.assertLess(installed_reactor().seconds() - begun, mysql.STOP_SECONDS + SLACK)
         self.server.thaw()
         for _, outcome in await DeferredList(asked, consumeErrors=True):
             self.assertIs(outcome.type, BackendError)
@@ -270,7 +270,7 @@ class NoServerTests(Faulty):
 
     async def silent(self) -> MysqlService:
         """A service on a port that accepts and never says a word."""
-        listening = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(
+        listening = await TCP4ServerEndpoint(installed_reactor(), 0, interface="127.0.0.1").listen(
             Factory.forProtocol(Silent)
         )
         self.addCleanup(listening.stopListening)
@@ -288,9 +288,9 @@ class NoServerTests(Faulty):
         self.patch(mysql, "STOP_SECONDS", 0.05)
         service = await self.silent()
         asked = Deferred.fromCoroutine(service.read(one))
-        begun = reactor.seconds()
+        begun = installed_reactor().seconds()
         await service.stopService()
-        self.assertLess(reactor.seconds() - begun, SILENCE)
+        self.assertLess(installed_reactor().seconds() - begun, SILENCE)
         left = [thread for thread in threading.enumerate() if "PoolThread" in thread.name]
         self.assertTrue(any(thread.daemon for thread in left))
         with self.assertRaises(BackendError):

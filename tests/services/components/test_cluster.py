@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.config import (
@@ -33,6 +33,7 @@ from gobelieve.services.components.cluster import DANGERS, Cluster
 from gobelieve.services.process.starting import StartError
 from gobelieve.wire.cluster import Port
 from tests.certificates import Authority
+from tests.fakes.reactor import FakeReactor
 from tests.protocols.logs import Events
 
 SECRET = "sixteen bytes or so"
@@ -98,7 +99,7 @@ class ClusterTests(SynchronousTestCase):
     """Ports, connections, files."""
 
     def setUp(self) -> None:
-        self.reactor: Any = MemoryReactorClock()
+        self.reactor = FakeReactor()
         self.events = Events()
         self.patch(Cluster, "log", self.events.log())
         # Refusing to start sets a hook, which is to be gone behind the test.

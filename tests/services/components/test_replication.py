@@ -3,7 +3,7 @@
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,6 +17,7 @@ from gobelieve.services.process.draining import DrainingService
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import FrameReader
 from gobelieve.wire.storage import StorageSyncBegin, StorageSyncRefused
+from tests.fakes.reactor import FakeReactor
 from tests.fakes.world import FakeThread, Lines
 
 
@@ -24,7 +25,7 @@ class MasterTests(SynchronousTestCase):
     """The link to a master."""
 
     def setUp(self) -> None:
-        self.reactor: Any = MemoryReactorClock()
+        self.reactor = FakeReactor()
         self.turn = ReactorTurn(self.reactor)
         self.cluster = Cluster(ClusterConfig(), self.reactor)
         self.storage = Storage(
@@ -41,7 +42,7 @@ class MasterTests(SynchronousTestCase):
     def connect(self) -> tuple[Any, StringTransport]:
         """The newest attempt succeeds."""
         factory = self.reactor.tcpClients[-1][2]
-        protocol = factory.buildProtocol(None)
+        protocol: Any = factory.buildProtocol(None)
         transport = StringTransport()
         protocol.makeConnection(transport)
         self.reactor.advance(0)

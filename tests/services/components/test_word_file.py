@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.checks.word_filter import WordFilter
 from gobelieve.services import embedded, im
 from gobelieve.services.components.word_file import WordFile, WordFileError
 from gobelieve.services.process.starting import StartError
+from tests.fakes.reactor import FakeReactor
 
 
 class WordFileTests(SynchronousTestCase):
@@ -66,7 +66,7 @@ class DaemonTests(SynchronousTestCase):
         """Put together, and not started."""
         options = module.Options()
         options.parseOptions([word for setting in settings for word in ("--set", setting)])
-        return module.makeService(options, MemoryReactorClock())
+        return module.makeService(options, FakeReactor())
 
     def test_it_is_read_before_clients_come_and_again_at_sighup(self) -> None:
         """In both daemons that have a gateway; without a file there is nothing."""

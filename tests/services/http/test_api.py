@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
@@ -11,6 +10,7 @@ from gobelieve.protocols.http.site import LimitedSite
 from gobelieve.services import embedded, im
 from gobelieve.services.http import api as http_api
 from gobelieve.services.process.ordered import OrderedService
+from tests.fakes.reactor import FakeReactor
 from tests.web import ask
 
 
@@ -30,7 +30,7 @@ class ServiceTests(SynchronousTestCase):
         keys = f"{prefix}http_api_keys=['0123456789abcdef']"
         where = f"{prefix}http_listen_address=127.0.0.1:1"
         options.parseOptions(["--set", keys, "--set", where])
-        module.makeService(options, MemoryReactorClock())
+        module.makeService(options, FakeReactor())
         (site,) = sites
         return site
 

@@ -7,7 +7,6 @@ from typing import Any
 from twisted.application.app import ServerOptions
 from twisted.application.service import Application, Service
 from twisted.internet.defer import Deferred
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import (
     ILogObserver,
     Logger,
@@ -20,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gobelieve.services.process.daemon import DaemonService
+from tests.fakes.reactor import FakeReactor
 
 
 class Twistd(ServerOptions):
@@ -50,7 +50,7 @@ class DaemonTests(SynchronousTestCase):
         twistd.parseOptions([*words])
         options = usage.Options()
         options.parent = twistd
-        service = DaemonService(options, MemoryReactorClock())
+        service = DaemonService(options, FakeReactor())
         application = Application("gobelieve-ims")
         service.setServiceParent(application)
         return service, application
@@ -89,19 +89,19 @@ class DaemonTests(SynchronousTestCase):
         options = usage.Options()
         options.parent = Twistd()
         options.parent.parseOptions(["--logfile", str(self.path)])
-        DaemonService(options, MemoryReactorClock())
+        DaemonService(options, FakeReactor())
         self.assertFalse(self.path.exists())
 
     def test_without_twistd(self) -> None:
         """As a test makes it: no log, and it may have any parent."""
-        service = DaemonService(usage.Options(), MemoryReactorClock())
-        DaemonService(usage.Options(), MemoryReactorClock()).add("child", service)
+        service = DaemonService(usage.Options(), FakeReactor())
+        DaemonService(usage.Options(), FakeReactor()).add("child", service)
         self.assertEqual(self.names(service), ["hangup"])
 
     def test_a_signal_while_it_starts(self) -> None:
         """Is taken from the first step on, before ports are, and until all else has stopped."""
         before = signal.getsignal(signal.SIGHUP)
-        service = DaemonService(usage.Options(), MemoryReactorClock())
+        service = DaemonService(usage.Options(), FakeReactor())
         service.privilegedStartService()
         self.assertNotIn(signal.getsignal(signal.SIGHUP), (before, signal.SIG_DFL))
         service.startService()
@@ -111,8 +111,7 @@ class DaemonTests(SynchronousTestCase):
     def test_asked_to_end_once_more(self) -> None:
         """It goes on with ending, and says so; no traceback."""
         before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-        reactor = MemoryReactorClock()
-        reactor.callFromThread = lambda call: call()  # type: ignore[attr-defined]
+        reactor = FakeReactor()
         service = DaemonService(usage.Options(), reactor)
         service.add("slow", SlowService())
         service.startService()
@@ -127,6 +126,7 @@ class DaemonTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observe)
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
+        reactor.advance(0)
         what = "the daemon is about to end, what is under way is finished"
         self.assertEqual(lines, [f"SIGTERM: {what}", f"SIGINT: {what}"])
         self.assertNoResult(stopped)

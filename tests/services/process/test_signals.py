@@ -1,27 +1,18 @@
 """Signals: who is called, and that none ends a daemon."""
 
 import signal
-from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.services.process.signals import OnSignal, Receiver
-
-
-class Reactor(MemoryReactorClock):
-    """Makes calls from elsewhere when time goes on."""
-
-    def callFromThread(self, call: Callable[..., None], *args: Any) -> None:
-        self.callLater(0, call, *args)
+from tests.fakes.reactor import FakeReactor
 
 
 class OnSignalTests(SynchronousTestCase):
     """What is done on SIGHUP."""
 
     def setUp(self) -> None:
-        self.reactor = Reactor()
+        self.reactor = FakeReactor()
         self.installed: list[tuple[int, Receiver]] = []
         self.service = OnSignal(signal.SIGHUP, self.reactor, self.install)
         self.calls: list[str] = []

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import parser
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
@@ -15,6 +14,7 @@ from gobelieve.services.http import api as http_api
 from gobelieve.services.process.options import DaemonOptions
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.status import pages as status
+from tests.fakes.reactor import FakeReactor
 from tests.web import ask
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
@@ -49,7 +49,7 @@ class PagesTests(SynchronousTestCase):
             self.patch(module_, "Listening", listening)
         options: DaemonOptions = module.Options()
         options.parseOptions([word for setting in settings for word in ("--set", setting)])
-        module.makeService(options, MemoryReactorClock())
+        module.makeService(options, FakeReactor())
         return {page: get(site, page) for site in sites for page in ("metrics", "summary", "ready")}
 
     def test_off(self) -> None:

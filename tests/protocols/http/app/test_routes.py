@@ -219,8 +219,8 @@ class AccessTests(AppCase):
         self.good("POST", "/m%65ssages/dequeue")
         self.good("PATCH", "/users/%31", {"name": "Ann"})
         self.assertEqual(self.gateway.memory.names, {ALICE: "Ann"})
-        for group in ("%zz", "%ff", "1%2Fupgrade", "%2531"):
-            self.refused(400, "invalid param", "DELETE", f"/groups/{group}")
+        for escaped in ("%zz", "%ff", "1%2Fupgrade", "%2531"):
+            self.refused(400, "invalid param", "DELETE", f"/groups/{escaped}")
         self.headers = {}
         for path in ("/m%65ssages/dequeue", "/groups/%31/upgrade", "/groups/%zz/upgrade"):
             self.refused(401, "unauthorized", "POST", path)
