@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.bench import start
 from gobelieve.bench.member import Member
+from gobelieve.interfaces import World
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import Frame, Message, client
 from gobelieve.wire.frames import PUSH
@@ -46,8 +47,8 @@ class StartTests(SynchronousTestCase):
     def test_damage(self) -> None:
         """A measurement of a damaged directory fails."""
 
-        def fill(root: str, options: argparse.Namespace) -> None:
-            filled(root, options)
+        def fill(root: str, options: argparse.Namespace, world: World) -> None:
+            filled(root, options, world)
             with open(os.path.join(root, "message_0"), "r+b") as file:
                 file.seek(32 + 16)
                 file.write(b"damage")

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.cli.main import parser
@@ -28,7 +27,7 @@ from gobelieve.wire.layout import I64, Rest
 from gobelieve.wire.message import Message, Sender, message
 from gobelieve.wire.stored import Party, Stored
 from tests.fakes.groups import group
-from tests.fakes.world import FakeTurn, Lines
+from tests.fakes.world import FakeTurn, world
 from tests.gateway.support import APP, KEFU, TestClient, TestGateway
 from tests.protocols.http_case import KEY, WITH_KEY
 from tests.web import ask
@@ -56,9 +55,7 @@ class RealStorageCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.turn = FakeTurn()
         self.root = self.mktemp()
-        self.storage = Storage(
-            self.root, in_thread=at_once, turn=self.turn, time=Clock(), log=Lines()
-        )
+        self.storage = Storage(self.root, world=world(turn=self.turn), in_thread=at_once)
         self.storage.open()
         self.local = LocalStorage(self.storage)
         self.gateway = TestGateway(storage=self.local, http_api_keys=(KEY,))

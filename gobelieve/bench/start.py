@@ -22,6 +22,10 @@ from typing import Any, NamedTuple
 from twisted.logger import Logger
 
 from gobelieve.event_loop.reactor import Reactor
+from gobelieve.interfaces import World
+from gobelieve.metrics import Counters
+from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.services.process.options import Coroutines
 from gobelieve.storage.files.read_only import Folder
 from gobelieve.storage.format.layout import SNAPSHOT
 from gobelieve.storage.queues.store import Store
@@ -30,7 +34,6 @@ from gobelieve.wire import client
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
 
 APP = 7
-LOG = Logger("gobelieve.storage")
 MIXES = ("talk", "short", "strangers")
 SHORT, LONG = 60, 1000
 """Bytes of content."""
@@ -66,10 +69,11 @@ def start(options: argparse.Namespace) -> Iterator[str]:
 
 async def run(reactor: Reactor, root: str, options: argparse.Namespace) -> bool:
     """Measure and print; False if something is damaged, or the two starts do not agree."""
-    filled = _timed(lambda: _fill(root, options))
-    by_snapshot = _timed(lambda: _opened(root))
+    world = _world(reactor)
+    filled = _timed(lambda: _fill(root, options, world))
+    by_snapshot = _timed(lambda: _opened(root, world))
     os.unlink(os.path.join(root, SNAPSHOT))
-    rebuilt = _timed(lambda: _opened(root))
+    rebuilt = _timed(lambda: _opened(root, world))
     verified = _timed(lambda: _verified(root))
     size, records, findings = verified.found
     queues = len(rebuilt.found[0])
@@ -96,9 +100,19 @@ def _timed(work: Callable[[], Any]) -> Timed:
     return Timed(found, time.perf_counter() - begun, time.process_time() - cpu)
 
 
-def _fill(root: str, options: argparse.Namespace) -> None:
+def _world(reactor: Reactor) -> World:
+    return World(
+        time=reactor,
+        turn=ReactorTurn(reactor),
+        tasks=Coroutines(),
+        counters=Counters(),
+        log=Logger("gobelieve.storage"),
+    )
+
+
+def _fill(root: str, options: argparse.Namespace, world: World) -> None:
     """Store messages, and take a snapshot at the end."""
-    store = Store(root, LOG, in_thread=_at_once)
+    store = Store(root, world=world, in_thread=_at_once)
     store.open()
     items, block = _items(options), store.blocks.size
     while store.blocks.end[0] * block + store.blocks.end[1] < options.size << 20:
@@ -143,9 +157,9 @@ def _im(size: int) -> bytes:
     return client.IM(sender=2, receiver=1, timestamp=1, msgid=0, content=b"x" * size).encode()
 
 
-def _opened(root: str) -> tuple[Any, ...]:
+def _opened(root: str, world: World) -> tuple[Any, ...]:
     """The index of a start."""
-    store = Store(root, LOG)
+    store = Store(root, world=world)
     store.open()
     store.close()
     index = store.index

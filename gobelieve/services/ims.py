@@ -10,6 +10,7 @@ from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.event_loop.waiting import called_back
+from gobelieve.interfaces import World
 from gobelieve.metrics import Counters
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
@@ -20,7 +21,7 @@ from gobelieve.services.components import replication
 from gobelieve.services.components.cluster import Cluster, add_cluster
 from gobelieve.services.process.daemon import DaemonService
 from gobelieve.services.process.draining import DrainingService
-from gobelieve.services.process.options import DaemonOptions, threads
+from gobelieve.services.process.options import Coroutines, DaemonOptions, threads
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import cannot_start
 from gobelieve.services.status.pages import add_status
@@ -64,10 +65,14 @@ def add_storage(
     """Add ``storage`` in the folder `root`, and its ports and links; nothing is opened yet."""
     storage = Storage(
         root,
+        world=World(
+            time=reactor,
+            turn=turn,
+            tasks=Coroutines(),
+            counters=Counters(),
+            log=Logger("gobelieve.storage"),
+        ),
         in_thread=threads(reactor),
-        turn=turn,
-        time=reactor,
-        log=Logger("gobelieve.storage"),
         fsync=config.fsync,
         fsync_interval=config.fsync_interval,
         limit=config.limit,

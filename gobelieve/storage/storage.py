@@ -6,7 +6,7 @@ The RPC of gobelieve-ims and the daemon that has everything in one process both 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gobelieve.interfaces import InThread, Log, Page, Time, Turn
+from gobelieve.interfaces import InThread, Page, World
 from gobelieve.names import AckStatus, User
 from gobelieve.storage.queues.commit import Done, GroupCommit, Policy, Result
 from gobelieve.storage.queues.counters import StorageCounters
@@ -31,27 +31,23 @@ class Storage:
         self,
         root: str,
         *,
+        world: World,
         in_thread: InThread,
-        turn: Turn,
-        time: Time,
-        log: Log,
         fsync: str = "commit",
         fsync_interval: float = 1.0,
         limit: int = 3000,
         slave: bool = False,
     ) -> None:
         self.counters = StorageCounters()
-        self.store = Store(root, log, in_thread=in_thread, time=time)
-        self.follower = Follower(self.store.blocks, log)
+        self.store = Store(root, world=world, in_thread=in_thread)
+        self.follower = Follower(self.store.blocks, world.log)
         self.is_slave = slave
-        self._turn = turn
+        self._turn = world.turn
         self._limit = limit
         self._commits = GroupCommit(
             self.store,
+            world=world,
             in_thread=in_thread,
-            turn=turn,
-            time=time,
-            log=log,
             policy=Policy(fsync),
             interval=fsync_interval,
             counters=self.counters,

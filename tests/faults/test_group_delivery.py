@@ -22,7 +22,7 @@ from gobelieve.storage.queues.store import Store
 from gobelieve.wire.client import GroupIM
 from tests import old_pending
 from tests.app_server import AppServer
-from tests.fakes.world import Lines
+from tests.fakes.world import world
 from tests.faults.support import PATIENT, FaultTestCase, together, until
 from tests.network.processes import APPID, Cluster, Daemon
 from tests.servers import missing, shared_maria
@@ -104,7 +104,7 @@ class GroupDeliveryTests(FaultTestCase):
 
     def queues(self, daemon: Daemon, storage: int) -> dict[int, list[bytes]]:
         """What the members have whose queues lie here."""
-        store = Store(str(daemon.folder / "storage"), Lines())
+        store = Store(str(daemon.folder / "storage"), world=world())
         store.open()
         found: dict[int, list[bytes]] = {}
         for uid in (uid for uid in self.members if shard(uid, 2) == storage):

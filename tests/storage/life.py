@@ -23,7 +23,7 @@ from gobelieve.storage.format.records import (
 from gobelieve.storage.queues.commit import GroupCommit, Policy, Result
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem, StoredMessage
-from tests.fakes.world import FakeThread, FakeTurn, Lines
+from tests.fakes.world import FakeThread, FakeTurn, Lines, world
 from tests.storage.model import Message, Model, Place, Queue
 from tests.storage.power import PowerCut, PowerDisk
 from tests.storage.replication.test_replication import Slave
@@ -84,7 +84,7 @@ class Life:
         self.clock, self.log, self.failed = Clock(), Lines(), False
         self.store = Store(
             str(self.root),
-            self.log,
+            world=world(log=self.log),
             block_size=self.size,
             files=self.disk,
             in_thread=self.writer,
@@ -94,10 +94,8 @@ class Life:
         self.store.open()
         self.commits = GroupCommit(
             self.store,
+            world=world(turn=self.turn, time=self.clock, log=self.log),
             in_thread=self.thread,
-            turn=self.turn,
-            time=self.clock,
-            log=self.log,
             policy=self.policy,
         )
 

@@ -13,7 +13,7 @@ from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.records import BLOCK_SIZE
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
-from tests.fakes.world import Lines
+from tests.fakes.world import world
 
 APPID = 7
 
@@ -121,7 +121,7 @@ def open_store(
     root: str, *, block_size: int = BLOCK_SIZE, files: Files | None = None, log: Any = None
 ) -> Store:
     """An opened store."""
-    store = Store(root, log or Lines(), block_size=block_size, files=files or QuickFiles())
+    store = Store(root, world=world(log=log), block_size=block_size, files=files or QuickFiles())
     store.open()
     return store
 

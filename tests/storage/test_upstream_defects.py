@@ -9,7 +9,6 @@ import tracemalloc
 from pathlib import Path
 from random import Random
 
-from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -35,7 +34,7 @@ from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.storage import USERS
 from tests import defect_table
-from tests.fakes.world import FakeThread, FakeTurn, Lines
+from tests.fakes.world import FakeThread, FakeTurn, Lines, world
 from tests.protocols.replication.test_replication import ReplicationCase
 from tests.storage.index.test_snapshot import left, started
 from tests.storage.power import PowerCut, PowerDisk
@@ -355,7 +354,7 @@ class ReadTests(DirectoryCase):
         store = self.open(1 << 27)
         save(store, *(to_users(102, body=b"%d" % n) for n in range(100)))
         thread, turn = FakeThread(), FakeTurn()
-        commits = GroupCommit(store, in_thread=thread, turn=turn, time=Clock(), log=self.log)
+        commits = GroupCommit(store, world=world(turn=turn, log=self.log), in_thread=thread)
         commits.save([to_users(102, body=b"under way")], lambda *_: None, None)
         turn.end()
         self.assertEqual(len(thread.waiting), 1)

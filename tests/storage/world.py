@@ -13,7 +13,7 @@ from gobelieve.storage.queues.commit import Policy
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import USERS
-from tests.fakes.world import Lines
+from tests.fakes.world import world
 from tests.storage.life import QUEUES, Life
 from tests.storage.model import Fate, Message, Place
 from tests.storage.power import PowerCut
@@ -275,7 +275,7 @@ class World(Life):
         shutil.copytree(self.root, copy, ignore=shutil.ignore_patterns("heads*", "torn*"))
         try:
             files = QuickFiles()
-            store = Store(str(copy), Lines(), block_size=self.size, files=files)
+            store = Store(str(copy), world=world(), block_size=self.size, files=files)
             store.open()
             assert list(_heads(store)) == list(_heads(self.store)), "the snapshot knows others"
             assert store.reader.bridges == self.store.reader.bridges

@@ -19,6 +19,7 @@ from gobelieve.storage.files.files import Files, is_full
 from gobelieve.storage.files.open_blocks import DESCRIPTORS, OpenBlocks
 from gobelieve.storage.format.layout import LOCK, TORN, block_name, listed
 from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST
+from gobelieve.support.throttled_log import ThrottledLog
 
 Position = tuple[int, int]
 
@@ -39,6 +40,7 @@ class Blocks:
         self.resyncable_bytes = 0
         """So many bytes at the end may have holes, and can be had again."""
         self._log = log
+        self._cut_log = ThrottledLog(log)
         self._files = files or Files()
         self._lock = -1
         self.numbers: list[int] = []
@@ -206,13 +208,12 @@ class Blocks:
         Should that fail, it is tried again before the next write, and at the end.
         """
         self._begin_at(position)
-        news, self._owed = self._owed is None, position
+        self._owed = position
         try:
             self._cut_files(position)
         except OSError as why:
-            if news:
-                what = "{path} cannot be cut back: {why}"
-                self._log.error(what, path=self.path(position[0]), why=why.strerror)
+            what = "{path} cannot be cut back: {why}"
+            self._cut_log.error("cut", what, path=self.path(position[0]), why=why.strerror)
 
     def _cut_files(self, position: Position) -> None:
         number, offset = position
@@ -231,6 +232,7 @@ class Blocks:
         if self._folder_changed:
             self._files.sync_folder(self.root)
         self._owed = None
+        self._cut_log.reset("cut")
 
     def sync_work(self) -> Callable[[], None]:
         """What makes all that is written by now durable. It blocks; OSError if it failed.

@@ -12,7 +12,7 @@ what was not yet synced, and what is behind it comes again from the master.
 import os
 from contextlib import suppress
 
-from gobelieve.interfaces import Log, Time
+from gobelieve.interfaces import Log, World
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.format.layout import SNAPSHOT
 from gobelieve.storage.format.records import FILE_HEADER, FIRST, Entry
@@ -25,18 +25,15 @@ Bridges = dict[int, int]
 """Queue records whose pointer to the one before is wrong, and the one that is really before."""
 
 
-TELL_EVERY = 2.0
-"""Seconds between two lines in the log that say how far the reading is."""
+PROGRESS_INTERVAL = 2.0
+"""Seconds between two log lines about the progress of the reading."""
 BEGINNING: Position = (0, 0)
 
 
-def recover(
-    blocks: Blocks, index: Index, log: Log, time: Time | None = None
-) -> tuple[Position, Bridges]:
+def recover(blocks: Blocks, index: Index, world: World) -> tuple[Position, Bridges]:
     """Fill an empty index, and cut off what is torn. OSError, StorageError.
 
-    The position of the snapshot that was used (`BEGINNING` if none was), and the bridges. With
-    `time` the log says how far it is.
+    The position of the snapshot that was used (`BEGINNING` if none was), and the bridges.
     """
     why = "there is no snapshot of the index"
     try:
@@ -48,21 +45,20 @@ def recover(
             os.unlink(os.path.join(blocks.root, SNAPSHOT))
     if loaded is not None:
         position, bridges = loaded
-        return position, rebuild(blocks, index, log, position, bridges, time)
+        return position, rebuild(blocks, index, world, position, bridges)
     if blocks.end != (0, FIRST):
         size = sum(map(blocks.length, blocks.numbers)) // 1_000_000
         what = "{root}: {why}; all blocks are read, {size} MB"
-        log.info(what, root=blocks.root, why=why, size=size)
-    return BEGINNING, rebuild(blocks, index, log, time=time)
+        world.log.info(what, root=blocks.root, why=why, size=size)
+    return BEGINNING, rebuild(blocks, index, world)
 
 
 def rebuild(
     blocks: Blocks,
     index: Index,
-    log: Log,
+    world: World,
     start: Position = BEGINNING,
     known: Bridges | None = None,
-    time: Time | None = None,
 ) -> Bridges:
     """Fill an index from the blocks, and cut off what is torn. OSError, StorageError.
 
@@ -74,7 +70,9 @@ def rebuild(
     """
     bridges: Bridges = dict(known or {})
     numbers = [number for number in blocks.numbers if number >= start[0]]
-    rebuilding = _Rebuilding(blocks, index, log, bridges, _Progress(blocks, start, log, time))
+    rebuilding = _Rebuilding(
+        blocks, index, bridges=bridges, progress=_Progress(blocks, start, world), log=world.log
+    )
     for number in numbers:
         rebuilding.read(number, max(FIRST, start[1]) if number == start[0] else FIRST)
     return bridges
@@ -83,11 +81,11 @@ def rebuild(
 class _Progress:
     """Tells the log now and then how far the reading is."""
 
-    def __init__(self, blocks: Blocks, start: Position, log: Log, time: Time | None) -> None:
+    def __init__(self, blocks: Blocks, start: Position, world: World) -> None:
         self._root = blocks.root
-        self._log = log
-        self._time = time
-        self._told = time.seconds() if time else 0.0
+        self._log = world.log
+        self._time = world.time
+        self._logged_at = self._time.seconds()
         lengths = [blocks.length(number) for number in blocks.numbers if number >= start[0]]
         self._total = max(1, sum(lengths) - start[1])
         self._done = 0
@@ -95,9 +93,10 @@ class _Progress:
     def add(self, count: int) -> None:
         """So many bytes more are read. (Some of them twice.)"""
         self._done += count
-        if self._time is None or self._time.seconds() < self._told + TELL_EVERY:
+        now = self._time.seconds()
+        if now < self._logged_at + PROGRESS_INTERVAL:
             return
-        self._told = self._time.seconds()
+        self._logged_at = now
         done = min(self._done, self._total)
         self._log.info(
             "{root}: {done} of {total} MB are read, {percent} %",
@@ -112,7 +111,7 @@ class _Rebuilding:
     """Fills an index from blocks that come in order."""
 
     def __init__(
-        self, blocks: Blocks, index: Index, log: Log, bridges: Bridges, progress: _Progress
+        self, blocks: Blocks, index: Index, *, bridges: Bridges, progress: _Progress, log: Log
     ) -> None:
         self._blocks = blocks
         self._index = index

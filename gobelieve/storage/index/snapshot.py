@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import InThread, Log, Time
+from gobelieve.interfaces import InThread, World
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.layout import SNAPSHOT
@@ -51,21 +51,20 @@ class Snapshots:
         self,
         blocks: Blocks,
         index: Index,
-        log: Log,
+        *,
+        world: World,
         files: Files,
         in_thread: InThread | None,
         every: int,
         unwritten: Callable[[], Heads],
         bridges: Callable[[], dict[int, int]],
-        time: Time | None = None,
     ) -> None:
-        """Without a clock nobody is told how long they take."""
         self.counters = SnapshotCounters()
-        self._time = time
+        self._time = world.time
         self._began = 0.0
         self._blocks = blocks
         self._index = index
-        self._log = log
+        self._log = world.log
         self._files = files
         self._in_thread = in_thread
         self._every = every
@@ -132,7 +131,7 @@ class Snapshots:
         assert self._in_thread is not None
         (position, queues, bridges), self._marked = self._marked, None
         blocks = self._blocks
-        self._began = self._seconds()
+        self._began = self._time.seconds()
         # Bytes are counted from here whether it succeeds or not.
         self._last = position
         try:
@@ -172,7 +171,7 @@ class Snapshots:
         else:
             self._stated = self._last
             self.counters.taken += 1
-            self.counters.at = self._seconds()
+            self.counters.at = self._time.seconds()
             self.counters.seconds = max(0.0, self.counters.at - self._began)
         if self._distrusted:
             self._remove()
@@ -184,9 +183,6 @@ class Snapshots:
             then, self._then = self._then, []
             for call in then:
                 call()
-
-    def _seconds(self) -> float:
-        return self._time.seconds() if self._time is not None else 0.0
 
     def _failed(self, why: BaseException) -> None:
         self.counters.failed += 1

@@ -17,12 +17,13 @@ from enum import Enum
 from typing import Any
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import Cancellable, InThread, Log, Time, Turn
+from gobelieve.interfaces import Cancellable, InThread, World
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.files import failure_of
 from gobelieve.storage.queues.counters import StorageCounters
 from gobelieve.storage.queues.piece import Piece
 from gobelieve.storage.queues.store import Store
+from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.wire.storage import SUPER_GROUPS, SaveItem
 
 Result = tuple[int, int, tuple[int, ...]]
@@ -58,19 +59,17 @@ class GroupCommit:
         self,
         store: Store,
         *,
+        world: World,
         in_thread: InThread,
-        turn: Turn,
-        time: Time,
-        log: Log,
         policy: Policy = Policy.COMMIT,
         interval: float = 1.0,
         counters: StorageCounters | None = None,
     ) -> None:
         self._store = store
         self._in_thread = in_thread
-        self._turn = turn
-        self._time = time
-        self._log = log
+        self._turn = world.turn
+        self._time = world.time
+        self._log = ThrottledLog(world.log)
         self._policy = policy
         self._interval = interval
         self._counters = counters or StorageCounters()
@@ -266,8 +265,7 @@ class GroupCommit:
 
     def _report(self, what: _Trouble, why: StorageError) -> None:
         self._failed_meanwhile = True
-        if not self._troubles:
-            self._log.error("messages cannot be stored: {why}", why=str(why))
+        self._log.error("stored", "messages cannot be stored: {why}", why=str(why))
         self.trouble = f"messages cannot be stored: {why}"
         self._troubles.add(what)
 
@@ -276,7 +274,7 @@ class GroupCommit:
             self._troubles.difference_update(what)
             if not self._troubles:
                 self.trouble = ""
-                self._log.info("messages are stored again")
+                self._log.recovered("stored", "messages are stored again")
 
 
 def _answer(waiting: _Waiting) -> None:

@@ -50,17 +50,19 @@ class _Place(NamedTuple):
 class Reader:
     """Answers questions about queues. Everything may raise StorageError if the disk fails.
 
-    `heads` gives the end of a queue that may be seen, or None for an empty one.
+    `heads` gives the end of a queue that readers may see, or None for an empty queue. `on_damage`
+    is called with the id of each damaged entry that no bridge steps over.
     """
 
-    def __init__(self, blocks: Blocks, heads: Heads, log: Log) -> None:
+    def __init__(
+        self, blocks: Blocks, *, heads: Heads, on_damage: Callable[[int], None], log: Log
+    ) -> None:
         self.bridges: dict[int, int] = {}
         """Entries that do not point to the one before them, and which that is."""
         self._blocks = blocks
         self._heads = heads
         self._log = log
-        self.damaged: Callable[[int], None] = lambda id_: None
-        """Told the id of each entry that is damaged, and not bridged."""
+        self._on_damage = on_damage
         self._damaged: set[int] = set()
 
     @property
@@ -231,7 +233,7 @@ class Reader:
     def _entry(self, id_: int) -> Entry | None:
         entry = read_entry(self._blocks.read(id_, ENTRY_SIZE))
         if entry is None and self._report(id_) and not self._is_bridged(id_):
-            self.damaged(id_)
+            self._on_damage(id_)
         return entry
 
     def _is_bridged(self, id_: int) -> bool:

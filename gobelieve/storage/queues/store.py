@@ -9,7 +9,7 @@ message that a power cut could still take away.
 from collections.abc import Callable, Iterable
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import InThread, Log, Time
+from gobelieve.interfaces import InThread, World
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.files.files import Files, failure_of
@@ -53,36 +53,34 @@ class Store:
     def __init__(
         self,
         root: str,
-        log: Log,
         *,
+        world: World,
+        in_thread: InThread | None = None,
         block_size: int = BLOCK_SIZE,
         files: Files | None = None,
-        in_thread: InThread | None = None,
         snapshot_every: int | None = None,
-        time: Time | None = None,
     ) -> None:
-        """`snapshot_every`: so many bytes (default: two blocks); with no thread there is none.
+        """Write a snapshot of the index every `snapshot_every` bytes (default: two blocks).
 
-        `time` tells how long they take.
+        Without `in_thread` no snapshot is written.
         """
         files = files or Files()
-        self.blocks = Blocks(root, log, block_size, files)
+        self.blocks = Blocks(root, world.log, block_size, files)
         self.index = Index()
-        self.reader = Reader(self.blocks, self.head, log)
         self.snapshots = Snapshots(
             self.blocks,
             self.index,
-            log,
-            files,
-            in_thread,
-            2 * block_size if snapshot_every is None else snapshot_every,
-            lambda: self._appended.heads,
-            lambda: self.reader.bridges,
-            time,
+            world=world,
+            files=files,
+            in_thread=in_thread,
+            every=2 * block_size if snapshot_every is None else snapshot_every,
+            unwritten=lambda: self._appended.heads,
+            bridges=lambda: self.reader.bridges,
         )
-        self.reader.damaged = self.snapshots.distrust
-        self._log = log
-        self._time = time
+        self.reader = Reader(
+            self.blocks, heads=self.head, on_damage=self.snapshots.distrust, log=world.log
+        )
+        self._world = world
         # Appended only; written too; and handed to the sync that is under way.
         self._appended = _Step((0, 0), 0)
         self._written: _Step | None = None
@@ -103,7 +101,7 @@ class Store:
         try:
             self.blocks.open()
             taken()
-            position, self.reader.bridges = recover(self.blocks, self.index, self._log, self._time)
+            position, self.reader.bridges = recover(self.blocks, self.index, self._world)
             # A daemon that was killed may have left what is written, but not yet on disk.
             self.blocks.sync_from(position[0])
         except OSError as why:
@@ -118,8 +116,12 @@ class Store:
         self.snapshots.started(position)
         self.snapshots.mark(end, len(self.index))
         self.snapshots.begin()
-        what, blocks = "{root}: {queues} queues in {blocks} blocks", len(self.blocks.numbers)
-        self._log.info(what, root=self.blocks.root, queues=len(self.index), blocks=blocks)
+        self._world.log.info(
+            "{root}: {queues} queues in {blocks} blocks",
+            root=self.blocks.root,
+            queues=len(self.index),
+            blocks=len(self.blocks.numbers),
+        )
 
     def close(self) -> None:
         """Let go of the directory. What was not written is lost."""

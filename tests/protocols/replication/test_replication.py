@@ -40,6 +40,7 @@ from gobelieve.wire.storage import (
     StorageSyncRefused,
     StorageSyncTail,
 )
+from tests.fakes.world import world
 from tests.protocols.logs import Events
 
 DELAY = 0.05
@@ -69,10 +70,8 @@ class Site:
     def open(self) -> None:
         self.storage = Storage(
             self.root,
+            world=world(turn=self.turn, time=self.clock, log=self.log),
             in_thread=self._in_thread,
-            turn=self.turn,
-            time=self.clock,
-            log=self.log,
             slave=self.slave,
         )
         self.storage.open()

@@ -46,6 +46,7 @@ from gobelieve.wire.storage import (
     SaveItem,
     StoredMessage,
 )
+from tests.fakes.world import world
 from tests.protocols.logs import Events
 from tests.protocols.storage.test_listener import FakeStorage
 
@@ -614,7 +615,9 @@ class RealStorageTests(ClientCase):
         """Connect a client to it."""
         turn = ReactorTurn(self.clock)
         log = Events().log()
-        real = Storage(root, in_thread=self.in_thread, turn=turn, time=self.clock, log=log)
+        real = Storage(
+            root, world=world(turn=turn, time=self.clock, log=log), in_thread=self.in_thread
+        )
         real.open()
         self.addCleanup(real.close, lambda: None)
         self.real = real

@@ -51,7 +51,7 @@ from gobelieve.wire.storage import (
     pack_save,
     pack_saved,
 )
-from tests.fakes.world import FakeTasks
+from tests.fakes.world import FakeTasks, world
 from tests.protocols.logs import Events
 
 Result = tuple[int, int, tuple[int, ...]]
@@ -444,7 +444,9 @@ class PairTests(SynchronousTestCase):
         turn = ReactorTurn(self.clock)
         self.log = Events()
         self.storage = Storage(
-            self.mktemp(), in_thread=self.in_thread, turn=turn, time=self.clock, log=self.log.log()
+            self.mktemp(),
+            world=world(turn=turn, time=self.clock, log=self.log.log()),
+            in_thread=self.in_thread,
         )
         self.storage.open()
         self.factory = StorageFactory(self.storage, turn, self.clock, Counters())

@@ -18,7 +18,7 @@ from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import FrameReader
 from gobelieve.wire.storage import StorageSyncBegin, StorageSyncRefused
 from tests.fakes.reactor import FakeReactor
-from tests.fakes.world import FakeThread, Lines
+from tests.fakes.world import FakeThread, world
 
 
 class MasterTests(SynchronousTestCase):
@@ -30,10 +30,8 @@ class MasterTests(SynchronousTestCase):
         self.cluster = Cluster(ClusterConfig(), self.reactor)
         self.storage = Storage(
             self.mktemp(),
+            world=world(turn=self.turn, time=self.reactor),
             in_thread=FakeThread(),
-            turn=self.turn,
-            time=self.reactor,
-            log=Lines(),
             slave=True,
         )
         self.storage.open()

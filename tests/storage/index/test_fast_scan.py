@@ -29,7 +29,7 @@ from gobelieve.storage.index.recovery import rebuild
 from gobelieve.storage.tools import walk
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
-from tests.fakes.world import Lines
+from tests.fakes.world import Lines, world
 from tests.storage.support import APPID, QuickFiles, open_store, to_group, to_users
 
 SIZE = 1 << 17
@@ -56,7 +56,7 @@ def rebuilt(root: str) -> Any:
     with patch.object(Blocks, "set_aside", lambda self, offset: "aside"):
         blocks.open()
         try:
-            bridges = rebuild(blocks, index, log)
+            bridges = rebuild(blocks, index, world(log=log))
         finally:
             blocks.close()
     return index.names, index.owners, index.tables, index.values, bridges, log.lines

@@ -21,7 +21,7 @@ from gobelieve.storage.index.scan import CHUNK_BYTES
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools.walk import Damage, walk
 from gobelieve.wire.storage import USERS
-from tests.fakes.world import Lines
+from tests.fakes.world import Lines, world
 from tests.storage.support import (
     APPID,
     BadDisk,
@@ -535,7 +535,7 @@ class ProgressTests(RecoveryCase):
 
     def start(self, time: Clock) -> list[str]:
         self.log = Lines()
-        store = Store(str(self.root), self.log, files=QuickFiles(), time=time)
+        store = Store(str(self.root), world=world(time=time, log=self.log), files=QuickFiles())
         store.open()
         store.close()
         return self.log.of("info")[:-1]

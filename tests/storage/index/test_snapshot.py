@@ -13,7 +13,6 @@ from zlib import crc32
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import User
@@ -23,7 +22,7 @@ from gobelieve.storage.index.heads import LAST_BATCH
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
-from tests.fakes.world import FakeThread, FakeTurn, Lines
+from tests.fakes.world import FakeThread, FakeTurn, Lines, world
 from tests.storage.support import (
     APPID,
     BadDisk,
@@ -53,7 +52,7 @@ def started(
     """A store that was opened."""
     store = Store(
         str(root),
-        log or Lines(),
+        world=world(log=log),
         block_size=SMALL,
         files=files or QuickFiles(),
         in_thread=thread or FakeThread(),
@@ -188,7 +187,7 @@ class CleanEndTests(SnapshotCase):
         told: list[object] = []
         for _ in range(2):
             storage = Storage(
-                str(self.root), in_thread=self.thread, turn=turn, time=Clock(), log=self.log
+                str(self.root), world=world(turn=turn, log=self.log), in_thread=self.thread
             )
             storage.open()
             storage.save([to_users(101)], lambda *args: told.append(args), None)

@@ -9,7 +9,7 @@ from gobelieve.names import AckStatus, User
 from gobelieve.storage.format.records import BLOCK_SIZE, FIRST
 from gobelieve.storage.queues.commit import GroupCommit, Policy, Result
 from gobelieve.storage.queues.store import Store
-from tests.fakes.world import FakeThread, FakeTurn, Lines
+from tests.fakes.world import FakeThread, FakeTurn, Lines, world
 from tests.storage.support import APPID, BadDisk, bodies, open_store, to_users
 
 BOB = User(APPID, 102)
@@ -30,10 +30,8 @@ class CommitCase(SynchronousTestCase):
         self.turn, self.thread, self.clock = FakeTurn(), FakeThread(), Clock()
         self.commits = GroupCommit(
             self.store,
+            world=world(turn=self.turn, time=self.clock, log=self.log),
             in_thread=self.thread,
-            turn=self.turn,
-            time=self.clock,
-            log=self.log,
             policy=self.policy,
             interval=1.0,
         )

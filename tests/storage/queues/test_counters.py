@@ -10,7 +10,7 @@ from gobelieve.names import AckStatus, User
 from gobelieve.storage.format.records import BODY_LIMIT
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
-from tests.fakes.world import FakeThread, FakeTurn, Lines
+from tests.fakes.world import FakeThread, FakeTurn, world
 from tests.storage.support import APPID, BadDisk, to_group, to_users
 
 TAKES = 0.003
@@ -32,10 +32,8 @@ class Counting(SynchronousTestCase):
         self.statuses: list[int] = []
         self.storage = Storage(
             self.mktemp(),
+            world=world(turn=self.turn, time=self.clock),
             in_thread=self.thread,
-            turn=self.turn,
-            time=self.clock,
-            log=Lines(),
             fsync=self.fsync,
             **options,
         )
@@ -176,9 +174,7 @@ class CountersTests(Counting):
 
     def test_not_open(self) -> None:
         """A storage that was not opened says so."""
-        storage = Storage(
-            self.mktemp(), in_thread=self.thread, turn=self.turn, time=self.clock, log=Lines()
-        )
+        storage = Storage(self.mktemp(), world=world(turn=self.turn), in_thread=self.thread)
         self.assertEqual(storage.trouble, "storage is not open")
 
     def test_reads(self) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError, WireError
@@ -42,7 +41,7 @@ from gobelieve.wire.storage import (
     StorageSyncMessage,
     StorageSyncMessageBatch,
 )
-from tests.fakes.world import FakeThread, FakeTurn, Lines
+from tests.fakes.world import FakeThread, FakeTurn, Lines, world
 from tests.storage.support import (
     APPID,
     BadDisk,
@@ -87,7 +86,7 @@ class Slave:
 
     def open(self, resyncable_bytes: int = 0) -> None:
         files = QuickFiles()
-        self.store = Store(self.root, self.log, block_size=self.size, files=files)
+        self.store = Store(self.root, world=world(log=self.log), block_size=self.size, files=files)
         self.store.blocks.resyncable_bytes = resyncable_bytes
         self.store.open()
         self.follower = Follower(self.store.blocks, self.log)
@@ -633,9 +632,7 @@ class CommitTests(ReplicationCase):
         self.addCleanup(self.store.close)
         self.follower = Follower(self.store.blocks, Lines())
         self.turn, self.thread = FakeTurn(), FakeThread()
-        self.commits = GroupCommit(
-            self.store, in_thread=self.thread, turn=self.turn, time=Clock(), log=Lines()
-        )
+        self.commits = GroupCommit(self.store, world=world(turn=self.turn), in_thread=self.thread)
         self.told: list[tuple[int, int]] = []
         self.save(12)
         self.feed = ReplicationReader(self.master, (0, FIRST))
