@@ -26,7 +26,7 @@ from gobelieve.interfaces import World
 from gobelieve.metrics import Counters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.process.options import Coroutines
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.layout import SNAPSHOT
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools.verify import Verification
@@ -121,7 +121,7 @@ def _fill(root: str, options: argparse.Namespace, world: World) -> None:
         store.flush()
         store.begin_sync()()
         store.synced()
-    store.leave(lambda: None)
+    store.close_with_snapshot(lambda: None)
 
 
 def _at_once(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
@@ -168,7 +168,7 @@ def _opened(root: str, world: World) -> tuple[Any, ...]:
 
 def _verified(root: str) -> tuple[int, int, int]:
     """Bytes, records and findings of a directory."""
-    with Folder(root) as folder:
+    with ReadOnlyFolder(root) as folder:
         verification = Verification(folder, lambda done: None)
         findings = sum(1 for _ in verification.findings())
         return folder.total, sum(verification.kinds), findings

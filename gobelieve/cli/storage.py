@@ -11,7 +11,7 @@ from typing import Any
 from gobelieve.cli import storage_copies, storage_dump, storage_roles
 from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.tools.repair import Repair
 from gobelieve.storage.tools.verify import Verification
 
@@ -40,14 +40,14 @@ def add(subparsers: Any) -> None:
 
 def verify(parsed: argparse.Namespace) -> None:
     """Print a line for each finding and a summary; `GobelieveError` if there were findings."""
-    with Folder(parsed.directory) as folder:
-        found = look_through(folder, "verify")
+    with ReadOnlyFolder(parsed.directory) as folder:
+        found = verify_and_print(folder, "verify")
         summarize(folder, found)
     if found.found:
         raise GobelieveError(f"{parsed.directory}: {_findings(found.found)}")
 
 
-def look_through(folder: Folder, what: str) -> Verification:
+def verify_and_print(folder: ReadOnlyFolder, what: str) -> Verification:
     """Verify a directory, and print the findings."""
     with ProgressLine(what, folder.total) as line:
         verification = Verification(folder, line)
@@ -57,7 +57,7 @@ def look_through(folder: Folder, what: str) -> Verification:
     return verification
 
 
-def summarize(folder: Folder, found: Verification) -> None:
+def summarize(folder: ReadOnlyFolder, found: Verification) -> None:
     """Print what a directory has, a line each."""
     print(f"blocks: {len(folder.numbers)}")
     print(f"bytes: {folder.total}")
@@ -76,7 +76,7 @@ def summarize(folder: Folder, found: Verification) -> None:
 def repair(parsed: argparse.Namespace) -> None:
     """Print what is done, or would be; `GobelieveError` if damage stays."""
     with Repair(parsed.directory, parsed.yes) as work:
-        found = look_through(work.folder, "repair")
+        found = verify_and_print(work.folder, "repair")
         for torn in found.torn:
             path, where = work.folder.path(torn.number), "an own file"
             if parsed.yes:

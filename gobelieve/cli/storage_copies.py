@@ -11,9 +11,9 @@ from typing import Any
 
 from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.layout import LOCK, block_number
-from gobelieve.storage.tools.copies import Held, bring_up_to_date, copy_all, refusal
+from gobelieve.storage.tools.copies import LockedFolder, bring_up_to_date, copy_all, refusal
 from gobelieve.storage.tools.verify import Verification
 
 PARTIAL = ".partial"
@@ -35,9 +35,12 @@ def add(actions: Any) -> None:
 
 def backup(parsed: argparse.Namespace) -> None:
     """Print from where to where it went."""
-    with Folder(parsed.source) as source:
+    with ReadOnlyFolder(parsed.source) as source:
         _other(parsed.source, parsed.target)
-        with closing(Held(parsed.target)) as target, ProgressLine("backup", source.total) as line:
+        with (
+            closing(LockedFolder(parsed.target)) as target,
+            ProgressLine("backup", source.total) as line,
+        ):
             begin, end = bring_up_to_date(source, target, line)
     if begin == end:
         print(f"{parsed.target}: nothing new, up to {_place(end)}")
@@ -48,7 +51,7 @@ def backup(parsed: argparse.Namespace) -> None:
 def make(parsed: argparse.Namespace) -> None:
     """Print what was copied; `GobelieveError` if the copy has damage, as its source has."""
     root = os.path.abspath(parsed.target)
-    with Folder(parsed.source) as source:
+    with ReadOnlyFolder(parsed.source) as source:
         if source.in_use:
             raise refusal(f"{parsed.source} is in use: stop its daemon, or use `storage backup`")
         _other(parsed.source, root)
@@ -65,9 +68,12 @@ def make(parsed: argparse.Namespace) -> None:
         raise GobelieveError(f"{parsed.target} is there, but with {damage} findings, as the source")
 
 
-def _look_through(target: Held, root: str) -> Verification:
+def _look_through(target: LockedFolder, root: str) -> Verification:
     """Verify what was copied; findings are told under the name that it will have."""
-    with Folder(target.root, mine=True) as folder, ProgressLine("verify", folder.total) as line:
+    with (
+        ReadOnlyFolder(target.root, mine=True) as folder,
+        ProgressLine("verify", folder.total) as line,
+    ):
         verification = Verification(folder, line)
         for path, offset, what in verification.findings():
             line.clear()
@@ -75,18 +81,18 @@ def _look_through(target: Held, root: str) -> Verification:
     return verification
 
 
-def _begin(root: str) -> Held:
+def _begin(root: str) -> LockedFolder:
     """The directory under its first name, empty."""
     if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
         raise refusal(f"{root} is not empty")
     if os.path.ismount(root):
         raise refusal(f"{root} is a mount point: name a directory in it")
-    partial = Held(root + PARTIAL)
+    partial = LockedFolder(root + PARTIAL)
     # What a copy that was cut short has left; nothing else is removed.
     names = set(os.listdir(partial.root)) - {LOCK}
-    if strays := [name for name in names if block_number(name) is None]:
+    if foreign := [name for name in names if block_number(name) is None]:
         partial.close()
-        raise refusal(f"{partial.root} has {strays[0]}, which is not ours: remove it")
+        raise refusal(f"{partial.root} has {foreign[0]}, which is not ours: remove it")
     for name in names:
         os.unlink(os.path.join(partial.root, name))
     return partial

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any
 
 from gobelieve.errors import WireError
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import QUEUE_KINDS, Record, delivered_body
-from gobelieve.storage.tools.contents import Bad, Item, queue, records
+from gobelieve.storage.tools.contents import DamagedBytes, Item, queue, records
 from gobelieve.wire.message import MESSAGES, STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 from gobelieve.wire.stored import APP_SERVER
@@ -33,9 +33,13 @@ def add(actions: Any) -> None:
     about = "show the records, or the messages of one queue"
     action = actions.add_parser("dump", help=about, description=about.capitalize() + ".")
     action.add_argument("directory", metavar="DIR")
-    whose = action.add_mutually_exclusive_group()
-    whose.add_argument("--queue", metavar="APPID:UID", type=_owner, help="only this user's queue")
-    whose.add_argument("--group", metavar="APPID:GID", type=_owner, help="only this super group's")
+    owner_options = action.add_mutually_exclusive_group()
+    owner_options.add_argument(
+        "--queue", metavar="APPID:UID", type=_owner, help="only this user's queue"
+    )
+    owner_options.add_argument(
+        "--group", metavar="APPID:GID", type=_owner, help="only this super group's"
+    )
     action.add_argument("--after", metavar="ID", type=_number, default=0, help="only behind an id")
     action.add_argument("--limit", metavar="N", type=_number, help="no more than so many")
     action.add_argument("--json", action="store_true", help="a JSON object a line")
@@ -47,7 +51,7 @@ def add(actions: Any) -> None:
 
 def dump(parsed: argparse.Namespace) -> None:
     """Print a line for each record or message."""
-    with Folder(parsed.directory) as folder:
+    with ReadOnlyFolder(parsed.directory) as folder:
         write = _json if parsed.json else _line
         try:
             for item in islice(_items(folder, parsed), parsed.limit):
@@ -66,7 +70,7 @@ def kind_name(cmd: int) -> str:
     return MESSAGES[cmd].label if cmd in MESSAGES else "UNKNOWN"
 
 
-def _items(folder: Folder, parsed: argparse.Namespace) -> Iterator[Item | Bad]:
+def _items(folder: ReadOnlyFolder, parsed: argparse.Namespace) -> Iterator[Item | DamagedBytes]:
     owner = parsed.queue or parsed.group
     if owner is None:
         return records(folder, parsed.after)
@@ -74,9 +78,9 @@ def _items(folder: Folder, parsed: argparse.Namespace) -> Iterator[Item | Bad]:
     return queue(folder, USERS if parsed.queue else SUPER_GROUPS, appid, id_, parsed.after)
 
 
-def _fields(item: Item | Bad, headers: bool) -> Fields:
+def _fields(item: Item | DamagedBytes, headers: bool) -> Fields:
     """What is told of an item, in the order of telling."""
-    if isinstance(item, Bad):
+    if isinstance(item, DamagedBytes):
         return {"id": item.id, "damage": item.what, "length": item.length}
     record, entry = item.record, item.entry
     if entry is not None and record is not None and record.cmd in QUEUE_KINDS:
@@ -93,14 +97,14 @@ def _fields(item: Item | Bad, headers: bool) -> Fields:
     if record is None:
         return {**fields, "damage": "the message is missing or damaged"}
     fields |= {"cmd": record.cmd, "name": kind_name(record.cmd)}
-    return {**fields, **(_head(record) if headers else _said(record))}
+    return {**fields, **(_head_fields(record) if headers else _message_fields(record))}
 
 
-def _head(record: Record) -> Fields:
+def _head_fields(record: Record) -> Fields:
     return {"version": record.version, "flag": record.flag, "length": len(record.body)}
 
 
-def _said(record: Record) -> Fields:
+def _message_fields(record: Record) -> Fields:
     """Return the sender, the receiver, the time and the content of a message."""
     fields, content = _parsed(record)
     try:

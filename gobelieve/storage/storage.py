@@ -68,7 +68,7 @@ class Storage:
     def close(self, done: Callable[[], None]) -> None:
         """Finish what was begun, let go of the directory, then call `done`."""
         self._closing = True
-        self._commits.close(lambda: self.store.leave(done))
+        self._commits.close(lambda: self.store.close_with_snapshot(done))
 
     @property
     def trouble(self) -> str:

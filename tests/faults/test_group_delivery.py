@@ -113,7 +113,7 @@ class GroupDeliveryTests(FaultTestCase):
             found[uid] = [
                 GroupIM.decode(one.body).content for page in read for one in page.messages
             ]
-        store.leave(lambda: None)
+        store.close_with_snapshot(lambda: None)
         return found
 
     async def test_the_gateway_is_killed_right_after_acks(self) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from gobelieve.names import User
 from gobelieve.storage.format.records import (
     BODY_LIMIT,
-    FIRST,
+    FIRST_OFFSET,
     MAGIC,
     OVERHEAD,
     pack_entry,
@@ -32,7 +32,8 @@ from tests.storage.support import APPID, pages
 UIDS, GIDS = (101, 102, 103, 104), (101, 500)
 QUEUES: list[Queue] = [*((USERS, uid) for uid in UIDS), *((SUPER_GROUPS, gid) for gid in GIDS)]
 KINDS = (4, 4, 4, 8, 8, 7, 21, 64, 99)
-FORGED = pack_message(4, b"forged") + pack_entry(USERS, APPID, UIDS[0], FIRST, 0, 1, 0, 0, 0, 0)
+FORGED = pack_message(4, b"forged")
+FORGED += pack_entry(USERS, APPID, UIDS[0], FIRST_OFFSET, 0, 1, 0, 0, 0, 0)
 """What a user may send, in the hope that it becomes the first message of all in a queue."""
 PAGES = ((2, 1 << 22), (7, 1 << 22), (3000, 2000), (3000, 1 << 22), (3000, 1 << 22))
 """Limits of a page, in entries and bytes."""
@@ -159,7 +160,7 @@ class Life:
 
     def _body(self) -> bytes:
         random = self.random
-        most = min(self.size - FIRST - OVERHEAD, BODY_LIMIT)
+        most = min(self.size - FIRST_OFFSET - OVERHEAD, BODY_LIMIT)
         length = random.choice(
             (0, random.randrange(40), random.randrange(200), random.randrange(1, 2000))
         )
@@ -241,7 +242,7 @@ class Life:
     def stop(self) -> None:
         self.note("a clean stop")
         ended: list[int] = []
-        self.commits.close(lambda: self.store.leave(lambda: ended.append(1)))
+        self.commits.close(lambda: self.store.close_with_snapshot(lambda: ended.append(1)))
         while not ended:
             self.turn.end()
             for thread in (self.thread, self.writer):

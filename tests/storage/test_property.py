@@ -20,7 +20,7 @@ ROUNDS = int(os.environ.get("GOBELIEVE_ROUNDS", "1000"))
 SEED = int(os.environ.get("GOBELIEVE_SEED", "1"))
 LIVES = 20
 """How many rounds a directory lasts."""
-BATCH = 8
+ENTRIES_PER_BATCH = 8
 """Instead of 1000, so that short queues have links too."""
 
 
@@ -31,8 +31,8 @@ class PropertyTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         for name, module in list(sys.modules.items()):
-            if name.startswith("gobelieve.storage.") and hasattr(module, "BATCH"):
-                self.patch(module, "BATCH", BATCH)
+            if name.startswith("gobelieve.storage.") and hasattr(module, "ENTRIES_PER_BATCH"):
+                self.patch(module, "ENTRIES_PER_BATCH", ENTRIES_PER_BATCH)
 
     def test_nothing_answered_is_lost_doubled_or_hidden(self) -> None:
         """And previous ids, counts and the snapshot are right, after any history."""

@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.config import ImsConfig
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User, shard
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import (
     BODY_LIMIT,
-    FIRST,
+    FIRST_OFFSET,
     HEAD,
     MAGIC,
     QUEUE_KINDS,
@@ -230,7 +230,7 @@ class StartTests(DirectoryCase):
         for mixed in (number, number // 2):
             kept = self.block(mixed).read_bytes()
             self.block(mixed).write_bytes((other / f"message_{mixed}").read_bytes())
-            folder = Folder(str(self.root), 1024)
+            folder = ReadOnlyFolder(str(self.root), 1024)
             self.addCleanup(folder.close)
             found = list(Verification(folder, lambda _: None).findings())
             self.assertNotEqual(found, [])
@@ -450,7 +450,7 @@ class SlaveTests(DirectoryCase):
             self.master.append(to_users(102, body=bytes(32_000)))
         self.master.flush()
         self.master.show_written()
-        feed = ReplicationReader(self.master, (0, FIRST))
+        feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
         sizes = []
         while isinstance(piece := feed.next(), Batch):
             sizes.append(len(piece.frames))
@@ -487,7 +487,7 @@ class LinkTests(ReplicationCase):
         self.clock.advance(1)
         self.run_all(pump)
         self.assertEqual(self.slave.storage.follower.end, self.master.slaves.end)
-        self.assertEqual([slave.durable for slave in self.master.slaves.slaves], [FIRST])
+        self.assertEqual([slave.durable for slave in self.master.slaves.slaves], [FIRST_OFFSET])
         self.assertFalse(self.slave.storage.fetch(ALICE, 0).messages)
         self.slave.go_on()
         self.run_all(pump)
@@ -514,7 +514,7 @@ class LinkTests(ReplicationCase):
             self.run_all()
             self.assertTrue(transport.disconnecting)
         self.assertEqual(len(self.texts("is cut off")), 2)
-        self.assertEqual(self.slave.storage.follower.end, FIRST)
+        self.assertEqual(self.slave.storage.follower.end, FIRST_OFFSET)
 
     def test_ports_for_daemons_are_not_open_to_the_network(self) -> None:
         """30. original: whoever reached a port of storage could read and write everything; ours: on

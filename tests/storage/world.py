@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Iterator
 
 from gobelieve.names import User
-from gobelieve.storage.files.read_only import Folder
-from gobelieve.storage.format.records import FILE_HEADER, FIRST, QUEUE_KINDS
+from gobelieve.storage.files.read_only import ReadOnlyFolder
+from gobelieve.storage.format.records import FILE_HEADER, FIRST_OFFSET, QUEUE_KINDS
 from gobelieve.storage.queues.commit import Policy
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools.verify import Verification
@@ -242,7 +242,7 @@ class World(Life):
     def check_files(self, before: dict[int, bytes]) -> None:
         """Nothing but a torn end was cut off, and it is kept; and nothing was complained of."""
         newest = self.files()[self.store.blocks.numbers[-1]]
-        assert len(newest) > FIRST or newest == FILE_HEADER, "a header is not written again"
+        assert len(newest) > FIRST_OFFSET or newest == FILE_HEADER, "a header is not written again"
         if not (self.whole and self.sound and before):
             return
         number = max(before)
@@ -250,9 +250,9 @@ class World(Life):
         if any(ends[n] < len(before[n]) for n in before if n < number):
             return  # the end of a block was torn, and the next one was begun
         end, data = ends[number], before[number]
-        expected = before | {number: data[:end] if end > FIRST else FILE_HEADER}
+        expected = before | {number: data[:end] if end > FIRST_OFFSET else FILE_HEADER}
         assert self.files() == expected, "a whole record was cut off, or a torn one is left"
-        if FIRST <= len(data) > end:
+        if FIRST_OFFSET <= len(data) > end:
             found = [path.read_bytes() for path in self.root.glob(f"torn_{number}_{end}*")]
             assert data[end:] in found, "what was cut off is not kept"
         complaints = [line for line in self.log.of("error") if "damage" in line]
@@ -260,7 +260,7 @@ class World(Life):
 
     def _sound_until(self, number: int, data: bytes) -> int:
         """How far a block is nothing but records, as they were written."""
-        end = FIRST
+        end = FIRST_OFFSET
         while record := self.records.get(number * self.size + end):
             if data[end : end + len(record)] != record:
                 break
@@ -289,7 +289,9 @@ class World(Life):
             self.note("the slave takes all")
             self.slave.follow(self.store)
             # Of a block that a power cut left without a whole header there is nothing to send.
-            files = {n: data for n, data in blocks(str(self.root)).items() if len(data) >= FIRST}
+            files = {
+                n: data for n, data in blocks(str(self.root)).items() if len(data) >= FIRST_OFFSET
+            }
             assert blocks(self.slave.root) == files, "the slave's files are others"
             assert list(_heads(self.slave.store)) == list(_heads(self.store))
 
@@ -299,7 +301,7 @@ class World(Life):
         if self.holed or not self._sound():
             return
         self.disk.abandon()
-        folder = Folder(str(self.root), self.size)
+        folder = ReadOnlyFolder(str(self.root), self.size)
         try:
             verification = Verification(folder, lambda _: None)
             findings = [str(finding) for finding in verification.findings()]

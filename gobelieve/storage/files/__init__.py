@@ -1,1 +1,1 @@
-"""Files of messages: appended to, read, and only looked at."""
+"""The block files: appending to them, and reading them with and without the right to write."""

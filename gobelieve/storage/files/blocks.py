@@ -1,11 +1,11 @@
-"""The block files: where records go, how they are read back by id, how what went wrong is cut off.
+"""The block files: appending records, reading them by id, and cutting off a failed write.
 
-An id is ``block number * block size + offset`` of the record's first byte. `append` gives it at
-once and keeps the record in memory; `flush` writes what was kept, `sync_work` makes it durable.
-A record never spans two blocks: one that does not fit begins the next.
+An id is ``block number * block size + offset`` of the record's first byte. `append` returns it at
+once and keeps the record in memory. `flush` writes the kept records, and `sync_work` makes them
+durable. A record never spans two blocks: a record that does not fit begins the next block.
 
-A place in the files where a record may begin is a `Position`: a block number and an offset.
-(Not an id: behind a block that is full to the last byte the two would not be the same.)
+A place where a record may begin is a `Position`: a block number and an offset. It is not an id,
+since the end of a full block and the beginning of the next one would have the same id.
 """
 
 import os
@@ -16,16 +16,16 @@ from gobelieve.errors import StorageError
 from gobelieve.interfaces import Log
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.files import Files, is_full
-from gobelieve.storage.files.open_blocks import DESCRIPTORS, OpenBlocks
+from gobelieve.storage.files.open_blocks import MAX_OPEN_BLOCKS, OpenBlocks
 from gobelieve.storage.format.layout import LOCK, TORN, block_name, listed
-from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST
+from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST_OFFSET
 from gobelieve.support.throttled_log import ThrottledLog
 
 Position = tuple[int, int]
 
 
 class Blocks:
-    """The files ``message_N`` of one directory. One process has a directory at a time."""
+    """The files ``message_N`` of one directory. Only one process at a time can open a directory."""
 
     def __init__(
         self,
@@ -33,38 +33,41 @@ class Blocks:
         log: Log,
         size: int = BLOCK_SIZE,
         files: Files | None = None,
-        descriptors: int = DESCRIPTORS,
+        max_open_blocks: int = MAX_OPEN_BLOCKS,
     ) -> None:
         self.root = root
         self.size = size
         self.resyncable_bytes = 0
-        """So many bytes at the end may have holes, and can be had again."""
+        """The bytes at the end that may contain unsynced holes. The master can resend them."""
         self._log = log
         self._cut_log = ThrottledLog(log)
         self._files = files or Files()
         self._lock = -1
         self.numbers: list[int] = []
-        """The blocks there are, ascending; the last one is written to."""
+        """The numbers of the blocks, ascending. Records are appended to the last block."""
         self._number = 0
-        self._offset = FIRST
-        # What is not written yet: whole runs for blocks that are full, and the run that grows.
+        self._offset = FIRST_OFFSET
+        # Records that are not written yet: one run for each full block, and the run that grows.
         self._runs: list[tuple[Position, list[bytes]]] = []
         self._parts: list[bytes] = []
-        self._start: Position = (0, FIRST)
-        # Descriptors of the blocks that may have something to sync.
+        self._start: Position = (0, FIRST_OFFSET)
+        # Descriptors of the blocks that may have unsynced bytes, by block number.
         self._writers: dict[int, int] = {}
-        self._reading = OpenBlocks(root, self._files, descriptors)
-        self.read_block = self._reading.read
-        """Bytes of a block: (number, how many, from which offset), as `OpenBlocks` reads them."""
+        self._open_blocks = OpenBlocks(root, self._files, max_open_blocks)
+        self.read_block = self._open_blocks.read
+        """`OpenBlocks.read`: (block number, number of bytes, offset) to bytes."""
         self._folder_changed = False
-        self._owed: Position | None = None
+        self._pending_cut: Position | None = None
         self.written = 0
-        """Bytes written since the start, those that were cut off again among them."""
+        """Bytes written since the start, including those that were cut off again."""
 
     # --- the directory
 
     def open(self) -> None:
-        """Take the directory, make it and its first block if need be. OSError, StorageError."""
+        """Lock the directory. Make it and its first block if they are missing.
+
+        Raises OSError, and StorageError if another daemon has locked the directory.
+        """
         self._files.make_folder(self.root)
         try:
             self._lock = self._files.lock(os.path.join(self.root, LOCK))
@@ -72,9 +75,9 @@ class Blocks:
             raise StorageError(
                 AckStatus.STORAGE_FAILED, f"{self.root} is in use by another daemon"
             ) from None
-        self.numbers, strays = listed(self.root)
-        if strays:
-            shown = ", ".join(strays[:10])
+        self.numbers, foreign = listed(self.root)
+        if foreign:
+            shown = ", ".join(foreign[:10])
             self._log.warn("{root}: not ours, ignored: {names}", root=self.root, names=shown)
         number = self.numbers[-1] if self.numbers else 0
         if self.numbers and number - self.numbers[0] + 1 > len(self.numbers):
@@ -82,13 +85,13 @@ class Blocks:
         fresh = not self.numbers
         self._writers[number] = fd = self._open_for_writing(number, os.O_CREAT if fresh else 0)
         length = self._files.size(fd)
-        if length <= FIRST and self._files.pread(fd, FIRST, 0) != FILE_HEADER:
+        if length <= FIRST_OFFSET and self._files.pread(fd, FIRST_OFFSET, 0) != FILE_HEADER:
             self._write_header(fd)
         self.numbers = self.numbers or [number]
-        self._begin_at((number, min(max(length, FIRST), self.size)))
+        self._begin_at((number, min(max(length, FIRST_OFFSET), self.size)))
 
     def path(self, number: int) -> str:
-        """Where a block is."""
+        """Return the path of a block's file."""
         return os.path.join(self.root, block_name(number))
 
     def _open_for_writing(self, number: int, how: int) -> int:
@@ -99,69 +102,70 @@ class Blocks:
         self._files.write_all(fd, FILE_HEADER, 0)
 
     def set_aside(self, offset: int) -> str:
-        """Cut the newest block off at an offset; the file where what was there is kept.
+        """Cut the newest block off at an offset. Return the path of the file that keeps the bytes.
 
-        With no space left it is not kept, and "" is what comes back: reading has to go on.
+        On a full disk the bytes are not kept and the result is "", so that the start can go on.
         """
         fd = self._writers[self._number]
         torn = self._files.pread(fd, self._files.size(fd) - offset, offset)
         name = f"{TORN}{self._number}_{offset}"
         try:
-            path = self._files.keep(os.path.join(self.root, name), torn)
+            path = self._files.write_new_file(os.path.join(self.root, name), torn)
         except OSError as why:
             if not is_full(why):
                 raise
             path = ""
-        if offset == FIRST:
-            # What tore the first record may have torn the header before it.
+        if offset == FIRST_OFFSET:
+            # If the first record is torn, the header before it may be torn too.
             self._write_header(fd)
         self._files.truncate(fd, offset)
         self._begin_at((self._number, offset))
         return path
 
     def close(self) -> None:
-        """Let go of everything; what was not written is lost."""
-        if self._owed is not None:
-            self.cut(self._owed)
-            self._owed = None
-        self._reading.close()
+        """Close all files and unlock the directory. Records that are not written are lost."""
+        if self._pending_cut is not None:
+            self.cut(self._pending_cut)
+            self._pending_cut = None
+        self._open_blocks.close()
         while self._writers:
-            self._files.let_go(self._writers.popitem()[1])
+            self._files.close_quietly(self._writers.popitem()[1])
         if self._lock >= 0:
-            self._files.let_go(self._lock)
+            self._files.close_quietly(self._lock)
             self._lock = -1
 
     @property
     def is_open(self) -> bool:
-        """Whether we have the directory."""
+        """Return whether this object has locked the directory."""
         return self._lock >= 0
 
     @property
     def open_files(self) -> tuple[int, int]:
-        """How many files are open for reading, and for writing."""
-        return len(self._reading), len(self._writers)
+        """Return the number of files open for reading, and the number open for writing."""
+        return len(self._open_blocks), len(self._writers)
 
     # --- writing
 
     @property
     def end(self) -> Position:
-        """Behind the last record appended."""
+        """Return the position after the last appended record."""
         return self._number, self._offset
 
     def append(self, record: bytes) -> int:
-        """Keep a record for the next `flush`; its id."""
+        """Keep a record for the next `flush`. Return its id."""
         offset = self._offset
         if offset + len(record) > self.size:
             self._roll_over()
-            offset = FIRST
+            offset = FIRST_OFFSET
         self._parts.append(record)
         self._offset = offset + len(record)
         return self._number * self.size + offset
 
-    def put(self, position: Position, data: bytes) -> None:
+    def append_piece(self, position: Position, data: bytes) -> None:
         """Keep bytes of another directory for the next `flush`.
 
-        Their place is the end, or the beginning of a block that is yet to be, header and all.
+        `position` must be the end of this directory, or the beginning of a new block. In the second
+        case the bytes include the block's header.
         """
         number, offset = position
         if number != self._number:
@@ -172,7 +176,7 @@ class Blocks:
     def _roll_over(self) -> None:
         self._begin_block(self._number + 1)
         self._parts.append(FILE_HEADER)
-        self._offset = FIRST
+        self._offset = FIRST_OFFSET
 
     def _begin_block(self, number: int) -> None:
         if self._parts:
@@ -185,9 +189,12 @@ class Blocks:
         self._runs, self._parts = [], []
 
     def flush(self) -> None:
-        """Write what was appended, in one go a block. OSError: some of it may be written."""
-        if self._owed is not None:
-            self._cut_files(self._owed)
+        """Write the appended records, with one call per block.
+
+        After an OSError a part of them may be written.
+        """
+        if self._pending_cut is not None:
+            self._cut_files(self._pending_cut)
         if self._parts:
             self._runs.append((self._start, self._parts))
             self._start, self._parts = (self._number, self._offset), []
@@ -203,12 +210,12 @@ class Blocks:
             self.written += len(data)
 
     def cut(self, position: Position) -> None:
-        """Forget what was appended behind a position, and take it out of the files, durably.
+        """Remove everything after a position from memory, and durably from the files.
 
-        Should that fail, it is tried again before the next write, and at the end.
+        If cutting the files fails, it is tried again before the next write, and in `close`.
         """
         self._begin_at(position)
-        self._owed = position
+        self._pending_cut = position
         try:
             self._cut_files(position)
         except OSError as why:
@@ -222,25 +229,26 @@ class Blocks:
             self._folder_changed = True
             self._files.unlink(self.path(newest))
             self.numbers.pop()
-            self._reading.let_go(newest)
+            self._open_blocks.close_block(newest)
             if newest in self._writers:
-                self._files.let_go(self._writers.pop(newest))
+                self._files.close_quietly(self._writers.pop(newest))
         fd = self._writers[number]
         self._files.truncate(fd, offset)
-        # Synced before other records take the same ids: else a power cut could leave a mixture.
+        # The cut is synced before other records get the same ids. Otherwise a power cut could leave
+        # a mixture of old and new records.
         self._files.fdatasync(fd)
         if self._folder_changed:
             self._files.sync_folder(self.root)
-        self._owed = None
+        self._pending_cut = None
         self._cut_log.reset("cut")
 
     def sync_work(self) -> Callable[[], None]:
-        """What makes all that is written by now durable. It blocks; OSError if it failed.
+        """Return a function that makes everything written so far durable.
 
-        The descriptors it uses stay open until `synced`: those of blocks that are yet to be cut
-        off are not among them.
+        The function blocks, and raises OSError if a sync fails. Its descriptors stay open until
+        `synced`, since blocks that are still to be cut off are not among them.
         """
-        last = self._number if self._owed is None else self._owed[0]
+        last = self._number if self._pending_cut is None else self._pending_cut[0]
         descriptors = [fd for number, fd in self._writers.items() if number <= last]
         folder, self._folder_changed = self._folder_changed, False
 
@@ -257,30 +265,30 @@ class Blocks:
         return work
 
     def sync_from(self, first: int) -> None:
-        """Make durable what another process may have left unsynced: from this block on."""
+        """Sync the blocks from this one on: a killed daemon may have left them unsynced."""
         for number in self.numbers[bisect_left(self.numbers, first) :]:
             fd = self._files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 self._files.fdatasync(fd)
             finally:
-                self._files.let_go(fd)
+                self._files.close_quietly(fd)
         self._files.sync_folder(self.root)
 
     def synced(self, position: Position) -> None:
-        """All before a position is durable: blocks that were full by then are done with."""
+        """Close the blocks before a position for writing, since they are full and durable."""
         for number in [n for n in self._writers if n < position[0]]:
-            self._files.let_go(self._writers.pop(number))
+            self._files.close_quietly(self._writers.pop(number))
 
     # --- reading
 
     def read(self, id_: int, count: int) -> bytes:
-        """Bytes from an id on, fewer where the block ends, none where it is missing.
+        """Return bytes from an id on: fewer at the end of the block, none if the block is missing.
 
-        StorageError if the disk fails.
+        Raises StorageError if the disk fails.
         """
         number, offset = divmod(id_, self.size)
         return self.read_block(number, count, offset)
 
     def length(self, number: int) -> int:
-        """How long a block's file is, in bytes."""
+        """Return the length of a block's file in bytes."""
         return os.stat(self.path(number)).st_size

@@ -1,4 +1,4 @@
-"""The system calls that storage makes, gathered so that a test can let them fail."""
+"""The system calls of storage, in one place so that a test can make them fail."""
 
 import errno
 import fcntl
@@ -11,10 +11,10 @@ from gobelieve.names import AckStatus
 
 
 class Files:
-    """Descriptors and paths, as `os` has them. All may raise OSError."""
+    """System calls with descriptors and paths, as in `os`. All of them may raise OSError."""
 
     def __init__(self) -> None:
-        # Attributes and not methods: a read is two calls less, and a test puts its own there.
+        # Attributes, not methods: this saves two calls per read, and a test can replace them.
         self.open: Callable[..., int] = os.open
         self.close: Callable[[int], None] = os.close
         self.pread: Callable[[int, int, int], bytes] = os.pread
@@ -26,11 +26,11 @@ class Files:
         self.rename: Callable[[str, str], None] = os.rename
 
     def size(self, fd: int) -> int:
-        """How long an open file is, in bytes."""
+        """Return the length of an open file in bytes."""
         return os.fstat(fd).st_size
 
     def write_all(self, fd: int, data: bytes, offset: int) -> None:
-        """Write all of it; the kernel may take several bites."""
+        """Write all of `data`, with several calls if the kernel takes only a part."""
         while data:
             taken = self.pwrite(fd, data, offset)
             if taken == len(data):
@@ -38,13 +38,13 @@ class Files:
             data = data[taken:]
             offset += taken
 
-    def let_go(self, fd: int) -> None:
-        """Close a descriptor that has nothing unsynced left: what closing says is no news."""
+    def close_quietly(self, fd: int) -> None:
+        """Close a descriptor without unsynced data. An error of `close` does not matter then."""
         with suppress(OSError):
             self.close(fd)
 
     def make_folder(self, path: str) -> None:
-        """Make a directory with its parents, durably, unless it is there."""
+        """Make a directory and its parents durably, if they are missing."""
         made, above = [], os.path.abspath(path)
         while not os.path.exists(above):
             above = os.path.dirname(above)
@@ -53,10 +53,10 @@ class Files:
         for above in made:
             self.sync_folder(above)
 
-    def keep(self, name: str, data: bytes) -> str:
-        """Write a new file durably, with a number behind its name if need be; where it is.
+    def write_new_file(self, name: str, data: bytes) -> str:
+        """Write a new file durably and return its path.
 
-        It is gone again if that fails.
+        If the name is taken, a number is added to it. If writing fails, the file is removed.
         """
         path, copies = name, 0
         while os.path.exists(path):
@@ -68,7 +68,7 @@ class Files:
                 self.write_all(fd, data, 0)
                 self.fsync(fd)
             finally:
-                self.let_go(fd)
+                self.close_quietly(fd)
             self.sync_folder(os.path.dirname(path))
         except OSError:
             with suppress(OSError):
@@ -77,15 +77,15 @@ class Files:
         return path
 
     def sync_folder(self, path: str) -> None:
-        """Make durable which files a directory has."""
+        """Sync a directory, so that its list of files is durable."""
         fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.fsync(fd)
         finally:
-            self.let_go(fd)
+            self.close_quietly(fd)
 
     def lock(self, path: str) -> int:
-        """Take the lock that a file stands for; BlockingIOError if somebody else has it."""
+        """Lock a file; return its descriptor. BlockingIOError if another process has the lock."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,12 +96,12 @@ class Files:
 
 
 def is_full(why: OSError) -> bool:
-    """Whether a system call failed for want of space."""
+    """Return whether a system call failed because the disk is full."""
     return why.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def failure_of(why: OSError, where: str = "") -> StorageError:
-    """What a failed system call means to somebody who wanted to save or to read."""
+    """Return the StorageError for a failed system call, with the path `where` if it is given."""
     status = AckStatus.STORAGE_FULL if is_full(why) else AckStatus.STORAGE_FAILED
     reason = why.strerror or str(why)
     return StorageError(status, f"{where}: {reason}" if where else reason)

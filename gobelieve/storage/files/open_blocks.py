@@ -1,4 +1,4 @@
-"""Blocks that are open for reading: as many as have been read lately, up to a limit."""
+"""The blocks that are open for reading: those that were read last, up to a limit."""
 
 import os
 from collections import OrderedDict
@@ -6,27 +6,27 @@ from collections import OrderedDict
 from gobelieve.storage.files.files import Files, failure_of
 from gobelieve.storage.format.layout import block_name
 
-DESCRIPTORS = 128
-"""How many blocks are open for reading at most."""
+MAX_OPEN_BLOCKS = 128
+"""The largest number of blocks that are open for reading at a time."""
 
 
 class OpenBlocks:
-    """The blocks of one directory."""
+    """Reads blocks of one directory, and keeps the last ones open."""
 
-    def __init__(self, root: str, files: Files, limit: int = DESCRIPTORS) -> None:
+    def __init__(self, root: str, files: Files, limit: int = MAX_OPEN_BLOCKS) -> None:
         self._root = root
         self._files = files
         self._limit = limit
-        # The one that was read last is the last.
+        # The block that was read last is at the end.
         self._open: OrderedDict[int, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def read(self, number: int, count: int, offset: int) -> bytes:
-        """Bytes of a block, fewer where it ends, none where it is missing.
+        """Return bytes of a block: fewer at its end, none if it is missing.
 
-        StorageError if the disk fails.
+        Raises StorageError if the disk fails.
         """
         fd = self._open.get(number)
         try:
@@ -48,15 +48,14 @@ class OpenBlocks:
         self._open[number] = fd
         if len(self._open) > self._limit:
             _, oldest = self._open.popitem(last=False)
-            self._files.let_go(oldest)
+            self._files.close_quietly(oldest)
         return fd
 
-    def let_go(self, number: int) -> None:
+    def close_block(self, number: int) -> None:
         """Close a block if it is open."""
         if number in self._open:
-            self._files.let_go(self._open.pop(number))
+            self._files.close_quietly(self._open.pop(number))
 
     def close(self) -> None:
-        """Close all."""
         while self._open:
-            self._files.let_go(self._open.popitem()[1])
+            self._files.close_quietly(self._open.popitem()[1])

@@ -1,7 +1,7 @@
-"""A directory that is only looked at: its blocks, and how far each of them reached at one moment.
+"""Reading a directory without changing it: its blocks, and the length that each had at one moment.
 
-A daemon may have the directory meanwhile. Records are only ever appended, and a block is begun
-when the one before it is whole, so what lies before these ends stays as it is.
+A daemon may use the directory meanwhile. The daemon only appends records, and begins a block only
+when the one before is complete. So the bytes before these lengths do not change.
 """
 
 import fcntl
@@ -14,19 +14,19 @@ from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.layout import LOCK, block_name, block_number
-from gobelieve.storage.format.records import BLOCK_SIZE, FIRST
+from gobelieve.storage.format.records import BLOCK_SIZE, FIRST_OFFSET
 
-DESCRIPTORS = 8
-"""How many blocks are open at most: the one that is walked, and those that it refers to."""
+MAX_OPEN_BLOCKS = 8
+"""The largest number of open blocks: the one that is read, and those that it refers to."""
 
 Progress = Callable[[int], None]
-"""Told now and then how many bytes of a work are done."""
+"""Called now and then with the number of bytes that are done."""
 
 
-class Folder:
+class ReadOnlyFolder:
     """The blocks of one directory. Nothing is written. OSError if the disk fails.
 
-    `mine`: who looks holds the lock himself.
+    `mine` means that the caller holds the lock of the directory.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class Folder:
         self._files = files or Files()
         self._descriptors: dict[int, int] = {}
         self.in_use = not mine and is_in_use(root)
-        """A daemon of ours has it: the newest block may end in a write that is under way."""
+        """Whether a daemon uses the directory. Its newest block may end in an unfinished write."""
         found = map(block_number, os.listdir(root))
         self.numbers = sorted(number for number in found if number is not None)
         if not self.numbers:
             raise StorageError(AckStatus.STORAGE_FAILED, f"{root}: there is no message_N in it")
         self.lengths = {number: os.stat(self.path(number)).st_size for number in self.numbers}
-        """Of each block's file, in bytes."""
+        """The length of each block's file in bytes, by block number."""
 
     def __enter__(self) -> Self:
         return self
@@ -57,25 +57,24 @@ class Folder:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
         while self._descriptors:
             self._files.close(self._descriptors.popitem()[1])
 
     def path(self, number: int) -> str:
-        """Where a block is."""
+        """Return the path of a block's file."""
         return os.path.join(self.root, block_name(number))
 
     def end(self, number: int) -> int:
-        """How far a block's records can reach: a block has no more than `size` bytes."""
+        """Return the offset at which a block's records end at the latest: at most `size`."""
         return min(self.lengths[number], self.size)
 
     @property
     def total(self) -> int:
-        """All blocks together, in bytes."""
+        """Return the length of all blocks together in bytes."""
         return sum(map(self.end, self.numbers))
 
     def reader(self, number: int) -> Callable[[int, int], bytes]:
-        """What reads (so many bytes, from an offset) of a block up to its end."""
+        """Return a function that reads a block: (number of bytes, offset) to bytes."""
         end = self.end(number)
 
         def read(count: int, offset: int) -> bytes:
@@ -84,21 +83,22 @@ class Folder:
         return read
 
     def read(self, id_: int, count: int) -> bytes:
-        """Bytes from an id on, fewer where the block ends, none where it is missing."""
+        """Return bytes from an id on: fewer at the end of the block, none if it is missing."""
         number, offset = divmod(id_, self.size)
         if number not in self.lengths:
             return b""
         return self._read(number, max(0, min(count, self.end(number) - offset)), offset)
 
     def is_missing(self, id_: int) -> bool:
-        """Whether the block that an id lies in is not there, though a block after it is."""
+        """Return whether the block of an id is missing, although a later block exists."""
         number, offset = divmod(id_, self.size)
-        return offset >= FIRST and number not in self.lengths and 0 <= number < self.numbers[-1]
+        is_known = number in self.lengths or not 0 <= number < self.numbers[-1]
+        return offset >= FIRST_OFFSET and not is_known
 
     def _read(self, number: int, count: int, offset: int) -> bytes:
         fd = self._descriptors.get(number)
         if fd is None:
-            if len(self._descriptors) >= DESCRIPTORS:
+            if len(self._descriptors) >= MAX_OPEN_BLOCKS:
                 self._files.close(self._descriptors.pop(next(iter(self._descriptors))))
             fd = self._files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
             self._descriptors[number] = fd
@@ -109,7 +109,7 @@ class Folder:
 
 
 def is_in_use(root: str) -> bool:
-    """Whether a daemon of ours has the directory. (Upstream's leave no sign.)"""
+    """Return whether a daemon uses the directory. The Go server locks nothing and is not seen."""
     try:
         fd = os.open(os.path.join(root, LOCK), os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):

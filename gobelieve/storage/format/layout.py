@@ -1,4 +1,4 @@
-"""Which files a directory of storage has, by name."""
+"""The names of the files in a directory of storage."""
 
 import os
 import re
@@ -7,35 +7,35 @@ OLD_INDEXES = frozenset(
     {"peer_index", "peer_index.v2", "peer_index.v3", "peer_index_t"}
     | {"group_index", "group_index.v2", "group_index_t"}
 )
-"""Upstream's index files: not needed, and no reason for a warning."""
+"""The index files of the Go server. They are not needed, and cause no warning."""
 LOCK = "lock"
 SNAPSHOT, SNAPSHOT_NEW = "heads", "heads.new"
-"""The snapshot of the index, and the next one while it is written (`snapshot_file`)."""
+"""The snapshot of the index, and the next snapshot while it is written. See `snapshot_file`."""
 ROLE = "role"
-"""The file that marks a slave's directory, see `roles`."""
+"""The file that marks the directory of a slave. See `roles`."""
 TORN = "torn_"
-"""How the files begin that keep what was cut off."""
+"""The beginning of the names of files that keep bytes cut off a block."""
 _KNOWN = OLD_INDEXES | {LOCK, ROLE, SNAPSHOT, SNAPSHOT_NEW}
-# Ten digits at most: more may not fit in an id, and are rather somebody's copy with a date.
+# At most ten digits: a larger number may not fit in an id, and is rather a copy with a date.
 _BLOCK = re.compile("message_(0|[1-9][0-9]{0,9})")
 
 
 def block_name(number: int) -> str:
-    """The file name of a block."""
+    """Return the file name of a block."""
     return f"message_{number}"
 
 
 def block_number(name: str) -> int | None:
-    """The number of the block that has this file name; None if no block has it."""
+    """Return the number of the block with this file name; None if it is not the name of a block."""
     return int(name.partition("_")[2]) if _BLOCK.fullmatch(name) else None
 
 
 def listed(root: str) -> tuple[list[int], list[str]]:
-    """The blocks of a directory, ascending, and the names of what is not ours. OSError."""
-    numbers, strays = [], []
+    """Return the blocks of a directory, ascending, and the names of unknown files. OSError."""
+    numbers, foreign = [], []
     for name in os.listdir(root):
         if (number := block_number(name)) is not None:
             numbers.append(number)
         elif name not in _KNOWN and not name.startswith(TORN):
-            strays.append(name)
-    return sorted(numbers), sorted(strays)
+            foreign.append(name)
+    return sorted(numbers), sorted(foreign)

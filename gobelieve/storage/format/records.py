@@ -7,22 +7,22 @@ A file ``message_N`` begins with 32 bytes::
     4       4     int32  version   0x00010000
     8       24           zeros
 
-and goes on with records, one directly behind the other. All integers are big-endian::
+and continues with records, without gaps between them. All integers are big-endian::
 
     offset  size  type    name
     0       4     int32   magic     "IMIM"
     4       4     int32   length    L, of the body: 0 .. 32767
-    8       4     uint32  checksum  CRC-32 of the body, where byte 15 says that there is one
+    8       4     uint32  checksum  CRC-32 of the body, if byte 15 says that there is one
     12      1     uint8   cmd       what the body is
     13      1     uint8   version   messages: layout of the body (we write 2); queue records: 0
     14      1     uint8   flag      4 in a user's queue record of a GROUP_IM, else 0
-    15      1     uint8   checked   1; in records of older daemons 0: the checksum means nothing
+    15      1     uint8   checked   1; 0 in records of older daemons: there is no checksum
     16      L             body
     16+L    4     int32   magic     "IMIM"
 
-A record is either a message, whose body means nothing here, or a **queue record**: the entry of a
-message in one queue. Queue records have had several layouts, told apart by cmd and length; each is
-a row of int64, and `read_entry` turns them all into an `Entry`::
+A record is either a message or a **queue record**, which is the entry of a message in one queue.
+This module does not look into the body of a message. Queue records have several layouts. The cmd
+and the length name the layout. Each one is a row of int64, and `read_entry` returns an `Entry`::
 
     254  user         32  appid, uid, msgid, prev
                       40  appid, uid, msgid, device, prev
@@ -33,7 +33,8 @@ a row of int64, and `read_entry` turns them all into an `Entry`::
                       48  appid, -, msgid, gid, device, prev
     247  super group  64  appid, gid, msgid, device, seq, prev, 0, prev_batch
 
-We write 248 and 247. 253, 255, 9, 11, 12, 16 and 23 are obsolete; nothing refers to them.
+Storage writes 248 and 247. The cmds 253, 255, 9, 11, 12, 16 and 23 are obsolete, and no entry
+refers to them.
 """
 
 from struct import Struct
@@ -46,23 +47,23 @@ from gobelieve.wire.message import GROWN, STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
 
 BLOCK_SIZE = 128 << 20
-"""The longest block file, in bytes; part of every id."""
+"""The largest length of a block in bytes. Every id depends on it."""
 FILE_HEADER = Struct(">4si24x").pack(b"IMIM", 0x00010000)
-FIRST = len(FILE_HEADER)
-"""Where the first record of a block begins."""
+FIRST_OFFSET = len(FILE_HEADER)
+"""The offset of the first record of a block, in bytes."""
 BODY_LIMIT = CLIENT_BODY_LIMIT
-"""The longest body of a record, in bytes."""
+"""The largest length of a record's body in bytes."""
 MAGIC = b"IMIM"
 HEAD = Struct(">4siIBBBB")
 HEAD_SIZE = HEAD.size
 OVERHEAD = HEAD_SIZE + len(MAGIC)
-"""What a record adds to its body, in bytes."""
+"""The length of a record without its body, in bytes."""
 MAX_RECORD_BYTES = BODY_LIMIT + OVERHEAD
-"""The longest record, in bytes."""
+"""The largest length of a record in bytes."""
 ENTRY_SIZE = 64 + OVERHEAD
-"""The longest queue record, in bytes."""
-BATCH = 1000
-"""Each so many-th entry of a queue is linked to the one so many before it."""
+"""The largest length of a queue record in bytes."""
+ENTRIES_PER_BATCH = 1000
+"""Entries of a queue from one `prev_batch` link to the next."""
 
 USER_ENTRY = 248
 GROUP_ENTRY = 247
@@ -77,7 +78,7 @@ _ROWS = {length: Struct(f">{length // 8}q") for length in (32, 40, 48, 56)}
 
 
 class Record(NamedTuple):
-    """One record, its body raw."""
+    """One record with its raw body."""
 
     cmd: int
     version: int
@@ -86,7 +87,7 @@ class Record(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A message's entry in one queue, whichever layout it is stored in."""
+    """A message's entry in one queue, independent of the layout in which it is stored."""
 
     kind: int
     """USERS or SUPER_GROUPS."""
@@ -96,24 +97,24 @@ class Entry(NamedTuple):
     msgid: int
     device: int
     seq: int
-    """1, 2, 3, ... in this queue; 0 in layouts without."""
+    """The number in this queue: 1, 2, 3, ...; 0 in layouts without a seq."""
     prev: int
-    """The queue record before this one in the queue; 0 at the chain's end, as below."""
+    """The id of the entry before this one in the queue; 0 at the end of the chain."""
     prev_peer: int
-    """The last one before it that is not of an ordinary group's message."""
+    """The id of the last entry before that is not of an ordinary group's message; or 0."""
     prev_batch: int
-    """The last one before it whose seq is a multiple of `BATCH`; 0 in layouts without."""
+    """The id of the last entry before whose seq is a multiple of `ENTRIES_PER_BATCH`; or 0."""
     peer: bool
     """False for an ordinary group's message."""
 
 
 def pack_record(cmd: int, version: int, flag: int, body: bytes) -> bytes:
-    """A record with its checksum."""
+    """Return a record with its checksum."""
     return HEAD.pack(MAGIC, len(body), crc32(body), cmd, version, flag, 1) + body + MAGIC
 
 
 def pack_message(cmd: int, body: bytes) -> bytes:
-    """The record of a message."""
+    """Return the record of a message."""
     return HEAD.pack(MAGIC, len(body), crc32(body), cmd, _MESSAGE_VERSION, 0, 1) + body + MAGIC
 
 
@@ -129,16 +130,16 @@ def pack_entry(
     prev_batch: int,
     flag: int,
 ) -> bytes:
-    """A queue record, 248 or 247."""
+    """Return a queue record with cmd 248 or 247."""
     body = _ENTRY.pack(appid, owner, msgid, device, seq, prev, prev_peer, prev_batch)
     cmd = GROUP_ENTRY if kind == SUPER_GROUPS else USER_ENTRY
     return _WHOLE_ENTRY.pack(MAGIC, 64, crc32(body), cmd, 0, flag, 1, body, MAGIC)
 
 
 def whole_length(data: bytes, at: int) -> int:
-    """How long the record at an offset is with all around its body; 0 if none is there whole.
+    """Return the length of the record at an offset, head and end included; 0 if none is complete.
 
-    Its checksum is not looked at.
+    The checksum is not checked.
     """
     if len(data) - at < OVERHEAD:
         return 0
@@ -150,11 +151,11 @@ def whole_length(data: bytes, at: int) -> int:
 
 
 def has_checksum(cmd: int, version: int, checksum: int, checked: int) -> bool:
-    """Whether the checksum of a record means something.
+    """Return whether the checksum of a record must be right.
 
-    Byte 15 says so, but damage may have taken that. Older daemons had a seq in the checksum's
-    place: always 0 in queue records, and since 2018 in messages too. Version 2 is younger. And
-    nothing is 0: where a sector of zeros begins, it may be with the cmd.
+    Byte 15 (`checked`) says so, but damage may have changed it. Older daemons had a seq in place of
+    the checksum: always 0 in queue records, and since 2018 also in messages. Version 2 came later.
+    No record has the cmd 0, but a sector of zeros may begin at the cmd.
     """
     if checked or not cmd:
         return True
@@ -162,14 +163,14 @@ def has_checksum(cmd: int, version: int, checksum: int, checked: int) -> bool:
 
 
 def is_sound(data: bytes, at: int, length: int) -> bool:
-    """Whether the body of a whole record has the checksum it should have."""
+    """Return whether the body of a complete record has the right checksum, if it has one."""
     _, _, checksum, cmd, version, _, checked = HEAD.unpack_from(data, at)
     body = data[at + HEAD_SIZE : at + length - 4]
     return crc32(body) == checksum or not has_checksum(cmd, version, checksum, checked)
 
 
 def read_record(data: bytes) -> Record | None:
-    """The record at the beginning of some bytes; None if it is not whole and sound."""
+    """Return the record at the beginning of `data`; None if it is incomplete or damaged."""
     length = whole_length(data, 0)
     if not length or not is_sound(data, 0, length):
         return None
@@ -177,13 +178,13 @@ def read_record(data: bytes) -> Record | None:
 
 
 def read_entry(data: bytes) -> Entry | None:
-    """The queue record at the beginning of some bytes; None if none is there whole and sound."""
+    """Return the entry at the beginning of `data`; None if no sound queue record is there."""
     record = read_record(data)
     return None if record is None else entry_of(record.cmd, record.flag, record.body)
 
 
 def entry_of(cmd: int, flag: int, body: bytes) -> Entry | None:
-    """The entry that a record is; None if it is something else, or too damaged to be one."""
+    """Return the entry that a record contains; None if the record is not a queue record."""
     length = len(body)
     if length == _ENTRY.size and cmd in (USER_ENTRY, GROUP_ENTRY):
         appid, owner, msgid, device, seq, prev, peer, batch = _ENTRY.unpack(body)
@@ -192,7 +193,7 @@ def entry_of(cmd: int, flag: int, body: bytes) -> Entry | None:
     if (cmd, length) not in _OLD:
         return None
     row = list(_ROWS[length].unpack(body))
-    # What a layout lacks reads as 0.
+    # Fields that a layout does not have are 0.
     if cmd == 252:
         appid, _, msgid, owner, *rest, prev = row
         device = rest[0] if rest else 0

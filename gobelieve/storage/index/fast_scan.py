@@ -8,7 +8,7 @@ It takes only records that fit without a question. It leaves all others (old lay
 chains, damage) to `scan` and `walk`, one record at a time. Leaving a record to them never changes
 the result, only the time that it takes.
 
-A third of that 1 us is for taking the record apart, a quarter for its checksum, and the rest for
+A third of that 1 us is for taking the record apart, and a quarter for its checksum. The rest is for
 the head of the queue. If the records are of 100,000 queues in random order, the loop waits for
 the memory, and takes 1.4 us per record.
 """
@@ -18,8 +18,8 @@ from struct import Struct
 from zlib import crc32
 
 from gobelieve.storage.format.records import (
-    BATCH,
     BODY_LIMIT,
+    ENTRIES_PER_BATCH,
     ENTRY_SIZE,
     GROUP_ENTRY,
     HEAD_SIZE,
@@ -123,7 +123,7 @@ class FastScan:
                 # The entries of a super group name no peer.
                 if msgid <= last_msgid or peer != (0 if kind else last_peer):
                     break
-                if seq % BATCH == 0:
+                if seq % ENTRIES_PER_BATCH == 0:
                     batch = id_
                 _PACK_HEAD(values, at, msgid, id_, id_ if peers else last_peer, batch, seq)
             kinds[cmd] += 1

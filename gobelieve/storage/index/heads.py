@@ -1,30 +1,30 @@
 """The heads of all queues, in memory.
 
-A head is five integers, `LAST_MSGID` to `LAST_SEQ`, all 0 for an empty queue. They lie one head
-behind the other in one array, since an object a queue would cost four times the memory and would
-be walked by every garbage collection (290 bytes a queue, by measurement of a million). Whose heads
-they are lies in two more arrays: so all of it can be written to a file as it is (`snapshot`).
+A head has five integers, `LAST_MSGID` to `LAST_SEQ`, all 0 for an empty queue. All heads are in one
+array. One object per queue would take four times the memory (290 bytes, measured with a million
+queues), and each garbage collection would visit it. Two more arrays have the owners of the heads.
+So all of it can be written to a file without conversion (`snapshot`).
 """
 
 from array import array
 from struct import Struct
 
-from gobelieve.storage.format.records import BATCH, Entry
+from gobelieve.storage.format.records import ENTRIES_PER_BATCH, Entry
 
 LAST_MSGID, LAST_ID, LAST_PEER, LAST_BATCH, LAST_SEQ = range(5)
 WIDTH = 5
 Head = tuple[int, int, int, int, int]
 HEAD = Struct("5q")
-"""A head in `Index.values`, 8 bytes an integer."""
+"""The layout of a head in `Index.values`: 8 bytes per integer."""
 _EMPTY = array("q", [0] * WIDTH)
 
 
 class Index:
-    """Where each queue ends.
+    """The head of each queue.
 
-    `values` holds the heads; a queue's *place* is the offset of its head in it, and never changes.
-    In the same order `owners` says whose they are, and `tables` of which of `names`, the kinds and
-    apps that there are. All of them only grow.
+    `values` has the heads. A queue's *place* is the offset of its head in `values`, and never
+    changes. In the same order, `owners` has the user or group, and `tables` has a number in
+    `names`, the list of kinds and apps. All of them only grow.
     """
 
     __slots__ = ("_numbers", "_tables", "names", "owners", "tables", "values")
@@ -38,12 +38,12 @@ class Index:
         self._numbers: dict[tuple[int, int], int] = {}
 
     def find(self, kind: int, appid: int, owner: int) -> int:
-        """The place of a queue, -1 if nothing was ever entered in it."""
+        """Return the place of a queue; -1 if the queue has no head yet."""
         table = self._tables.get((kind, appid))
         return -1 if table is None else table.get(owner, -1)
 
     def place(self, kind: int, appid: int, owner: int) -> int:
-        """The place of a queue; a new one is empty."""
+        """Return the place of a queue. A new queue gets an empty head."""
         table = self._tables.get((kind, appid))
         if table is None:
             table = self._table((kind, appid))
@@ -56,7 +56,7 @@ class Index:
         return place
 
     def table(self, kind: int, appid: int) -> dict[int, int]:
-        """The places of all queues of a kind in an app, by owner. To be looked at only."""
+        """Return the places of an app's queues of a kind, by owner. Do not change the result."""
         name = (kind, appid)
         return self._tables[name] if name in self._tables else self._table(name)
 
@@ -73,7 +73,7 @@ class Index:
         tables: "array[int]",
         values: "array[int]",
     ) -> None:
-        """Take over what an index had; this one is empty so far."""
+        """Take over the arrays of another index. This index must be empty."""
         self.owners, self.tables, self.values = owners, tables, values
         found = [self._table(name) for name in names]
         places = range(0, len(values), WIDTH)
@@ -87,22 +87,22 @@ class Index:
         return len(self.owners)
 
     def count(self, kind: int) -> int:
-        """How many queues there are of a kind. It looks at each app, not at each queue."""
+        """Return the number of queues of a kind. The cost is one step per app."""
         return sum(len(table) for (one, _), table in self._tables.items() if one == kind)
 
     def head(self, place: int) -> Head:
-        """A head as it is now."""
+        """Return the present head at a place."""
         head: Head = HEAD.unpack_from(self.values, place * 8)
         return head
 
     def put(self, place: int, head: Head) -> None:
-        """Change a head."""
+        """Replace the head at a place."""
         HEAD.pack_into(self.values, place * 8, *head)
 
     def apply(self, id_: int, entry: Entry) -> int:
-        """Enter a queue record that was read from a file; the queue's last one before it.
+        """Enter a queue record that was read from a file. Return the queue's last entry before it.
 
-        Layouts without a seq go on counting from the record before.
+        In layouts without a seq, the seq is one more than that of the entry before.
         """
         place = self.place(entry.kind, entry.appid, entry.owner)
         values = self.values
@@ -113,9 +113,9 @@ class Index:
         if entry.peer:
             values[place + LAST_PEER] = id_
         elif not values[place + LAST_PEER]:
-            # It may be in a block that was removed.
+            # The last peer entry may be in a block that was removed.
             values[place + LAST_PEER] = entry.prev_peer
-        if seq % BATCH == 0:
+        if seq % ENTRIES_PER_BATCH == 0:
             values[place + LAST_BATCH] = id_
         elif entry.prev_batch:
             values[place + LAST_BATCH] = entry.prev_batch

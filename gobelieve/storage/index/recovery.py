@@ -1,12 +1,13 @@
-"""What happens at the start: blocks are read once, and the heads of all queues rebuilt.
+"""The start: reading the blocks once, and rebuilding the heads of all queues.
 
-What is before the position of the index's snapshot need not be read.
+Records before the position of the index's snapshot need not be read.
 
-The newest block may end in a write that was torn when the machine went down. Nobody was told that
-it is stored, so it is cut off, but kept in a file of its own if there is space for one. Damage
-anywhere else is stepped over and reported; nothing is cut there. But a slave's newest block is
-cut off at damage near its end as well (`Blocks.resyncable_bytes`): a power cut may leave a hole in
-what was not yet synced, and what is behind it comes again from the master.
+The newest block may end in a write that was torn when the machine went down. That save was never
+answered, so the torn end is cut off. It is kept in a file of its own if the disk has space. Damage
+anywhere else is skipped and logged, and nothing is cut there.
+
+The newest block of a slave is also cut off at damage near its end (`Blocks.resyncable_bytes`). A
+power cut may leave a hole in its unsynced bytes, and the master sends everything after it again.
 """
 
 import os
@@ -15,14 +16,14 @@ from contextlib import suppress
 from gobelieve.interfaces import Log, World
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.format.layout import SNAPSHOT
-from gobelieve.storage.format.records import FILE_HEADER, FIRST, Entry
+from gobelieve.storage.format.records import FILE_HEADER, FIRST_OFFSET, Entry
 from gobelieve.storage.index.fast_scan import FastScan
 from gobelieve.storage.index.heads import Index
 from gobelieve.storage.index.scan import Gap, scan
 from gobelieve.storage.index.snapshot_file import SnapshotError, load
 
 Bridges = dict[int, int]
-"""Queue records whose pointer to the one before is wrong, and the one that is really before."""
+"""By id of an entry whose `prev` is wrong: the id of the entry that is really before it."""
 
 
 PROGRESS_INTERVAL = 2.0
@@ -31,22 +32,22 @@ BEGINNING: Position = (0, 0)
 
 
 def recover(blocks: Blocks, index: Index, world: World) -> tuple[Position, Bridges]:
-    """Fill an empty index, and cut off what is torn. OSError, StorageError.
+    """Fill an empty index and cut off a torn end. Raises OSError and StorageError.
 
-    The position of the snapshot that was used (`BEGINNING` if none was), and the bridges.
+    Return the position of the snapshot that was used (`BEGINNING` if none was), and the bridges.
     """
     why = "there is no snapshot of the index"
     try:
         loaded = load(blocks, index)
     except SnapshotError as refused:
         loaded, why = None, f"the snapshot of the index is of no use: {refused}"
-        # What is added from now on must not let it fit again.
+        # Removed, since the blocks may grow until the snapshot seems to fit again.
         with suppress(OSError):
             os.unlink(os.path.join(blocks.root, SNAPSHOT))
     if loaded is not None:
         position, bridges = loaded
         return position, rebuild(blocks, index, world, position, bridges)
-    if blocks.end != (0, FIRST):
+    if blocks.end != (0, FIRST_OFFSET):
         size = sum(map(blocks.length, blocks.numbers)) // 1_000_000
         what = "{root}: {why}; all blocks are read, {size} MB"
         world.log.info(what, root=blocks.root, why=why, size=size)
@@ -60,13 +61,14 @@ def rebuild(
     start: Position = BEGINNING,
     known: Bridges | None = None,
 ) -> Bridges:
-    """Fill an index from the blocks, and cut off what is torn. OSError, StorageError.
+    """Fill an index from the blocks and cut off a torn end. Raises OSError and StorageError.
 
-    The index is right up to `start`, where a record begins, and `known` are the bridges up to it.
+    The index is already right up to `start`, where a record begins. `known` are the bridges up to
+    there.
 
-    Whatever breaks a queue's chain (a damaged record, a daemon that had lost its index and began
-    a new chain) shows here, as an entry that does not point to the one seen before it. These few
-    are given back, so that readers go on over the break.
+    A queue's chain may be broken by a damaged record, or by a daemon that had lost its index and
+    began a new chain. Then an entry does not point to the entry that was read before it. Return
+    these entries as bridges, so that readers can step over the break.
     """
     bridges: Bridges = dict(known or {})
     numbers = [number for number in blocks.numbers if number >= start[0]]
@@ -74,12 +76,12 @@ def rebuild(
         blocks, index, bridges=bridges, progress=_Progress(blocks, start, world), log=world.log
     )
     for number in numbers:
-        rebuilding.read(number, max(FIRST, start[1]) if number == start[0] else FIRST)
+        rebuilding.read(number, max(FIRST_OFFSET, start[1]) if number == start[0] else FIRST_OFFSET)
     return bridges
 
 
 class _Progress:
-    """Tells the log now and then how far the reading is."""
+    """Logs the progress of the reading every `PROGRESS_INTERVAL` seconds."""
 
     def __init__(self, blocks: Blocks, start: Position, world: World) -> None:
         self._root = blocks.root
@@ -91,7 +93,7 @@ class _Progress:
         self._done = 0
 
     def add(self, count: int) -> None:
-        """So many bytes more are read. (Some of them twice.)"""
+        """Count bytes that were read. Near damage some bytes are read and counted twice."""
         self._done += count
         now = self._time.seconds()
         if now < self._logged_at + PROGRESS_INTERVAL:
@@ -108,7 +110,7 @@ class _Progress:
 
 
 class _Rebuilding:
-    """Fills an index from blocks that come in order."""
+    """Fills an index from blocks, which must come in order."""
 
     def __init__(
         self, blocks: Blocks, index: Index, *, bridges: Bridges, progress: _Progress, log: Log
@@ -121,7 +123,7 @@ class _Rebuilding:
         self._fast_scan = FastScan(index)
 
     def read(self, number: int, first: int) -> None:
-        """A block, from a record's beginning on."""
+        """Read a block from the offset `first` on, where a record begins."""
         blocks, log, path = self._blocks, self._log, self._blocks.path(number)
         length = blocks.length(number)
         end, base = min(length, blocks.size), number * blocks.size
@@ -150,7 +152,7 @@ class _Rebuilding:
             log.error(what, path=path, offset=found.start, count=found.end - found.start)
 
     def _enter(self, id_: int, entry: Entry) -> bool:
-        """Take an entry; False if it cannot be."""
+        """Enter an entry in the index. Return False if the entry is impossible."""
         if not 0 < entry.msgid < id_:
             return False
         before = self._index.apply(id_, entry)
@@ -159,7 +161,7 @@ class _Rebuilding:
         return True
 
     def _cut_off(self, path: str, start: int, end: int) -> None:
-        """Take the end of the newest block away."""
+        """Cut off the end of the newest block, and log where it is kept."""
         what = "{path}: a torn write of {count} bytes was cut off"
         aside = self._blocks.set_aside(start)
         if aside:

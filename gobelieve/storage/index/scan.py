@@ -1,14 +1,14 @@
-"""Reading a block from front to back: every record, and what is damaged.
+"""Reading a block from front to back: every record, and the damage between them.
 
-A damaged record must not hide what follows it, so where no record begins the next place is looked
-for where one does. It must not invent anything either: a message may contain bytes that look like
-records, written by a user. So of a record whose head stands, the end is found by its checksum; and
-if the last record of a file has a good head and reaches beyond the file, then it is a write that
-was torn, and nothing inside it counts.
+A damaged record must not hide the records after it. So where no record begins, the scan searches
+for the next place where one does. The scan must not invent records either: a message may contain
+bytes that look like records, written by a user. So if the head of a record is intact, its end is
+found by its checksum. If the last record of a file has a good head and reaches beyond the file, it
+is a torn write. Nothing inside it counts.
 
-A user can also write a body of which a part has the checksum of the whole: CRC-32 is no secret. So
-of several ends that the checksum allows the last one counts, and none within the length that the
-head names, unless sound records lie one behind the other from there to behind that length.
+CRC-32 is not secret, so a user can write a body of which a part has the checksum of the whole. So
+if the checksum is right at several ends, the last one counts. An end before the length in the head
+counts only if sound records follow from there, without a gap, to behind that length.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,30 +38,30 @@ CHUNK_BYTES = 1 << 20
 _ENTRIES = (USER_ENTRY, GROUP_ENTRY)
 
 Read = Callable[[int, int], bytes]
-"""(how many bytes, from which offset) of a block; fewer only at its end."""
+"""``read(count, offset)`` returns bytes of a block: fewer than `count` only at its end."""
 
 
 class Gap(NamedTuple):
-    """Bytes in which no sound record was found."""
+    """Bytes that contain no sound record."""
 
     start: int
     end: int
     torn: bool = False
-    """Nothing whole comes behind it: at the end of the newest block, a write that was cut short."""
+    """Whether no complete record follows. At the end of the newest block this is a torn write."""
 
 
 def scan(
     read: Read, start: int, end: int, fast_path: FastPath | None = None
 ) -> Iterator[tuple[int, Entry] | Gap]:
-    """The queue records of a block with their offsets, and the gaps, in order.
+    """Yield the queue records of a block with their offsets, and the gaps, in order.
 
-    `end` is how far the block reaches. What `fast_path` takes is not among them.
+    `end` is the offset where the block ends. Records that `fast_path` takes are left out.
     """
     at, unpack = start, HEAD.unpack_from
     while at < end:
         data = read(CHUNK_BYTES, at)
         base, last = at, at + len(data) >= end or len(data) < CHUNK_BYTES
-        # Only at the end of the block may a record be looked at that the chunk may not have whole.
+        # A record that may be incomplete in the chunk is read only at the end of the block.
         i, stop = 0, len(data) - (OVERHEAD - 1 if last else MAX_RECORD_BYTES + HEAD_SIZE)
         while i < stop:
             if fast_path is not None and (i := fast_path(data, i, stop, base)) >= stop:
@@ -85,12 +85,12 @@ def scan(
 
 
 def _may_begin(data: bytes, at: int) -> bool:
-    """Whether a record may begin here, be it cut short, or the data ends."""
+    """Return whether a record may begin at `at`: its magic, a part of it, or the end of `data`."""
     return MAGIC.startswith(data[at : at + 4])
 
 
 def _gap(read: Read, at: int, end: int) -> Gap:
-    """The gap that begins at a place where no sound record is, or none with another behind it."""
+    """Return the gap that begins at `at`, where no sound record is followed by another one."""
     data = read(MAX_RECORD_BYTES + HEAD_SIZE, at)
     if len(data) < HEAD_SIZE:
         return Gap(at, end, torn=True)
@@ -103,7 +103,7 @@ def _gap(read: Read, at: int, end: int) -> Gap:
     ends = _ends_by_checksum(data, checksum) if checked else []
     if ends and size not in ends and (ends[-1] > size or not possible):
         return Gap(at, at + ends[-1])
-    # The length is right if the magic is where it says, even if the first one is damaged.
+    # The length is right if the last magic is where it says, even if the first one is damaged.
     closed = possible and data[size - 4 : size] == MAGIC
     if closed and _may_begin(data, size):
         return Gap(at, at + size)
@@ -111,25 +111,28 @@ def _gap(read: Read, at: int, end: int) -> Gap:
         return Gap(at, at + ends[-1])
     if closed:
         return Gap(at, at + size)
-    # With a checksum a wrong length would have shown, so what is within the length is this record.
+    # With a checksum a wrong length was noticed above, so all within the length is this record.
     known = magic == MAGIC and checked and possible
     if known and at + size > end:
         return Gap(at, end, torn=True)
     found = _search(read, at + (size if known else 1), end)
     if known and found < end and crc32(data[HEAD_SIZE : size - len(MAGIC)]) == checksum:
-        # Only its end is damaged. What is behind it has a head of its own to go by.
+        # Only its end is damaged. The record after it has a head of its own.
         return Gap(at, at + size)
     return Gap(at, found, torn=found == end)
 
 
 def _is_entry(data: bytes, checksum: int) -> bool:
-    """Whether one of our queue records is here. They have one length, whatever the head says."""
+    """Return whether `data` begins with an undamaged body of a queue record 247 or 248.
+
+    These have one length only, so a wrong length in the head does not matter.
+    """
     end = ENTRY_SIZE - len(MAGIC)
     return data[end:ENTRY_SIZE] == MAGIC and crc32(data[HEAD_SIZE:end]) == checksum
 
 
 def _ends_by_checksum(data: bytes, checksum: int) -> list[int]:
-    """Where the record at the beginning may end if its length is wrong and all else is right."""
+    """Return the possible ends of the record at the beginning, if only its length is wrong."""
     ends = []
     crc, done = 0, HEAD_SIZE
     magic = data.find(MAGIC, HEAD_SIZE)
@@ -143,9 +146,9 @@ def _ends_by_checksum(data: bytes, checksum: int) -> list[int]:
 
 
 def _goes_on(read: Read, at: int, beyond: int) -> bool:
-    """Whether records lie one behind the other from a place to behind another, or to the end.
+    """Return whether records follow without a gap from `at` to behind `beyond`, or to the end.
 
-    They all have a checksum: without one a record could enclose anything.
+    All of them must have a checksum: a record without one could enclose anything.
     """
     data, i, stop = read(beyond - at + MAX_RECORD_BYTES, at), 0, beyond - at
     while i <= stop and i < len(data):

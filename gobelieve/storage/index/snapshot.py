@@ -1,12 +1,12 @@
-"""When a snapshot of the index is taken: now and then while saves go on, and at a clean end.
+"""When a snapshot of the index is written: now and then while saves go on, and at a clean end.
 
-1. Before a sync `mark` notes the position up to which it will make all durable.
-2. When the sync is done `begin` starts a thread that writes the heads, one piece at a time. Saves
-   go on. Of each head that they change the first value that it had since is kept: `changed`.
-3. The thread adds those as corrections, syncs, and renames. So the file states the position that
-   was marked, whatever the thread saw.
+1. Before a sync, `mark` notes the position up to which the sync makes everything durable.
+2. When the sync is done, `begin` starts a thread that writes the heads, one piece at a time. Saves
+   go on. `changed` keeps the old value of each head that they change.
+3. The thread adds the old values as corrections, syncs the file and renames it. So the file has
+   the heads of the marked position, whatever the thread saw.
 
-A snapshot that fails is tried again after as many bytes more; the one before stays right.
+A snapshot that fails is tried again after as many bytes more. The previous one stays right.
 """
 
 import os
@@ -19,14 +19,14 @@ from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.files.files import Files
 from gobelieve.storage.format.layout import SNAPSHOT
 from gobelieve.storage.index.heads import Index
-from gobelieve.storage.index.snapshot_file import Heads, Moment, Writer, check_of
+from gobelieve.storage.index.snapshot_file import Heads, SnapshotFacts, SnapshotWriter, check_of
 
 Marked = tuple[Position, int, dict[int, int]]
-"""A position, and how many queues and which bridges there were."""
+"""A position, and the number of queues and the bridges at that position."""
 
 
 class SnapshotCounters:
-    """The snapshots of the index since the start, and the last one."""
+    """Figures about the snapshots since the start, and about the last one."""
 
     __slots__ = ("at", "failed", "seconds", "taken")
 
@@ -34,17 +34,17 @@ class SnapshotCounters:
         self.taken = 0
         self.failed = 0
         self.at = 0.0
-        """When the one on disk was written, seconds since the epoch; 0: there is none."""
+        """The time of the snapshot on disk, in seconds since 1970; 0 if there is none."""
         self.seconds = 0.0
-        """How long the last one that was taken took."""
+        """The duration of the last snapshot in seconds."""
 
 
 class Snapshots:
-    """The snapshots of one directory, one at a time.
+    """Writes the snapshots of one directory, one at a time.
 
-    `every` so many bytes that are appended there is one. `unwritten` gives the heads, as they were
-    before, of the queues that a save has changed and that `changed` was not told of. `bridges`
-    are those there are, see `recovery`.
+    A snapshot is written after `every` appended bytes; without `in_thread` none is written.
+    `unwritten` returns the old heads of the queues that a save has changed without a call of
+    `changed`. `bridges` returns the present bridges, see `recovery`.
     """
 
     def __init__(
@@ -70,30 +70,31 @@ class Snapshots:
         self._every = every
         self._unwritten = unwritten
         self._bridges = bridges
-        # From here bytes are counted until the next one; and what the file on disk states.
+        # The bytes until the next snapshot are counted from `_last`. `_on_disk` is the position of
+        # the file.
         self._last: Position = (0, 0)
-        self._stated: Position | None = None
-        # Up to this id the start has believed a snapshot, instead of reading.
-        self._believed = 0
-        self._distrusted = False
+        self._on_disk: Position | None = None
+        # Up to this id the start took a snapshot instead of reading the blocks.
+        self._trusted_to = 0
+        self._is_distrusted = False
         self._marked: Marked | None = None
-        self._since: Heads | None = None
-        self._runs = False
-        self._then: list[Callable[[], None]] = []
+        self._overwritten: Heads | None = None
+        self._is_writing = False
+        self._waiting: list[Callable[[], None]] = []
 
     def started(self, position: Position) -> None:
-        """The index is complete; up to this position a snapshot was believed."""
-        self._believed = self._id(position)
+        """Note that the index is complete, and that a snapshot had it up to this position."""
+        self._trusted_to = self._id(position)
         first: Position = (self._blocks.numbers[0], 0)
-        self._last, self._stated = (position, position) if self._believed else (first, None)
-        if self._believed:
+        self._last, self._on_disk = (position, position) if self._trusted_to else (first, None)
+        if self._trusted_to:
             with suppress(OSError):
                 self.counters.at = os.stat(f"{self._blocks.root}/{SNAPSHOT}").st_mtime
 
     @property
     def stated(self) -> int | None:
-        """The id that the snapshot on disk reaches; None: there is none."""
-        return None if self._stated is None else self._id(self._stated)
+        """Return the id that the snapshot on disk reaches; None if there is none."""
+        return None if self._on_disk is None else self._id(self._on_disk)
 
     def _id(self, position: Position) -> int:
         return position[0] * self._blocks.size + position[1]
@@ -101,55 +102,55 @@ class Snapshots:
     # --- while saves go on
 
     def mark(self, position: Position, queues: int) -> None:
-        """All before this position is written, and about to be made durable."""
+        """Note that everything before this position is written, and that a sync of it begins."""
         self._mark(position, queues, self._every)
 
     def _mark(self, position: Position, queues: int, every: int) -> None:
-        if self._runs or self._in_thread is None or self._distrusted:
+        if self._is_writing or self._in_thread is None or self._is_distrusted:
             return
-        self._marked = self._since = None
+        self._marked = self._overwritten = None
         end = self._id(position)
         if not every or end - self._id(self._last) >= every:
             bridges = {id_: before for id_, before in self._bridges().items() if id_ < end}
-            self._marked, self._since = (position, queues, bridges), {}
+            self._marked, self._overwritten = (position, queues, bridges), {}
 
     def forget(self) -> None:
-        """What was marked did not become durable."""
-        if not self._runs:
-            self._marked = self._since = None
+        """Drop the mark, since the sync failed."""
+        if not self._is_writing:
+            self._marked = self._overwritten = None
 
     def changed(self, heads: Heads) -> None:
-        """Saves have changed these heads, which were so before."""
-        if self._since is not None:
+        """Keep the old values of heads that saves have changed."""
+        if self._overwritten is not None:
             for place, head in heads.items():
-                self._since.setdefault(place, head)
+                self._overwritten.setdefault(place, head)
 
     def begin(self) -> None:
-        """What was marked is durable: take the snapshot that is due, if one is."""
-        if self._runs or self._marked is None:
+        """Write the snapshot that is due, if one is, since the marked position is durable now."""
+        if self._is_writing or self._marked is None:
             return
         assert self._in_thread is not None
         (position, queues, bridges), self._marked = self._marked, None
         blocks = self._blocks
         self._began = self._time.seconds()
-        # Bytes are counted from here whether it succeeds or not.
+        # The bytes are counted from here, even if the snapshot fails.
         self._last = position
         try:
             check = check_of(blocks, position)
         except (OSError, StorageError) as why:
-            self._since = None
+            self._overwritten = None
             self._failed(why)
             return
-        self._runs = True
+        self._is_writing = True
         numbers = [number for number in blocks.numbers if number <= position[0]]
-        moment = Moment(position, queues, numbers[0], len(numbers), check, bridges)
-        writer = Writer(blocks.root, blocks.size, self._files, self._index, moment)
+        facts = SnapshotFacts(position, queues, numbers[0], len(numbers), check, bridges)
+        writer = SnapshotWriter(blocks.root, blocks.size, self._files, self._index, facts)
         self._in_thread(writer.copy, lambda failure: self._copied(writer, failure))
 
-    def _copied(self, writer: Writer, failure: BaseException | None) -> None:
+    def _copied(self, writer: SnapshotWriter, failure: BaseException | None) -> None:
         assert self._in_thread is not None
         self.changed(self._unwritten())
-        corrections, self._since = self._since or {}, None
+        corrections, self._overwritten = self._overwritten or {}, None
 
         def work() -> None:
             try:
@@ -164,23 +165,23 @@ class Snapshots:
         self._in_thread(work, self._ended)
 
     def _ended(self, failure: BaseException | None) -> None:
-        self._runs = False
+        self._is_writing = False
         if failure is not None:
-            # The one before is still there.
+            # The previous snapshot is still there.
             self._failed(failure)
         else:
-            self._stated = self._last
+            self._on_disk = self._last
             self.counters.taken += 1
             self.counters.at = self._time.seconds()
             self.counters.seconds = max(0.0, self.counters.at - self._began)
-        if self._distrusted:
+        if self._is_distrusted:
             self._remove()
-        self._go_on()
+        self._call_waiting()
 
-    def _go_on(self) -> None:
-        """Do what waits for the thread, unless that works."""
-        if not self._runs:
-            then, self._then = self._then, []
+    def _call_waiting(self) -> None:
+        """Make the calls that wait for the thread, unless it is still writing."""
+        if not self._is_writing:
+            then, self._waiting = self._waiting, []
             for call in then:
                 call()
 
@@ -193,31 +194,33 @@ class Snapshots:
     # --- the end, and damage
 
     def close(self, position: Position | None, queues: int, done: Callable[[], None]) -> None:
-        """Take a last snapshot, of a position that is durable; then call `done`.
+        """Write a last snapshot of a durable position, then call `done`.
 
-        None: the end is not durable, so there is none. `done` is called when no thread works.
+        With the position None, the end is not durable and no snapshot is written. `done` is called
+        when no thread is writing.
         """
-        if self._runs:
-            self._then.append(lambda: self.close(position, queues, done))
+        if self._is_writing:
+            self._waiting.append(lambda: self.close(position, queues, done))
             return
-        self._then.append(done)
-        if position is not None and position != self._stated:
+        self._waiting.append(done)
+        if position is not None and position != self._on_disk:
             self._mark(position, queues, 0)
             self.begin()
-        self._go_on()
+        self._call_waiting()
 
     def distrust(self, id_: int) -> None:
-        """The entry with this id is damaged.
+        """Note that the entry with this id is damaged.
 
-        If the start did not read it, the next one is to read everything: it will bridge the entry.
+        If the last start did not read this entry, the snapshot is removed. The next start then
+        reads all blocks and bridges the entry.
         """
-        if id_ < self._believed and not self._distrusted:
-            self._distrusted = True
+        if id_ < self._trusted_to and not self._is_distrusted:
+            self._is_distrusted = True
             self._remove()
             what = "{root}: the next start will read all blocks, to step over the damage"
             self._log.warn(what, root=self._blocks.root)
 
     def _remove(self) -> None:
-        self._stated, self.counters.at = None, 0.0
+        self._on_disk, self.counters.at = None, 0.0
         with suppress(OSError):
             self._files.unlink(f"{self._blocks.root}/{SNAPSHOT}")

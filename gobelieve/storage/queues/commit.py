@@ -29,7 +29,7 @@ from gobelieve.wire.storage import SUPER_GROUPS, SaveItem
 Result = tuple[int, int, tuple[int, ...]]
 """Of one item: an `AckStatus`, the id, and for each queue the id before it."""
 Done = Callable[[Any, list[Result]], None]
-BEHIND = 2
+MAX_UNSYNCED_BLOCKS = 2
 """After so many new blocks there is a sync, whatever the policy: until then they stay open."""
 _Waiting = list[tuple[Done, Any, list[Result]]]
 
@@ -42,7 +42,7 @@ class Policy(Enum):
     INTERVAL = "interval"
     """Once it is written; it is synced within `interval` seconds, as upstream does it."""
     NEVER = "never"
-    """Once it is written; the kernel syncs when it likes, and we every `BEHIND` blocks."""
+    """Once it is written; the kernel syncs when it likes, and we every two blocks."""
 
 
 class _Trouble(Enum):
@@ -144,7 +144,7 @@ class GroupCommit:
         accepted, self._accepted = self._accepted, 0
         self._counters.appends += accepted
         if not self._store.unwritten:
-            self._answer_behind(waiting)
+            self._answer_unwritten(waiting)
             return
         try:
             self._store.flush()
@@ -162,14 +162,14 @@ class GroupCommit:
                 self._sync()
             return
         self._counters.stored += accepted
-        self._over(_Trouble.WRITE)
+        self._recovered(_Trouble.WRITE)
         self._store.show_written()
         self._arm()
-        if self._store.blocks_behind >= BEHIND and not self._sync_runs:
+        if self._store.unsynced_blocks >= MAX_UNSYNCED_BLOCKS and not self._sync_runs:
             self._sync()
         _answer(waiting)
 
-    def _answer_behind(self, waiting: _Waiting) -> None:
+    def _answer_unwritten(self, waiting: _Waiting) -> None:
         """Nothing is written for these: refused, taken back, or empty. Answer once all before is
         decided."""
         if not self._sync_runs or self._policy is not Policy.COMMIT:
@@ -207,9 +207,9 @@ class GroupCommit:
             self._store.synced()
             self._count_sync()
             if self._policy is not Policy.COMMIT:
-                self._over(_Trouble.SYNC)
+                self._recovered(_Trouble.SYNC)
             elif not self._failed_meanwhile:
-                self._over(_Trouble.WRITE, _Trouble.SYNC)
+                self._recovered(_Trouble.WRITE, _Trouble.SYNC)
             # The disk works while we answer.
             if self._written:
                 self._sync()
@@ -269,7 +269,7 @@ class GroupCommit:
         self.trouble = f"messages cannot be stored: {why}"
         self._troubles.add(what)
 
-    def _over(self, *what: _Trouble) -> None:
+    def _recovered(self, *what: _Trouble) -> None:
         if self._troubles:
             self._troubles.difference_update(what)
             if not self._troubles:

@@ -32,11 +32,11 @@ from gobelieve.wire.storage import SUPER_GROUPS, USERS, StoredMessage
 
 PAGE_BYTES = 4 << 20
 """How long the bodies of a page may be together, each with 32 bytes more."""
-USUAL = 512
+FIRST_READ_BYTES = 512
 """Messages up to this long, with all around them, take one read."""
-REMEMBERED = 1000
+MAX_DAMAGED_IDS = 1000
 
-Heads = Callable[[int, int, int], Head | None]
+HeadOf = Callable[[int, int, int], Head | None]
 EMPTY = Page(0, 0, False, ())
 
 
@@ -47,7 +47,7 @@ class _Place(NamedTuple):
     device: int
 
 
-class Reader:
+class QueueReader:
     """Answers questions about queues. Everything may raise StorageError if the disk fails.
 
     `heads` gives the end of a queue that readers may see, or None for an empty queue. `on_damage`
@@ -55,7 +55,7 @@ class Reader:
     """
 
     def __init__(
-        self, blocks: Blocks, *, heads: Heads, on_damage: Callable[[int], None], log: Log
+        self, blocks: Blocks, *, heads: HeadOf, on_damage: Callable[[int], None], log: Log
     ) -> None:
         self.bridges: dict[int, int] = {}
         """Entries that do not point to the one before them, and which that is."""
@@ -67,7 +67,7 @@ class Reader:
 
     @property
     def damaged_records(self) -> int:
-        """How many damaged records were met since the start, `REMEMBERED` at most."""
+        """How many damaged records were met since the start, `MAX_DAMAGED_IDS` at most."""
         return len(self._damaged)
 
     def forget(self, end: int) -> None:
@@ -75,33 +75,35 @@ class Reader:
         for id_ in [id_ for id_ in self.bridges if id_ >= end]:
             del self.bridges[id_]
 
-    def fetch(self, user: User, after: int, limit: int, room: int = PAGE_BYTES) -> Page:
+    def fetch(self, user: User, after: int, limit: int, max_bytes: int = PAGE_BYTES) -> Page:
         """The oldest messages of a user after an id.
 
-        At most `limit` entries are looked at (at least 1), and at most `room` bytes of messages
+        At most `limit` entries are looked at (at least 1), and at most `max_bytes` of messages
         collected (at least one message).
         """
-        return self._page(USERS, user, after, limit, room, 0)
+        return self._page(USERS, user, after, limit, max_bytes, 0)
 
     def fetch_group(
-        self, group: User, after: int, joined: int, limit: int, room: int = PAGE_BYTES
+        self, group: User, after: int, joined: int, limit: int, max_bytes: int = PAGE_BYTES
     ) -> Page:
         """Return the oldest messages of a super group after an id, within the limits of `fetch`.
 
         What was sent before `joined` (seconds) is left out; with 0, nothing is.
         """
-        return self._page(SUPER_GROUPS, group, after, limit, room, joined)
+        return self._page(SUPER_GROUPS, group, after, limit, max_bytes, joined)
 
-    def fetch_latest(self, user: User, limit: int, room: int = PAGE_BYTES) -> Page:
+    def fetch_latest(self, user: User, limit: int, max_bytes: int = PAGE_BYTES) -> Page:
         """The newest messages of a user, at most `limit` (at least 1)."""
         head = self._heads(USERS, *user)
         if head is None:
             return EMPTY
-        messages, _ = self._backwards(head[LAST_ID], limit, room)
+        messages, _ = self._backwards(head[LAST_ID], limit, max_bytes)
         newest = head[LAST_MSGID]
         return Page(newest, newest, False, messages)
 
-    def fetch_before(self, user: User, before: int, limit: int, room: int = PAGE_BYTES) -> Page:
+    def fetch_before(
+        self, user: User, before: int, limit: int, max_bytes: int = PAGE_BYTES
+    ) -> Page:
         """The newest messages of a user before an id, at most `limit` (at least 1).
 
         `last` of the page is the id of its oldest message, or `before` if it has none; `more` says
@@ -110,11 +112,11 @@ class Reader:
         head = self._heads(USERS, *user)
         if head is None:
             return EMPTY
-        messages, left = self._backwards(self._entry_before(head, before), limit, room)
+        messages, left = self._backwards(self._entry_before(head, before), limit, max_bytes)
         last = messages[0].msgid if messages else before
         return Page(last, head[LAST_MSGID], left != 0, messages)
 
-    def _backwards(self, id_: int, limit: int, room: int) -> tuple[list[StoredMessage], int]:
+    def _backwards(self, id_: int, limit: int, max_bytes: int) -> tuple[list[StoredMessage], int]:
         """Messages from an entry on backwards, oldest first; and the entry before them, or 0."""
         found: list[StoredMessage] = []
         while id_ and len(found) < max(limit, 1):
@@ -124,8 +126,8 @@ class Reader:
             record = self._message(entry.msgid)
             if record is not None and _in_history(record.cmd):
                 body = delivered_body(record)
-                room -= len(body) + 32
-                if room < 0 and found:
+                max_bytes -= len(body) + 32
+                if max_bytes < 0 and found:
                     break
                 found.append(StoredMessage(entry.msgid, entry.device, record.cmd, body))
             id_ = self._before(id_, entry)
@@ -174,7 +176,9 @@ class Reader:
 
     # --- pages
 
-    def _page(self, kind: int, owner: User, after: int, limit: int, room: int, joined: int) -> Page:
+    def _page(
+        self, kind: int, owner: User, after: int, limit: int, max_bytes: int, joined: int
+    ) -> Page:
         head = self._heads(kind, *owner)
         if head is None:
             return EMPTY
@@ -189,9 +193,9 @@ class Reader:
             record = self._message(msgid)
             if record is not None and record.cmd in STORED:
                 body = delivered_body(record)
-                if joined <= 0 or not _was_before(record, joined):
-                    room -= len(body) + 32
-                    if room < 0 and messages:
+                if joined <= 0 or not _was_sent_before(record, joined):
+                    max_bytes -= len(body) + 32
+                    if max_bytes < 0 and messages:
                         break
                     messages.append(StoredMessage(msgid, device, record.cmd, body))
             last = msgid
@@ -247,10 +251,10 @@ class Reader:
         return before if 0 < before < id_ else 0
 
     def _message(self, id_: int) -> Record | None:
-        data = self._blocks.read(id_, USUAL)
-        if len(data) == USUAL:
+        data = self._blocks.read(id_, FIRST_READ_BYTES)
+        if len(data) == FIRST_READ_BYTES:
             length = int.from_bytes(data[4:8], "big") + OVERHEAD
-            if USUAL < length <= MAX_RECORD_BYTES:
+            if FIRST_READ_BYTES < length <= MAX_RECORD_BYTES:
                 data = self._blocks.read(id_, length)
         record = read_record(data)
         if record is None:
@@ -261,7 +265,7 @@ class Reader:
         """Tell of damage once; a block that is not there is no news. Whether it was news."""
         if id_ in self._damaged or not self._blocks.read(id_, HEAD_SIZE):
             return False
-        if len(self._damaged) < REMEMBERED:
+        if len(self._damaged) < MAX_DAMAGED_IDS:
             self._damaged.add(id_)
             self._log.error("the record at id {id} is damaged, stepped over", id=id_)
         return True
@@ -272,6 +276,6 @@ def _in_history(cmd: int) -> bool:
     return kind is not None and kind.facts.in_history
 
 
-def _was_before(record: Record, joined: int) -> bool:
+def _was_sent_before(record: Record, joined: int) -> bool:
     when = time_of(record)
     return when is not None and when < joined

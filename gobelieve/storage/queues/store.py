@@ -14,9 +14,9 @@ from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.files.files import Files, failure_of
 from gobelieve.storage.format.records import (
-    BATCH,
     BLOCK_SIZE,
     BODY_LIMIT,
+    ENTRIES_PER_BATCH,
     GROUP_IM,
     QUEUE_KINDS,
     Entry,
@@ -27,12 +27,12 @@ from gobelieve.storage.index.heads import HEAD, LAST_ID, Head, Index
 from gobelieve.storage.index.recovery import recover
 from gobelieve.storage.index.snapshot import Snapshots
 from gobelieve.storage.index.snapshot_file import Heads
-from gobelieve.storage.queues.reading import Reader
+from gobelieve.storage.queues.reading import QueueReader
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import USERS, SaveItem
 
 
-class _Step:
+class _SaveGroup:
     """Saves that share a fate: from where they lie, and the heads of their queues before them."""
 
     __slots__ = ("heads", "queues", "start")
@@ -77,14 +77,14 @@ class Store:
             unwritten=lambda: self._appended.heads,
             bridges=lambda: self.reader.bridges,
         )
-        self.reader = Reader(
+        self.reader = QueueReader(
             self.blocks, heads=self.head, on_damage=self.snapshots.distrust, log=world.log
         )
         self._world = world
         # Appended only; written too; and handed to the sync that is under way.
-        self._appended = _Step((0, 0), 0)
-        self._written: _Step | None = None
-        self._syncing: _Step | None = None
+        self._appended = _SaveGroup((0, 0), 0)
+        self._written: _SaveGroup | None = None
+        self._syncing: _SaveGroup | None = None
         self._sync_end: Position = (0, 0)
         # How far all is on disk; None from a failed sync on after which nothing was taken back,
         # for then nobody knows. And whether a sync began and did not end well.
@@ -112,7 +112,7 @@ class Store:
             self.blocks.close()
             raise
         self._sync_end = self._durable = end = self.blocks.end
-        self._appended = _Step(end, len(self.index))
+        self._appended = _SaveGroup(end, len(self.index))
         self.snapshots.started(position)
         self.snapshots.mark(end, len(self.index))
         self.snapshots.begin()
@@ -127,7 +127,7 @@ class Store:
         """Let go of the directory. What was not written is lost."""
         self.blocks.close()
 
-    def leave(self, done: Callable[[], None]) -> None:
+    def close_with_snapshot(self, done: Callable[[], None]) -> None:
         """Let go of the directory when nothing is to be saved any more, with a last snapshot.
 
         Then call `done`.
@@ -183,15 +183,15 @@ class Store:
         self._appended.heads.setdefault(place, head)
         if not grouped:
             peer = id_
-        if seq % BATCH == 0:
+        if seq % ENTRIES_PER_BATCH == 0:
             batch = id_
         HEAD.pack_into(values, place * 8, msgid, id_, peer, batch, seq)
         return prev
 
     def copy(self, position: Position, data: bytes, entries: Iterable[tuple[int, Entry]]) -> None:
-        """Append a piece of another directory's files, see `Blocks.put`, with these entries."""
+        """Append a piece of another directory's files, with these entries."""
         index = self.index
-        self.blocks.put(position, data)
+        self.blocks.append_piece(position, data)
         for id_, entry in entries:
             place = index.place(entry.kind, entry.appid, entry.owner)
             self._appended.heads.setdefault(place, index.head(place))
@@ -202,9 +202,9 @@ class Store:
     @property
     def settled(self) -> Position:
         """Behind the last record that readers may see: nothing before it is taken back."""
-        for step in (self._syncing, self._written):
-            if step is not None:
-                return step.start
+        for group in (self._syncing, self._written):
+            if group is not None:
+                return group.start
         return self._appended.start
 
     @property
@@ -213,7 +213,7 @@ class Store:
         return self.blocks.end != self._appended.start
 
     @property
-    def blocks_behind(self) -> int:
+    def unsynced_blocks(self) -> int:
         """How many blocks were begun since a sync was, or the directory opened."""
         return self._appended.start[0] - self._sync_end[0]
 
@@ -230,12 +230,12 @@ class Store:
         else:
             for place, head in self._appended.heads.items():
                 self._written.heads.setdefault(place, head)
-        self._appended = _Step(self.blocks.end, len(self.index))
+        self._appended = _SaveGroup(self.blocks.end, len(self.index))
 
     def show_written(self) -> None:
         """Let readers see what is written, durable or not. It can not be taken back any more."""
         self._written = None
-        self._tell()
+        self._notify_watchers()
 
     def begin_sync(self) -> Callable[[], None]:
         """The blocking work that makes durable what is written; one at a time.
@@ -261,9 +261,9 @@ class Store:
         if self._durable is not None:
             self._durable = self._sync_end
             self.snapshots.begin()
-        self._tell()
+        self._notify_watchers()
 
-    def _tell(self) -> None:
+    def _notify_watchers(self) -> None:
         for watcher in self.watchers:
             watcher()
 
@@ -274,16 +274,16 @@ class Store:
         self._undo([s for s in (self._syncing, self._written, self._appended) if s is not None])
         self._syncing = self._written = None
 
-    def _undo(self, steps: list[_Step]) -> None:
-        for step in steps:
-            self.snapshots.changed(step.heads)
-        for step in reversed(steps):
-            for place, head in step.heads.items():
+    def _undo(self, groups: list[_SaveGroup]) -> None:
+        for group in groups:
+            self.snapshots.changed(group.heads)
+        for group in reversed(groups):
+            for place, head in group.heads.items():
                 self.index.put(place, head)
-        number, offset = start = steps[0].start
+        number, offset = start = groups[0].start
         self.reader.forget(number * self.blocks.size + offset)
         self.blocks.cut(start)
-        self._appended = _Step(self.blocks.end, len(self.index))
+        self._appended = _SaveGroup(self.blocks.end, len(self.index))
 
     # --- for readers
 
@@ -292,9 +292,9 @@ class Store:
         place = self.index.find(kind, appid, owner)
         if place < 0:
             return None
-        for step in (self._syncing, self._written, self._appended):
-            if step is not None and place in step.heads:
-                head = step.heads[place]
+        for group in (self._syncing, self._written, self._appended):
+            if group is not None and place in group.heads:
+                head = group.heads[place]
                 return head if head[LAST_ID] else None
         head = self.index.head(place)
         return head if head[LAST_ID] else None

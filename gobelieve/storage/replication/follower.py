@@ -11,7 +11,7 @@ from gobelieve.storage.files.blocks import Blocks, Position
 from gobelieve.storage.format.records import (
     BODY_LIMIT,
     FILE_HEADER,
-    FIRST,
+    FIRST_OFFSET,
     MAGIC,
     OVERHEAD,
     QUEUE_KINDS,
@@ -58,7 +58,7 @@ class Follower:
     def _bytes(self, ended: int, first: int, data: bytes) -> Piece:
         number, offset = divmod(first, self._blocks.size)
         mine = self._blocks.end
-        begins = offset == 0 and mine[0] < number <= LAST_BLOCK and len(data) == FIRST
+        begins = offset == 0 and mine[0] < number <= LAST_BLOCK and len(data) == FIRST_OFFSET
         if ended != self.end or not (begins or first == ended):
             raise self._gap(first)
         if not begins:
@@ -81,7 +81,7 @@ class Follower:
             raise BodyError(f"{len(parts) // 3} records came where {count} are promised")
         data = b"".join(parts)
         position = self._place(first, len(parts[1]) + 2 * len(MAGIC))
-        self._fits(max(position[1], FIRST) + len(data), first)
+        self._fits(max(position[1], FIRST_OFFSET) + len(data), first)
         entries = self._entries(first, data)
         if position[1] == 0:
             data = FILE_HEADER + data
@@ -95,7 +95,7 @@ class Follower:
         # A master of upstream's does not say that a block is full: this record shows it.
         size = self._blocks.size
         full = offset + length > size
-        if full and first == (number + 1) * size + FIRST and number < LAST_BLOCK:
+        if full and first == (number + 1) * size + FIRST_OFFSET and number < LAST_BLOCK:
             return number + 1, 0
         raise self._gap(first)
 

@@ -16,7 +16,7 @@ from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Position
 from gobelieve.storage.files.files import failure_of
-from gobelieve.storage.format.records import FIRST, HEAD_SIZE, MAGIC, is_sound, whole_length
+from gobelieve.storage.format.records import FIRST_OFFSET, HEAD_SIZE, MAGIC, is_sound, whole_length
 from gobelieve.storage.index.scan import Gap, scan
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
@@ -72,14 +72,14 @@ def tail_of(store: Store) -> Tail:
     blocks = store.blocks
     number, offset = blocks.end
     at = len(blocks.numbers) - 1
-    while offset <= FIRST and at > 0:
+    while offset <= FIRST_OFFSET and at > 0:
         # A block with nothing but its header says nothing.
         at -= 1
         number = blocks.numbers[at]
         offset = end_of(store, number)
-    if offset <= FIRST:
+    if offset <= FIRST_OFFSET:
         return Tail(0, 0, 0)
-    start = max(FIRST, offset - TAIL_BYTES)
+    start = max(FIRST_OFFSET, offset - TAIL_BYTES)
     data = blocks.read_block(number, offset - start, start)
     base = number * blocks.size
     return Tail(base + start, base + start + len(data), crc32(data))
@@ -92,7 +92,7 @@ def check_tail(store: Store, tail: Tail, cursor: int) -> None:
     count = tail.end - tail.first
     if not 0 <= count <= TAIL_BYTES or offset + count > size or tail.first < 0:
         raise refusal(f"a tail from {tail.first} to {tail.end} cannot be")
-    if tail.end != cursor and cursor % size != FIRST:
+    if tail.end != cursor and cursor % size != FIRST_OFFSET:
         raise refusal(f"its tail ends at {tail.end}, and its end is {cursor}")
     if count and number not in store.blocks.numbers:
         raise refusal(f"its newest record is in message_{number}, which we do not have")
@@ -110,7 +110,7 @@ def place_of(store: Store, cursor: int) -> Position:
     if offset == 0 and number > 0:
         # Behind a block that is full to the last byte.
         number, offset = number - 1, blocks.size
-    if cursor < 0 or offset < FIRST:
+    if cursor < 0 or offset < FIRST_OFFSET:
         raise refusal(f"its end {cursor} is no place of a record")
     if (number, offset) > store.settled:
         end = id_of(store, store.settled)
@@ -131,7 +131,7 @@ def is_boundary(store: Store, position: Position) -> bool:
     number, offset = position
     around = store.blocks.read_block(number, 2 * _MAGIC, offset - _MAGIC)
     before, behind = around[:_MAGIC], around[_MAGIC:]
-    return offset == FIRST or (before == MAGIC and behind in (MAGIC, b""))
+    return offset == FIRST_OFFSET or (before == MAGIC and behind in (MAGIC, b""))
 
 
 def id_of(store: Store, position: Position) -> int:
@@ -205,10 +205,10 @@ class ReplicationReader:
             return None
         # One that lost even its header counts as missing.
         following = next(
-            n for n in self._blocks.numbers if n > number and end_of(self._store, n) >= FIRST
+            n for n in self._blocks.numbers if n > number and end_of(self._store, n) >= FIRST_OFFSET
         )
-        header = self._read(following, FIRST, 0)
-        self.cursor = following, FIRST
+        header = self._read(following, FIRST_OFFSET, 0)
+        self.cursor = following, FIRST_OFFSET
         size = self._blocks.size
         return Bytes(number * size + end, following * size, header)
 
@@ -241,7 +241,7 @@ class BoundaryCheck:
     """
 
     def __init__(self, store: Store, position: Position, damage_too: bool = False) -> None:
-        self._reader = ReplicationReader(store, (position[0], FIRST))
+        self._reader = ReplicationReader(store, (position[0], FIRST_OFFSET))
         self._position = position
         self._damage_too = damage_too
 

@@ -8,7 +8,7 @@ import os
 
 from gobelieve.storage.files.files import Files, failure_of
 from gobelieve.storage.format.layout import ROLE
-from gobelieve.storage.tools.copies import Held, refusal
+from gobelieve.storage.tools.copies import LockedFolder, refusal
 
 ASIDE = ".diverged-"
 
@@ -32,7 +32,7 @@ def mark(root: str, files: Files | None = None) -> None:
     if is_slave(root):
         return
     try:
-        (files or Files()).keep(os.path.join(root, ROLE), b"slave\n")
+        (files or Files()).write_new_file(os.path.join(root, ROLE), b"slave\n")
     except OSError as why:
         raise failure_of(why, root) from why
 
@@ -40,7 +40,7 @@ def mark(root: str, files: Files | None = None) -> None:
 def promote(root: str) -> None:
     """Make a slave's directory a master's. StorageError, OSError."""
     must_be_slave(root)
-    held = Held(root)
+    held = LockedFolder(root)
     try:
         os.unlink(os.path.join(root, ROLE))
         held.sync()
@@ -57,11 +57,11 @@ def set_aside(root: str) -> str:
     root = os.path.realpath(root)
     if os.path.ismount(root):
         raise refusal(f"{root} is a mount point: move its files to another place by hand")
-    held = Held(root)
+    held = LockedFolder(root)
     try:
         aside = name_aside(root)
         os.rename(root, aside)
-        fresh = Held(root)
+        fresh = LockedFolder(root)
         try:
             mark(root)
             fresh.sync()

@@ -7,9 +7,9 @@ once.
 Pointers into blocks that are not there are no fault of the entry: an operator may remove old ones.
 """
 
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import (
-    BATCH,
+    ENTRIES_PER_BATCH,
     ENTRY_SIZE,
     MAX_RECORD_BYTES,
     QUEUE_KINDS,
@@ -35,7 +35,7 @@ def owner_name(kind: int, appid: int, owner: int) -> str:
 class Chains:
     """The last entries of all queues of a directory."""
 
-    def __init__(self, folder: Folder, index: Index) -> None:
+    def __init__(self, folder: ReadOnlyFolder, index: Index) -> None:
         self._folder = folder
         self._index = index
 
@@ -55,7 +55,7 @@ class Chains:
         place = self._index.place(entry.kind, entry.appid, entry.owner)
         peer, batch, seq = id_ if entry.peer else entry.prev_peer, UNKNOWN, UNKNOWN
         if entry.seq:
-            batch, seq = entry.prev_batch if entry.seq % BATCH else id_, entry.seq
+            batch, seq = entry.prev_batch if entry.seq % ENTRIES_PER_BATCH else id_, entry.seq
         self._index.put(place, (entry.msgid, id_, peer, batch, seq))
 
     def _compare(self, id_: int, cmd: int, entry: Entry) -> list[str]:

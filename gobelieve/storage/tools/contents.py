@@ -6,9 +6,9 @@ Everything is read from front to back, so that nothing depends on the links of a
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import (
-    FIRST,
+    FIRST_OFFSET,
     MAX_RECORD_BYTES,
     QUEUE_KINDS,
     Entry,
@@ -29,7 +29,7 @@ class Item(NamedTuple):
     """None: the record is a message."""
 
 
-class Bad(NamedTuple):
+class DamagedBytes(NamedTuple):
     """Bytes that are no sound record."""
 
     id: int
@@ -37,17 +37,17 @@ class Bad(NamedTuple):
     what: str
 
 
-def records(folder: Folder, after: int) -> Iterator[Item | Bad]:
+def records(folder: ReadOnlyFolder, after: int) -> Iterator[Item | DamagedBytes]:
     """All records behind an id, in order, and what is damaged between them."""
     for number in folder.numbers:
         base, end = number * folder.size, folder.end(number)
         if base + end <= after:
             continue
-        for found in walk(folder.reader(number), FIRST, end):
+        for found in walk(folder.reader(number), FIRST_OFFSET, end):
             if isinstance(found, Damage):
                 (start, stop, _), what = found
                 if base + start > after:
-                    yield Bad(base + start, stop - start, what)
+                    yield DamagedBytes(base + start, stop - start, what)
                 continue
             offset, cmd, version, flag, body = found
             if base + offset > after:
@@ -56,7 +56,7 @@ def records(folder: Folder, after: int) -> Iterator[Item | Bad]:
                 yield Item(base + offset, record, entry)
 
 
-def queue(folder: Folder, kind: int, appid: int, owner: int, after: int) -> Iterator[Item]:
+def queue(folder: ReadOnlyFolder, kind: int, appid: int, owner: int, after: int) -> Iterator[Item]:
     """The messages of one queue after a message's id, oldest first, whatever its links say."""
     wanted = (kind, appid, owner)
     # All layouts have it somewhere: a quick look at most entries of others.
@@ -66,7 +66,7 @@ def queue(folder: Folder, kind: int, appid: int, owner: int, after: int) -> Iter
         # An entry lies behind its message.
         if base + end <= after:
             continue
-        for found in walk(folder.reader(number), FIRST, end):
+        for found in walk(folder.reader(number), FIRST_OFFSET, end):
             if isinstance(found, Damage) or found[1] not in QUEUE_KINDS or packed not in found[4]:
                 continue
             entry = entry_of(found[1], found[3], found[4])

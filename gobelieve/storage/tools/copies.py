@@ -10,9 +10,9 @@ from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Position
 from gobelieve.storage.files.files import Files
-from gobelieve.storage.files.read_only import Folder, Progress
+from gobelieve.storage.files.read_only import Progress, ReadOnlyFolder
 from gobelieve.storage.format.layout import LOCK, TORN, block_number
-from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST
+from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST_OFFSET
 from gobelieve.storage.tools.walk import whole_end
 
 CHUNK_BYTES = 1 << 20
@@ -23,7 +23,7 @@ def refusal(reason: str) -> StorageError:
     return StorageError(AckStatus.STORAGE_FAILED, reason)
 
 
-class Held:
+class LockedFolder:
     """A directory that is written to, held as a daemon holds its own until `close`.
 
     It is made if it is missing. StorageError if somebody else has it.
@@ -53,7 +53,9 @@ class Held:
         numbers = sorted(number for number in found if number is not None)
         return {number: os.stat(self.path(number)).st_size for number in numbers}
 
-    def copy(self, source: Folder, number: int, start: int, end: int, progress: Progress) -> None:
+    def copy(
+        self, source: ReadOnlyFolder, number: int, start: int, end: int, progress: Progress
+    ) -> None:
         """Take a piece of a block over. It is durable when this returns, but for its name."""
         path, read = self.path(number), source.reader(number)
         fd = self.files.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -75,8 +77,8 @@ class Held:
         """End a block at an offset, durably; at its beginning at least a header is left."""
         fd = self.files.open(self.path(number), os.O_RDWR | os.O_CLOEXEC)
         try:
-            self.files.truncate(fd, offset if offset >= FIRST else 0)
-            if offset < FIRST:
+            self.files.truncate(fd, offset if offset >= FIRST_OFFSET else 0)
+            if offset < FIRST_OFFSET:
                 self.files.write_all(fd, FILE_HEADER, 0)
             self.files.fsync(fd)
         finally:
@@ -88,8 +90,8 @@ class Held:
         try:
             torn = self.files.pread(fd, self.files.size(fd) - offset, offset)
         finally:
-            self.files.let_go(fd)
-        path = self.files.keep(os.path.join(self.root, f"{TORN}{number}_{offset}"), torn)
+            self.files.close_quietly(fd)
+        path = self.files.write_new_file(os.path.join(self.root, f"{TORN}{number}_{offset}"), torn)
         self.cut(number, offset)
         return path
 
@@ -105,7 +107,7 @@ class Held:
         self.files.sync_folder(os.path.dirname(os.path.abspath(root)))
 
 
-def copy_all(source: Folder, target: Held, progress: Progress) -> None:
+def copy_all(source: ReadOnlyFolder, target: LockedFolder, progress: Progress) -> None:
     """Take all blocks over, as far as blocks can reach."""
     done = 0
     for number in source.numbers:
@@ -115,7 +117,9 @@ def copy_all(source: Folder, target: Held, progress: Progress) -> None:
     target.sync()
 
 
-def bring_up_to_date(source: Folder, target: Held, progress: Progress) -> tuple[Position, Position]:
+def bring_up_to_date(
+    source: ReadOnlyFolder, target: LockedFolder, progress: Progress
+) -> tuple[Position, Position]:
     """Add what `target` lacks at its end; from where to where that was.
 
     `source` may be in use: what is written meanwhile is left for the next time, and so is a
@@ -124,7 +128,7 @@ def bring_up_to_date(source: Folder, target: Held, progress: Progress) -> tuple[
     """
     newest = source.numbers[-1]
     reach = source.end(newest)
-    end = whole_end(source.reader(newest), FIRST, reach) if reach >= FIRST else 0
+    end = whole_end(source.reader(newest), FIRST_OFFSET, reach) if reach >= FIRST_OFFSET else 0
     begin = _beginning(source, target, end)
     done = 0
     for number in source.numbers:
@@ -143,7 +147,7 @@ def _beyond(before: int, progress: Progress) -> Progress:
     return lambda count: progress(before + count)
 
 
-def _beginning(source: Folder, target: Held, end: int) -> Position:
+def _beginning(source: ReadOnlyFolder, target: LockedFolder, end: int) -> Position:
     """Where `target` ends, as a place in `source`, whose newest block is good up to `end`."""
     lengths = target.lengths()
     if not lengths:
@@ -168,7 +172,7 @@ def _beginning(source: Folder, target: Held, end: int) -> Position:
     return newest, lengths[newest]
 
 
-def _compare(source: Folder, target: Held, number: int, length: int) -> None:
+def _compare(source: ReadOnlyFolder, target: LockedFolder, number: int, length: int) -> None:
     """See that a whole block is the same in both, or StorageError."""
     read = source.reader(number)
     fd = target.files.open(target.path(number), os.O_RDONLY | os.O_CLOEXEC)
@@ -184,5 +188,5 @@ def _compare(source: Folder, target: Held, number: int, length: int) -> None:
         target.files.close(fd)
 
 
-def _differs(target: Held, number: int, what: str) -> StorageError:
+def _differs(target: LockedFolder, number: int, what: str) -> StorageError:
     return refusal(f"{target.path(number)} is not from the same directory: {what}")

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from gobelieve.storage.files.files import Files
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import BLOCK_SIZE
-from gobelieve.storage.tools.copies import Held, refusal
+from gobelieve.storage.tools.copies import LockedFolder, refusal
 from gobelieve.storage.tools.verify import Torn
 
 
@@ -23,14 +23,14 @@ class Repair:
     def __init__(
         self, root: str, change: bool, size: int = BLOCK_SIZE, files: Files | None = None
     ) -> None:
-        self.folder = Folder(root, size, files)
-        self._held: Held | None = None
+        self.folder = ReadOnlyFolder(root, size, files)
+        self._held: LockedFolder | None = None
         if self.folder.in_use:
             raise refusal(f"{root} is in use: stop its daemon first")
         if change:
             self.folder.close()
-            self._held = Held(root, size, files)
-            self.folder = Folder(root, size, files, mine=True)
+            self._held = LockedFolder(root, size, files)
+            self.folder = ReadOnlyFolder(root, size, files, mine=True)
 
     def __enter__(self) -> Self:
         return self

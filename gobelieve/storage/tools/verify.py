@@ -6,8 +6,8 @@ Memory is what the heads of the queues take (`index`), whatever the blocks are l
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gobelieve.storage.files.read_only import Folder, Progress
-from gobelieve.storage.format.records import FILE_HEADER, FIRST, QUEUE_KINDS
+from gobelieve.storage.files.read_only import Progress, ReadOnlyFolder
+from gobelieve.storage.format.records import FILE_HEADER, FIRST_OFFSET, QUEUE_KINDS
 from gobelieve.storage.index.fast_scan import FastScan
 from gobelieve.storage.index.heads import Index
 from gobelieve.storage.tools.chains import NO_MESSAGES, Chains
@@ -36,7 +36,7 @@ class Torn(NamedTuple):
 class Verification:
     """Looks at one directory, once. The figures are right when `findings` has come to its end."""
 
-    def __init__(self, folder: Folder, progress: Progress) -> None:
+    def __init__(self, folder: ReadOnlyFolder, progress: Progress) -> None:
         self._folder = folder
         self._progress = progress
         self._index = Index()
@@ -82,14 +82,14 @@ class Verification:
     def _frame(self, number: int) -> Iterator[Finding]:
         """What is wrong with a block as a file."""
         length = self._folder.lengths[number]
-        if length < FIRST:
+        if length < FIRST_OFFSET:
             if self._folder.in_use and number == self._folder.numbers[-1]:
                 self.in_flux = length
                 return
             self.torn.append(Torn(number, 0, length))
             yield self._finding(number, 0, f"torn end, {length} bytes: too short for a header")
             return
-        if self._folder.reader(number)(FIRST, 0) != FILE_HEADER:
+        if self._folder.reader(number)(FIRST_OFFSET, 0) != FILE_HEADER:
             yield self._finding(number, 0, "the header is not that of a block")
         if length > self._folder.size:
             behind = length - self._folder.size
@@ -109,7 +109,7 @@ class Verification:
                 self._progress(self._done)
             return reader(count, offset)
 
-        for found in walk(read, FIRST, end, fast_scan.within(base)):
+        for found in walk(read, FIRST_OFFSET, end, fast_scan.within(base)):
             if isinstance(found, Damage):
                 yield from self._damage(number, found)
                 continue

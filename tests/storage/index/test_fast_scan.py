@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.storage.files.blocks import Blocks
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import (
-    FIRST,
+    FIRST_OFFSET,
     HEAD_SIZE,
     MAGIC,
     MAX_RECORD_BYTES,
@@ -64,7 +64,7 @@ def rebuilt(root: str) -> Any:
 
 def verified(root: str) -> Any:
     """All that verification says of a directory."""
-    with Folder(root, SIZE) as folder:
+    with ReadOnlyFolder(root, SIZE) as folder:
         verification = Verification(folder, lambda done: None)
         findings = [str(finding) for finding in verification.findings()]
         return findings, verification.kinds, verification.queues, verification.torn
@@ -105,7 +105,7 @@ class Files:
         """A queue record whose fields may be right and may be wrong."""
         pick, end = self.random.choice, self.blocks.end
         kind, owner = pick((USERS, SUPER_GROUPS)), self.random.randrange(8)
-        msgid = pick((0, -5, end[0] * SIZE + end[1], end[0] * SIZE + end[1] + 500, FIRST))
+        msgid = pick((0, -5, end[0] * SIZE + end[1], end[0] * SIZE + end[1] + 500, FIRST_OFFSET))
         body = b"of a wrong entry"
         if self.random.random() < 0.7:
             msgid = self.blocks.append(pack_message(4, body))
@@ -114,7 +114,7 @@ class Files:
         peer = peer if kind == USERS else 0
         fields = [msgid, 0, seq + 1, last, peer, batch]
         for _ in range(self.random.randrange(3)):
-            fields[self.random.randrange(6)] = pick((0, -1, 7, 1000, last, FIRST))
+            fields[self.random.randrange(6)] = pick((0, -1, 7, 1000, last, FIRST_OFFSET))
         msgid, device, seq, last, peer, batch = fields
         flag = pick((0, 4, 4, 0, 1))
         record = pack_entry(kind, APPID, owner, msgid, device, seq, last, peer, batch, flag)
@@ -163,13 +163,13 @@ class SameResultTests(SynchronousTestCase):
             for place, mask in damage:
                 self.damage(root, Random(place), place, mask)
             newest = os.path.join(root, f"message_{files.blocks.numbers[-1]}")
-            os.truncate(newest, max(FIRST, os.path.getsize(newest) - cut // 2))
+            os.truncate(newest, max(FIRST_OFFSET, os.path.getsize(newest) - cut // 2))
             self.same(root)
 
     def damage(self, root: str, random: Random, place: float, mask: int) -> None:
         name = random.choice([name for name in os.listdir(root) if name.startswith("message_")])
         path = os.path.join(root, name)
-        at = FIRST + int(place * (os.path.getsize(path) - FIRST))
+        at = FIRST_OFFSET + int(place * (os.path.getsize(path) - FIRST_OFFSET))
         with open(path, "r+b") as file:
             file.seek(at)
             byte = file.read(1)
@@ -202,7 +202,7 @@ class SameResultTests(SynchronousTestCase):
         heads = [at for at in range(len(whole)) if whole.startswith(MAGIC, at)]
         # cmd, version, flag and mark have no checksum: see docs/storage.md.
         unchecked = {at + k for at in heads for k in (12, 13, 14, 15)}
-        for at in range(FIRST, len(whole)):
+        for at in range(FIRST_OFFSET, len(whole)):
             bad = bytes([whole[at] ^ 1 << at % 8])
             with open(path, "wb") as file:
                 file.write(whole[:at] + bad + whole[at + 1 :])
@@ -234,7 +234,7 @@ class TakesTests(SynchronousTestCase):
                 return data[offset : offset + count]
 
             base = number * SIZE
-            for found in scan.scan(read, FIRST, len(data), fast_scan.within(base)):
+            for found in scan.scan(read, FIRST_OFFSET, len(data), fast_scan.within(base)):
                 assert not isinstance(found, scan.Gap)
                 index.apply(base + found[0], found[1])
                 left += 1

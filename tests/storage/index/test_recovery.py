@@ -10,7 +10,7 @@ from gobelieve.errors import StorageError
 from gobelieve.names import User
 from gobelieve.storage.format.records import (
     FILE_HEADER,
-    FIRST,
+    FIRST_OFFSET,
     HEAD,
     MAGIC,
     pack_entry,
@@ -36,7 +36,7 @@ from tests.storage.support import (
 )
 
 ALICE, BOB, EVE = User(APPID, 101), User(APPID, 102), User(APPID, 9)
-FORGED = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+FORGED = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST_OFFSET, 0, 1, 0, 0, 0, 0)
 
 
 def forging_body() -> bytes:
@@ -196,7 +196,8 @@ class TornTailTests(RecoveryCase):
 
     def test_records_inside_a_torn_message(self) -> None:
         """Bytes of a user that look like records do not become records when the write is torn."""
-        forged = pack_entry(USERS, APPID, 102, FIRST, 0, 9, 0, 0, 0, 0) + pack_message(4, b"forged")
+        forged = pack_entry(USERS, APPID, 102, FIRST_OFFSET, 0, 9, 0, 0, 0, 0)
+        forged += pack_message(4, b"forged")
         _, offsets = self.write(b"one", forged * 3 + b"more")
         os.truncate(self.block(), offsets[1] + 16 + 3 * len(forged))
         store = self.reopen()
@@ -230,7 +231,7 @@ class TornTailTests(RecoveryCase):
     def test_short_newest_file(self) -> None:
         """A newest file that has at most a header, and not a whole or right one, gets one."""
         self.write(b"one")
-        for content in (b"", FILE_HEADER[:9], FILE_HEADER, bytes(FIRST)):
+        for content in (b"", FILE_HEADER[:9], FILE_HEADER, bytes(FIRST_OFFSET)):
             self.block(1).write_bytes(content)
             store = open_store(str(self.root))
             self.assertEqual(self.block(1).read_bytes(), FILE_HEADER)
@@ -338,7 +339,7 @@ class DamageTests(RecoveryCase):
 
     def test_records_inside_a_damaged_message(self) -> None:
         """Bytes of a user that look like records do not become records by damage around them."""
-        forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+        forged = FORGED
         for body in (forged + b"more", forged * 3):
             _, offsets = self.write(b"one", body, b"three")
             whole = self.block().read_bytes()
@@ -395,14 +396,14 @@ class DamageTests(RecoveryCase):
         self.assertIn("1044 bytes stepped over", self.log.of("error")[0])
         # Whoever verifies the directory sees the same.
         data = self.block().read_bytes()
-        found = list(walk(lambda count, at: data[at : at + count], FIRST, len(data)))
+        found = list(walk(lambda count, at: data[at : at + count], FIRST_OFFSET, len(data)))
         wrong = [record for record in found if isinstance(record, Damage)]
         self.assertEqual([damage.gap.start for damage in wrong], [offsets[1]])
         self.assertIn("the checksum is", wrong[0].what)
 
     def test_records_inside_a_message_behind_a_damaged_end(self) -> None:
         """Two neighbours are damaged, one at its end and the other at its beginning."""
-        forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+        forged = FORGED
         _, offsets = self.write(b"one", forged * 3, b"three")
         self.damage(offsets[1] - 3, b"\xff")
         self.damage(offsets[1], b"\xff")
@@ -412,7 +413,7 @@ class DamageTests(RecoveryCase):
 
     def test_records_inside_a_message_with_zeros(self) -> None:
         """The same where a sector of zeros covers the message's end and what follows."""
-        forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+        forged = FORGED
         body = forged * 3 + bytes(100)
         _, offsets = self.write(b"one", body, b"three", b"four")
         self.damage(offsets[1] + 16 + len(forged) * 3, bytes(200))
@@ -437,7 +438,7 @@ class DamageTests(RecoveryCase):
     def test_damaged_old_record(self) -> None:
         """The same of records without a checksum: what is inside a damaged one is not believed."""
         self.write(b"one")
-        forged = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST, 0, 1, 0, 0, 0, 0)
+        forged = FORGED
         old = bytearray(pack_message(4, forged))
         old[15] = 0
         old[0] ^= 0xFF
@@ -636,7 +637,7 @@ class FolderTests(RecoveryCase):
     def test_foreign_header(self) -> None:
         """A block whose header is damaged is read all the same, with a warning."""
         self.write(b"one")
-        self.damage(0, bytes(FIRST))
+        self.damage(0, bytes(FIRST_OFFSET))
         self.assertEqual(self.read(self.reopen()), [b"one"])
         self.assertEqual(self.log.of("warn"), [f"{self.block()} does not begin as a block does"])
 
@@ -666,7 +667,7 @@ class FolderTests(RecoveryCase):
             found = save(store, *([] if removed else [to_users(102)]), *group)
             entry = read_entry(store.blocks.read(found[-1][0] + 25, 84))
             assert entry is not None
-            self.assertEqual(entry.prev_peer, FIRST + 25)
+            self.assertEqual(entry.prev_peer, FIRST_OFFSET + 25)
             store.close()
 
     def test_removed_blocks(self) -> None:

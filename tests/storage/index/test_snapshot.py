@@ -17,7 +17,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import User
 from gobelieve.storage.files.files import Files
-from gobelieve.storage.format.records import BATCH, FIRST, pack_entry, pack_message
+from gobelieve.storage.format.records import (
+    ENTRIES_PER_BATCH,
+    FIRST_OFFSET,
+    pack_entry,
+    pack_message,
+)
 from gobelieve.storage.index.heads import LAST_BATCH
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.storage import Storage
@@ -65,7 +70,7 @@ def started(
 def left(store: Store, thread: FakeThread) -> None:
     """A clean end."""
     ended: list[int] = []
-    store.leave(lambda: ended.append(1))
+    store.close_with_snapshot(lambda: ended.append(1))
     while thread.waiting:
         assert not ended
         thread.run()
@@ -158,7 +163,7 @@ class CleanEndTests(SnapshotCase):
         before = (heads(store), seen(store))
         left(store, self.thread)
         self.assertEqual(position(self.root), store.blocks.end[0] * SMALL + store.blocks.end[1])
-        self.damage(FIRST + 17)
+        self.damage(FIRST_OFFSET + 17)
         store = self.start()
         self.assertEqual(self.log.of("warn", "error"), [])
         self.assertEqual(heads(store), before[0])
@@ -204,8 +209,8 @@ class CleanEndTests(SnapshotCase):
         """Whoever asks storage to close is told when it is closed."""
         store = self.filled()
         told: list[int] = []
-        store.leave(lambda: told.append(1))
-        store.leave(lambda: told.append(2))
+        store.close_with_snapshot(lambda: told.append(1))
+        store.close_with_snapshot(lambda: told.append(2))
         while self.thread.waiting:
             self.thread.run()
         self.assertEqual(told, [1, 2])
@@ -391,7 +396,7 @@ class RunningTests(SnapshotCase):
             store.flush()
             store.show_written()
             store.begin_sync()
-        self.assertIsNone(store.snapshots._since)
+        self.assertIsNone(store.snapshots._overwritten)
 
     def test_no_space(self) -> None:
         """It is told once, what is there stays, and the next one is tried after as much more."""
@@ -424,7 +429,7 @@ class RunningTests(SnapshotCase):
             self.thread.run()
         self.assertEqual(len(self.log.of("error")), 1)
         self.assertEqual(store.snapshots.stated, position(self.root))
-        store.snapshots.distrust(FIRST)
+        store.snapshots.distrust(FIRST_OFFSET)
         self.assertEqual((store.snapshots.stated, position(self.root)), (None, 0))
 
     def test_end_while_one_is_written(self) -> None:
@@ -494,7 +499,7 @@ class InterruptedTests(SnapshotCase):
         files.begin()
         done: list[int] = []
         try:
-            store.leave(lambda: done.append(1))
+            store.close_with_snapshot(lambda: done.append(1))
             while self.thread.waiting:
                 self.thread.run()
         except Killed:
@@ -555,7 +560,7 @@ class DamageTests(SnapshotCase):
     def test_a_damaged_entry_that_others_are_linked_to(self) -> None:
         """It is met for ever; but one start that reads all is enough."""
         store = self.start()
-        for _ in range(BATCH + 200):
+        for _ in range(ENTRIES_PER_BATCH + 200):
             store.append(to_users(101))
         store.flush()
         store.begin_sync()()
@@ -677,7 +682,7 @@ class World:
     def damage(self, place: float, behind: bool) -> None:
         """At the end: a byte is damaged, before the snapshot's position or behind it."""
         self.store.close()
-        start = position(self.root) if behind else FIRST
+        start = position(self.root) if behind else FIRST_OFFSET
         number, offset = self.store.blocks.end
         id_ = start + int(place * (number * SMALL + offset - start))
         path = self.root / f"message_{id_ // SMALL}"

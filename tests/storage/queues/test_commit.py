@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import AckStatus, User
-from gobelieve.storage.format.records import BLOCK_SIZE, FIRST
+from gobelieve.storage.format.records import BLOCK_SIZE, FIRST_OFFSET
 from gobelieve.storage.queues.commit import GroupCommit, Policy, Result
 from gobelieve.storage.queues.store import Store
 from tests.fakes.world import FakeThread, FakeTurn, Lines, world
@@ -195,7 +195,7 @@ class CommitTests(CommitCase):
         self.assertEqual(self.statuses()[b"four"], [0])
         self.assertEqual(self.read(), [b"zero", b"four"])
         # The ids of what failed are given again.
-        self.assertEqual(self.told[-1][1], [(0, FIRST + 24 + 84, (FIRST,))])
+        self.assertEqual(self.told[-1][1], [(0, FIRST_OFFSET + 24 + 84, (FIRST_OFFSET,))])
 
     def test_callback_that_raises(self) -> None:
         """A bug in one callback does not leave the others without their answer."""

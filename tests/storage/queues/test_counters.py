@@ -38,7 +38,7 @@ class Counting(SynchronousTestCase):
             **options,
         )
         store = self.storage.store
-        store.blocks._files = store.blocks._reading._files = self.disk
+        store.blocks._files = store.blocks._open_blocks._files = self.disk
         self.storage.open()
         self.addCleanup(store.close)
         self.counters = self.storage.counters

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.interfaces import Page
 from gobelieve.names import User
 from gobelieve.storage.format.records import pack_entry
-from gobelieve.storage.queues.reading import Reader
+from gobelieve.storage.queues.reading import QueueReader
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
 from tests.fakes.world import Lines
@@ -41,7 +41,7 @@ class PageCase(SynchronousTestCase):
         self.addCleanup(lambda: self.store.close())
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> QueueReader:
         return self.store.reader
 
 
@@ -93,13 +93,13 @@ class PageTests(PageCase):
         items = [to_users(102, body=b"%04d" % n + bytes(n % 7 * 1000)) for n in range(300)]
         fill(self.store, items)
         found = []
-        for page in pages(lambda at: self.reader.fetch(BOB, at, 3000, room=10_000)):
+        for page in pages(lambda at: self.reader.fetch(BOB, at, 3000, max_bytes=10_000)):
             self.assertLessEqual(sum(map(len, bodies(page))), 10_000)
             self.assertGreaterEqual(len(page.messages), 1)
             found += bodies(page)
         self.assertEqual(found, [item.body for item in items])
         # A message that is longer than the room has a page of its own.
-        self.assertEqual(len(self.reader.fetch(BOB, 0, 3000, room=1).messages), 1)
+        self.assertEqual(len(self.reader.fetch(BOB, 0, 3000, max_bytes=1).messages), 1)
 
     def test_edges(self) -> None:
         """An empty queue, an id beyond the newest, an id that is no message's, a negative one."""
@@ -127,7 +127,7 @@ class PageTests(PageCase):
         self.assertEqual([m.msgid for m in page.messages], [msgids[1], msgids[3], msgids[5]])
         self.assertEqual((page.last, page.newest, page.more), (msgids[6], msgids[6], False))
         self.assertEqual(len(self.reader.fetch_latest(BOB, 0).messages), 1)
-        self.assertEqual(len(self.reader.fetch_latest(BOB, 99, room=80).messages), 2)
+        self.assertEqual(len(self.reader.fetch_latest(BOB, 99, max_bytes=80).messages), 2)
         self.assertEqual(self.reader.fetch_latest(User(APPID, 999), 3).messages, ())
 
     def test_backwards(self) -> None:
@@ -159,7 +159,7 @@ class PageTests(PageCase):
     def test_backwards_by_bytes(self) -> None:
         """A page that is full of bytes has at least one message, and says that there is more."""
         msgids = fill(self.store, [to_users(102) for _ in range(4)])
-        page = self.reader.fetch_before(BOB, msgids[3], 9, room=1)
+        page = self.reader.fetch_before(BOB, msgids[3], 9, max_bytes=1)
         self.assertEqual([m.msgid for m in page.messages], [msgids[2]])
         self.assertTrue(page.more)
 
@@ -241,7 +241,7 @@ class Model:
         self.queues.setdefault((kind, owner), []).append((msgid, cmd, body))
 
 
-def fetch_any(reader: Reader, kind: int, user: User, limit: int, after: int) -> Page:
+def fetch_any(reader: QueueReader, kind: int, user: User, limit: int, after: int) -> Page:
     """A page of either kind of queue."""
     if kind == USERS:
         return reader.fetch(user, after, limit)

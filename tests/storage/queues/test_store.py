@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User
 from gobelieve.storage.files.blocks import Blocks
-from gobelieve.storage.format.records import FIRST, Entry, pack_message, read_entry
+from gobelieve.storage.format.records import FIRST_OFFSET, Entry, pack_message, read_entry
 from gobelieve.storage.index.heads import Index
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
@@ -65,8 +65,8 @@ class AppendTests(StoreCase):
     def test_body_once(self) -> None:
         """A message for two users is stored once, with an entry in each queue."""
         ((msgid, prevs),) = save(self.store, to_users(102, 101, body=b"hello"))
-        self.assertEqual((msgid, prevs), (FIRST, (0, 0)))
-        self.assertEqual(self.file().stat().st_size, FIRST + 25 + 2 * 84)
+        self.assertEqual((msgid, prevs), (FIRST_OFFSET, (0, 0)))
+        self.assertEqual(self.file().stat().st_size, FIRST_OFFSET + 25 + 2 * 84)
         self.assertEqual(self.entry(57), Entry(USERS, APPID, 102, 32, 11, 1, 0, 0, 0, True))
         self.assertEqual(self.entry(141), Entry(USERS, APPID, 101, 32, 11, 1, 0, 0, 0, True))
 
@@ -102,8 +102,8 @@ class AppendTests(StoreCase):
         """GROUP_IM has flag 4, and the peer chain passes it by; notifications count as peers."""
         kinds = [4, 8, 7, 8, 8, 4]
         save(self.store, *(to_users(102, cmd=cmd, body=b"") for cmd in kinds))
-        entries = [self.entry(FIRST + 20 + 104 * n) for n in range(6)]
-        at = [FIRST + 20 + 104 * n for n in range(6)]
+        entries = [self.entry(FIRST_OFFSET + 20 + 104 * n) for n in range(6)]
+        at = [FIRST_OFFSET + 20 + 104 * n for n in range(6)]
         self.assertEqual([e.peer for e in entries], [True, False, True, False, False, True])
         self.assertEqual([e.prev for e in entries], [0, *at[:5]])
         self.assertEqual([e.prev_peer for e in entries], [0, at[0], at[0], at[2], at[2], at[2]])
@@ -112,15 +112,17 @@ class AppendTests(StoreCase):
     def test_group_entries(self) -> None:
         """Super groups have neither flag nor peer chain."""
         save(self.store, to_group(500, b""), to_group(500, b"", cmd=7))
-        entry = self.entry(FIRST + 20 + 104)
-        self.assertEqual(entry, Entry(SUPER_GROUPS, APPID, 500, 136, 11, 2, FIRST + 20, 0, 0, True))
+        entry = self.entry(FIRST_OFFSET + 20 + 104)
+        self.assertEqual(
+            entry, Entry(SUPER_GROUPS, APPID, 500, 136, 11, 2, FIRST_OFFSET + 20, 0, 0, True)
+        )
 
     def test_batches(self) -> None:
         """Entries point to the last one whose number is a multiple of 1000."""
         for _ in range(2002):
             self.store.append(to_users(102, body=b""))
         self.store.flush()
-        at = [FIRST + 20 + 104 * n for n in range(2002)]
+        at = [FIRST_OFFSET + 20 + 104 * n for n in range(2002)]
         for number, batch in [(1, 0), (1000, 0), (1001, 1000), (2000, 1000), (2001, 2000)]:
             expected = at[batch - 1] if batch else 0
             self.assertEqual(self.entry(at[number - 1]).prev_batch, expected)
@@ -160,13 +162,13 @@ class RollOverTests(StoreCase):
         """A record that ends where the block may end is in it; one byte more begins the next."""
         for length, block in [(100, 0), (101, 1)]:
             root = self.mktemp()
-            blocks = Blocks(root, Lines(), size=FIRST + 20 + 20 + 100, files=QuickFiles())
+            blocks = Blocks(root, Lines(), size=FIRST_OFFSET + 20 + 20 + 100, files=QuickFiles())
             blocks.open()
             self.addCleanup(blocks.close)
-            self.assertEqual(blocks.append(pack_message(4, b"")), FIRST)
+            self.assertEqual(blocks.append(pack_message(4, b"")), FIRST_OFFSET)
             id_ = blocks.append(pack_message(4, bytes(length)))
             self.assertEqual(id_ // blocks.size, block)
-            self.assertEqual(id_ % blocks.size, FIRST if block else FIRST + 20)
+            self.assertEqual(id_ % blocks.size, FIRST_OFFSET if block else FIRST_OFFSET + 20)
             blocks.flush()
             self.assertEqual(len(blocks.read(id_, 999)), length + 20)
 
@@ -248,7 +250,7 @@ class RollOverTests(StoreCase):
 
     def test_descriptors(self) -> None:
         """However many blocks are read, few are open; closing leaves none."""
-        blocks = Blocks(self.mktemp(), Lines(), size=60, files=self.disk, descriptors=3)
+        blocks = Blocks(self.mktemp(), Lines(), size=60, files=self.disk, max_open_blocks=3)
         blocks.open()
         made = [blocks.append(pack_message(4, b"")) for _ in range(20)]
         blocks.flush()
@@ -286,7 +288,7 @@ class FailureTests(StoreCase):
             self.assertEqual(self.read(ALICE), [])
         self.disk.room = None
         ((_, prevs),) = save(self.store, to_users(102, 101, body=b"after"))
-        self.assertEqual(prevs, (FIRST, 0))
+        self.assertEqual(prevs, (FIRST_OFFSET, 0))
         self.reopen()
         self.assertEqual(self.read(), [b"before", b"after"])
 
@@ -308,15 +310,15 @@ class FailureTests(StoreCase):
 
     def test_full_block_and_full_disk(self) -> None:
         """A block that is full to the last byte stays so when the next one cannot be begun."""
-        self.reopen(block_size=FIRST + 25 + 84)
+        self.reopen(block_size=FIRST_OFFSET + 25 + 84)
         save(self.store, to_users(102))
         self.disk.room = 0
         self.store.append(to_users(102))
         self.flush_fails()
         self.disk.room = None
-        self.assertEqual(self.file().stat().st_size, FIRST + 25 + 84)
+        self.assertEqual(self.file().stat().st_size, FIRST_OFFSET + 25 + 84)
         save(self.store, to_users(102))
-        self.reopen(block_size=FIRST + 25 + 84)
+        self.reopen(block_size=FIRST_OFFSET + 25 + 84)
         self.assertEqual(len(self.read()), 2)
 
     def test_cut_back_fails(self) -> None:
@@ -390,7 +392,7 @@ class FailureTests(StoreCase):
         self.assertEqual(self.read(ALICE), [])
         self.disk.broken = False
         ((_, prevs),) = save(self.store, to_users(102, 101, body=b"after"))
-        self.assertEqual(prevs, (FIRST, 0))
+        self.assertEqual(prevs, (FIRST_OFFSET, 0))
         self.reopen(block_size=500)
         self.assertEqual(self.read(), [b"before", b"after"])
         self.assertEqual(self.read(ALICE), [b"after"])
@@ -500,6 +502,6 @@ class LogTests(StoreCase):
     def test_summary(self) -> None:
         """One line with the numbers of queues and blocks."""
         self.assertEqual(self.log.of("info"), [f"{self.root}: 0 queues in 1 blocks"])
-        self.assertEqual(ids(save(self.store, to_users(102, 101))), [FIRST])
+        self.assertEqual(ids(save(self.store, to_users(102, 101))), [FIRST_OFFSET])
         self.reopen()
         self.assertEqual(self.log.of("info")[-1], f"{self.root}: 2 queues in 1 blocks")

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import StorageError, WireError
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
-from gobelieve.storage.format.records import FIRST, pack_message
+from gobelieve.storage.format.records import FIRST_OFFSET, pack_message
 from gobelieve.storage.index.scan import scan
 from gobelieve.storage.queues.commit import GroupCommit
 from gobelieve.storage.queues.store import Store
@@ -201,11 +201,11 @@ class FilesTests(ReplicationCase):
         store.flush()
         store.begin_sync()()
         store.synced()
-        feed = ReplicationReader(store, (0, FIRST))
+        feed = ReplicationReader(store, (0, FIRST_OFFSET))
         first, second = feed.next(), feed.next()
         assert isinstance(first, Batch) and isinstance(second, Batch)
         self.assertEqual((first.records, second.records), (RECORDS_PER_BATCH, RECORDS_PER_BATCH))
-        self.assertEqual(first.first, FIRST)
+        self.assertEqual(first.first, FIRST_OFFSET)
         self.assertGreater(second.first, first.last)
         self.assertIsNone(feed.next())
 
@@ -385,7 +385,7 @@ class FilesTests(ReplicationCase):
         self.save(40)
         self.master.close()
         with open(Path(self.root, "message_1"), "r+b") as file:
-            file.seek(FIRST)
+            file.seek(FIRST_OFFSET)
             file.write(bytes(1000))
         self.master = open_store(self.root, block_size=SIZE)
         self.slave.follow(self.master)
@@ -425,7 +425,7 @@ class OlderMasterTests(ReplicationCase):
     def test_single_records(self) -> None:
         """221, which nobody sends."""
         self.save(2)
-        feed = ReplicationReader(self.master, (0, FIRST))
+        feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
         piece = feed.next()
         assert isinstance(piece, Batch)
         at, id_ = 0, piece.first
@@ -440,7 +440,7 @@ class OlderMasterTests(ReplicationCase):
     def test_batches_alone(self) -> None:
         """A full block shows by the record that does not fit in it."""
         self.save(40)
-        feed = ReplicationReader(self.master, (0, FIRST))
+        feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
         while (piece := feed.next()) is not None:
             if isinstance(piece, Batch):
                 self.slave.take(as_sent(piece))
@@ -449,7 +449,7 @@ class OlderMasterTests(ReplicationCase):
     def test_a_block_that_is_not_full_is_a_gap(self) -> None:
         """A master that lost a batch at a border is not followed over it."""
         self.save(40)
-        feed = ReplicationReader(self.master, (0, FIRST))
+        feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
         feed.next()
         feed.next()
         piece = feed.next()
@@ -486,7 +486,7 @@ class RefusalTests(ReplicationCase):
     def test_a_full_block(self) -> None:
         """Its end has the id at which the next block begins."""
         first = pack_message(4, b"")
-        self.master.blocks.append(pack_message(4, bytes(SIZE - FIRST - 3 * len(first) - 2)))
+        self.master.blocks.append(pack_message(4, bytes(SIZE - FIRST_OFFSET - 3 * len(first) - 2)))
         self.master.blocks.append(first)
         self.master.blocks.append(pack_message(4, bytes(2)))
         self.assertEqual(self.master.blocks.end, (0, SIZE))
@@ -513,7 +513,7 @@ class RefusalTests(ReplicationCase):
         """A slave whose newest block is empty is compared by the one before."""
         self.save(40)
         self.slave.follow(self.master)
-        while self.slave.follower.end % SIZE != FIRST:
+        while self.slave.follower.end % SIZE != FIRST_OFFSET:
             self.slave = Slave(self.mktemp())
             self.addCleanup(self.slave.store.close)
             feed = self.slave.ask(self.master)
@@ -522,7 +522,7 @@ class RefusalTests(ReplicationCase):
                 self.slave.take(as_sent(piece))
             self.slave.take(as_sent(piece))
         first, end, _ = tail_of(self.slave.store)
-        self.assertEqual((first, end // SIZE), (FIRST, 0))
+        self.assertEqual((first, end // SIZE), (FIRST_OFFSET, 0))
         self.slave.ask(self.master)
         with self.assertRaises(StorageError):
             check_tail(self.master, Tail(first, end, 1), self.slave.follower.end)
@@ -545,9 +545,14 @@ class RefusalTests(ReplicationCase):
         """Says nothing of a directory: it is refused."""
         self.save(40)
         tail = Tail(0, 0, 0)
-        for cursor in (FIRST, SIZE + FIRST):
+        for cursor in (FIRST_OFFSET, SIZE + FIRST_OFFSET):
             check_tail(self.master, tail, cursor)
-        for cursor in (FIRST + 1, self.master.blocks.length(0), SIZE, SIZE + FIRST + 100):
+        for cursor in (
+            FIRST_OFFSET + 1,
+            self.master.blocks.length(0),
+            SIZE,
+            SIZE + FIRST_OFFSET + 100,
+        ):
             with self.assertRaises(StorageError) as caught:
                 check_tail(self.master, tail, cursor)
             self.assertIn("its tail ends at 0", str(caught.exception))
@@ -556,11 +561,11 @@ class RefusalTests(ReplicationCase):
         """It sees all borders, and few places for one that are none."""
         self.save(40)
         data = Path(self.root, "message_1").read_bytes()
-        borders, at = [FIRST], FIRST
+        borders, at = [FIRST_OFFSET], FIRST_OFFSET
         while at < len(data):
             at += 20 + int.from_bytes(data[at + 4 : at + 8], "big")
             borders.append(at)
-        offsets = range(FIRST, len(data) + 1)
+        offsets = range(FIRST_OFFSET, len(data) + 1)
         found = [offset for offset in offsets if is_boundary(self.master, (1, offset))]
         self.assertEqual(found, borders)
 
@@ -569,7 +574,7 @@ class RefusalTests(ReplicationCase):
         self.save(40)
         number, end = 1, self.master.blocks.length(1)
         borders = []
-        for offset in range(FIRST, end + 1):
+        for offset in range(FIRST_OFFSET, end + 1):
             border = BoundaryCheck(self.master, (number, offset))
             try:
                 while not border.found():
@@ -578,7 +583,7 @@ class RefusalTests(ReplicationCase):
             except StorageError as why:
                 self.assertIn("inside a record", str(why))
         data = Path(self.root, "message_1").read_bytes()
-        wanted, at = [FIRST], FIRST
+        wanted, at = [FIRST_OFFSET], FIRST_OFFSET
         while at < end:
             at += 20 + int.from_bytes(data[at + 4 : at + 8], "big")
             wanted.append(at)
@@ -611,7 +616,7 @@ class RefusalTests(ReplicationCase):
         for sent in bad:
             with self.assertRaises(WireError, msg=str(sent)):
                 self.slave.follower.piece(sent)
-        self.assertEqual(self.slave.follower.end, FIRST)
+        self.assertEqual(self.slave.follower.end, FIRST_OFFSET)
 
     def test_queue_records_that_cannot_be(self) -> None:
         """Are stored as the master has them, and enter no queue."""
@@ -635,7 +640,7 @@ class CommitTests(ReplicationCase):
         self.commits = GroupCommit(self.store, world=world(turn=self.turn), in_thread=self.thread)
         self.told: list[tuple[int, int]] = []
         self.save(12)
-        self.feed = ReplicationReader(self.master, (0, FIRST))
+        self.feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
 
     def copy(self) -> None:
         """Take the next piece; what becomes of it is told later, with our settled end."""
@@ -726,8 +731,8 @@ class CommitTests(ReplicationCase):
         self.commits.close(lambda: closed.append(None))
         self.copy()
         self.turn.end()
-        self.assertEqual(self.told, [(AckStatus.STORAGE_AWAY, FIRST)])
-        self.assertEqual((self.follower.end, closed), (FIRST, [None]))
+        self.assertEqual(self.told, [(AckStatus.STORAGE_AWAY, FIRST_OFFSET)])
+        self.assertEqual((self.follower.end, closed), (FIRST_OFFSET, [None]))
 
 
 OPS = st.lists(
@@ -807,7 +812,7 @@ class World:
         """The same, but only some of what was not yet on its disk is missing."""
         with open(self._newest(), "r+b") as file:
             end = file.seek(0, os.SEEK_END)
-            file.seek(max(FIRST, end - place))
+            file.seek(max(FIRST_OFFSET, end - place))
             # Not zeros: from the wrong byte on they make a record of the years without checksums.
             file.write(b"\xff" * min(40, max(0, end - file.tell())))
         self.slave_restarts(SIZE)

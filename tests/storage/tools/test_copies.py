@@ -8,11 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import StorageError
 from gobelieve.names import User
 from gobelieve.storage.files.files import Files
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.tools import copies
-from gobelieve.storage.tools.contents import Bad, queue, records
-from gobelieve.storage.tools.copies import Held, bring_up_to_date, copy_all
+from gobelieve.storage.tools.contents import DamagedBytes, queue, records
+from gobelieve.storage.tools.copies import LockedFolder, bring_up_to_date, copy_all
 from gobelieve.storage.tools.repair import Repair
 from gobelieve.storage.tools.verify import Verification
 from gobelieve.wire.storage import SUPER_GROUPS, USERS
@@ -59,9 +59,9 @@ class CopyCase(SynchronousTestCase):
     def update(self, files: Files | None = None) -> tuple[tuple[int, int], tuple[int, int]]:
         """Back up, once."""
         done: list[int] = []
-        held = Held(self.target, SIZE, files or QuickFiles())
+        held = LockedFolder(self.target, SIZE, files or QuickFiles())
         try:
-            with Folder(self.root, SIZE) as source:
+            with ReadOnlyFolder(self.root, SIZE) as source:
                 found = bring_up_to_date(source, held, done.append)
                 self.assertEqual(done, sorted(done))
         finally:
@@ -262,9 +262,9 @@ class CopyAllTests(CopyCase):
         self.patch(copies, "CHUNK_BYTES", 1000)
         self.save(60)
         self.store.close()
-        held = Held(self.target + ".new", SIZE, QuickFiles())
+        held = LockedFolder(self.target + ".new", SIZE, QuickFiles())
         done: list[int] = []
-        with Folder(self.root, SIZE) as source:
+        with ReadOnlyFolder(self.root, SIZE) as source:
             copy_all(source, held, done.append)
             self.assertEqual((done[-1], done), (source.total, sorted(done)))
         held.rename(self.target)
@@ -274,9 +274,9 @@ class CopyAllTests(CopyCase):
     def test_a_source_that_becomes_shorter(self) -> None:
         """Is not taken for whole."""
         self.save(60)
-        held = Held(self.target, SIZE, QuickFiles())
+        held = LockedFolder(self.target, SIZE, QuickFiles())
         self.addCleanup(held.close)
-        with Folder(self.root, SIZE) as source:
+        with ReadOnlyFolder(self.root, SIZE) as source:
             os.truncate(self.store.blocks.path(1), 40)
             with self.assertRaisesRegex(StorageError, "message_1 became shorter"):
                 copy_all(source, held, lambda done: None)
@@ -342,9 +342,9 @@ class ContentsTests(CopyCase):
         with open(self.store.blocks.path(0), "r+b") as file:
             file.seek(32 + 20)
             file.write(b"?")
-        with Folder(self.root, SIZE) as folder:
+        with ReadOnlyFolder(self.root, SIZE) as folder:
             items = list(records(folder, 0))
-            self.assertIsInstance(items[0], Bad)
+            self.assertIsInstance(items[0], DamagedBytes)
             self.assertEqual([item.id for item in items], sorted(item.id for item in items))
             self.assertEqual(len(items), 60 * 5)
             for place in (0, 1, 50, 299):
@@ -353,7 +353,7 @@ class ContentsTests(CopyCase):
     def test_a_queue_after_an_id(self) -> None:
         """Of a user, of a group, of nobody."""
         self.save(60)
-        with Folder(self.root, SIZE) as folder:
+        with ReadOnlyFolder(self.root, SIZE) as folder:
             items = list(queue(folder, USERS, APPID, 101, 0))
             self.assertEqual([item.record.body for item in items if item.record], self.saved)
             msgid = items[30].entry.msgid if items[30].entry else 0
@@ -367,7 +367,7 @@ class ContentsTests(CopyCase):
         with open(self.store.blocks.path(0), "r+b") as file:
             file.seek(32 + 20)
             file.write(b"?")
-        with Folder(self.root, SIZE) as folder:
+        with ReadOnlyFolder(self.root, SIZE) as folder:
             first, second = queue(folder, USERS, APPID, 101, 0)
         self.assertIsNone(first.record)
         self.assertIsNotNone(second.record)

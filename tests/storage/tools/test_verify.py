@@ -8,10 +8,10 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
-from gobelieve.storage.files.read_only import Folder
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import (
     FILE_HEADER,
-    FIRST,
+    FIRST_OFFSET,
     pack_entry,
     pack_message,
     pack_record,
@@ -73,7 +73,7 @@ class VerifyCase(SynchronousTestCase):
 
     def verify(self, root: str | Path | None = None) -> tuple[list[str], Verification]:
         """The findings, without the directory's name."""
-        with Folder(str(root or self.root), self.size) as folder:
+        with ReadOnlyFolder(str(root or self.root), self.size) as folder:
             done: list[int] = []
             verification = Verification(folder, done.append)
             lines = [str(finding) for finding in verification.findings()]
@@ -260,7 +260,7 @@ class DamageTests(VerifyCase):
 
     def test_an_entry_of_nothing(self) -> None:
         """The first of all, of no message."""
-        os.truncate(self.block, FIRST)
+        os.truncate(self.block, FIRST_OFFSET)
         at = self.entry(0, 1, 0)
         self.finds(f"message_0:{at}: entry of user 7:101: message 0 cannot be")
 
@@ -352,8 +352,8 @@ class FileTests(VerifyCase):
         """An error, not an empty result."""
         self.block.unlink()
         with self.assertRaisesRegex(StorageError, "there is no message_N in it"):
-            Folder(str(self.root))
-        self.assertRaises(FileNotFoundError, Folder, str(self.root / "nowhere"))
+            ReadOnlyFolder(str(self.root))
+        self.assertRaises(FileNotFoundError, ReadOnlyFolder, str(self.root / "nowhere"))
 
 
 class RandomDamageTests(VerifyCase):
@@ -438,7 +438,7 @@ class InUseTests(VerifyCase):
 
     def test_what_comes_meanwhile(self) -> None:
         """Is not looked at."""
-        with Folder(str(self.root)) as folder:
+        with ReadOnlyFolder(str(self.root)) as folder:
             verification = Verification(folder, lambda done: None)
             save(self.store, to_users(101, 102))
             self.assertEqual(list(verification.findings()), [])
