@@ -11,9 +11,10 @@ from typing import Any
 
 from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
+from gobelieve.storage.files.files import refusal
 from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.layout import LOCK, block_number
-from gobelieve.storage.tools.copies import LockedFolder, bring_up_to_date, copy_all, refusal
+from gobelieve.storage.tools.copies import LockedFolder, bring_up_to_date, copy_all
 from gobelieve.storage.tools.verify import Verification
 
 PARTIAL = ".partial"

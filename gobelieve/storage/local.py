@@ -1,4 +1,4 @@
-"""Storage in the same process, as the rules of the gateway see it."""
+"""Storage in the same process, for the rules of the gateway of the all-in-one daemon."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LocalStorage:
-    """`MessageSaver`, `MessageReader` and `SuperGroupQueues` on a storage in the same process."""
+    """`MessageSaver`, `MessageReader` and `SuperGroupQueues` of `gobelieve.interfaces`."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -28,7 +28,6 @@ class LocalStorage:
         done: Callable[[T, int, Entries], None],
         argument: T,
     ) -> None:
-        """See `gobelieve.interfaces.MessageSaver`."""
         ids = tuple([number for queue in queues for number in queue])
         item = SaveItem(device, cmd, USERS, ids, body)
         self._storage.save([item], self._saved, (done, argument, len(queues)))
@@ -43,16 +42,15 @@ class LocalStorage:
         done: Callable[[T, int, Entries], None],
         argument: T,
     ) -> None:
-        """See `gobelieve.interfaces.MessageSaver`."""
         item = SaveItem(device, cmd, SUPER_GROUPS, (appid, group_id), body)
         self._storage.save([item], self._saved, (done, argument, 1))
 
     def _saved(
         self,
-        asked: tuple[Callable[[Any, int, Entries], None], Any, int],
+        request: tuple[Callable[[Any, int, Entries], None], Any, int],
         results: list[Result],
     ) -> None:
-        done, argument, queues = asked
+        done, argument, queues = request
         ((status, msgid, prevs),) = results
         if status:
             done(argument, status, ((0, 0),) * queues)
@@ -61,30 +59,24 @@ class LocalStorage:
             done(argument, status, [(msgid, prev) for prev in prevs])
 
     def newest(self) -> tuple[int, ...]:
-        """See `gobelieve.interfaces.MessageSaver`."""
         return (self._newest,)
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.fetch(user, after, limit)
 
     async def fetch_group(
         self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
     ) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.fetch_group(User(appid, group_id), after, joined, limit)
 
     async def fetch_latest(self, user: User, limit: int) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.fetch_latest(user, limit)
 
     async def fetch_before(self, user: User, before: int, limit: int) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.fetch_before(user, before, limit)
 
     async def count_new(self, user: User, after: int) -> int:
-        """See `gobelieve.interfaces.MessageReader`."""
         return self._storage.count_new(user, after)
 
     async def decided(self, user: User) -> None:
-        """At once: a save here is answered whatever comes of it, and ends with this process."""
+        """Return at once: every save here is answered, or ends with this process."""

@@ -1,6 +1,6 @@
 """Storage as the rest of the system uses it: the queues of one directory, with their group commit.
 
-The RPC of gobelieve-ims and the daemon that has everything in one process both ask this object.
+The RPC of gobelieve-ims uses this object, and so does the all-in-one daemon.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ from gobelieve.storage.replication.follower import Follower
 from gobelieve.wire.storage import SaveItem
 
 RESYNCABLE_BYTES = 16 << 20
-"""So many bytes at a slave's end, at most, were not synced when its power went."""
+"""The largest number of bytes at a slave's end that may be unsynced when its power is cut."""
 
 
 class Storage:
-    """Saves, and answers questions. Nothing is opened before `open`.
+    """Saves messages and reads queues. Nothing is opened before `open`.
 
-    All is called in the event loop. Reads look at the disk at once and may raise StorageError;
-    they see what is durable (by the policy that was chosen), and nothing else.
+    All methods are called in the event loop. Reads use the disk at once and may raise StorageError.
+    With the policy `commit` they see only durable messages, otherwise all written ones.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Storage:
         self._closing = False
 
     def open(self) -> None:
-        """Read the whole directory. StorageError, in one line, if it cannot be used."""
+        """Read the whole directory. Raises StorageError, with one line, if it cannot be used."""
         root = self.store.blocks.root
         if self.is_slave:
-            # What an old master has, and nobody else, is not to be cut off.
+            # The directory of a former master is not cut at damage: only it may have the messages.
             self.store.blocks.resyncable_bytes = RESYNCABLE_BYTES if roles.is_slave(root) else 0
             self.store.open(lambda: roles.mark(root))
         else:
@@ -66,13 +66,13 @@ class Storage:
             self.store.open()
 
     def close(self, done: Callable[[], None]) -> None:
-        """Finish what was begun, let go of the directory, then call `done`."""
+        """Finish all saves, close the directory, then call `done`."""
         self._closing = True
         self._commits.close(lambda: self.store.close_with_snapshot(done))
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be stored at present; "" if it can, as far as is known."""
+        """Return why messages cannot be stored at present; "" if nothing is known to prevent it."""
         if self._closing:
             return "storage ends"
         if not self.store.blocks.is_open:
@@ -80,10 +80,10 @@ class Storage:
         return self._commits.trouble
 
     def save(self, items: Sequence[SaveItem], done: Done, argument: Any) -> None:
-        """Store items; `done(argument, results)` is called once, later.
+        """Store items. Later, `done(argument, results)` is called once.
 
-        There is a result for each item: 0 or an `AckStatus`, the id, and the previous id of each
-        queue. One item's failure is not another's, but those of one turn share a write.
+        Each item has a result: 0 or an `AckStatus`, the id, and the previous id of each queue. An
+        item can fail alone, but all items of a turn share a write and fail together with it.
         A slave's storage answers READ_ONLY.
         """
         if self.is_slave:
@@ -94,29 +94,33 @@ class Storage:
         self._commits.save(items, done, argument)
 
     def copy(self, piece: Piece, done: Done, argument: Any) -> None:
-        """Store a piece of the master's files; `done(argument, [result])` is called once, later."""
+        """Store a piece of the master's files. Later, `done(argument, [result])` is called once."""
         self._commits.copy(piece, done, argument)
 
     def fetch(self, user: User, after: int, limit: int = 0) -> Page:
-        """The oldest messages of a user after an id; `limit` 0: as many as the daemon gives."""
-        return self._read(self.store.reader.fetch(user, after, self._at_most(limit)))
+        """Return the oldest messages of a user after an id. `limit` 0 is the daemon's limit."""
+        return self._read(self.store.reader.fetch(user, after, self._within_limit(limit)))
 
     def fetch_group(self, group: User, after: int, joined: int = 0, limit: int = 0) -> Page:
-        """The same of a super group, for a member who joined at a time (seconds)."""
+        """Return the oldest messages of a super group after an id.
+
+        GROUP_IM from before `joined` (seconds since 1970, 0 if unknown) is left out. `limit` 0 is
+        the limit of the daemon.
+        """
         reader = self.store.reader
-        return self._read(reader.fetch_group(group, after, joined, self._at_most(limit)))
+        return self._read(reader.fetch_group(group, after, joined, self._within_limit(limit)))
 
     def fetch_latest(self, user: User, limit: int) -> Page:
-        """The newest messages of a user, oldest first."""
+        """Return the newest messages of a user, oldest first."""
         return self._read(self.store.reader.fetch_latest(user, min(max(limit, 1), self._limit)))
 
     def fetch_before(self, user: User, before: int, limit: int) -> Page:
-        """The newest messages of a user before an id, oldest first."""
-        at_most = min(max(limit, 1), self._limit)
-        return self._read(self.store.reader.fetch_before(user, before, at_most))
+        """Return the newest messages of a user before an id, oldest first."""
+        limit = min(max(limit, 1), self._limit)
+        return self._read(self.store.reader.fetch_before(user, before, limit))
 
     def count_new(self, user: User, after: int) -> int:
-        """How many messages a user has after an id."""
+        """Return the number of entries in a user's queue after an id."""
         count = self.store.reader.count_new(user, after)
         self.counters.reads += 1
         return count
@@ -126,5 +130,5 @@ class Storage:
         self.counters.messages_read += len(page.messages)
         return page
 
-    def _at_most(self, limit: int) -> int:
+    def _within_limit(self, limit: int) -> int:
         return min(limit, self._limit) if limit > 0 else self._limit

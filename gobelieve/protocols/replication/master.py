@@ -24,6 +24,7 @@ from gobelieve.protocols.draining import DrainingFactory
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.protocols.round_robin import RoundRobin
+from gobelieve.storage.files.files import refusal
 from gobelieve.storage.format.records import ENTRY_SIZE, FILE_HEADER
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication.reader import (
@@ -37,7 +38,6 @@ from gobelieve.storage.replication.reader import (
     id_of,
     is_boundary,
     place_of,
-    refusal,
 )
 from gobelieve.storage.replication.slaves import Slave
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame

@@ -12,10 +12,8 @@ import os
 from bisect import bisect_left
 from collections.abc import Callable
 
-from gobelieve.errors import StorageError
 from gobelieve.interfaces import Log
-from gobelieve.names import AckStatus
-from gobelieve.storage.files.files import Files, is_full
+from gobelieve.storage.files.files import Files, is_full, refusal
 from gobelieve.storage.files.open_blocks import MAX_OPEN_BLOCKS, OpenBlocks
 from gobelieve.storage.format.layout import LOCK, TORN, block_name, listed
 from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST_OFFSET
@@ -72,9 +70,7 @@ class Blocks:
         try:
             self._lock = self._files.lock(os.path.join(self.root, LOCK))
         except BlockingIOError:
-            raise StorageError(
-                AckStatus.STORAGE_FAILED, f"{self.root} is in use by another daemon"
-            ) from None
+            raise refusal(f"{self.root} is in use by another daemon") from None
         self.numbers, foreign = listed(self.root)
         if foreign:
             shown = ", ".join(foreign[:10])

@@ -100,6 +100,11 @@ def is_full(why: OSError) -> bool:
     return why.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def refusal(reason: str) -> StorageError:
+    """Return the StorageError for a request that storage refuses."""
+    return StorageError(AckStatus.STORAGE_FAILED, reason)
+
+
 def failure_of(why: OSError, where: str = "") -> StorageError:
     """Return the StorageError for a failed system call, with the path `where` if it is given."""
     status = AckStatus.STORAGE_FULL if is_full(why) else AckStatus.STORAGE_FAILED

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from gobelieve.errors import StorageError
-from gobelieve.names import AckStatus
-from gobelieve.storage.files.files import Files
+from gobelieve.storage.files.files import Files, refusal
 from gobelieve.storage.format.layout import LOCK, block_name, block_number
 from gobelieve.storage.format.records import BLOCK_SIZE, FIRST_OFFSET
 
@@ -41,7 +39,7 @@ class ReadOnlyFolder:
         found = map(block_number, os.listdir(root))
         self.numbers = sorted(number for number in found if number is not None)
         if not self.numbers:
-            raise StorageError(AckStatus.STORAGE_FAILED, f"{root}: there is no message_N in it")
+            raise refusal(f"{root}: there is no message_N in it")
         self.lengths = {number: os.stat(self.path(number)).st_size for number in self.numbers}
         """The length of each block's file in bytes, by block number."""
 

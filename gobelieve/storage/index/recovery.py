@@ -148,7 +148,7 @@ class _Rebuilding:
             if lost and number == blocks.numbers[-1] and length == end:
                 self._cut_off(path, found.start, end)
                 return
-            what = "{path}: damage at {offset}, {count} bytes stepped over"
+            what = "{path}: damage at {offset}, {count} bytes skipped"
             log.error(what, path=path, offset=found.start, count=found.end - found.start)
 
     def _enter(self, id_: int, entry: Entry) -> bool:

@@ -1,1 +1,1 @@
-"""The queues of a directory: saving messages in them, and reading them."""
+"""The queues of a directory: saving messages to them, and reading them."""

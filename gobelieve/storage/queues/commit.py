@@ -1,13 +1,14 @@
-"""Group commit: everybody who saves in one turn shares a write, all who wait share a sync.
+"""Group commit: all saves of one turn share a write, and all written saves share a sync.
 
-1. `save` appends at once, which gives the ids, and remembers who is to be told.
-2. At the end of the turn all of it is written in one go.
-3. A thread syncs it. What is written meanwhile waits for the next sync; there is one at a time.
-4. Those whose saves it covered are told, in the order they came.
+1. `save` appends at once, which gives the ids, and keeps the `done` to call.
+2. At the end of the turn all saves are written with one call.
+3. A thread syncs them. There is one sync at a time. Saves that are written meanwhile wait for the
+   next one.
+4. The saves that the sync covered are answered, in the order in which they came.
 
-If the write fails, the saves of that turn are taken back and told so; those before are not
-concerned. If the sync fails, nobody knows what the disk has: everything since the last good sync
-is taken back and told so.
+If the write fails, the saves of that turn are taken back and answered with the error. Earlier saves
+are not affected. If the sync fails, it is unknown what the disk has. So everything since the last
+good sync is taken back and answered with the error.
 
 Other policies answer earlier: see `Policy`.
 """
@@ -27,33 +28,33 @@ from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.wire.storage import SUPER_GROUPS, SaveItem
 
 Result = tuple[int, int, tuple[int, ...]]
-"""Of one item: an `AckStatus`, the id, and for each queue the id before it."""
+"""The result of one item: 0 or an `AckStatus`, the id, and the previous id of each queue."""
 Done = Callable[[Any, list[Result]], None]
 MAX_UNSYNCED_BLOCKS = 2
-"""After so many new blocks there is a sync, whatever the policy: until then they stay open."""
+"""With so many new blocks a sync begins under any policy, since unsynced blocks stay open."""
 _Waiting = list[tuple[Done, Any, list[Result]]]
 
 
 class Policy(Enum):
-    """When a save is answered."""
+    """The moment at which a save is answered."""
 
     COMMIT = "commit"
-    """Once it is on disk."""
+    """When the save is on disk."""
     INTERVAL = "interval"
-    """Once it is written; it is synced within `interval` seconds, as upstream does it."""
+    """When the save is written. It is synced within `interval` seconds, as in the Go server."""
     NEVER = "never"
-    """Once it is written; the kernel syncs when it likes, and we every two blocks."""
+    """When the save is written. Storage syncs only after every `MAX_UNSYNCED_BLOCKS` new blocks."""
 
 
 class _Trouble(Enum):
-    """What does not work at present."""
+    """The step that fails at present."""
 
     WRITE = "write"
     SYNC = "sync"
 
 
 class GroupCommit:
-    """Brings saves to the disk, and tells who waits for them."""
+    """Brings saves to the disk, and answers them."""
 
     def __init__(
         self,
@@ -73,11 +74,11 @@ class GroupCommit:
         self._policy = policy
         self._interval = interval
         self._counters = counters or StorageCounters()
-        # Who waits for the write, for the next sync, and for the one under way.
+        # The saves that wait for the write, for the next sync, and for the sync that is running.
         self._appended: _Waiting = []
         self._written: _Waiting = []
         self._syncing: _Waiting = []
-        # How many messages that are accepted they wait for.
+        # The number of accepted messages in each of the three.
         self._accepted = 0
         self._to_sync = 0
         self._in_sync = 0
@@ -87,12 +88,12 @@ class GroupCommit:
         self._timer: Cancellable | None = None
         self._troubles: set[_Trouble] = set()
         self.trouble = ""
-        """Why messages cannot be stored at present; "" if they can, as far as is known."""
+        """Why messages cannot be stored at present; "" if nothing is known to prevent it."""
         self._failed_meanwhile = False
         self._closing: list[Callable[[], None]] | None = None
 
     def save(self, items: Sequence[SaveItem], done: Done, argument: Any) -> None:
-        """Store items; `done(argument, results)` is called once, later, with a result for each."""
+        """Store items. Later, `done(argument, results)` is called once: one result per item."""
         append = self._store.append
         results: list[Result] = []
         for item in items:
@@ -114,7 +115,7 @@ class GroupCommit:
         return status, 0, ()
 
     def copy(self, piece: Piece, done: Done, argument: Any) -> None:
-        """Store a piece of a master's files, as `save` stores items; there is one result."""
+        """Store a piece of a master's files. Later, `done(argument, [result])` is called once."""
         status: int = AckStatus.STORAGE_AWAY
         if self._closing is None:
             status = 0
@@ -128,9 +129,9 @@ class GroupCommit:
         self._appended.append((done, argument, results))
 
     def close(self, done: Callable[[], None]) -> None:
-        """Take no more saves; `done` is called once all before are on disk and answered.
+        """Call `done` once all earlier saves are on disk and answered.
 
-        What comes later is answered with STORAGE_AWAY.
+        Later saves are answered with STORAGE_AWAY.
         """
         if self._closing is None:
             self._closing = []
@@ -170,8 +171,10 @@ class GroupCommit:
         _answer(waiting)
 
     def _answer_unwritten(self, waiting: _Waiting) -> None:
-        """Nothing is written for these: refused, taken back, or empty. Answer once all before is
-        decided."""
+        """Answer saves of which nothing is written, after all earlier saves.
+
+        They were refused, taken back, or had no items.
+        """
         if not self._sync_runs or self._policy is not Policy.COMMIT:
             _answer(waiting)
         else:
@@ -210,7 +213,7 @@ class GroupCommit:
                 self._recovered(_Trouble.SYNC)
             elif not self._failed_meanwhile:
                 self._recovered(_Trouble.WRITE, _Trouble.SYNC)
-            # The disk works while we answer.
+            # The next sync begins first, so that the disk works while saves are answered.
             if self._written:
                 self._sync()
             _answer(waiting)
@@ -219,7 +222,7 @@ class GroupCommit:
 
     def _count_sync(self) -> None:
         counters = self._counters
-        # A clock may be set back.
+        # The clock may have been set back.
         counters.sync_seconds.observe(max(0.0, self._time.seconds() - self._sync_began))
         if self._in_sync:
             counters.group_sizes.observe(self._in_sync)
@@ -234,7 +237,7 @@ class GroupCommit:
         self._counters.syncs_failed += 1
         self._report(_Trouble.SYNC, StorageError(status, reason))
         if self._policy is not Policy.COMMIT:
-            # It was answered, and can be read: what the kernel still has is not thrown away.
+            # These saves were answered and can be read, so they are not taken back.
             return
         self._store.take_back()
         self._counters.appends += self._accepted
@@ -242,11 +245,11 @@ class GroupCommit:
         self._to_sync = self._accepted = 0
         waiting += self._written
         self._written, self._unsynced = [], False
-        # Those of this turn are told at its end, with what is saved in the rest of it.
+        # The saves of this turn are answered at its end, together with later saves of the turn.
         self._appended = [(d, a, _failed(r, status)) for d, a, r in self._appended]
         _fail(waiting, status)
 
-    # --- the end, and what is said of failures
+    # --- the end, and failures
 
     def _finish(self) -> None:
         if self._closing is None or self._sync_runs:
@@ -283,7 +286,7 @@ def _answer(waiting: _Waiting) -> None:
         try:
             done(argument, results)
         except Exception as why:
-            # A bug, to be logged by the event loop; the others are told all the same.
+            # A bug, which the event loop logs. The other saves are answered all the same.
             failure = failure or why
     if failure is not None:
         raise failure

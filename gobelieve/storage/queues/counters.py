@@ -1,4 +1,4 @@
-"""What storage counts of its own work, as plain values for whoever wants to show them."""
+"""The figures of storage, as plain values for the status pages."""
 
 from collections import defaultdict
 
@@ -27,21 +27,21 @@ class StorageCounters:
 
     def __init__(self) -> None:
         self.appends = 0
-        """Messages that were given an id; not all of them became durable."""
+        """Messages that got an id. Some of them may not have become durable."""
         self.group_appends = 0
-        """Those among them for super groups."""
+        """Messages for super groups that got an id."""
         self.stored = 0
         """Messages that were answered as stored."""
         self.not_stored: defaultdict[int, int] = defaultdict(int)
-        """By `AckStatus`: messages that were answered as not stored."""
+        """Messages that were answered as not stored, by `AckStatus`."""
         self.pieces = 0
-        """Pieces of a master's files that came to be stored."""
+        """Pieces of a master's files that this slave appended."""
         self.writes_failed = 0
         self.syncs_failed = 0
         self.sync_seconds = Histogram(SYNC_SECONDS)
-        """Of each sync that went well, until the event loop knew of it."""
+        """The durations of successful syncs, until the event loop got the result."""
         self.group_sizes = Histogram(GROUP_SIZES)
-        """How many messages such a sync covered, if it was any."""
+        """The numbers of messages that the successful syncs covered, without 0."""
         self.reads = 0
-        """Questions that were answered."""
+        """Reads that were answered."""
         self.messages_read = 0

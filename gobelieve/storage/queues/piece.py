@@ -1,4 +1,4 @@
-"""A piece of a block: what a slave appends to its files as its master sent it."""
+"""A piece of a block, which a slave appends to its files as its master sent it."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,9 @@ from gobelieve.storage.format.records import Entry
 
 
 class Piece(NamedTuple):
-    """Bytes for one block, from a place that is the end or begins a block."""
+    """Bytes for one block. They begin at the end of the files, or begin a new block."""
 
     position: Position
     data: bytes
     entries: list[tuple[int, Entry]]
-    """The queue records among them, with their ids."""
+    """The queue records in the bytes, with their ids."""

@@ -1,10 +1,11 @@
-"""Reading a queue: pages from its old end, its newest messages, how many there are.
+"""Reading a queue: pages from its old end, its newest messages, and the number of messages.
 
-A queue is a chain of entries from the newest to the oldest. To begin at the old end without
-walking all of it, every 1000th entry is linked to the one 1000 before: a page of n messages
-takes a walk over about n + 1000 entries. (Entries of upstream's first years have no such links.)
+A queue is a chain of entries from the newest to the oldest. Every 1000th entry has a link to the
+one 1000 entries before, so that a read need not walk the whole chain to begin at the old end. A
+page of n messages takes a walk over about n + 1000 entries. (Entries of the first years of the Go
+server have no such links.)
 
-What is damaged is stepped over. A block that an operator has removed ends its queues.
+Damaged records are skipped. If an operator has removed a block, the queues end there.
 """
 
 from collections import deque
@@ -31,9 +32,9 @@ from gobelieve.wire.message import STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, StoredMessage
 
 PAGE_BYTES = 4 << 20
-"""How long the bodies of a page may be together, each with 32 bytes more."""
+"""The largest size of a page: the bytes of its bodies, and 32 bytes per message."""
 FIRST_READ_BYTES = 512
-"""Messages up to this long, with all around them, take one read."""
+"""The bytes of the first read. A longer record takes a second read."""
 MAX_DAMAGED_IDS = 1000
 
 HeadOf = Callable[[int, int, int], Head | None]
@@ -41,16 +42,16 @@ EMPTY = Page(0, 0, False, ())
 
 
 class _Place(NamedTuple):
-    """What an entry says of its message."""
+    """The message of an entry."""
 
     msgid: int
     device: int
 
 
 class QueueReader:
-    """Answers questions about queues. Everything may raise StorageError if the disk fails.
+    """Reads queues. All methods raise StorageError if the disk fails.
 
-    `heads` gives the end of a queue that readers may see, or None for an empty queue. `on_damage`
+    `heads` returns the end of a queue that readers may see, or None for an empty queue. `on_damage`
     is called with the id of each damaged entry that no bridge steps over.
     """
 
@@ -58,7 +59,7 @@ class QueueReader:
         self, blocks: Blocks, *, heads: HeadOf, on_damage: Callable[[int], None], log: Log
     ) -> None:
         self.bridges: dict[int, int] = {}
-        """Entries that do not point to the one before them, and which that is."""
+        """By id of an entry whose `prev` is wrong: the id of the entry before it."""
         self._blocks = blocks
         self._heads = heads
         self._log = log
@@ -67,16 +68,16 @@ class QueueReader:
 
     @property
     def damaged_records(self) -> int:
-        """How many damaged records were met since the start, `MAX_DAMAGED_IDS` at most."""
+        """Return the number of damaged records found since the start: at most `MAX_DAMAGED_IDS`."""
         return len(self._damaged)
 
     def forget(self, end: int) -> None:
-        """What is from this id on was never there."""
+        """Remove the bridges from this id on, since the records were taken back."""
         for id_ in [id_ for id_ in self.bridges if id_ >= end]:
             del self.bridges[id_]
 
     def fetch(self, user: User, after: int, limit: int, max_bytes: int = PAGE_BYTES) -> Page:
-        """The oldest messages of a user after an id.
+        """Return the oldest messages of a user after an id.
 
         At most `limit` entries are looked at (at least 1), and at most `max_bytes` of messages
         collected (at least one message).
@@ -93,7 +94,7 @@ class QueueReader:
         return self._page(SUPER_GROUPS, group, after, limit, max_bytes, joined)
 
     def fetch_latest(self, user: User, limit: int, max_bytes: int = PAGE_BYTES) -> Page:
-        """The newest messages of a user, at most `limit` (at least 1)."""
+        """Return the newest messages of a user, at most `limit` (at least 1)."""
         head = self._heads(USERS, *user)
         if head is None:
             return EMPTY
@@ -104,10 +105,10 @@ class QueueReader:
     def fetch_before(
         self, user: User, before: int, limit: int, max_bytes: int = PAGE_BYTES
     ) -> Page:
-        """The newest messages of a user before an id, at most `limit` (at least 1).
+        """Return the newest messages of a user before an id, at most `limit` (at least 1).
 
         `last` of the page is the id of its oldest message, or `before` if it has none; `more` says
-        whether something lies before that.
+        whether the queue has older entries.
         """
         head = self._heads(USERS, *user)
         if head is None:
@@ -116,8 +117,8 @@ class QueueReader:
         last = messages[0].msgid if messages else before
         return Page(last, head[LAST_MSGID], left != 0, messages)
 
-    def _backwards(self, id_: int, limit: int, max_bytes: int) -> tuple[list[StoredMessage], int]:
-        """Messages from an entry on backwards, oldest first; and the entry before them, or 0."""
+    def _backwards(self, id_: int, limit: int, bytes_left: int) -> tuple[list[StoredMessage], int]:
+        """Return messages from an entry backwards, oldest first, and the entry before them or 0."""
         found: list[StoredMessage] = []
         while id_ and len(found) < max(limit, 1):
             entry = self._entry(id_)
@@ -126,15 +127,15 @@ class QueueReader:
             record = self._message(entry.msgid)
             if record is not None and _in_history(record.cmd):
                 body = delivered_body(record)
-                max_bytes -= len(body) + 32
-                if max_bytes < 0 and found:
+                bytes_left -= len(body) + 32
+                if bytes_left < 0 and found:
                     break
                 found.append(StoredMessage(entry.msgid, entry.device, record.cmd, body))
             id_ = self._before(id_, entry)
         return found[::-1], id_
 
     def _entry_before(self, head: Head, before: int) -> int:
-        """The newest entry whose message has a smaller id; 0 if there is none."""
+        """Return the newest entry whose message has an id below `before`; 0 if there is none."""
         id_: int = head[LAST_ID]
         batch: int = head[LAST_BATCH]
         while batch:
@@ -153,7 +154,7 @@ class QueueReader:
         return id_
 
     def count_new(self, user: User, after: int) -> int:
-        """How many entries a user's queue has after an id, delivered or not."""
+        """Return the number of entries in a user's queue after an id, of all commands."""
         head = self._heads(USERS, *user)
         if head is None:
             return 0
@@ -165,7 +166,7 @@ class QueueReader:
             if 0 < entry.prev_batch < id_ and entry.prev_batch != tried:
                 tried = entry.prev_batch
                 batch = self._entry(tried)
-                # The numbers are only trusted between two records that both have one.
+                # The seqs are used only if both entries have one.
                 if batch is not None and batch.msgid > after and 0 < batch.seq < entry.seq:
                     count += entry.seq - batch.seq
                     id_ = tried
@@ -177,7 +178,7 @@ class QueueReader:
     # --- pages
 
     def _page(
-        self, kind: int, owner: User, after: int, limit: int, max_bytes: int, joined: int
+        self, kind: int, owner: User, after: int, limit: int, bytes_left: int, joined: int
     ) -> Page:
         head = self._heads(kind, *owner)
         if head is None:
@@ -187,22 +188,23 @@ class QueueReader:
             return Page(newest, newest, False, ())
         messages: list[StoredMessage] = []
         places = self._places_after(head, after, max(limit, 1))
-        # With nothing left to read the client must get past it, or it would ask for ever.
+        # If no message is readable, the page still ends at the newest id. Otherwise the client
+        # would ask for ever.
         last = newest
         for msgid, device in places:
             record = self._message(msgid)
             if record is not None and record.cmd in STORED:
                 body = delivered_body(record)
                 if joined <= 0 or not _was_sent_before(record, joined):
-                    max_bytes -= len(body) + 32
-                    if max_bytes < 0 and messages:
+                    bytes_left -= len(body) + 32
+                    if bytes_left < 0 and messages:
                         break
                     messages.append(StoredMessage(msgid, device, record.cmd, body))
             last = msgid
         return Page(last, newest, last < newest, messages)
 
     def _places_after(self, head: Head, after: int, limit: int) -> list[_Place]:
-        """The oldest entries after an id, oldest first: at most `limit`."""
+        """Return the oldest entries after an id, oldest first: at most `limit`."""
         starts = [head[LAST_ID]]
         id_ = head[LAST_BATCH]
         while id_:
@@ -222,7 +224,7 @@ class QueueReader:
         return found
 
     def _walk(self, id_: int, floor: int, after: int, limit: int) -> list[_Place]:
-        """The oldest `limit` entries after an id in the piece of chain above `floor`."""
+        """Return the oldest `limit` entries after an id in the part of the chain above `floor`."""
         oldest: deque[_Place] = deque(maxlen=limit)
         while id_ > floor:
             entry = self._entry(id_)
@@ -241,12 +243,12 @@ class QueueReader:
         return entry
 
     def _is_bridged(self, id_: int) -> bool:
-        """Whether the start saw a damaged entry: the one behind it leads to the one before it."""
+        """Return whether the start bridged a damaged entry, so that readers step over it."""
         behind = (read_entry(self._blocks.read(id_, ENTRY_SIZE)) for id_ in self.bridges)
         return any(entry is not None and entry.prev == id_ for entry in behind)
 
     def _before(self, id_: int, entry: Entry) -> int:
-        """The entry before another; 0 at the end. Ids only go down, whatever a record says."""
+        """Return the entry before another one; 0 at the end, or if a record names a higher id."""
         before = self.bridges.get(id_, entry.prev) if self.bridges else entry.prev
         return before if 0 < before < id_ else 0
 
@@ -262,12 +264,12 @@ class QueueReader:
         return record
 
     def _report(self, id_: int) -> bool:
-        """Tell of damage once; a block that is not there is no news. Whether it was news."""
+        """Log a damaged record once. Return False if it is known, or if its block is missing."""
         if id_ in self._damaged or not self._blocks.read(id_, HEAD_SIZE):
             return False
         if len(self._damaged) < MAX_DAMAGED_IDS:
             self._damaged.add(id_)
-            self._log.error("the record at id {id} is damaged, stepped over", id=id_)
+            self._log.error("the record at id {id} is damaged and skipped", id=id_)
         return True
 
 

@@ -1,9 +1,8 @@
-"""Saving: a body once, and its entry in each queue that it is for.
+"""Saving: writing a body once, and an entry in each of its queues.
 
-Appending, writing and syncing are three steps, each for many messages, and `commit` says when.
-What was appended can be taken back until it is durable: for each queue that it moved the head from
-before is kept. The same heads are what a reader is shown meanwhile, so that nobody is told of a
-message that a power cut could still take away.
+Appending, writing and syncing are three steps, each for many messages; `commit` says when. A save
+can be taken back until it is durable, since the old head of each changed queue is kept. Readers
+see these old heads meanwhile. So no reader sees a message that a power cut could still take away.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,21 +32,24 @@ from gobelieve.wire.storage import USERS, SaveItem
 
 
 class _SaveGroup:
-    """Saves that share a fate: from where they lie, and the heads of their queues before them."""
+    """Saves that are kept or taken back together.
+
+    `start` is the position of the first one, and `heads` are the heads of their queues before.
+    """
 
     __slots__ = ("heads", "queues", "start")
 
     def __init__(self, start: Position, queues: int) -> None:
         self.start = start
         self.queues = queues
-        """How many queues there were."""
+        """The number of queues before these saves."""
         self.heads: Heads = {}
 
 
 class Store:
     """The queues of one directory. Nothing is opened before `open`.
 
-    A save goes through `append`, `flush`, `begin_sync`; then `synced` or `take_back`.
+    A save takes the steps `append`, `flush`, `begin_sync`, and then `synced` or `take_back`.
     """
 
     def __init__(
@@ -81,28 +83,28 @@ class Store:
             self.blocks, heads=self.head, on_damage=self.snapshots.distrust, log=world.log
         )
         self._world = world
-        # Appended only; written too; and handed to the sync that is under way.
+        # Saves that are only appended, that are written, and that the running sync covers.
         self._appended = _SaveGroup((0, 0), 0)
         self._written: _SaveGroup | None = None
         self._syncing: _SaveGroup | None = None
         self._sync_end: Position = (0, 0)
-        # How far all is on disk; None from a failed sync on after which nothing was taken back,
-        # for then nobody knows. And whether a sync began and did not end well.
+        # The position up to which all is on disk. It is None, for unknown, after a failed sync of
+        # which nothing was taken back. `_sync_open`: a sync has begun and not succeeded yet.
         self._durable: Position | None = (0, 0)
         self._sync_open = False
         self.watchers: list[Callable[[], None]] = []
-        """Called when there is more that readers may see; `settled` says how far."""
+        """Called when readers may see more; `settled` is the new end."""
 
-    def open(self, taken: Callable[[], None] = lambda: None) -> None:
-        """Take the directory and read it through. StorageError, in one line, if that cannot be.
+    def open(self, locked: Callable[[], None] = lambda: None) -> None:
+        """Lock the directory and read it. Raises StorageError, with one line, if that fails.
 
-        `taken` is called in between, and may raise StorageError.
+        `locked` is called between the two, and may raise StorageError.
         """
         try:
             self.blocks.open()
-            taken()
+            locked()
             position, self.reader.bridges = recover(self.blocks, self.index, self._world)
-            # A daemon that was killed may have left what is written, but not yet on disk.
+            # A killed daemon may have left written records that are not on disk yet.
             self.blocks.sync_from(position[0])
         except OSError as why:
             self.blocks.close()
@@ -124,13 +126,13 @@ class Store:
         )
 
     def close(self) -> None:
-        """Let go of the directory. What was not written is lost."""
+        """Close the directory. Saves that are not written are lost."""
         self.blocks.close()
 
     def close_with_snapshot(self, done: Callable[[], None]) -> None:
-        """Let go of the directory when nothing is to be saved any more, with a last snapshot.
+        """Write a last snapshot, close the directory, and call `done`.
 
-        Then call `done`.
+        No save may follow.
         """
 
         def left() -> None:
@@ -143,9 +145,10 @@ class Store:
     # --- saving
 
     def append(self, item: SaveItem) -> tuple[int, tuple[int, ...]]:
-        """Enter a body in its queues; its id, and for each queue the id before it (0: none).
+        """Append a message and its entries. Return its id, and the previous id of each queue or 0.
 
-        StorageError if it cannot be stored, above all if it is too long; then nothing was done.
+        Raises StorageError, and changes nothing, if the body is too long or the cmd is not one of a
+        message.
         """
         device, cmd, kind, queues, body = item
         if len(body) > BODY_LIMIT:
@@ -153,7 +156,9 @@ class Store:
                 AckStatus.TOO_LARGE, f"a body of {len(body)} bytes, the limit is {BODY_LIMIT}"
             )
         if cmd in QUEUE_KINDS:
-            raise StorageError(AckStatus.STORAGE_FAILED, f"{cmd} is no message but a queue record")
+            raise StorageError(
+                AckStatus.STORAGE_FAILED, f"{cmd} is not a message but a queue record"
+            )
         msgid = self.blocks.append(pack_message(cmd, body))
         enter = self._enter
         if len(queues) == 2:
@@ -189,7 +194,7 @@ class Store:
         return prev
 
     def copy(self, position: Position, data: bytes, entries: Iterable[tuple[int, Entry]]) -> None:
-        """Append a piece of another directory's files, with these entries."""
+        """Append a piece of the master's files, with its queue records and their ids."""
         index = self.index
         self.blocks.append_piece(position, data)
         for id_, entry in entries:
@@ -201,7 +206,7 @@ class Store:
 
     @property
     def settled(self) -> Position:
-        """Behind the last record that readers may see: nothing before it is taken back."""
+        """Return the end of the records that readers may see. They are never taken back."""
         for group in (self._syncing, self._written):
             if group is not None:
                 return group.start
@@ -209,16 +214,16 @@ class Store:
 
     @property
     def unwritten(self) -> bool:
-        """Whether there is something to flush."""
+        """Return whether `flush` has something to write."""
         return self.blocks.end != self._appended.start
 
     @property
     def unsynced_blocks(self) -> int:
-        """How many blocks were begun since a sync was, or the directory opened."""
+        """Return the number of blocks begun since the last sync began, or since the start."""
         return self._appended.start[0] - self._sync_end[0]
 
     def flush(self) -> None:
-        """Write what was appended. StorageError: it could not be, and was never there."""
+        """Write the appended saves. On a StorageError they are taken back."""
         try:
             self.blocks.flush()
         except OSError as why:
@@ -233,14 +238,14 @@ class Store:
         self._appended = _SaveGroup(self.blocks.end, len(self.index))
 
     def show_written(self) -> None:
-        """Let readers see what is written, durable or not. It can not be taken back any more."""
+        """Let readers see all written saves, durable or not. They are not taken back any more."""
         self._written = None
         self._notify_watchers()
 
     def begin_sync(self) -> Callable[[], None]:
-        """The blocking work that makes durable what is written; one at a time.
+        """Return a function that blocks and makes all written saves durable. One may run at a time.
 
-        It raises OSError. Then call `take_back`, else `synced`.
+        After an OSError of the function call `take_back`, otherwise `synced`.
         """
         self._syncing, self._written = self._written, None
         self._sync_end = self._appended.start
@@ -254,7 +259,7 @@ class Store:
         return self.blocks.sync_work()
 
     def synced(self) -> None:
-        """The sync is done: readers may see what it covered."""
+        """Note that the sync succeeded. Readers may see the saves that it covered."""
         self._syncing = None
         self._sync_open = False
         self.blocks.synced(self._sync_end)
@@ -268,7 +273,7 @@ class Store:
             watcher()
 
     def take_back(self) -> None:
-        """The sync failed: all that is not durable was never there."""
+        """Take back all saves that are not durable, since the sync failed."""
         self._sync_open = False
         self.snapshots.forget()
         self._undo([s for s in (self._syncing, self._written, self._appended) if s is not None])
@@ -288,7 +293,7 @@ class Store:
     # --- for readers
 
     def head(self, kind: int, appid: int, owner: int) -> Head | None:
-        """The end of a queue as readers may see it; None if it is empty."""
+        """Return the head of a queue as readers may see it; None if the queue is empty."""
         place = self.index.find(kind, appid, owner)
         if place < 0:
             return None

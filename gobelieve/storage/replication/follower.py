@@ -1,8 +1,8 @@
-"""What a slave does with what its master sends: it becomes a piece of a block, at the same place.
+"""The slave's side: turning the messages of its master into pieces of a block, at the same place.
 
-A slave's files are the master's byte for byte: the same block borders, the same ids. So a piece
-belongs at the slave's end, or at the beginning of the block behind it, and nowhere else. Anything
-else is a gap, and makes no sense; the slave then asks again from its own end.
+A slave's files equal the master's byte for byte, with the same blocks and the same ids. So a piece
+must begin at the slave's end, or begin the next block. Anything else would leave a gap and is
+refused. The slave then asks again from its own end.
 """
 
 from gobelieve.errors import BodyError, WireError
@@ -29,11 +29,11 @@ from gobelieve.wire.storage import (
 )
 
 LAST_BLOCK = 9_999_999_999
-"""The highest number that a block's file name may have."""
+"""The highest number in the file name of a block."""
 
 
 class Follower:
-    """Reads what a master sends into pieces. `WireError` for what cannot be."""
+    """Makes pieces of the messages of a master. Raises `WireError` for an impossible one."""
 
     def __init__(self, blocks: Blocks, log: Log) -> None:
         self._blocks = blocks
@@ -41,19 +41,19 @@ class Follower:
 
     @property
     def end(self) -> int:
-        """Where our next record would be."""
+        """Return the id that the next record of this slave would have."""
         number, offset = self._blocks.end
         return number * self._blocks.size + offset
 
     def piece(self, sent: Message) -> Piece:
-        """What a message brings."""
+        """Return the piece that a message of the master contains."""
         if isinstance(sent, StorageSyncBytes):
             return self._bytes(sent.ended, sent.first_id, sent.content)
         if isinstance(sent, StorageSyncMessage):
             return self._records(sent.msgid, 1, sent.inner)
         if isinstance(sent, StorageSyncMessageBatch):
             return self._records(sent.first_id, sent.count, sent.frames)
-        raise WireError(f"{sent.label} brings no records")
+        raise WireError(f"{sent.label} contains no records")
 
     def _bytes(self, ended: int, first: int, data: bytes) -> Piece:
         number, offset = divmod(first, self._blocks.size)
@@ -88,11 +88,11 @@ class Follower:
         return Piece(position, data, entries)
 
     def _place(self, first: int, length: int) -> Position:
-        """Where records go, of which the first has such an id and length."""
+        """Return the place of records whose first one has this id and length."""
         number, offset = self._blocks.end
         if first == self.end:
             return number, offset
-        # A master of upstream's does not say that a block is full: this record shows it.
+        # A master of the Go server does not send that a block is full; this record shows it.
         size = self._blocks.size
         full = offset + length > size
         if full and first == (number + 1) * size + FIRST_OFFSET and number < LAST_BLOCK:

@@ -1,39 +1,37 @@
-"""What a slave is sent: the files of a store from a cursor on, as far as they are settled.
+"""The master's side: reading the files of a store from a slave's cursor on, as far as settled.
 
-Catching up and following are one thing, so that nothing can be missed between them: a cursor goes
-over the files, and what it passes is sent. Records go as they lie there, nothing of them decoded
-but their lengths and checksums. What is no sound record goes as bytes: a slave's files are to be
-the master's, byte for byte, damage too.
+A slave that catches up and one that follows are served alike, so that nothing is missed between the
+two. A cursor moves over the files, and everything that it passes is sent. Records are sent as they
+are in the file; only their lengths and checksums are read. Damaged bytes are sent too, since a
+slave's files must equal the master's byte for byte.
 
-Before that a slave's cursor is looked at: whether it is at a place that we have, and whether what
-lies before it is the same here and there.
+Before that, the slave's cursor is checked: whether the master has this place, and whether the bytes
+before it are the same on both sides.
 """
 
 from typing import NamedTuple
 from zlib import crc32
 
-from gobelieve.errors import StorageError
-from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Position
-from gobelieve.storage.files.files import failure_of
+from gobelieve.storage.files.files import failure_of, refusal
 from gobelieve.storage.format.records import FIRST_OFFSET, HEAD_SIZE, MAGIC, is_sound, whole_length
 from gobelieve.storage.index.scan import Gap, scan
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 
 RECORDS_PER_BATCH = 1000
-"""The most records of a batch."""
+"""The largest number of records in a batch."""
 BATCH_BYTES = 1 << 20
-"""The most bytes of a batch, magics included."""
+"""The largest length of a batch in bytes, including the magics."""
 MAX_PIECE_BYTES = 8 << 20
-"""The most bytes that are sent as such at once."""
+"""The largest number of damaged bytes that are sent at once."""
 TAIL_BYTES = 64 << 10
-"""The most bytes that a slave's tail is compared by."""
+"""The largest length of a slave's tail in bytes."""
 _MAGIC = len(MAGIC)
 
 
 class Batch(NamedTuple):
-    """Neighbouring records of one block, without their magics."""
+    """Consecutive records of one block, without their magics."""
 
     first: int
     last: int
@@ -43,37 +41,32 @@ class Batch(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """Bytes of one block that are no records: its header, or damage."""
+    """Bytes of one block that are not records: its header, or damage."""
 
     ended: int
-    """The id where what was sent before ends."""
+    """The id at which the bytes sent before end."""
     first: int
     data: bytes
 
 
 class Tail(NamedTuple):
-    """The last bytes of a directory, by which another one is compared with it."""
+    """The last bytes of a directory, to compare it with another one."""
 
     first: int
     end: int
     checksum: int
 
 
-def refusal(reason: str) -> StorageError:
-    """Why a slave gets nothing."""
-    return StorageError(AckStatus.STORAGE_FAILED, reason)
-
-
 def tail_of(store: Store) -> Tail:
-    """The tail of a directory that is a slave's; (0, 0, 0) if it has no record yet.
+    """Return the tail of a slave's directory; (0, 0, 0) if it has no record yet.
 
-    StorageError if the disk fails.
+    Raises StorageError if the disk fails.
     """
     blocks = store.blocks
     number, offset = blocks.end
     at = len(blocks.numbers) - 1
     while offset <= FIRST_OFFSET and at > 0:
-        # A block with nothing but its header says nothing.
+        # A block that has only its header is of no use here.
         at -= 1
         number = blocks.numbers[at]
         offset = end_of(store, number)
@@ -86,7 +79,7 @@ def tail_of(store: Store) -> Tail:
 
 
 def check_tail(store: Store, tail: Tail, cursor: int) -> None:
-    """StorageError if the tail of a slave, whose end is `cursor`, is not the same here."""
+    """Raise StorageError if the tail of a slave, whose end is `cursor`, differs from the master."""
     size = store.blocks.size
     number, offset = divmod(tail.first, size)
     count = tail.end - tail.first
@@ -104,11 +97,11 @@ def check_tail(store: Store, tail: Tail, cursor: int) -> None:
 
 
 def place_of(store: Store, cursor: int) -> Position:
-    """The place that a slave's cursor means; StorageError if nothing can be sent from there."""
+    """Return the place of a slave's cursor. StorageError if nothing can be sent from there."""
     blocks = store.blocks
     number, offset = divmod(cursor, blocks.size)
     if offset == 0 and number > 0:
-        # Behind a block that is full to the last byte.
+        # The end of a full block has the id of the next block's first byte.
         number, offset = number - 1, blocks.size
     if cursor < 0 or offset < FIRST_OFFSET:
         raise refusal(f"its end {cursor} is no place of a record")
@@ -127,7 +120,7 @@ def place_of(store: Store, cursor: int) -> Position:
 
 
 def is_boundary(store: Store, position: Position) -> bool:
-    """Whether a place where we have something is between records, as far as a glance shows."""
+    """Return whether a place seems to be between records, judging by the magics around it."""
     number, offset = position
     around = store.blocks.read_block(number, 2 * _MAGIC, offset - _MAGIC)
     before, behind = around[:_MAGIC], around[_MAGIC:]
@@ -135,12 +128,12 @@ def is_boundary(store: Store, position: Position) -> bool:
 
 
 def id_of(store: Store, position: Position) -> int:
-    """A place as replication names it: the id that a record there would have."""
+    """Return the id that a record at this place would have, as replication names places."""
     return position[0] * store.blocks.size + position[1]
 
 
 def end_of(store: Store, number: int) -> int:
-    """How far a block is settled. StorageError if it is gone."""
+    """Return the offset up to which a block is settled. StorageError if the block is missing."""
     last, offset = store.settled
     return offset if number == last else min(_length(store, number), store.blocks.size)
 
@@ -153,28 +146,28 @@ def _length(store: Store, number: int) -> int:
 
 
 class ReplicationReader:
-    """One slave's cursor."""
+    """Reads the files of a store for one slave, from its cursor on."""
 
     def __init__(self, store: Store, cursor: Position) -> None:
         self._store = store
         self._blocks = store.blocks
         self.cursor = cursor
-        # How far the damage reaches that it is in: behind the cursor, if it is in none.
+        # The end of the damage in which the cursor is. It is not after the cursor if there is none.
         self._damaged_to = cursor
 
     @property
     def id(self) -> int:
-        """The cursor, as replication names it."""
+        """Return the cursor as an id, as replication names places."""
         return id_of(self._store, self.cursor)
 
     def waiting(self) -> int:
-        """How many bytes are before the cursor, roughly."""
+        """Return roughly the number of bytes that are still to be sent."""
         return id_of(self._store, self._store.settled) - self.id
 
     def next(self) -> Batch | Bytes | None:
-        """What comes next, and the cursor moves behind it; None if nothing is settled yet.
+        """Return the next piece and move the cursor behind it; None if nothing more is settled.
 
-        StorageError if it cannot be read; the cursor stays.
+        Raises StorageError if the piece cannot be read. The cursor then stays.
         """
         number, offset = self.cursor
         end = end_of(self._store, number)
@@ -203,7 +196,7 @@ class ReplicationReader:
         settled = self._store.settled[0]
         if number == settled:
             return None
-        # One that lost even its header counts as missing.
+        # A block without a whole header counts as missing.
         following = next(
             n for n in self._blocks.numbers if n > number and end_of(self._store, n) >= FIRST_OFFSET
         )
@@ -213,7 +206,7 @@ class ReplicationReader:
         return Bytes(number * size + end, following * size, header)
 
     def _end_of_damage(self, number: int, offset: int, end: int) -> int:
-        """Where the next sound record begins, as a slave that starts again sees it."""
+        """Return where the next sound record begins. A slave that starts finds the same place."""
 
         def read(count: int, at: int) -> bytes:
             return self._blocks.read_block(number, max(0, min(count, end - at)), at)
@@ -235,9 +228,9 @@ class ReplicationReader:
 
 
 class BoundaryCheck:
-    """Looks whether a place is where a record begins, or may.
+    """Checks, piece by piece, that a record begins at a place.
 
-    `damage_too`: or within damage. Slaves of ours may have stopped there.
+    With `damage_too`, a place within damage is right too: a slave may have stopped there.
     """
 
     def __init__(self, store: Store, position: Position, damage_too: bool = False) -> None:
@@ -246,7 +239,10 @@ class BoundaryCheck:
         self._damage_too = damage_too
 
     def found(self) -> bool:
-        """Look at one piece; whether it is known that it is one. StorageError if it is none."""
+        """Read one piece. Return True if the place is right, False to go on.
+
+        Raises StorageError if the place is wrong.
+        """
         reader, wanted = self._reader, self._position
         if reader.cursor < wanted:
             start = reader.cursor[1]
@@ -256,7 +252,7 @@ class BoundaryCheck:
         return reader.cursor >= wanted
 
     def _within(self, piece: Batch | Bytes | None, at: int) -> bool:
-        """Whether one of the records of a piece begins there."""
+        """Return whether a record of a piece, which begins at `at`, begins at the place."""
         if not isinstance(piece, Batch):
             return self._damage_too
         i = 0

@@ -1,25 +1,25 @@
-"""Whose directory it is: a master's, which is written to by saves, or a slave's.
+"""The role of a directory: a master's, to which saves write, or a slave's.
 
-A slave's has a file ``role`` in it. Without `master_address` no daemon opens it, so that nobody
-writes to a slave by mistake, until it is made a master's by `promote`.
+The directory of a slave has a file ``role``. A daemon without `master_address` does not open it, so
+that no save writes to it by mistake. `promote` makes it the directory of a master.
 """
 
 import os
 
-from gobelieve.storage.files.files import Files, failure_of
+from gobelieve.storage.files.files import Files, failure_of, refusal
 from gobelieve.storage.format.layout import ROLE
-from gobelieve.storage.tools.copies import LockedFolder, refusal
+from gobelieve.storage.tools.copies import LockedFolder
 
 ASIDE = ".diverged-"
 
 
 def is_slave(root: str) -> bool:
-    """Whether a directory is marked as a slave's."""
+    """Return whether a directory is marked as a slave's."""
     return os.path.exists(os.path.join(root, ROLE))
 
 
 def check(root: str) -> None:
-    """StorageError if a directory must not be written to by saves."""
+    """Raise StorageError if saves must not write to a directory."""
     if is_slave(root):
         raise refusal(
             f"{root} is a slave's: set master_address,"
@@ -28,7 +28,7 @@ def check(root: str) -> None:
 
 
 def mark(root: str, files: Files | None = None) -> None:
-    """Mark a directory, which is held, as a slave's, durably. StorageError."""
+    """Mark a locked directory as a slave's, durably. Raises StorageError."""
     if is_slave(root):
         return
     try:
@@ -38,7 +38,7 @@ def mark(root: str, files: Files | None = None) -> None:
 
 
 def promote(root: str) -> None:
-    """Make a slave's directory a master's. StorageError, OSError."""
+    """Make a slave's directory a master's. Raises StorageError and OSError."""
     must_be_slave(root)
     held = LockedFolder(root)
     try:
@@ -49,9 +49,10 @@ def promote(root: str) -> None:
 
 
 def set_aside(root: str) -> str:
-    """Rename a slave's directory, and make an empty one in its place; the other's new name.
+    """Rename a slave's directory and make an empty one in its place. Return the new name.
 
-    Both are where it is, even if it is named by a link. StorageError, OSError.
+    If `root` is a link, both directories are where the link points to. Raises StorageError and
+    OSError.
     """
     must_be_slave(root)
     root = os.path.realpath(root)
@@ -74,7 +75,7 @@ def set_aside(root: str) -> str:
 
 
 def name_aside(root: str) -> str:
-    """The name that `set_aside` would give."""
+    """Return the name that `set_aside` would give to a directory."""
     base, number = os.path.realpath(root) + ASIDE, 1
     while os.path.lexists(f"{base}{number}"):
         number += 1
@@ -82,7 +83,7 @@ def name_aside(root: str) -> str:
 
 
 def must_be_slave(root: str) -> None:
-    """StorageError if a directory is none, or no slave's."""
+    """Raise StorageError if `root` is not a directory of a slave."""
     if not os.path.isdir(root):
         raise refusal(f"{root} is no directory")
     if not is_slave(root):

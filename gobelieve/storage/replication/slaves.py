@@ -1,34 +1,37 @@
-"""What a master knows of each slave, as plain values for whoever wants to show them."""
+"""The progress of each slave, as plain values for the status pages of its master."""
 
 
 class Slave:
-    """One slave that is connected."""
+    """One connected slave."""
 
     __slots__ = ("_mark", "_marked_at", "address", "durable", "sent")
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.sent = 0
-        """The id up to which it was sent everything."""
+        """The id up to which everything was sent to the slave."""
         self.durable = 0
-        """The id up to which it has everything on disk, as it says; 0 if it never did."""
+        """The id up to which the slave reported everything to be on disk; 0 without a report."""
         self._mark = 0
         self._marked_at = 0.0
 
     @property
     def has(self) -> int:
-        """The id up to which it has everything, as far as we know: upstream's say nothing."""
+        """Return the id up to which the slave has everything, as far as the master knows.
+
+        Slaves of the Go server do not report. For them it is the id up to which all was sent.
+        """
         return self.durable or self.sent
 
     def note(self, end: int, now: float) -> None:
-        """We have everything up to an id, or the slave said how far it is."""
+        """Note that the master has everything up to `end`, or that the slave reported its end."""
         if self._mark <= self.has < end:
             self._mark, self._marked_at = end, now
 
     def lag_bytes(self, end: int) -> int:
-        """How many bytes it is behind our end."""
+        """Return the number of bytes that the slave lacks of those up to `end`."""
         return max(0, end - self.has)
 
     def lag_seconds(self, now: float) -> float:
-        """For how long it has lacked something that we have."""
+        """Return for how many seconds the slave has lacked something that the master has."""
         return now - self._marked_at if self._mark > self.has else 0.0

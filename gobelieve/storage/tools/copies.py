@@ -7,20 +7,14 @@ same bytes at the same places, and a copy that is behind only lacks the end.
 import os
 
 from gobelieve.errors import StorageError
-from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Position
-from gobelieve.storage.files.files import Files
+from gobelieve.storage.files.files import Files, refusal
 from gobelieve.storage.files.read_only import Progress, ReadOnlyFolder
 from gobelieve.storage.format.layout import LOCK, TORN, block_number
 from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST_OFFSET
 from gobelieve.storage.tools.walk import whole_end
 
 CHUNK_BYTES = 1 << 20
-
-
-def refusal(reason: str) -> StorageError:
-    """Why something is not done."""
-    return StorageError(AckStatus.STORAGE_FAILED, reason)
 
 
 class LockedFolder:

@@ -10,10 +10,10 @@ now would say of an old message is a new message to every client.
 from types import TracebackType
 from typing import Self
 
-from gobelieve.storage.files.files import Files
+from gobelieve.storage.files.files import Files, refusal
 from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import BLOCK_SIZE
-from gobelieve.storage.tools.copies import LockedFolder, refusal
+from gobelieve.storage.tools.copies import LockedFolder
 from gobelieve.storage.tools.verify import Torn
 
 

@@ -132,5 +132,5 @@ class Verification:
             self.torn.append(Torn(number, start, length - start))
             what = f"torn end, {length - start} bytes: {what}"
         else:
-            what = f"{what}; {end - start} bytes stepped over"
+            what = f"{what}; {end - start} bytes skipped"
         yield self._finding(number, start, what)

@@ -264,7 +264,7 @@ class DamageTests(RecoveryCase):
         _, offsets = self.write(b"one", b"two", b"three")
         self.damage(offsets[1] + 17, b"\xff")
         self.reopen()
-        what = f"{self.block()}: damage at {offsets[1]}, 23 bytes stepped over"
+        what = f"{self.block()}: damage at {offsets[1]}, 23 bytes skipped"
         self.assertEqual(self.log.of("error"), [what])
 
     def test_damaged_entry(self) -> None:
@@ -393,7 +393,7 @@ class DamageTests(RecoveryCase):
         self.damage(offsets[1] + 14, bytes(512))
         store = self.reopen()
         self.assertEqual(self.read(store), [b"one", b"three"])
-        self.assertIn("1044 bytes stepped over", self.log.of("error")[0])
+        self.assertIn("1044 bytes skipped", self.log.of("error")[0])
         # Whoever verifies the directory sees the same.
         data = self.block().read_bytes()
         found = list(walk(lambda count, at: data[at : at + count], FIRST_OFFSET, len(data)))
@@ -463,7 +463,7 @@ class DamageTests(RecoveryCase):
         self.block(1).write_bytes(FILE_HEADER)
         self.assertEqual(self.read(self.reopen()), [b"one"])
         self.assertEqual(self.block().read_bytes(), torn)
-        self.assertIn("7 bytes stepped over", self.log.of("error")[0])
+        self.assertIn("7 bytes skipped", self.log.of("error")[0])
 
     def test_entry_of_nothing(self) -> None:
         """A queue record that points behind itself, or nowhere, is not believed."""
@@ -484,7 +484,7 @@ class DamageTests(RecoveryCase):
             page = store.reader.fetch(BOB, 0, 3000)
             self.assertEqual(bodies(page), [b"one", b"three"])
         self.assertEqual(
-            self.log.of("error"), [f"the record at id {msgids[1]} is damaged, stepped over"]
+            self.log.of("error"), [f"the record at id {msgids[1]} is damaged and skipped"]
         )
         # A page that ends with it reaches beyond it.
         self.assertEqual(store.reader.fetch(BOB, msgids[0], 1).last, msgids[1])

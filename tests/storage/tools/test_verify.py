@@ -222,7 +222,7 @@ class DamageTests(VerifyCase):
         self.assertRegex(
             line,
             rf"^message_0:{self.hurt}: the checksum is \w{{8}}, the body has \w{{8}};"
-            r" 144 bytes stepped over$",
+            r" 144 bytes skipped$",
         )
 
     def test_a_checksum_of_the_last_record(self) -> None:
@@ -235,16 +235,16 @@ class DamageTests(VerifyCase):
     def test_a_length(self) -> None:
         """That cannot be, and that is not true."""
         self.change(self.hurt + 4, b"\x7f")
-        what = "a length of 2130706556 cannot be; 144 bytes stepped over"
+        what = "a length of 2130706556 cannot be; 144 bytes skipped"
         self.finds(f"message_0:{self.hurt}: {what}")
         self.change(self.hurt + 4, b"\x00\x00\x00\x7d")
-        what = "no record ends where the length 125 says; 144 bytes stepped over"
+        what = "no record ends where the length 125 says; 144 bytes skipped"
         self.finds(f"message_0:{self.hurt}: {what}")
 
     def test_magics(self) -> None:
         """The one at the beginning, the one at the end."""
         self.change(self.hurt, b"X")
-        self.finds(f"message_0:{self.hurt}: no record begins here; 144 bytes stepped over")
+        self.finds(f"message_0:{self.hurt}: no record begins here; 144 bytes skipped")
         self.change(self.hurt, b"I")
         self.change(self.hurt + 143, b"X")
         (line,), _ = self.verify()
@@ -254,9 +254,7 @@ class DamageTests(VerifyCase):
     def test_a_queue_record_of_another_length(self) -> None:
         """Is none."""
         at = self.add(pack_record(248, 0, 0, bytes(56)))
-        self.finds(
-            f"message_0:{at}: a queue record 248 cannot have 56 bytes; 76 bytes stepped over"
-        )
+        self.finds(f"message_0:{at}: a queue record 248 cannot have 56 bytes; 76 bytes skipped")
 
     def test_an_entry_of_nothing(self) -> None:
         """The first of all, of no message."""
@@ -271,8 +269,7 @@ class DamageTests(VerifyCase):
             at = self.add(pack_record(cmd, 0, 0, row(APPID, 101, msgid, 11, 1, 0, 0, 0)))
             with self.subTest(cmd):
                 self.finds(
-                    f"message_0:{at}: a queue record {cmd} cannot have 64 bytes;"
-                    " 84 bytes stepped over"
+                    f"message_0:{at}: a queue record {cmd} cannot have 64 bytes; 84 bytes skipped"
                 )
             os.truncate(self.block, at)
 
