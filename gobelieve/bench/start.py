@@ -1,12 +1,12 @@
-"""How long storage takes to start: from its snapshot, and by reading all blocks; and verification.
+"""The start of storage, from its snapshot and by reading all blocks; and verification.
 
 A directory is filled as the daemon fills one, and then opened in this process, without a daemon.
-What was written lies in the kernel's cache as far as there is memory: this measures our part, not
-the disk's. On a machine that does something else as well the CPU time says what it would be.
+The files are in the kernel's cache as far as there is memory. So this measures our code, not the
+disk. On a machine that is busy with something else, look at the CPU time.
 
-Of what is stored nearly all cost is by the record, and by how far apart in memory the queues are.
-So the mix decides: `talk` is everyday use, `short` has short messages only, and `strangers` is the
-worst: each short message is for two other users, and no queue's head is near when it is needed.
+The cost depends on the number of records, and on how far apart in memory the queues are. `talk` is
+everyday use, and `short` has only short messages. `strangers` is the worst case: each short message
+is for two other users, so the heads of its queues are never in the processor's cache.
 """
 
 import argparse
@@ -35,18 +35,16 @@ from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
 
 APP = 7
 MIXES = ("talk", "short", "strangers")
-SHORT, LONG = 60, 1000
-"""Bytes of content."""
-MEMBERS = 20
-SYNC_EVERY = 5000
-"""Messages."""
+SHORT_BYTES, LONG_BYTES = 60, 1000
+GROUP_MEMBERS = 20
+MESSAGES_PER_SYNC = 5000
 CONVERSATIONS = 1000
-"""So many go on at a time, of about ten messages each."""
+"""Conversations that go on at a time, of about ten messages each."""
 Queues = tuple[int, ...]
 
 
 class Timed(NamedTuple):
-    """What some work gave, and how long it took."""
+    """The result of some work, and its duration."""
 
     found: Any
     seconds: float
@@ -54,21 +52,21 @@ class Timed(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this measurement."""
+    """Declare the options of this measurement."""
     parser.add_argument("--size", type=int, default=1024, help="MiB to store")
-    parser.add_argument("--users", type=int, default=100_000, help="who talk to each other")
-    parser.add_argument("--mix", choices=MIXES, default=MIXES[0], help="what they say")
+    parser.add_argument("--users", type=int, default=100_000, help="users who talk to each other")
+    parser.add_argument("--mix", choices=MIXES, default=MIXES[0], help="the kind of messages")
 
 
 @contextmanager
 def start(options: argparse.Namespace) -> Iterator[str]:
-    """A folder for what is stored."""
+    """Return a temporary folder for the blocks, as a context manager."""
     with TemporaryDirectory(prefix="gobelieve-bench-") as folder:
         yield os.path.join(folder, "messages")
 
 
 async def run(reactor: Reactor, root: str, options: argparse.Namespace) -> bool:
-    """Measure and print; False if something is damaged, or the two starts do not agree."""
+    """Measure and print. Return False on damage, or if the two starts differ."""
     world = _world(reactor)
     filled = _timed(lambda: _fill(root, options, world))
     by_snapshot = _timed(lambda: _opened(root, world))
@@ -111,12 +109,12 @@ def _world(reactor: Reactor) -> World:
 
 
 def _fill(root: str, options: argparse.Namespace, world: World) -> None:
-    """Store messages, and take a snapshot at the end."""
+    """Store messages, and write a snapshot at the end."""
     store = Store(root, world=world, in_thread=_at_once)
     store.open()
     items, block = _items(options), store.blocks.size
     while store.blocks.end[0] * block + store.blocks.end[1] < options.size << 20:
-        for _ in range(SYNC_EVERY):
+        for _ in range(MESSAGES_PER_SYNC):
             store.append(next(items))
         store.flush()
         store.begin_sync()()
@@ -130,9 +128,9 @@ def _at_once(work: Callable[[], None], done: Callable[[BaseException | None], No
 
 
 def _items(options: argparse.Namespace) -> Iterator[SaveItem]:
-    """What users say, always the same."""
+    """Yield messages of users, the same ones in each run."""
     random = Random(1)
-    short, long = _im(SHORT), _im(LONG)
+    short, long = _im(SHORT_BYTES), _im(LONG_BYTES)
 
     def strangers() -> Queues:
         return APP, random.randrange(options.users), APP, random.randrange(options.users)
@@ -146,7 +144,7 @@ def _items(options: argparse.Namespace) -> Iterator[SaveItem]:
         if chance < 0.01:
             yield SaveItem(1, client.GroupIM.number, SUPER_GROUPS, (APP, talks[place][1]), short)
         elif chance < 0.05:
-            members = [number for talk in talks[: MEMBERS // 2] for number in talk]
+            members = [number for talk in talks[: GROUP_MEMBERS // 2] for number in talk]
             yield SaveItem(1, client.GroupIM.number, USERS, tuple(members), short)
         else:
             body = long if chance < 0.2 else short
@@ -158,7 +156,7 @@ def _im(size: int) -> bytes:
 
 
 def _opened(root: str, world: World) -> tuple[Any, ...]:
-    """The index of a start."""
+    """Start a storage, and return the arrays of its index."""
     store = Store(root, world=world)
     store.open()
     store.close()
@@ -167,7 +165,7 @@ def _opened(root: str, world: World) -> tuple[Any, ...]:
 
 
 def _verified(root: str) -> tuple[int, int, int]:
-    """Bytes, records and findings of a directory."""
+    """Verify a directory. Return its number of bytes, records and findings."""
     with ReadOnlyFolder(root) as folder:
         verification = Verification(folder, lambda done: None)
         findings = sum(1 for _ in verification.findings())

@@ -1,7 +1,7 @@
-"""Storage by itself: saves of so many askers, and a long sync.
+"""Storage alone: saves from one and from many connections, and a long sync.
 
-Each asker has a connection of its own and one save under way, of a message for two queues; so one
-asker shows how long a save takes, and many show what storage carries.
+Each asker has a connection of its own, and one open save of a message for two queues. One asker
+shows how long a save takes. Many askers show how many saves storage can do.
 """
 
 import argparse
@@ -28,18 +28,18 @@ POLICIES = ("commit", "interval", "never")
 ASKERS = (1, 64)
 APP = 7
 READER = User(APP, 1)
-"""Who has the long queue."""
+"""The owner of the long queue."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this measurement."""
+    """Declare the options of this measurement."""
     parser.add_argument("--size", type=int, default=100, help="bytes of content")
-    parser.add_argument("--seconds", type=float, default=2.0, help="measured time of each line")
+    parser.add_argument("--seconds", type=float, default=2.0, help="measured time per line")
     parser.add_argument("--stored", type=int, default=3000, help="messages of the long sync")
 
 
 def start(options: argparse.Namespace) -> AbstractContextManager[dict[str, Running]]:
-    """One daemon for each policy."""
+    """Start one daemon per policy."""
     return storages(POLICIES)
 
 
@@ -56,7 +56,7 @@ class Asker:
         self._body = body
 
     def save(self) -> None:
-        """Begin the next."""
+        """Begin the next save."""
         self._pool.save(client.IM.number, self._body, 0, self._queues, self._done, None)
 
     def _done(self, _: None, status: int, entries: Entries) -> None:
@@ -69,7 +69,7 @@ class Asker:
 
 
 async def run(reactor: Reactor, running: dict[str, Running], options: argparse.Namespace) -> bool:
-    """Measure and print; False if a save failed or a message did not come back."""
+    """Measure and print. Return False if a save failed or the sync lacks a message."""
     print(f"storage, messages of {options.size} bytes for two queues each")
     print(f"  {'fsync':10}{'askers':>7}{'saves/s':>12}{'us CPU a save':>15}{'ms a save':>11}")
     sound = True

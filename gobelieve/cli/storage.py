@@ -1,7 +1,7 @@
 """``gobelieve storage``: look after a directory of storage without a daemon.
 
-This module has the command line, and what looks at one directory; `storage_dump` shows what is in
-it, `storage_copies` makes others of it, `storage_roles` changes whose it is.
+This module has the command line, and the commands that verify and repair one directory.
+`storage_dump` shows its content, `storage_copies` copies it, and `storage_roles` changes its role.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from gobelieve.storage.tools.verify import Verification
 
 
 def add(subparsers: Any) -> None:
-    """Declare ``storage`` and what comes after it."""
+    """Declare ``storage`` and its actions."""
     about = "check, show, repair, import and back up the files of storage"
     group = subparsers.add_parser("storage", help=about, description=about.capitalize() + ".")
     actions = group.add_subparsers(title="actions", required=True, metavar="ACTION")
@@ -28,10 +28,10 @@ def add(subparsers: Any) -> None:
 
     storage_dump.add(actions)
 
-    about = "cut off what was torn, and say what else is damaged"
+    about = "cut off torn ends, and show other damage"
     action = actions.add_parser("repair", help=about, description=about.capitalize() + ".")
     action.add_argument("directory", metavar="DIR")
-    action.add_argument("--yes", action="store_true", help="do it; without, only say what")
+    action.add_argument("--yes", action="store_true", help="do it, not only show it")
     action.set_defaults(blocking=repair)
 
     storage_copies.add(actions)
@@ -39,7 +39,7 @@ def add(subparsers: Any) -> None:
 
 
 def verify(parsed: argparse.Namespace) -> None:
-    """Print a line for each finding and a summary; `GobelieveError` if there were findings."""
+    """Print a line per finding and a summary. Raises `GobelieveError` if there are findings."""
     with ReadOnlyFolder(parsed.directory) as folder:
         found = verify_and_print(folder, "verify")
         summarize(folder, found)
@@ -48,7 +48,7 @@ def verify(parsed: argparse.Namespace) -> None:
 
 
 def verify_and_print(folder: ReadOnlyFolder, what: str) -> Verification:
-    """Verify a directory, and print the findings."""
+    """Verify a directory and print the findings."""
     with ProgressLine(what, folder.total) as line:
         verification = Verification(folder, line)
         for finding in verification.findings():
@@ -58,7 +58,7 @@ def verify_and_print(folder: ReadOnlyFolder, what: str) -> Verification:
 
 
 def summarize(folder: ReadOnlyFolder, found: Verification) -> None:
-    """Print what a directory has, a line each."""
+    """Print the figures of a directory, one per line."""
     print(f"blocks: {len(folder.numbers)}")
     print(f"bytes: {folder.total}")
     print(f"records: {sum(found.kinds)}")
@@ -69,16 +69,16 @@ def summarize(folder: ReadOnlyFolder, found: Verification) -> None:
     print(f"queues: {found.queues}")
     print(f"findings: {found.found}")
     if folder.in_use:
-        what = f"; {found.in_flux} bytes at the end are not whole yet" if found.in_flux else ""
-        print(f"in use: what was written after the start was not looked at{what}")
+        what = f"; {found.in_flux} bytes at the end are not complete yet" if found.in_flux else ""
+        print(f"in use: records written after the start were not checked{what}")
 
 
 def repair(parsed: argparse.Namespace) -> None:
-    """Print what is done, or would be; `GobelieveError` if damage stays."""
+    """Print what is done, or would be done. Raises `GobelieveError` if damage stays."""
     with Repair(parsed.directory, parsed.yes) as work:
         found = verify_and_print(work.folder, "repair")
         for torn in found.torn:
-            path, where = work.folder.path(torn.number), "an own file"
+            path, where = work.folder.path(torn.number), "a file of its own"
             if parsed.yes:
                 where = work.cut(torn)
             did = "were" if parsed.yes else "would be"
@@ -87,7 +87,7 @@ def repair(parsed: argparse.Namespace) -> None:
         print("nothing was changed; --yes does it", file=sys.stderr)
     stays = found.found - len(found.torn)
     if stays:
-        what = "which readers step over, stays: nothing there can move, as ids are places"
+        what = "which readers skip, stays: no record can move, since its place is its id"
         raise GobelieveError(f"{parsed.directory}: {_findings(stays)}, {what}")
 
 

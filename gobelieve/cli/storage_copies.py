@@ -1,7 +1,7 @@
-"""``gobelieve storage import | backup | restore``: directories made of others.
+"""``gobelieve storage import | backup | restore``: copies of a directory.
 
-`import` and `restore` make a directory under a name of its own and give it the right one at the
-end: what was cut short is never taken for the whole.
+`import` and `restore` make the directory under another name and rename it at the end. So a copy
+that was interrupted never looks complete.
 """
 
 import argparse
@@ -18,15 +18,14 @@ from gobelieve.storage.tools.copies import LockedFolder, bring_up_to_date, copy_
 from gobelieve.storage.tools.verify import Verification
 
 PARTIAL = ".partial"
-"""Behind the name of a directory that is being made."""
+"""The end of the name of a directory that is not complete yet."""
 
 
 def add(actions: Any) -> None:
-    """Declare the commands."""
     for name, first, second, work, about in (
-        ("import", "SRC", "DIR", make, "make a directory of one of upstream's, of any year"),
+        ("import", "SRC", "DIR", make, "make a directory from one of the Go server, of any year"),
         ("backup", "DIR", "DEST", backup, "copy a directory, or what is new in it, in use or not"),
-        ("restore", "DEST", "DIR", make, "make a directory of a backup"),
+        ("restore", "DEST", "DIR", make, "make a directory from a backup"),
     ):
         action = actions.add_parser(name, help=about, description=about.capitalize() + ".")
         action.add_argument("source", metavar=first)
@@ -35,9 +34,9 @@ def add(actions: Any) -> None:
 
 
 def backup(parsed: argparse.Namespace) -> None:
-    """Print from where to where it went."""
+    """Back up a directory. Print where the copied part begins and ends."""
     with ReadOnlyFolder(parsed.source) as source:
-        _other(parsed.source, parsed.target)
+        _refuse_same(parsed.source, parsed.target)
         with (
             closing(LockedFolder(parsed.target)) as target,
             ProgressLine("backup", source.total) as line,
@@ -50,12 +49,12 @@ def backup(parsed: argparse.Namespace) -> None:
 
 
 def make(parsed: argparse.Namespace) -> None:
-    """Print what was copied; `GobelieveError` if the copy has damage, as its source has."""
+    """Import or restore a directory. Raises `GobelieveError` if the source has damage."""
     root = os.path.abspath(parsed.target)
     with ReadOnlyFolder(parsed.source) as source:
         if source.in_use:
             raise refusal(f"{parsed.source} is in use: stop its daemon, or use `storage backup`")
-        _other(parsed.source, root)
+        _refuse_same(parsed.source, root)
         with closing(_begin(root)) as target:
             with ProgressLine("copy", source.total) as line:
                 copy_all(source, target, line)
@@ -70,7 +69,7 @@ def make(parsed: argparse.Namespace) -> None:
 
 
 def _look_through(target: LockedFolder, root: str) -> Verification:
-    """Verify what was copied; findings are told under the name that it will have."""
+    """Verify the copy. Print the findings with the name that the directory will have."""
     with (
         ReadOnlyFolder(target.root, mine=True) as folder,
         ProgressLine("verify", folder.total) as line,
@@ -83,13 +82,13 @@ def _look_through(target: LockedFolder, root: str) -> Verification:
 
 
 def _begin(root: str) -> LockedFolder:
-    """The directory under its first name, empty."""
+    """Return the empty directory under its first name, locked."""
     if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
         raise refusal(f"{root} is not empty")
     if os.path.ismount(root):
         raise refusal(f"{root} is a mount point: name a directory in it")
     partial = LockedFolder(root + PARTIAL)
-    # What a copy that was cut short has left; nothing else is removed.
+    # An interrupted copy may have left blocks. Nothing else is removed.
     names = set(os.listdir(partial.root)) - {LOCK}
     if foreign := [name for name in names if block_number(name) is None]:
         partial.close()
@@ -99,7 +98,7 @@ def _begin(root: str) -> LockedFolder:
     return partial
 
 
-def _other(source: str, target: str) -> None:
+def _refuse_same(source: str, target: str) -> None:
     if os.path.exists(target) and os.path.samefile(source, target):
         raise refusal(f"{target} is the same directory")
 

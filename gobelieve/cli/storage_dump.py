@@ -1,4 +1,4 @@
-"""``gobelieve storage dump``: what is in the files, a line each, for people or as JSON."""
+"""``gobelieve storage dump``: print the records of the files, one per line, as text or JSON."""
 
 import argparse
 import json
@@ -29,7 +29,6 @@ Fields = dict[str, Any]
 
 
 def add(actions: Any) -> None:
-    """Declare the command."""
     about = "show the records, or the messages of one queue"
     action = actions.add_parser("dump", help=about, description=about.capitalize() + ".")
     action.add_argument("directory", metavar="DIR")
@@ -40,17 +39,19 @@ def add(actions: Any) -> None:
     owner_options.add_argument(
         "--group", metavar="APPID:GID", type=_owner, help="only this super group's"
     )
-    action.add_argument("--after", metavar="ID", type=_number, default=0, help="only behind an id")
-    action.add_argument("--limit", metavar="N", type=_number, help="no more than so many")
-    action.add_argument("--json", action="store_true", help="a JSON object a line")
+    action.add_argument("--after", metavar="ID", type=_number, default=0, help="only after this id")
+    action.add_argument("--limit", metavar="N", type=_number, help="at most N")
+    action.add_argument("--json", action="store_true", help="one JSON object per line")
     action.add_argument(
-        "--headers", action="store_true", help="not what messages say, but how long they are"
+        "--headers",
+        action="store_true",
+        help="print the lengths of messages, not their content",
     )
     action.set_defaults(blocking=dump)
 
 
 def dump(parsed: argparse.Namespace) -> None:
-    """Print a line for each record or message."""
+    """Print one line per record or message."""
     with ReadOnlyFolder(parsed.directory) as folder:
         write = _json if parsed.json else _line
         try:
@@ -58,15 +59,15 @@ def dump(parsed: argparse.Namespace) -> None:
                 print(write(_fields(item, parsed.headers)))
             sys.stdout.flush()
         except BrokenPipeError:
-            # Whoever read has seen enough. What python flushes at its end must go somewhere.
+            # The reader of the pipe has ended. Python still flushes stdout at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def kind_name(cmd: int) -> str:
-    """What a record of this cmd is called."""
+    """Return the name of the records of this cmd."""
     if cmd in _KINDS:
         return _KINDS[cmd]
-    # 64 is CUSTOMER_V2 in storage: its twin is live only.
+    # 64 is CUSTOMER_V2 in storage. The other message of this number is never stored.
     return MESSAGES[cmd].label if cmd in MESSAGES else "UNKNOWN"
 
 
@@ -79,7 +80,7 @@ def _items(folder: ReadOnlyFolder, parsed: argparse.Namespace) -> Iterator[Item 
 
 
 def _fields(item: Item | DamagedBytes, headers: bool) -> Fields:
-    """What is told of an item, in the order of telling."""
+    """Return the printed fields of an item, in order."""
     if isinstance(item, DamagedBytes):
         return {"id": item.id, "damage": item.what, "length": item.length}
     record, entry = item.record, item.entry
@@ -141,7 +142,7 @@ def _json(fields: Fields) -> str:
 
 
 def _line(fields: Fields) -> str:
-    """As JSON without the ballast; a text is quoted, and has nothing in it that moves a cursor."""
+    """Return one line of words. Content is quoted, so that it cannot control the terminal."""
     words = []
     for key, value in fields.items():
         if key == "time":

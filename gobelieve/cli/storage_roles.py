@@ -1,4 +1,4 @@
-"""``gobelieve storage promote | resync``: what becomes of a slave's directory."""
+"""``gobelieve storage promote | resync``: change the role of a slave's directory, or empty it."""
 
 import argparse
 import sys
@@ -8,7 +8,6 @@ from gobelieve.storage.replication import roles
 
 
 def add(actions: Any) -> None:
-    """Declare the commands."""
     about = "make a stopped slave's directory a master's"
     action = actions.add_parser("promote", help=about, description=about.capitalize() + ".")
     action.add_argument("directory", metavar="DIR")
@@ -17,18 +16,18 @@ def add(actions: Any) -> None:
     about = "set the files of a stopped slave aside, so that it fetches everything anew"
     action = actions.add_parser("resync", help=about, description=about.capitalize() + ".")
     action.add_argument("directory", metavar="DIR")
-    action.add_argument("--yes", action="store_true", help="do it; without, only say what")
+    action.add_argument("--yes", action="store_true", help="do it, not only show it")
     action.set_defaults(blocking=resync)
 
 
 def promote(parsed: argparse.Namespace) -> None:
-    """Print what is to be done next."""
+    """Make the directory a master's, and print the next step."""
     roles.promote(parsed.directory)
     print(f"{parsed.directory} is a master's: start its daemon without master_address")
 
 
 def resync(parsed: argparse.Namespace) -> None:
-    """Print where the files are, or would be."""
+    """Move the files aside if ``--yes`` is given. Print their new place."""
     if parsed.yes:
         print(f"{parsed.directory} is empty, its files are in {roles.set_aside(parsed.directory)}")
         return

@@ -50,7 +50,7 @@ class VerifyTests(StorageCommand):
         code, out, err = self.storage("verify", self.root)
         self.assertEqual((code, err), (0, ""))
         self.assertIn("findings: 0\nin use: ", out)
-        self.assertIn("4 bytes at the end are not whole yet\n", out)
+        self.assertIn("4 bytes at the end are not complete yet\n", out)
 
     def test_no_directory(self) -> None:
         """One clear line."""

@@ -1,8 +1,8 @@
 """Reading a queue: pages from its old end, its newest messages, and the number of messages.
 
 A queue is a chain of entries from the newest to the oldest. Every 1000th entry has a link to the
-one 1000 entries before, so that a read need not walk the whole chain to begin at the old end. A
-page of n messages takes a walk over about n + 1000 entries. (Entries of the first years of the Go
+one 1000 entries before. So a read need not walk the whole chain to begin at the old end. A page of
+n messages takes a walk over about n + 1000 entries. (Entries of the first years of the Go
 server have no such links.)
 
 Damaged records are skipped. If an operator has removed a block, the queues end there.

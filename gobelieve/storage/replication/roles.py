@@ -40,12 +40,12 @@ def mark(root: str, files: Files | None = None) -> None:
 def promote(root: str) -> None:
     """Make a slave's directory a master's. Raises StorageError and OSError."""
     must_be_slave(root)
-    held = LockedFolder(root)
+    locked = LockedFolder(root)
     try:
         os.unlink(os.path.join(root, ROLE))
-        held.sync()
+        locked.sync()
     finally:
-        held.close()
+        locked.close()
 
 
 def set_aside(root: str) -> str:
@@ -58,7 +58,7 @@ def set_aside(root: str) -> str:
     root = os.path.realpath(root)
     if os.path.ismount(root):
         raise refusal(f"{root} is a mount point: move its files to another place by hand")
-    held = LockedFolder(root)
+    locked = LockedFolder(root)
     try:
         aside = name_aside(root)
         os.rename(root, aside)
@@ -70,7 +70,7 @@ def set_aside(root: str) -> str:
         finally:
             fresh.close()
     finally:
-        held.close()
+        locked.close()
     return aside
 
 

@@ -2,7 +2,7 @@
 
 
 class Slave:
-    """One connected slave."""
+    """The progress of one connected slave."""
 
     __slots__ = ("_mark", "_marked_at", "address", "durable", "sent")
 

@@ -1,10 +1,9 @@
-"""Whether the entries of each queue fit: each one points to those before it, and to a message.
+"""Checking the queues: each entry must point to the entries before it, and to a message.
 
-Entries are shown in the order of their ids. What is known of each queue is its last entry. Where
-an entry does not fit, the next one is compared with what that one says, so that one fault is told
-once.
+Entries come in the order of their ids. Only the last entry of each queue is kept. If an entry is
+wrong, the next entry is compared with the wrong one, so that one fault is reported once.
 
-Pointers into blocks that are not there are no fault of the entry: an operator may remove old ones.
+A pointer into a missing block is not a fault, since an operator may remove old blocks.
 """
 
 from gobelieve.storage.files.read_only import ReadOnlyFolder
@@ -22,27 +21,27 @@ from gobelieve.storage.index.heads import Index
 from gobelieve.wire.storage import USERS
 
 NO_MESSAGES = QUEUE_KINDS | {253, 255}
-"""Records that are no message: the entries, and the obsolete acks."""
+"""Records that are not messages: the entries, and the obsolete acks."""
 UNKNOWN = -1
-"""In place of a seq and a batch link: the queue's last entry has a layout without."""
+"""Stands for the seq and `prev_batch` of a last entry whose layout has neither."""
 
 
 def owner_name(kind: int, appid: int, owner: int) -> str:
-    """A queue's owner, as findings name it."""
+    """Return a queue's owner as findings name it."""
     return f"{'user' if kind == USERS else 'group'} {appid}:{owner}"
 
 
 class Chains:
-    """The last entries of all queues of a directory."""
+    """Checks entries, and keeps the last entry of each queue of a directory."""
 
     def __init__(self, folder: ReadOnlyFolder, index: Index) -> None:
         self._folder = folder
         self._index = index
 
     def enter(self, id_: int, cmd: int, flag: int, body: bytes, message: int) -> str:
-        """What is wrong with an entry, "" if nothing is; `message` is the last message's id."""
+        """Return the faults of an entry, or "". `message` is the id of the last message."""
         entry = entry_of(cmd, flag, body)
-        # `walk` shows no queue record that is none.
+        # `walk` reports a queue record that cannot be unpacked as damage.
         assert entry is not None
         wrong = self._compare(id_, cmd, entry)
         if entry.msgid != message:
@@ -59,7 +58,7 @@ class Chains:
         self._index.put(place, (entry.msgid, id_, peer, batch, seq))
 
     def _compare(self, id_: int, cmd: int, entry: Entry) -> list[str]:
-        """What of its links does not fit the queue's last entry."""
+        """Return the faults of an entry compared with the last entry of its queue."""
         place = self._index.place(entry.kind, entry.appid, entry.owner)
         last_msgid, last, last_peer, last_batch, last_seq = self._index.head(place)
         wrong: list[str] = []
@@ -69,7 +68,7 @@ class Chains:
             wrong.append(self._prev(id_, entry, last))
         if 0 < entry.msgid <= last_msgid:
             wrong.append(f"message {entry.msgid} is not after {last_msgid}")
-        # In the oldest layout prev is all there is, and only the newest has a seq.
+        # The oldest layout has no link but prev, and only the newest layout has a seq.
         for there, name, found, expected in (
             (cmd != 254, "prev_peer", entry.prev_peer, last_peer if entry.kind == USERS else 0),
             (entry.seq and last_batch != UNKNOWN, "prev_batch", entry.prev_batch, last_batch),
@@ -94,7 +93,7 @@ class Chains:
         return f"prev is {prev}, but {before}"
 
     def _message(self, id_: int, entry: Entry) -> list[str]:
-        """What is wrong with the message that an entry is of."""
+        """Return the faults of the message to which an entry points."""
         msgid = entry.msgid
         if not 0 < msgid < id_:
             return [f"message {msgid} cannot be"]
@@ -104,5 +103,5 @@ class Chains:
         if record is None:
             return [f"message {msgid} is missing or damaged"]
         if record.cmd in NO_MESSAGES:
-            return [f"message {msgid} is no message but a record {record.cmd}"]
+            return [f"message {msgid} is not a message but a record {record.cmd}"]
         return []

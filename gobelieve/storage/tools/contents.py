@@ -1,6 +1,6 @@
-"""What is in a directory, for whoever wants to look at it: its records, or one queue's messages.
+"""The content of a directory: all its records, or the messages of one queue.
 
-Everything is read from front to back, so that nothing depends on the links of a damaged chain.
+The blocks are read from front to back, so that nothing depends on the links of a damaged chain.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from gobelieve.storage.tools.walk import Damage, walk
 
 
 class Item(NamedTuple):
-    """A record and its id; or an entry of a queue with the message that it is of."""
+    """A record with its id, or an entry of a queue with its message."""
 
     id: int
     record: Record | None
-    """None: of an entry, that the message cannot be read."""
+    """None if the message of an entry cannot be read."""
     entry: Entry | None
-    """None: the record is a message."""
+    """None if the record is a message and was not found by an entry."""
 
 
 class DamagedBytes(NamedTuple):
-    """Bytes that are no sound record."""
+    """Bytes that are not a sound record."""
 
     id: int
     length: int
@@ -38,7 +38,7 @@ class DamagedBytes(NamedTuple):
 
 
 def records(folder: ReadOnlyFolder, after: int) -> Iterator[Item | DamagedBytes]:
-    """All records behind an id, in order, and what is damaged between them."""
+    """Yield all records after an id, in order, and the damage between them."""
     for number in folder.numbers:
         base, end = number * folder.size, folder.end(number)
         if base + end <= after:
@@ -57,13 +57,13 @@ def records(folder: ReadOnlyFolder, after: int) -> Iterator[Item | DamagedBytes]
 
 
 def queue(folder: ReadOnlyFolder, kind: int, appid: int, owner: int, after: int) -> Iterator[Item]:
-    """The messages of one queue after a message's id, oldest first, whatever its links say."""
+    """Yield the messages of one queue after a message id, oldest first. Links do not matter."""
     wanted = (kind, appid, owner)
-    # All layouts have it somewhere: a quick look at most entries of others.
+    # The owner is in the entry in all layouts. This check is fast and skips most other queues.
     packed = owner.to_bytes(8, "big", signed=True)
     for number in folder.numbers:
         base, end = number * folder.size, folder.end(number)
-        # An entry lies behind its message.
+        # An entry comes after its message.
         if base + end <= after:
             continue
         for found in walk(folder.reader(number), FIRST_OFFSET, end):

@@ -1,7 +1,7 @@
-"""Copies of a directory: byte for byte, durable when they are done.
+"""Copies of a directory: equal byte for byte, and durable when they are complete.
 
-A message's id is its place in the files, and clients hold ids. So a copy is never anything but the
-same bytes at the same places, and a copy that is behind only lacks the end.
+A message's id is its place in the files, and clients keep ids. So a copy always has the same bytes
+at the same places, and an older copy only lacks the end.
 """
 
 import os
@@ -18,9 +18,9 @@ CHUNK_BYTES = 1 << 20
 
 
 class LockedFolder:
-    """A directory that is written to, held as a daemon holds its own until `close`.
+    """A directory to write to, locked until `close` as a daemon locks its own.
 
-    It is made if it is missing. StorageError if somebody else has it.
+    It is made if it is missing. StorageError if another process has locked it.
     """
 
     def __init__(self, root: str, size: int = BLOCK_SIZE, files: Files | None = None) -> None:
@@ -34,15 +34,14 @@ class LockedFolder:
             raise refusal(f"{root} is in use") from None
 
     def close(self) -> None:
-        """Let go of it."""
         self.files.close(self._lock)
 
     def path(self, number: int) -> str:
-        """Where a block is."""
+        """Return the path of a block's file."""
         return os.path.join(self.root, f"message_{number}")
 
     def lengths(self) -> dict[int, int]:
-        """The blocks that are there, ascending, and how long each file is."""
+        """Return the blocks, ascending, each with the length of its file in bytes."""
         found = map(block_number, os.listdir(self.root))
         numbers = sorted(number for number in found if number is not None)
         return {number: os.stat(self.path(number)).st_size for number in numbers}
@@ -50,7 +49,7 @@ class LockedFolder:
     def copy(
         self, source: ReadOnlyFolder, number: int, start: int, end: int, progress: Progress
     ) -> None:
-        """Take a piece of a block over. It is durable when this returns, but for its name."""
+        """Copy a part of a block. All but its file name is durable when this returns."""
         path, read = self.path(number), source.reader(number)
         fd = self.files.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -68,7 +67,7 @@ class LockedFolder:
             self.files.close(fd)
 
     def cut(self, number: int, offset: int) -> None:
-        """End a block at an offset, durably; at its beginning at least a header is left."""
+        """Cut a block off at an offset, durably. At least a header is left."""
         fd = self.files.open(self.path(number), os.O_RDWR | os.O_CLOEXEC)
         try:
             self.files.truncate(fd, offset if offset >= FIRST_OFFSET else 0)
@@ -79,7 +78,7 @@ class LockedFolder:
             self.files.close(fd)
 
     def set_aside(self, number: int, offset: int) -> str:
-        """Cut a block at an offset, and keep what is behind it in a file; its path."""
+        """Cut a block off at an offset. Return the path of the file that keeps the bytes."""
         fd = self.files.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
         try:
             torn = self.files.pread(fd, self.files.size(fd) - offset, offset)
@@ -90,11 +89,11 @@ class LockedFolder:
         return path
 
     def sync(self) -> None:
-        """Make durable which files there are."""
+        """Sync the directory, so that its list of files is durable."""
         self.files.sync_folder(self.root)
 
     def rename(self, root: str) -> None:
-        """Give the directory its final name, durably; one that is there must be empty."""
+        """Give the directory its final name, durably. An existing directory must be empty."""
         os.unlink(os.path.join(self.root, LOCK))
         os.rename(self.root, root)
         self.root = root
@@ -102,7 +101,7 @@ class LockedFolder:
 
 
 def copy_all(source: ReadOnlyFolder, target: LockedFolder, progress: Progress) -> None:
-    """Take all blocks over, as far as blocks can reach."""
+    """Copy all blocks, each up to the largest length of a block."""
     done = 0
     for number in source.numbers:
         end = source.end(number)
@@ -114,11 +113,11 @@ def copy_all(source: ReadOnlyFolder, target: LockedFolder, progress: Progress) -
 def bring_up_to_date(
     source: ReadOnlyFolder, target: LockedFolder, progress: Progress
 ) -> tuple[Position, Position]:
-    """Add what `target` lacks at its end; from where to where that was.
+    """Append what `target` lacks at its end. Return where the appended part begins and ends.
 
-    `source` may be in use: what is written meanwhile is left for the next time, and so is a
-    record that is not whole. StorageError if what `target` has is not the beginning of `source`;
-    then nothing was written.
+    `source` may be in use. Records that are written meanwhile, or are incomplete, are left for the
+    next time. StorageError if `target` differs from the beginning of `source`; then nothing is
+    written.
     """
     newest = source.numbers[-1]
     reach = source.end(newest)
@@ -137,27 +136,27 @@ def bring_up_to_date(
 
 
 def _beyond(before: int, progress: Progress) -> Progress:
-    """The progress of a part, when so much was done before it."""
+    """Return the progress for a part, with `before` bytes already done."""
     return lambda count: progress(before + count)
 
 
 def _beginning(source: ReadOnlyFolder, target: LockedFolder, end: int) -> Position:
-    """Where `target` ends, as a place in `source`, whose newest block is good up to `end`."""
+    """Return where `target` ends in `source`, whose newest block is good up to `end`."""
     lengths = target.lengths()
     if not lengths:
         if set(os.listdir(target.root)) - {LOCK}:
-            raise refusal(f"{target.root} is not empty, and no backup")
+            raise refusal(f"{target.root} is not empty, and not a backup")
         return source.numbers[0], 0
     newest = max(lengths)
     if newest < source.numbers[0]:
         raise _differs(target, newest, f"{source.path(newest)} is not there any more")
     for number in (n for n in {*source.numbers, *lengths} if n <= newest):
         there, here = number in source.lengths, number in lengths
-        # The oldest blocks may have been removed, and a backup keeps them.
+        # The oldest blocks may have been removed from the source. A backup keeps them.
         if not there and number < source.numbers[0]:
             continue
         if not there or not here:
-            raise _differs(target, number, "only one of both has this block")
+            raise _differs(target, number, "only one of the two directories has this block")
         length = end if number == source.numbers[-1] else source.end(number)
         if lengths[number] > length or (number < newest and lengths[number] != length):
             what = f"it has {lengths[number]} bytes, {source.path(number)} has {length}"
@@ -167,7 +166,7 @@ def _beginning(source: ReadOnlyFolder, target: LockedFolder, end: int) -> Positi
 
 
 def _compare(source: ReadOnlyFolder, target: LockedFolder, number: int, length: int) -> None:
-    """See that a whole block is the same in both, or StorageError."""
+    """Raise StorageError unless a whole block is the same in both directories."""
     read = source.reader(number)
     fd = target.files.open(target.path(number), os.O_RDONLY | os.O_CLOEXEC)
     try:

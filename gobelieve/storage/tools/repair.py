@@ -1,10 +1,12 @@
-"""Repairing a directory: its torn ends are moved aside, each into a file of its own.
+"""Repairing a directory: each torn end is moved into a file of its own.
 
-That is all that can be done. Damage in the middle stays where it is: no record may move, since its
-place is its id and clients hold ids; it may not be overwritten either, since a slave compares its
-bytes with the master's, and there is no filler that the readers of all years step over. Nor is
-anything appended to mend a chain: our readers bridge it at the start, and what an entry appended
-now would say of an old message is a new message to every client.
+Nothing else can be repaired:
+
+- A record in the middle cannot move, since its place is its id, and clients keep ids.
+- Damage cannot be overwritten. A slave compares its bytes with the master's, and the readers of all
+  versions skip no filler.
+- No entry is appended to mend a chain. The start bridges the chain, and to clients an entry that is
+  appended now would be a new message.
 """
 
 from types import TracebackType
@@ -18,18 +20,18 @@ from gobelieve.storage.tools.verify import Torn
 
 
 class Repair:
-    """One directory, held if it is to be changed. StorageError if a daemon has it."""
+    """One directory, locked if `change` is true. StorageError if a daemon uses it."""
 
     def __init__(
         self, root: str, change: bool, size: int = BLOCK_SIZE, files: Files | None = None
     ) -> None:
         self.folder = ReadOnlyFolder(root, size, files)
-        self._held: LockedFolder | None = None
+        self._locked: LockedFolder | None = None
         if self.folder.in_use:
             raise refusal(f"{root} is in use: stop its daemon first")
         if change:
             self.folder.close()
-            self._held = LockedFolder(root, size, files)
+            self._locked = LockedFolder(root, size, files)
             self.folder = ReadOnlyFolder(root, size, files, mine=True)
 
     def __enter__(self) -> Self:
@@ -42,10 +44,10 @@ class Repair:
         traceback: TracebackType | None,
     ) -> None:
         self.folder.close()
-        if self._held is not None:
-            self._held.close()
+        if self._locked is not None:
+            self._locked.close()
 
     def cut(self, torn: Torn) -> str:
-        """Move the end of a block aside; where to."""
-        assert self._held is not None
-        return self._held.set_aside(torn.number, torn.offset)
+        """Cut off a torn end. Return the path of the file that keeps it."""
+        assert self._locked is not None
+        return self._locked.set_aside(torn.number, torn.offset)

@@ -1,6 +1,6 @@
-"""Looking a whole directory through: every record of every block, every queue's chain.
+"""Verifying a whole directory: every record of every block, and every queue's chain.
 
-Memory is what the heads of the queues take (`index`), whatever the blocks are long.
+The memory it takes is that of the heads of the queues (`index`), however long the blocks are.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from gobelieve.storage.tools.walk import Damage, walk
 
 
 class Finding(NamedTuple):
-    """Something that is not as it should be."""
+    """A fault, with its place in a file."""
 
     path: str
     offset: int
@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 
 
 class Torn(NamedTuple):
-    """The end of a block that is no whole record, and behind which nothing whole comes."""
+    """The end of a block from the last complete record on; it is not a complete record."""
 
     number: int
     offset: int
@@ -34,7 +34,7 @@ class Torn(NamedTuple):
 
 
 class Verification:
-    """Looks at one directory, once. The figures are right when `findings` has come to its end."""
+    """Verifies one directory, once. The figures are right when `findings` has ended."""
 
     def __init__(self, folder: ReadOnlyFolder, progress: Progress) -> None:
         self._folder = folder
@@ -44,26 +44,26 @@ class Verification:
         self._fast_scan = FastScan(self._index)
         self._done = 0
         self.kinds = self._fast_scan.kinds
-        """How many sound records there are of each cmd."""
+        """The number of sound records, by cmd."""
         self.found = 0
-        """How many findings there were."""
+        """The number of findings."""
         self.torn: list[Torn] = []
-        """The blocks that end badly."""
+        """The torn ends of blocks."""
         self.in_flux = 0
-        """So many bytes of the newest block are a write that is under way."""
+        """The bytes at the end of the newest block that belong to an unfinished write."""
 
     @property
     def queues(self) -> int:
-        """How many queues have entries."""
+        """Return the number of queues that have entries."""
         return len(self._index)
 
     @property
     def messages(self) -> int:
-        """How many records are messages."""
+        """Return the number of messages."""
         return sum(count for cmd, count in enumerate(self.kinds) if cmd not in NO_MESSAGES)
 
     def findings(self) -> Iterator[Finding]:
-        """All findings, in the order of the files."""
+        """Yield all findings, in the order of the files."""
         expected = self._folder.numbers[0]
         for number in self._folder.numbers:
             if expected < number:
@@ -80,7 +80,7 @@ class Verification:
         return Finding(self._folder.path(number), offset, what)
 
     def _frame(self, number: int) -> Iterator[Finding]:
-        """What is wrong with a block as a file."""
+        """Yield the findings about a block's header and length."""
         length = self._folder.lengths[number]
         if length < FIRST_OFFSET:
             if self._folder.in_use and number == self._folder.numbers[-1]:
@@ -97,13 +97,13 @@ class Verification:
             yield self._finding(number, self._folder.size, what)
 
     def _records(self, number: int) -> Iterator[Finding]:
-        """What is wrong with the records of a block."""
+        """Yield the findings about the records of a block."""
         base, end = number * self._folder.size, self._folder.end(number)
         reader, done = self._folder.reader(number), self._done
         fast_scan, kinds, enter = self._fast_scan, self.kinds, self._chains.enter
 
         def read(count: int, offset: int) -> bytes:
-            # Where there is damage some is read twice.
+            # Near damage some bytes are read twice.
             if done + offset > self._done:
                 self._done = done + offset
                 self._progress(self._done)
@@ -124,7 +124,7 @@ class Verification:
     def _damage(self, number: int, damage: Damage) -> Iterator[Finding]:
         (start, end, torn), what = damage
         length = self._folder.lengths[number]
-        # As the daemon sees it at its start: what fills a block to its limit was not torn.
+        # As at the start of the daemon, a block of the largest length is not torn.
         if torn and length == end:
             if self._folder.in_use and number == self._folder.numbers[-1]:
                 self.in_flux = length - start

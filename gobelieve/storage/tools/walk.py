@@ -1,7 +1,7 @@
-"""Reading a block from front to back, for whoever looks at every record and at what is wrong.
+"""Reading a block from front to back, with every record and the kind of each damage.
 
-The start of the daemon reads with `scan`, which is told apart from this only by what it leaves
-out. What is damaged, and how far, `scan` decides for both.
+The start of the daemon uses `scan`, which yields only queue records and gaps. For both, `scan`
+decides which bytes are damaged.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ Found = tuple[int, int, int, int, bytes]
 
 
 class Damage(NamedTuple):
-    """Bytes that are no sound record."""
+    """Bytes that are not a sound record."""
 
     gap: Gap
     what: str
@@ -36,15 +36,16 @@ class Damage(NamedTuple):
 def walk(
     read: Read, start: int, end: int, fast_path: FastPath | None = None
 ) -> Iterator[Found | Damage]:
-    """All of a block from a record's beginning on, in order; `end` is how far the block reaches.
+    """Yield the records and the damage of a block from `start` on, in order.
 
-    What `fast_path` takes is left out.
+    A record must begin at `start`. `end` is the offset where the block ends. Records that
+    `fast_path` takes are left out.
     """
     at, unpack = start, HEAD.unpack_from
     while at < end:
         data = read(CHUNK_BYTES, at)
         last = at + len(data) >= end or len(data) < CHUNK_BYTES
-        # Only at the end of the block may a record be looked at that the chunk may not have whole.
+        # A record that may be incomplete in the chunk is read only at the end of the block.
         i, stop = 0, len(data) - (OVERHEAD - 1 if last else MAX_RECORD_BYTES + HEAD_SIZE)
         while i < stop:
             if fast_path is not None and (i := fast_path(data, i, stop, at)) >= stop:
@@ -68,7 +69,7 @@ def walk(
 
 
 def whole_end(read: Read, start: int, end: int) -> int:
-    """Where the last whole record of a block ends: before a torn write, if there is one."""
+    """Return the end of the last complete record of a block, before a torn end if there is one."""
     for found in scan(read, start, end):
         if isinstance(found, Gap) and found.torn:
             return found.start
@@ -81,7 +82,7 @@ def _damage(read: Read, at: int, end: int) -> Damage:
 
 
 def _what(data: bytes) -> str:
-    """What is wrong with the first record of some bytes."""
+    """Return the fault of the record at the beginning of `data`."""
     if len(data) < HEAD_SIZE:
         return "too short for a record"
     magic, length, checksum, cmd, _, _, _ = HEAD.unpack_from(data)

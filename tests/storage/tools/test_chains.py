@@ -109,7 +109,7 @@ class ChainTests(VerifyCase):
     def test_a_message_that_is_an_entry(self) -> None:
         """Or an obsolete ack."""
         other = self.pair(1, 0, owner=102)
-        what = f"message {other} is no message but a record 248"
+        what = f"message {other} is not a message but a record 248"
         self.wrong(what, lambda: self.entry(other, 1, 0))
 
     def test_several_faults_are_one_line(self) -> None:

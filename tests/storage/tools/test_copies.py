@@ -226,7 +226,7 @@ class RefusedTests(CopyCase):
         os.truncate(os.path.join(self.target, "message_1"), 500)
         self.refused("message_1 is not from the same directory: it has 500 bytes")
         os.unlink(os.path.join(self.target, "message_1"))
-        self.refused("message_1 is not .*: only one of both has this block")
+        self.refused("message_1 is not .*: only one of the two directories has this block")
 
     def test_all_of_it_was_removed(self) -> None:
         """There would be a hole between both."""
@@ -251,7 +251,7 @@ class RefusedTests(CopyCase):
         self.target = self.mktemp()
         os.mkdir(self.target)
         Path(self.target, "thesis.doc").write_text("precious")
-        self.refused("is not empty, and no backup")
+        self.refused("is not empty, and not a backup")
 
 
 class CopyAllTests(CopyCase):
