@@ -112,6 +112,9 @@ class JourneyTests(TestCase):
         await self._saw(pushed)
 
         await bob.close()
+        # Only the gateway knows when it has seen the end of Bob's connection. A message that is
+        # sent before could still be published to Bob, and UNSUBSCRIBE be recorded below.
+        await self._saw({"im-2 → imr": ["UNSUBSCRIBE"]})
         await phone.send(1002, "while you were away")
         self._forget()
         bob = await self._client("bob", 1002, 1, bobs_keys)
