@@ -65,13 +65,7 @@ def add_storage(
     """Add ``storage`` in the folder `root`, and its ports and links; nothing is opened yet."""
     storage = Storage(
         root,
-        world=World(
-            time=reactor,
-            turn=turn,
-            tasks=Coroutines(),
-            counters=Counters(),
-            log=Logger("gobelieve.storage"),
-        ),
+        world=_world(reactor, turn, "gobelieve.storage"),
         in_thread=threads(reactor),
         fsync=config.fsync,
         fsync_interval=config.fsync_interval,
@@ -88,14 +82,24 @@ def add_storage(
     if config.master_address:
         master = MasterLink(storage, config.master_address, turn, reactor)
         parent.add("master", replication.master(master, cluster))
-    ports = {"rpc": StorageFactory(storage, turn, reactor, Counters())}
+    ports = {
+        "rpc": StorageFactory(
+            storage, world=_world(reactor, turn, "gobelieve.protocols.storage.listener")
+        )
+    }
     tcp = cluster.listening(Port.STORAGE_RPC, config.rpc_listen, ports["rpc"])
     parent.add("rpc", _port(tcp, ports["rpc"], reactor))
     if config.listen:
-        ports["clients"] = StorageClientFactory(storage, turn, reactor, Counters())
+        older = _world(reactor, turn, "gobelieve.protocols.storage.legacy_listener")
+        ports["clients"] = StorageClientFactory(storage, world=older)
         tcp = cluster.listening(Port.STORAGE_CLIENTS, config.listen, ports["clients"])
         parent.add("clients", _port(tcp, ports["clients"], reactor))
     return StorageParts(storage, ports, slaves, master)
+
+
+def _world(reactor: Reactor, turn: ReactorTurn, name: str) -> World:
+    """Return a world with counters of its own, and a log of this name."""
+    return World(time=reactor, turn=turn, tasks=Coroutines(), counters=Counters(), log=Logger(name))
 
 
 def _port(tcp: Service, factory: StorageFactory, reactor: Reactor) -> OrderedService:

@@ -1,18 +1,18 @@
-"""Storage's side of the dialogue with its older clients (3333), which speak 200 to 212.
+"""Storage's side of the protocol of its older clients (port 3333): the commands 200 to 212.
 
-1. Every request gets one RESULT (204), with seq 0 and version 0, in the order of the requests: it
-   is by this order that a client knows which is which.
-2. SAVE_AND_ENQUEUE and its twin for super groups are answered when they are on disk. Saves that
-   follow one another share a write; any other request waits until those before it are answered,
-   and so sees them. Lists are read in turn with those of other clients, page by page.
-3. A list that would be too long is cut. LOAD_LATEST gives the newest part. LOAD_HISTORY gives the
-   oldest, newest message first: asked again from the first id in it, it gives what follows.
-4. What failed is answered with an `AckStatus`, what is not done on this port with `NOT_DONE`, both
-   without content. What makes no sense ends the connection.
+1. Every request gets one RESULT (204), with seq 0 and version 0. A client matches answers to
+   requests by their order, so answers keep the order of the requests.
+2. SAVE_AND_ENQUEUE and SAVE_AND_ENQUEUE_GROUP are answered when they are on disk. Consecutive saves
+   share a write. Any other request waits until the requests before it are answered, so it sees what
+   they stored. Clients take turns at reading lists, one page each.
+3. A list that would be too long is cut. LOAD_LATEST returns the newest part. LOAD_HISTORY returns
+   the oldest part, newest message first. The client requests the rest from the first id in it.
+4. A request that fails is answered with an `AckStatus`. A request that this port does not carry out
+   is answered with `NOT_DONE`. Neither answer has content. A malformed request ends the connection.
 
-Upstream is silent where we say `NOT_DONE`. Nobody is told of what is stored here: that is up to
-the client. The requests are declared in `gobelieve.wire.storage`, frames and lists of them in
-`gobelieve.wire.message_list`.
+The Go server does not answer at all where we answer `NOT_DONE`. Storage notifies nobody of what it
+stores here: the client must do that. `gobelieve.wire.storage` declares the requests, and
+`gobelieve.wire.message_list` describes the lists and the inner frames.
 """
 
 from collections import deque
@@ -36,11 +36,11 @@ from gobelieve.wire.message import Message
 from gobelieve.wire.message_list import EMPTY_LIST, MessageList, read_inner
 
 NOT_DONE = -1
-"""The status of a RESULT: this is not done on this port."""
+"""The status of a RESULT: this port does not carry out this request."""
 MAX_SAVES = 256
-"""How many saves of one connection may be under way; more wait, and then we stop listening."""
-NAMED = 10
-"""How many of the messages that were left out of a list are named in the log."""
+"""Saves of one connection in progress. With more, storage stops reading from the client."""
+MAX_LOGGED_IDS = 10
+"""Ids in the log line about messages that were left out of a list."""
 
 _SAVES: dict[int, tuple[type[wire.SaveAndEnqueue | wire.SaveAndEnqueueGroup], int]] = {
     wire.SaveAndEnqueue.number: (wire.SaveAndEnqueue, wire.USERS),
@@ -48,7 +48,7 @@ _SAVES: dict[int, tuple[type[wire.SaveAndEnqueue | wire.SaveAndEnqueueGroup], in
 }
 _READS = frozenset({wire.LoadLatest.number, wire.LoadHistory.number})
 _ALWAYS: dict[int, tuple[type[Message], int, bytes]] = {
-    # Where a client has read to lies with the gateways; these have not done anything since 2017.
+    # The gateways keep the clients' keys. These requests have done nothing since 2017.
     wire.Dequeue.number: (wire.Dequeue, 0, b""),
     wire.DequeueGroup.number: (wire.DequeueGroup, 0, b""),
     wire.LoadOffline.number: (wire.LoadOffline, 0, EMPTY_LIST),
@@ -59,7 +59,7 @@ _ALWAYS: dict[int, tuple[type[Message], int, bytes]] = {
 
 
 class _Answer:
-    """The place of one answer in the order; None until it is there."""
+    """The place of one answer in the order. `frame` is None until the answer is known."""
 
     __slots__ = ("cmd", "frame")
 
@@ -69,40 +69,40 @@ class _Answer:
 
 
 class _Reading:
-    """A list in the making: of the messages after an id, or of the latest ones."""
+    """A list that is being read: the messages after an id, or the latest ones."""
 
-    __slots__ = ("_after", "_limit", "_user", "answer", "found")
+    __slots__ = ("_after", "_limit", "answer", "found", "user")
 
     def __init__(
         self, answer: _Answer, user: User, *, after: int | None = None, limit: int = 0
     ) -> None:
         self.answer = answer
         self.found = MessageList()
-        self._user = user
+        self.user = user
         self._after = after
         self._limit = limit
 
     def take_page(self, storage: Storage) -> bool:
-        """Add a page; whether more belong to the list. StorageError."""
+        """Add a page. Return whether the list has more pages. Raises `StorageError`."""
         if self._after is None:
-            page = storage.fetch_latest(self._user, self._limit)
+            page = storage.fetch_latest(self.user, self._limit)
             self.found.add(reversed(page.messages))
             return False
-        page = storage.fetch(self._user, self._after)
+        page = storage.fetch(self.user, self._after)
         self.found.add(page.messages)
         self._after = page.last
         return page.more and not self.found.full
 
     def content(self) -> bytes:
-        """The list, newest message first."""
+        """Return the list, newest message first."""
         return self.found.pack(reverse=self._after is not None)
 
 
 class StorageClient(StorageListener):
-    """One client's connection."""
+    """The connection of one older client."""
 
     limit = CLIENT_BODY_LIMIT
-    # A command that is not known is answered, if it has no body.
+    # An unknown command without a body is answered.
     allowed = frozenset(range(256))
 
     def __init__(self, turn: Turn, factory: "StorageClientFactory") -> None:
@@ -113,7 +113,7 @@ class StorageClient(StorageListener):
         self._held = False
 
     def finish(self) -> None:
-        """Take no more requests, answer those that are under way, then end the connection."""
+        """Read no more requests, answer those in progress, then end the connection."""
         self._finishing = True
         self.pause()
         self._forget()
@@ -124,7 +124,7 @@ class StorageClient(StorageListener):
 
     def _work(self) -> None:
         if self._working:
-            # An answer that was there at once: the loop below goes on by itself.
+            # Storage answered at once, inside the loop below, which continues by itself.
             return
         self._working = True
         try:
@@ -132,7 +132,7 @@ class StorageClient(StorageListener):
                 self._begin(self._waiting.popleft())
         finally:
             self._working = False
-        # What waits is never more than one read brought.
+        # At most the requests of one read from the socket wait here.
         if bool(self._waiting) != self._held:
             self._held = not self._held
             if self._held:
@@ -155,11 +155,12 @@ class StorageClient(StorageListener):
         elif frame.cmd in _ALWAYS:
             kind, status, content = _ALWAYS[frame.cmd]
             kind.decode(frame.body)
-            self._told(self._expect(frame.cmd), status, content)
+            self._finished(self._expect(frame.cmd), status, content)
         elif frame.body:
             raise BodyError(f"command {frame.cmd} is not known here")
         else:
-            self._refuse(self._expect(frame.cmd), f"command {frame.cmd} is not known here")
+            answer = self._expect(frame.cmd)
+            self._refuse(answer, "unknown", f"command {frame.cmd} is not known here")
 
     def _save(self, frame: Frame) -> None:
         kind, queues = _SAVES[frame.cmd]
@@ -167,7 +168,8 @@ class StorageClient(StorageListener):
         cmd, body = read_inner(ask.inner)
         answer = self._expect(frame.cmd)
         if queues == wire.SUPER_GROUPS and cmd != GroupIM.number:
-            self._refuse(answer, f"a super group's queue has no messages of command {cmd}")
+            why = f"a super group's queue has no messages of command {cmd}"
+            self._refuse(answer, "not a GROUP_IM", why)
             return
         self._factory.counters.add("saves")
         item = wire.SaveItem(ask.device_id, cmd, queues, (ask.appid, ask.receiver), body)
@@ -175,7 +177,9 @@ class StorageClient(StorageListener):
 
     def _stored(self, answer: _Answer, results: list[Result]) -> None:
         status, msgid, _ = results[0]
-        self._told(answer, status, b"" if status else msgid.to_bytes(8, "big"))
+        if status:
+            self._factory.request_failed(self.peer, answer.cmd, status)
+        self._finished(answer, status, b"" if status else msgid.to_bytes(8, "big"))
 
     def _read(self, frame: Frame) -> None:
         answer = self._expect(frame.cmd)
@@ -190,7 +194,7 @@ class StorageClient(StorageListener):
         self._factory.reads.join(self)
 
     def work(self) -> bool:
-        """Take a page for the list that is asked for; whether there are more."""
+        """Read a page for the requested list. Return whether there are more."""
         reading = self._reading
         if reading is None or self._writer is None:
             return False
@@ -201,7 +205,7 @@ class StorageClient(StorageListener):
             self._reading = None
             self._failed(reading.answer, why)
         except Exception:
-            # A bug. It may be met in another connection's turn, and must not end that one.
+            # A bug. This may run in the turn of another connection, which must not end.
             self._reading = None
             self.log.failure("a request of {peer} failed", peer=self.peer)
             self.abort()
@@ -221,31 +225,38 @@ class StorageClient(StorageListener):
         left_out = reading.found.left_out
         if left_out:
             self._factory.counters.add("left_out", len(left_out))
-            self.log.warn(
-                "{peer} was not given {count} messages that are too long for a list: {ids}",
+            self._factory.throttled.warn(
+                ("left out", reading.user),
+                "{count} messages of {user} are too long for the list of {peer}: {ids}",
+                user=reading.user,
                 peer=self.peer,
                 count=len(left_out),
-                ids=left_out[:NAMED],
+                ids=left_out[:MAX_LOGGED_IDS],
             )
-        self._told(reading.answer, 0, reading.content())
+        self._finished(reading.answer, 0, reading.content())
 
-    def _refuse(self, answer: _Answer, why: str) -> None:
-        self.log.warn("a request of {peer} is refused: {why}", peer=self.peer, why=why)
-        self._told(answer, NOT_DONE)
+    def _refuse(self, answer: _Answer, key: str, why: str) -> None:
+        self._factory.throttled.warn(
+            ("refused", answer.cmd, key),
+            "a request of {peer} is refused: {why}",
+            peer=self.peer,
+            why=why,
+        )
+        self._finished(answer, NOT_DONE)
 
     def _failed(self, answer: _Answer, why: StorageError) -> None:
-        self.log.warn("a request of {peer} failed: {why}", peer=self.peer, why=why)
-        self._told(answer, why.status)
+        self._factory.request_failed(self.peer, answer.cmd, why.status, str(why))
+        self._finished(answer, why.status)
 
-    def _told(self, answer: _Answer, status: int, content: bytes = b"") -> None:
-        """Send an answer when those before it are sent, and go on with what waits."""
+    def _finished(self, answer: _Answer, status: int, content: bytes = b"") -> None:
+        """Send an answer once those before it are sent, and continue with the next requests."""
         requests = self._factory.requests
         ended = requests.failed if status else requests.done
         if status == NOT_DONE:
             ended = requests.refused
         ended[answer.cmd] += 1
         answer.frame = wire.Result(status=status, content=content).frame(version=0)
-        # A save may fail before an earlier one is on disk.
+        # A save may fail before an earlier save is on disk.
         while self._answers and self._answers[0].frame is not None:
             frame = self._answers.popleft().frame
             assert frame is not None
@@ -264,7 +275,7 @@ class StorageClient(StorageListener):
 
 
 class StorageClientFactory(StorageFactory):
-    """The connections of all clients."""
+    """The connections of all older clients."""
 
     def buildProtocol(self, addr: IAddress | None) -> StorageClient:
         return StorageClient(self._turn, self)

@@ -1,12 +1,11 @@
-"""Storage's side of its RPC.
+"""Storage's side of its RPC; `gobelieve.wire.storage` describes the protocol.
 
-The dialogue is told in `gobelieve.wire.storage`. Asks are answered in any order: saves are handed
-over at once and answered when they are on disk; reads are answered in the order they came, all
-askers in turn, and what does not fit in a turn of the event loop waits for the next. So a burst of
-reads holds up neither saves nor other askers.
+Saves are handed over at once, and answered when they are on disk. Reads of one client are answered
+in order. Clients take turns, one read each, and a read that does not fit into this turn of the
+event loop waits for the next one. So a burst of reads delays neither saves nor other clients.
 
-To an asker that does not read its answers, or has too many reads waiting, we stop listening until
-that is over: so it costs a bounded amount of memory, and nobody else anything.
+Storage stops reading from a client that does not read its answers, or that has too many reads
+waiting. So one client uses a bounded amount of memory, and does not slow down the others.
 """
 
 from collections import deque
@@ -18,14 +17,15 @@ from twisted.python.failure import Failure
 
 from gobelieve.errors import BodyError, StorageError, WireError
 from gobelieve.interfaces import Page as Messages
-from gobelieve.interfaces import Time, Turn
-from gobelieve.metrics import Counters, Outcomes
-from gobelieve.names import User
+from gobelieve.interfaces import Turn, World
+from gobelieve.metrics import Outcomes
+from gobelieve.names import AckStatus, User
 from gobelieve.protocols.draining import DrainingFactory
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.round_robin import RoundRobin
+from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
-from gobelieve.wire.message import Message
+from gobelieve.wire.message import MESSAGES, Message
 from gobelieve.wire.storage import (
     SUPER_GROUPS,
     Counted,
@@ -49,15 +49,18 @@ from gobelieve.wire.storage import (
 Result = tuple[int, int, tuple[int, ...]]
 _SAVE = Save.number
 FLUSH_BYTES = 256 << 10
-"""After so many bytes of answers in one turn they are written, which shows if they are read."""
+"""Answers are written after this number of bytes, and not only at the end of the turn.
+
+Only what is written shows whether the client reads.
+"""
 MAX_READS = 10_000
-"""How many reads of an asker may wait; we listen again when half of them are answered."""
+"""Reads of one client that may wait. Storage reads from it again when half of them are answered."""
 DRAIN_TIMEOUT = 10.0
-"""Seconds that an asker has, when storage stops, to take the answers to its last saves."""
+"""Seconds that a client has, when storage stops, to read the answers to its last saves."""
 
 
 class Storage(Protocol):
-    """What the listener needs: `gobelieve.storage.storage.Storage` is one."""
+    """The part of `gobelieve.storage.storage.Storage` that the listener uses."""
 
     def save(
         self, items: Sequence[SaveItem], done: Callable[[Any, list[Result]], None], argument: Any
@@ -75,7 +78,7 @@ class Storage(Protocol):
 
 
 class StorageListener(FramedProtocol):
-    """One asker's connection."""
+    """The connection of one client, which is a gateway."""
 
     limit = RPC_BODY_LIMIT
     allowed = frozenset(
@@ -98,12 +101,12 @@ class StorageListener(FramedProtocol):
 
     def opened(self) -> None:
         self._factory.connections.add(self)
-        self.log.info("asker {peer} came", peer=self.peer)
+        self.log.info("client {peer} connected", peer=self.peer)
 
     def closed(self, reason: Failure) -> None:
         self._factory.left(self)
         self._forget()
-        self.log.info("asker {peer} left", peer=self.peer)
+        self.log.info("client {peer} disconnected", peer=self.peer)
 
     def frames_received(self, frames: list[Frame]) -> None:
         self._factory.counters.add("asks", len(frames))
@@ -121,7 +124,7 @@ class StorageListener(FramedProtocol):
             self.cut(why)
 
     def finish(self) -> None:
-        """Take no more asks, answer the saves that are under way, then end the connection."""
+        """Read no more requests, answer the saves in progress, then end the connection."""
         self._finishing = True
         self.pause()
         self._forget()
@@ -129,7 +132,7 @@ class StorageListener(FramedProtocol):
             self.close()
 
     def work(self) -> bool:
-        """Answer one read; whether there are more, as long as the answers are read."""
+        """Answer one read. Return whether there are more, and the client reads its answers."""
         self._in_line = False
         if self._reads and not self.congested:
             try:
@@ -138,9 +141,9 @@ class StorageListener(FramedProtocol):
                 self._forget()
                 self.cut(why)
             except Exception:
-                # A bug. The asker is told as Twisted does it: its connection is gone.
+                # A bug. Twisted too ends the connection of a protocol that raises.
                 self._forget()
-                self.log.failure("an ask of {peer} failed", peer=self.peer)
+                self.log.failure("a request of {peer} failed", peer=self.peer)
                 self.abort()
         if self._full and len(self._reads) <= MAX_READS // 2:
             self._full = False
@@ -149,7 +152,7 @@ class StorageListener(FramedProtocol):
         return self._in_line
 
     def _work(self) -> None:
-        """Hand over the saves that came, and have the reads answered in their turn."""
+        """Hand over the saves that arrived, and queue the reads."""
         try:
             while self._waiting:
                 frame = self._waiting.popleft()
@@ -158,7 +161,7 @@ class StorageListener(FramedProtocol):
                 else:
                     self._reads.append(frame)
         finally:
-            # Also before a bad save, which ends the connection.
+            # Reads before a malformed save, which ends the connection, are answered.
             if self._reads and not self._in_line and not self.congested:
                 self._in_line = True
                 self._factory.reads.join(self)
@@ -185,6 +188,7 @@ class StorageListener(FramedProtocol):
         for result in results:
             if result[0]:
                 self._requests.failed[_SAVE] += 1
+                self._factory.request_failed(self.peer, _SAVE, result[0])
                 break
         else:
             self._requests.done[_SAVE] += 1
@@ -193,13 +197,13 @@ class StorageListener(FramedProtocol):
             self.close()
 
     def _answer(self, frame: Frame) -> None:
-        ask, requests = _ASKS[frame.cmd], self._requests
+        read, requests = _READS[frame.cmd], self._requests
         try:
-            answer = ask(self._storage, frame.body)
+            answer = read(self._storage, frame.body)
             requests.done[frame.cmd] += 1
         except StorageError as why:
             requests.failed[frame.cmd] += 1
-            self.log.warn("an ask of {peer} failed: {why}", peer=self.peer, why=why)
+            self._factory.request_failed(self.peer, frame.cmd, why.status, str(why))
             answer = Failed(status=why.status, reason=str(why).encode())
         data = answer.frame(frame.seq)
         self.send(data)
@@ -239,12 +243,16 @@ def _ping(storage: Storage, body: bytes) -> Message:
     return StoragePong()
 
 
+def _name(status: int) -> str:
+    return AckStatus(status).name if status in set(AckStatus) else "unknown"
+
+
 def _page(page: Messages) -> Message:
     row = pack_messages(page.messages)
     return Page(last=page.last, newest=page.newest, more=int(page.more), messages=row)
 
 
-_ASKS: dict[int, Callable[[Storage, bytes], Message]] = {
+_READS: dict[int, Callable[[Storage, bytes], Message]] = {
     Fetch.number: _fetch,
     FetchGroup.number: _fetch_group,
     FetchLatest.number: _fetch_latest,
@@ -255,18 +263,31 @@ _ASKS: dict[int, Callable[[Storage, bytes], Message]] = {
 
 
 class StorageFactory(DrainingFactory["StorageListener"]):
-    """The connections of all askers. At the end the saves that are under way are answered."""
+    """The connections of all clients. At the end, the saves in progress are answered."""
 
     drain_timeout = DRAIN_TIMEOUT
 
-    def __init__(self, storage: Storage, turn: Turn, time: Time, counters: Counters) -> None:
+    def __init__(self, storage: Storage, *, world: World) -> None:
         super().__init__()
         self.storage = storage
-        self.time = time
-        self.counters = counters
+        self.time = world.time
+        self.counters = world.counters
+        self.throttled = ThrottledLog(world.log, world.time)
+        """One log for all connections: a client that connects again does not log more."""
         self.requests = Outcomes()
-        self.reads = RoundRobin(turn, time)
-        self._turn = turn
+        self.reads = RoundRobin(world.turn, world.time)
+        self._turn = world.turn
+
+    def request_failed(self, peer: str, cmd: int, status: int, why: str = "") -> None:
+        """Log that storage could not carry out a request: once per minute, command and status."""
+        self.throttled.warn(
+            ("failed", cmd, status),
+            "{request} of {peer} failed with status {status}: {why}",
+            request=MESSAGES[cmd].label,
+            peer=peer,
+            status=status,
+            why=why or _name(status),
+        )
 
     def buildProtocol(self, addr: IAddress | None) -> StorageListener:
         return StorageListener(self._turn, self)

@@ -28,6 +28,7 @@ from gobelieve.protocols.storage.listener import (
 from gobelieve.protocols.storage.pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.storage import Storage
+from gobelieve.support.throttled_log import INTERVAL
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, FrameReader, encode_frame
 from gobelieve.wire.message import Message, decode
 from gobelieve.wire.storage import (
@@ -102,11 +103,14 @@ class ListenerCase(SynchronousTestCase):
         self.clock = Clock()
         self.storage = FakeStorage()
         self.counters = Counters()
-        self.factory = StorageFactory(
-            self.storage, ReactorTurn(self.clock), self.clock, self.counters
-        )
         self.events = Events()
+        self.factory = self.make_factory()
         self.listener, self.transport = self.connect()
+
+    def make_factory(self) -> StorageFactory:
+        turn, log = ReactorTurn(self.clock), self.events.log()
+        made = world(time=self.clock, turn=turn, counters=self.counters, log=log)
+        return StorageFactory(self.storage, world=made)
 
     def connect(self) -> tuple[StorageListener, StringTransport]:
         listener = self.factory.buildProtocol(None)
@@ -195,7 +199,40 @@ class AskTests(ListenerCase):
         failed = Failed(status=AckStatus.STORAGE_FAILED, reason=b"Input/output error")
         self.assertEqual([decode(frame) for frame in self.answers()], [failed, failed])
         self.assertFalse(self.transport.disconnecting)
-        self.assertIn("Input/output error", self.events.texts()[-1])
+        self.assertEqual(
+            [text.partition(" of ")[0] for text in self.events.texts()[1:]],
+            ["FETCH", "COUNT_NEW"],
+        )
+        self.assertIn("failed with status 103: Input/output error", self.events.texts()[-1])
+
+    def test_many_failures_of_one_kind_are_one_line_per_minute(self) -> None:
+        """A disk that fails fails every read. The log stays readable, and counters count all."""
+        self.storage.error = StorageError(AckStatus.STORAGE_FAILED, "Input/output error")
+        fetch = Fetch(appid=7, uid=101, after=5, limit=10).frame()
+        self.receive(*[fetch] * 5)
+        other, _ = self.connect()
+        other.dataReceived(fetch)
+        self.answers()
+        self.assertEqual(len(self.failures()), 1)
+        self.assertEqual(self.factory.requests.failed[Fetch.number], 6)
+        self.clock.advance(INTERVAL)
+        self.receive(fetch)
+        self.answers()
+        self.assertEqual(len(self.failures()), 2)
+
+    def test_a_save_that_fails_is_logged(self) -> None:
+        """One line names the status of the first message that could not be stored."""
+        item = pack_save(0, 4, USERS, (7, 102), b"hello")
+        self.receive(Save(items=item + item).frame(seq=1), Save(items=item).frame(seq=2))
+        self.storage.saves[0][1]([(0, 32, (0,)), (AckStatus.STORAGE_FULL, 0, ())])
+        self.storage.saves[1][1]([(AckStatus.STORAGE_FULL, 0, ())])
+        (line,) = self.failures()
+        self.assertIn("SAVE of ", line)
+        self.assertIn("status 102: STORAGE_FULL", line)
+        self.assertEqual(self.factory.requests.failed[Save.number], 2)
+
+    def failures(self) -> list[str]:
+        return [text for text in self.events.texts() if "failed" in text]
 
 
 class BadAskTests(ListenerCase):
@@ -308,9 +345,7 @@ class ManyReadsTests(ListenerCase):
     def setUp(self) -> None:
         super().setUp()
         self.clock = self.turns = Turns()
-        self.factory = StorageFactory(
-            self.storage, ReactorTurn(self.clock), self.clock, self.counters
-        )
+        self.factory = self.make_factory()
         self.listener, self.transport = self.connect()
         real = self.storage.count_new
 
@@ -449,7 +484,7 @@ class PairTests(SynchronousTestCase):
             in_thread=self.in_thread,
         )
         self.storage.open()
-        self.factory = StorageFactory(self.storage, turn, self.clock, Counters())
+        self.factory = StorageFactory(self.storage, world=world(turn=turn, time=self.clock))
         self.link = StorageLink("here", turn, self.clock)
         self.told: list[tuple[Any, int, Sequence[tuple[int, int]]]] = []
         self.stands_still = False

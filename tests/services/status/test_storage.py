@@ -8,7 +8,6 @@ from twisted.python.failure import Failure
 from twisted.web.test.requesthelper import DummyRequest
 
 from gobelieve.errors import StorageError
-from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus
 from gobelieve.protocols.http.status.metrics import MetricsPage, registry_of
 from gobelieve.protocols.storage.legacy_listener import StorageClientFactory
@@ -28,6 +27,7 @@ from gobelieve.wire.storage import (
     StoragePing,
     pack_save,
 )
+from tests.fakes.world import world
 from tests.protocols.http.status.test_metrics import samples_of
 from tests.protocols.replication.test_replication import DELAY, ReplicationCase, Site
 
@@ -49,7 +49,8 @@ class StatusTests(ReplicationCase):
         self.ports: dict[str, StorageFactory] = {}
         for name, kind in (("rpc", StorageFactory), ("clients", StorageClientFactory)):
             storage: Any = self.master.storage
-            self.ports[name] = kind(storage, self.master.turn, self.clock, Counters())
+            its_world = world(time=self.clock, turn=self.master.turn, log=self.master.log)
+            self.ports[name] = kind(storage, world=its_world)
         self.status = self.status_of(self.master, self.ports)
 
     def status_of(
