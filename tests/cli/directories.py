@@ -1,4 +1,4 @@
-"""What the tests of ``gobelieve storage`` have in common: a directory, and running the command."""
+"""Helpers of the tests of ``gobelieve storage``: a directory, and running the command."""
 
 import io
 import os
@@ -16,7 +16,7 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "storage"
 ROOT = Path(__file__).parents[2]
 CASES = ("seed", "master", "master_noindex")
 
-# The command, that is killed instead of writing for the n-th time.
+# The command, which is killed instead of writing for the n-th time.
 KILLED = """
 import os, sys
 from gobelieve.cli.main import main
@@ -37,7 +37,7 @@ main(sys.argv[2:])
 
 
 class StorageCommand(SynchronousTestCase):
-    """Has a directory of ours, not in use."""
+    """Has a directory with messages, not in use."""
 
     def setUp(self) -> None:
         self.root = self.mktemp()
@@ -51,24 +51,24 @@ class StorageCommand(SynchronousTestCase):
         self.end = self.block.stat().st_size
 
     def add(self, data: bytes) -> None:
-        """Append to the block."""
+        """Append bytes to the block."""
         with open(self.block, "ab") as file:
             file.write(data)
 
     def hold(self) -> None:
-        """A daemon has the directory."""
+        """Lock the directory as a daemon does."""
         self.addCleanup(open_store(self.root).close)
 
     def files(self, root: str | Path) -> dict[str, bytes]:
-        """What is in a directory."""
+        """Return the files of a directory with their content."""
         return {path.name: path.read_bytes() for path in Path(root).iterdir()}
 
     def blocks(self, root: str | Path) -> dict[str, bytes]:
-        """What is in its blocks."""
+        """Return the content of a directory's blocks."""
         return {name: data for name, data in self.files(root).items() if "message" in name}
 
     def storage(self, *arguments: str) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
+        """Run ``gobelieve storage``. Return its exit code, stdout and stderr."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             code = run_blocking(parser().parse_args(["storage", *arguments]))
@@ -76,7 +76,7 @@ class StorageCommand(SynchronousTestCase):
 
 
 def shell(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command as a process."""
+    """Run the command as a process."""
     return subprocess.run(
         [sys.executable, "-m", "gobelieve.cli", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -1,4 +1,4 @@
-"""``gobelieve storage`` looks at a directory and repairs it: what it prints, how it ends."""
+"""``gobelieve storage verify``, ``dump`` and ``repair``: what they print, and their exit code."""
 
 import base64
 import json
@@ -13,10 +13,10 @@ from tests.storage.support import im
 
 
 class VerifyTests(StorageCommand):
-    """``verify``."""
+    """``gobelieve storage verify``."""
 
     def test_what_is_sound(self) -> None:
-        """A summary, and exit code 0."""
+        """For a sound directory it prints a summary, and the exit code is 0."""
         said = self.storage("verify", self.root)
         summary = (
             f"blocks: 1\nbytes: {self.end}\nrecords: 5\n"
@@ -25,8 +25,8 @@ class VerifyTests(StorageCommand):
         )
         self.assertEqual(said, (0, summary, ""))
 
-    def test_what_upstream_wrote(self) -> None:
-        """Both eras, in place and unchanged."""
+    def test_what_the_go_server_wrote(self) -> None:
+        """Directories of both versions of the Go server are verified in place and not changed."""
         for case in CASES:
             before = self.files(VECTORS / case)
             code, out, err = self.storage("verify", str(VECTORS / case))
@@ -35,7 +35,7 @@ class VerifyTests(StorageCommand):
             self.assertEqual(self.files(VECTORS / case), before)
 
     def test_what_is_not(self) -> None:
-        """A line each, and exit code 1."""
+        """It prints one line per finding, and the exit code is 1."""
         self.add(b"IMIM")
         code, out, err = self.storage("verify", self.root)
         line = f"{self.block}:{self.end}: torn end, 4 bytes: too short for a record\n"
@@ -44,7 +44,7 @@ class VerifyTests(StorageCommand):
         self.assertEqual((code, err), (1, f"gobelieve: {self.root}: 1 finding\n"))
 
     def test_in_use(self) -> None:
-        """Is told, and an unfinished end is no finding."""
+        """It says that a directory is in use. Its unfinished end is not a finding."""
         self.hold()
         self.add(b"IMIM")
         code, out, err = self.storage("verify", self.root)
@@ -53,7 +53,7 @@ class VerifyTests(StorageCommand):
         self.assertIn("4 bytes at the end are not complete yet\n", out)
 
     def test_no_directory(self) -> None:
-        """One clear line."""
+        """For a missing directory it prints one clear line."""
         nowhere = self.mktemp()
         for action in ("verify", "dump", "repair"):
             said = self.storage(action, nowhere)
@@ -66,16 +66,16 @@ class VerifyTests(StorageCommand):
 
 
 class DumpTests(StorageCommand):
-    """``dump``."""
+    """``gobelieve storage dump``."""
 
     def lines(self, *arguments: str) -> list[str]:
-        """What it prints, if it succeeds."""
+        """Return the printed lines of a successful run."""
         code, out, err = self.storage("dump", self.root, *arguments)
         self.assertEqual((code, err), (0, ""))
         return out.splitlines()
 
     def test_all_records(self) -> None:
-        """A line each, for people."""
+        """It prints one readable line per record."""
         first, entry, *_ = lines = self.lines()
         self.assertEqual(len(lines), 5)
         self.assertEqual(
@@ -85,7 +85,7 @@ class DumpTests(StorageCommand):
         self.assertIn(" USER_ENTRY appid 7 user 102 seq 1 message 32 device 11 prev 0 ", entry)
 
     def test_one_queue(self) -> None:
-        """Of a user, of a group; a line break in a text does not break the line."""
+        """It prints the queue of a user or a group. A line break in a text is escaped."""
         (line,) = self.lines("--queue", "7:102")
         self.assertRegex(line, r"^32 entry \d+ seq 1 device 11 cmd 4 IM time ")
         (line,) = self.lines("--group", "7:500")
@@ -94,14 +94,14 @@ class DumpTests(StorageCommand):
         self.assertEqual(self.lines("--queue", "7:102", "--after", "32"), [])
 
     def test_after_and_limit(self) -> None:
-        """A part."""
+        """``--after`` and ``--limit`` print a part."""
         lines = self.lines()
         self.assertEqual(self.lines("--after", "32"), lines[1:])
         self.assertEqual(self.lines("--after", "32", "--limit", "2"), lines[1:3])
         self.assertEqual(self.lines("--limit", "0"), [])
 
     def test_json(self) -> None:
-        """An object a line, with everything."""
+        """``--json`` prints one object per line, with all fields."""
         found = [json.loads(line) for line in self.lines("--json")]
         self.assertEqual(
             found[0],
@@ -119,7 +119,7 @@ class DumpTests(StorageCommand):
         self.assertEqual(json.loads(one)["device"], 11)
 
     def test_what_is_no_text(self) -> None:
-        """Is Base64."""
+        """Content that is not text is printed as Base64."""
         self.add(pack_message(4, im(1, 2, "") + b"\xff\xfe"))
         self.add(pack_message(199, b"\xff"))
         self.add(pack_message(4, b"\xffshort"))
@@ -129,18 +129,18 @@ class DumpTests(StorageCommand):
         self.assertEqual(lines[1]["name"], "UNKNOWN")
 
     def test_headers(self) -> None:
-        """Nothing of what was said."""
+        """``--headers`` prints no content."""
         lines = self.lines("--headers")
         self.assertEqual(lines[0], "32 cmd 4 IM version 2 flag 0 length 30")
         self.assertNotIn("content", "".join(lines))
 
     def test_damage(self) -> None:
-        """Is told where it is."""
+        """Damage is printed at its place."""
         self.add(b"IMIM")
         self.assertEqual((self.lines())[-1], f"{self.end} damage too short for a record length 4")
 
-    def test_what_upstream_wrote(self) -> None:
-        """Is what its own daemons answer."""
+    def test_what_the_go_server_wrote(self) -> None:
+        """The messages are those that the Go server's own daemons answer."""
         for case in CASES:
             self.root = str(VECTORS / case)
             for read in json.loads((VECTORS / f"{case}.expected.json").read_text())["reads"]:
@@ -154,7 +154,7 @@ class DumpTests(StorageCommand):
                 ]
                 expected = read["result"]["newest_first"][::-1]
                 ids = {message["msgid"] for message in expected}
-                # Later daemons keep some kinds back, which are in the files all the same.
+                # Later daemons leave out some kinds, which are in the files all the same.
                 found = [one for one in found if one["id"] in ids]
                 self.assertEqual(len(found), len(expected))
                 for one, message in zip(found, expected, strict=True):
@@ -172,7 +172,7 @@ class DumpTests(StorageCommand):
                         self.assertEqual((one["sender"], one["receiver"]), parties)
 
     def test_wrong_usage(self) -> None:
-        """Is refused before anything is read."""
+        """Wrong options are refused before anything is read."""
         for bad in (
             ["--queue", "7"],
             ["--queue", "a:b"],
@@ -184,7 +184,7 @@ class DumpTests(StorageCommand):
             self.assertEqual(done.returncode, 2)
 
     def test_a_reader_that_has_enough(self) -> None:
-        """As ``head`` has: no error, no traceback."""
+        """A reader that ends early, such as ``head``, causes no error and no traceback."""
         for _ in range(3000):
             self.add(pack_message(4, im(1, 2, "x" * 100)))
         command = f"{sys.executable} -m gobelieve.cli storage dump {self.root} | head -n 1"
@@ -200,17 +200,17 @@ class DumpTests(StorageCommand):
 
 
 class RepairTests(StorageCommand):
-    """``repair``."""
+    """``gobelieve storage repair``."""
 
     def test_nothing_to_do(self) -> None:
-        """Nothing is said or done."""
+        """Without damage it does nothing and prints no finding."""
         for more in ([], ["--yes"]):
             before = self.files(self.root)
             self.assertEqual(self.storage("repair", self.root, *more), (0, "", ""))
             self.assertEqual(self.files(self.root), before)
 
     def test_a_torn_end(self) -> None:
-        """What would be done is said first, and done when it is asked for."""
+        """It first prints what it would cut off, and cuts it off with ``--yes``."""
         self.add(b"IMIM\0")
         before = self.files(self.root)
         code, out, err = self.storage("repair", self.root)
@@ -226,7 +226,7 @@ class RepairTests(StorageCommand):
         self.assertEqual((self.storage("verify", self.root))[0], 0)
 
     def test_damage_in_the_middle(self) -> None:
-        """Stays, and is said to."""
+        """Damage in the middle stays, and the error says so."""
         with open(self.block, "r+b") as file:
             file.seek(60)
             file.write(b"?")
@@ -238,7 +238,7 @@ class RepairTests(StorageCommand):
         self.assertEqual(self.blocks(self.root), before)
 
     def test_in_use(self) -> None:
-        """Is refused."""
+        """A directory in use is refused."""
         self.hold()
         for more in ([], ["--yes"]):
             said = self.storage("repair", self.root, *more)

@@ -1,4 +1,4 @@
-"""``gobelieve storage import``, ``backup`` and ``restore``: byte for byte, or not at all."""
+"""``gobelieve storage import``, ``backup`` and ``restore``: a copy is complete, or not there."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ from tests.storage.support import copy, im, open_store, save, to_users
 
 
 class CopyTests(StorageCommand):
-    """``import``, ``backup``, ``restore``."""
+    """``gobelieve storage import``, ``backup`` and ``restore``."""
 
-    def test_importing_what_upstream_wrote(self) -> None:
-        """The same blocks, so the same ids; its index files are not needed."""
+    def test_importing_a_directory_of_the_go_server(self) -> None:
+        """An import has the same blocks, and so the same ids. Index files are not needed."""
         for case in CASES:
             target = self.mktemp()
             code, out, err = self.storage("import", str(VECTORS / case), target)
@@ -23,7 +23,7 @@ class CopyTests(StorageCommand):
             open_store(target).close()
 
     def test_importing_a_torn_end(self) -> None:
-        """It is left out, and said to be torn."""
+        """A torn end is left out, and printed as torn."""
         source, target = copy(VECTORS / "seed", Path(self.mktemp())), self.mktemp()
         sound = self.blocks(source)
         with open(Path(source, "message_0"), "ab") as file:
@@ -34,7 +34,7 @@ class CopyTests(StorageCommand):
         self.assertEqual(self.files(target), sound)
 
     def test_importing_damage(self) -> None:
-        """The copy is whole, and the operator is told."""
+        """Damage is copied, and the operator is told."""
         target = self.mktemp()
         with open(self.block, "r+b") as file:
             file.seek(60)
@@ -46,7 +46,7 @@ class CopyTests(StorageCommand):
         self.assertEqual(self.files(target), self.blocks(self.root))
 
     def test_a_target_that_is_not_empty(self) -> None:
-        """Is refused and left alone; an empty one is taken."""
+        """A target that is not empty is refused and left alone. An empty one is used."""
         target = Path(self.mktemp())
         target.mkdir()
         (target / "note").write_text("mine")
@@ -60,7 +60,7 @@ class CopyTests(StorageCommand):
         self.assertEqual(self.files(target), self.blocks(self.root))
 
     def test_an_import_that_was_cut_short(self) -> None:
-        """Has no directory under the name that was asked for, and is made again."""
+        """An interrupted import leaves no directory under the final name, and can be repeated."""
         target = Path(self.mktemp())
         partial = Path(f"{target.absolute()}.partial")
         partial.mkdir()
@@ -71,7 +71,7 @@ class CopyTests(StorageCommand):
         self.assertFalse(partial.exists())
 
     def test_somebody_elses_directory_in_the_way(self) -> None:
-        """Nothing of it is removed."""
+        """Nothing is removed from an unknown directory that is in the way."""
         target = Path(self.mktemp())
         partial = Path(f"{target.absolute()}.partial")
         partial.mkdir()
@@ -83,7 +83,7 @@ class CopyTests(StorageCommand):
         self.assertFalse(target.exists())
 
     def test_a_source_in_use(self) -> None:
-        """Is not imported; it can be backed up."""
+        """A source in use is not imported. It can be backed up."""
         self.hold()
         target = self.mktemp()
         code, out, err = self.storage("import", self.root, target)
@@ -93,7 +93,7 @@ class CopyTests(StorageCommand):
         self.assertEqual((self.storage("backup", self.root, target))[0], 0)
 
     def test_there_and_back(self) -> None:
-        """A backup, another, nothing new, and the way back: equal byte for byte."""
+        """Two backups, one without news, and a restore: all equal byte for byte."""
         backup, restored = self.mktemp(), self.mktemp()
         said = self.storage("backup", self.root, backup)
         first = f"message_0:{self.end}"
@@ -112,14 +112,14 @@ class CopyTests(StorageCommand):
         self.assertEqual(self.files(restored), self.blocks(self.root))
 
     def test_a_backup_of_another_directory(self) -> None:
-        """One clear line."""
+        """For a backup of another directory it prints one clear line."""
         backup = copy(VECTORS / "master", Path(self.mktemp()))
         code, out, err = self.storage("backup", self.root, backup)
         self.assertEqual((code, out), (1, ""))
         self.assertRegex(err, r"\Agobelieve: \S+/message_0 is not from the same directory: .*\n\Z")
 
     def test_onto_itself(self) -> None:
-        """Is refused."""
+        """A copy of a directory onto itself is refused."""
         for action in ("backup", "import"):
             code, _, err = self.storage(action, self.root, f"{self.root}/.")
             self.assertEqual(code, 1)

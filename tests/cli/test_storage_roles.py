@@ -1,4 +1,4 @@
-"""``gobelieve storage promote | resync``: what becomes of a slave's directory."""
+"""``gobelieve storage promote`` and ``resync``: the role of a slave's directory."""
 
 import os
 from pathlib import Path
@@ -17,10 +17,10 @@ class RolesCase(StorageCommand):
 
 
 class PromoteTests(RolesCase):
-    """A slave's directory becomes a master's."""
+    """``promote`` makes a slave's directory a master's."""
 
     def test_the_mark_is_gone(self) -> None:
-        """And nothing else is changed."""
+        """Only the mark is removed."""
         before = self.blocks(self.root)
         code, out, err = self.storage("promote", self.root)
         self.assertEqual((code, err), (0, ""))
@@ -30,7 +30,7 @@ class PromoteTests(RolesCase):
         roles.check(self.root)
 
     def test_only_a_slave(self) -> None:
-        """A second time, or what is no directory, is refused with one line."""
+        """A second promotion, or one of no directory, is refused with one line."""
         self.storage("promote", self.root)
         code, out, err = self.storage("promote", self.root)
         self.assertEqual((code, out), (1, ""))
@@ -40,7 +40,7 @@ class PromoteTests(RolesCase):
         self.assertIn("is no directory", err)
 
     def test_in_use(self) -> None:
-        """Not while its daemon runs."""
+        """A directory whose daemon runs is refused."""
         self.hold()
         code, _, err = self.storage("promote", self.root)
         self.assertEqual(code, 1)
@@ -49,10 +49,10 @@ class PromoteTests(RolesCase):
 
 
 class ResyncTests(RolesCase):
-    """A slave that begins anew."""
+    """``resync`` lets a slave begin anew."""
 
     def test_only_said(self) -> None:
-        """Without --yes nothing is changed."""
+        """Without ``--yes`` nothing is changed."""
         before = self.files(self.root)
         code, out, err = self.storage("resync", self.root)
         self.assertEqual(code, 0)
@@ -61,7 +61,10 @@ class ResyncTests(RolesCase):
         self.assertEqual(self.files(self.root), before)
 
     def test_set_aside(self) -> None:
-        """The files are in another directory; the slave's is empty, and still a slave's."""
+        """The files move to another directory.
+
+        The slave's directory is empty and still a slave's.
+        """
         before = self.files(self.root)
         for number in (1, 2):
             code, out, err = self.storage("resync", "--yes", self.root)
@@ -75,13 +78,13 @@ class ResyncTests(RolesCase):
         store.close()
 
     def test_a_slash_behind_the_name(self) -> None:
-        """Makes no difference."""
+        """A slash after the name makes no difference."""
         code, _, _ = self.storage("resync", "--yes", self.root + os.sep)
         self.assertEqual(code, 0)
         self.assertTrue(Path(f"{self.root}.diverged-1", "message_0").exists())
 
     def test_a_link(self) -> None:
-        """The files stay on the disk that they are on, and so does what comes."""
+        """If the name is a link, the old and the new files are on the disk to which it points."""
         link = self.mktemp()
         os.symlink(os.path.abspath(self.root), link)
         code, out, _ = self.storage("resync", "--yes", link)
@@ -93,7 +96,7 @@ class ResyncTests(RolesCase):
         self.assertTrue(Path(f"{self.root}.diverged-1", "message_0").exists())
 
     def test_a_mount_point(self) -> None:
-        """Cannot be renamed; nothing is changed."""
+        """A mount point cannot be renamed, so nothing is changed."""
         before = self.files(self.root)
         self.patch(os.path, "ismount", lambda path: path == os.path.realpath(self.root))
         code, _, err = self.storage("resync", "--yes", self.root)
@@ -102,7 +105,7 @@ class ResyncTests(RolesCase):
         self.assertEqual(self.files(self.root), before)
 
     def test_not_a_master(self) -> None:
-        """A master's directory is not touched; nor one in use."""
+        """A master's directory is refused, and so is one in use."""
         self.hold()
         code, _, err = self.storage("resync", "--yes", self.root)
         self.assertEqual(code, 1)

@@ -1,7 +1,7 @@
-"""The lives of one storage directory: what is asked of a storage while it runs, and how it fails.
+"""The lives of one storage directory: saves, reads and failures while a storage runs.
 
-Everything is chosen by a `Random`: the same seed is the same history, to the byte. How a life ends,
-and what is found at the next start, is in `world`.
+A `Random` chooses everything, so the same seed is the same history, to the byte. The module `world`
+has the ends of lives and the checks at the next start.
 """
 
 from collections.abc import Callable
@@ -34,42 +34,42 @@ QUEUES: list[Queue] = [*((USERS, uid) for uid in UIDS), *((SUPER_GROUPS, gid) fo
 KINDS = (4, 4, 4, 8, 8, 7, 21, 64, 99)
 FORGED = pack_message(4, b"forged")
 FORGED += pack_entry(USERS, APPID, UIDS[0], FIRST_OFFSET, 0, 1, 0, 0, 0, 0)
-"""What a user may send, in the hope that it becomes the first message of all in a queue."""
+"""A body that a user may send, hoping that it becomes the first message in a queue."""
 PAGES = ((2, 1 << 22), (7, 1 << 22), (3000, 2000), (3000, 1 << 22), (3000, 1 << 22))
 """Limits of a page, in entries and bytes."""
 BLOCKS = (700, 1500, 6000, 40_000, 100_000)
 
 
 class Life:
-    """A storage that runs, with a model of what it should know."""
+    """A storage that runs, with a model of the messages that it should have."""
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root = root
         self.random = Random(seed)
         self.steps: list[str] = []
-        """What happened, for whoever wants to know how it came."""
+        """A log of the history, printed when a check fails."""
         self.disk = PowerDisk(self.random)
         self.model = Model()
         self.size = self.random.choice(BLOCKS)
         self.policy = Policy.COMMIT if self.random.random() < 0.85 else Policy.INTERVAL
         self.every = self.random.choice((1, 500, 5000, 1 << 40))
         self.pending: list[Message] = []
-        """Appended, and not answered."""
+        """Messages that are appended and not answered."""
         self.candidates: list[Place] = []
         self.records: dict[int, bytes] = {}
-        """All that was appended and not taken back, by id."""
+        """All records that were appended and not taken back, by id."""
         self.snapshots: list[bytes] = []
         self.rotten = False
-        """Damage at rest has hit something."""
+        """Whether damage has hit an old record."""
         self.guessed: set[int] = set()
         """Blocks in which the length of a message is damaged, so that its end is guessed."""
         self.holed = False
-        """Something was lost before something that was not, both unanswered."""
+        """Whether an unanswered save was lost although a later unanswered one was not."""
         self.number = 0
         self.whole = True
-        """What the last crash left may be cut short, but has no holes."""
+        """Whether the last crash left no holes. It may have left a torn end."""
         self.sound = True
-        """The blocks were nothing but records when they were opened last."""
+        """Whether the blocks had nothing but records when they were last opened."""
         self.disk.tidy = self.random.random() < 0.3
         self.slave: Slave | None = None
         if self.policy is Policy.COMMIT and self.random.random() < 0.4:
@@ -80,7 +80,7 @@ class Life:
         self.steps.append(" ".join(str(part) for part in what))
 
     def start(self) -> None:
-        """Open the directory."""
+        """Open the directory, with a new group commit."""
         self.turn, self.thread, self.writer = FakeTurn(), FakeThread(), FakeThread()
         self.clock, self.log, self.failed = Clock(), Lines(), False
         self.store = Store(
@@ -101,7 +101,7 @@ class Life:
         )
 
     def _listen_in(self) -> None:
-        """Keep what is appended, and where: the answers only say it later."""
+        """Note each appended message with its records, since the answers come only later."""
         append, enter = self.store.append, self.store.blocks.append
 
         def enter_record(record: bytes) -> int:
@@ -125,7 +125,7 @@ class Life:
         self.store.append = save  # type: ignore[method-assign]
 
     def live(self) -> bool:
-        """Save, read and fail for a while; whether the process is still there."""
+        """Save, read and fail for a while. Return whether the process is still alive."""
         random = self.random
         if random.random() < 0.5:
             self.disk.left = random.randrange(25)
@@ -142,7 +142,7 @@ class Life:
         return True
 
     def save(self) -> None:
-        """One ask with several messages; several asks may share a turn."""
+        """Save several messages with one request. Several requests may share a turn."""
         items = [self._item() for _ in range(self.random.choice((1, 1, 2, 3, 6)))]
         self.note("save", *(f"{i.cmd}:{i.kind}:{i.queues[1::2]}:{len(i.body)}" for i in items))
         self.commits.save(items, self._answered, items)
@@ -170,7 +170,7 @@ class Life:
             length = min(length, most)
         filler = random.choice((bytes(8), MAGIC, b"\xff" * 5, random.randbytes(16)))
         if self.disk.tidy and random.random() < 0.7:
-            # Where holes may be, such a message can not be told from records.
+            # Where there may be holes, such a message cannot be told from records.
             filler = FORGED
         return (b"%d " % self.number + filler * (length // len(filler) + 1))[:length]
 
@@ -193,7 +193,7 @@ class Life:
             del self.records[id_]
 
     def work(self) -> None:
-        """The turn ends, and a sync with it if one is under way."""
+        """End the turn, and finish the running sync."""
         self.turn.end()
         if self.thread.waiting:
             self.note("sync")
@@ -201,7 +201,7 @@ class Life:
             self.turn.end()
 
     def write_snapshot(self) -> None:
-        """A step of the thread that writes snapshots."""
+        """Let the thread that writes snapshots take one step."""
         if self.writer.waiting:
             self.note("a step of the snapshot")
             self.writer.run()
@@ -214,7 +214,7 @@ class Life:
                 self.snapshots.append(data)
 
     def save_on_a_full_disk(self) -> None:
-        """The write stops at some byte."""
+        """Save while the disk gets full at some byte."""
         self.disk.room = self.random.randrange(400)
         self.note("room for", self.disk.room)
         self.save()
@@ -222,7 +222,7 @@ class Life:
         self.disk.room = None
 
     def fail_to_sync(self) -> None:
-        """The next sync fails, if there is one; cutting back works."""
+        """Let the next sync fail, while cutting the files back works."""
         self.turn.end()
         if self.thread.waiting:
             self.note("a sync fails")
@@ -232,11 +232,11 @@ class Life:
             self.turn.end()
 
     def elapse(self) -> None:
-        """A second goes by."""
+        """Let a second pass."""
         self.clock.advance(1)
 
     def look(self) -> None:
-        """Readers see what was answered, and nothing else."""
+        """Check that readers see the answered saves and nothing else."""
         self.check_reads(cut=False)
 
     def stop(self) -> None:
@@ -254,7 +254,7 @@ class Life:
     # --- a slave
 
     def replicate(self) -> None:
-        """It takes a piece or two of what is settled, and may be killed."""
+        """Let the slave take one or two settled pieces; it may be killed then."""
         if self.slave is not None:
             self.note("the slave takes a piece")
             self.slave.follow(self.store, self.random.randrange(1, 3))
@@ -263,7 +263,7 @@ class Life:
                 self.slave.open()
 
     def drop_slave(self) -> None:
-        """There is none from now on: its files are to be other ones than ours."""
+        """Drop the slave, since from now on its files may differ from the master's."""
         if self.slave is not None:
             self.slave.store.close()
             self.slave = None
@@ -271,12 +271,12 @@ class Life:
     # --- reading
 
     def mine(self, queue: Queue) -> list[Place]:
-        """The candidates of one queue."""
+        """Return the candidates of one queue."""
         mine = [place for place in self.candidates if queue in place.message.entries]
         return [place for place in mine if place.message.entries[queue] == place.id]
 
     def read(self, queue: Queue) -> list[StoredMessage]:
-        """All pages."""
+        """Return the messages of all pages of a queue."""
         kind, user = queue[0], User(APPID, queue[1])
         limit, room = self.random.choice(PAGES)
         if kind == USERS:
@@ -286,7 +286,7 @@ class Life:
         return [message for page in found for message in page.messages]
 
     def check_reads(self, cut: bool) -> None:
-        """All queues, against the model."""
+        """Compare all queues with the model."""
         self.seen = {queue: self.read(queue) for queue in QUEUES}
         for queue, found in self.seen.items():
             self.model.check_page(queue, found, self.mine(queue), cut)

@@ -1,7 +1,7 @@
-"""What a storage should know, said as plainly as can be: lists and dicts, and no files.
+"""A model of the messages that a storage should have, with lists and dicts and no files.
 
-It is told what was asked and what was answered. What a crash left of saves that were not answered
-it takes over from the storage, once, and holds it to that from then on.
+It gets the saves and their answers. After a crash it takes over the unanswered saves that the
+storage still has, once. From then on the storage must keep them.
 """
 
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from gobelieve.wire.storage import SaveItem, StoredMessage
 DELIVERED = frozenset({4, 7, 8, 21, 24, 25, 64})
 """The commands that a sync returns; the files may hold others."""
 LATEST = frozenset({4, 7, 8, 24, 25, 64})
-"""The commands that readings of the newest messages return."""
+"""The commands that reads of the newest messages return."""
 
 Queue = tuple[int, int]
-"""Kind and owner."""
+"""The kind and the owner of a queue."""
 
 
 class Fate(Enum):
-    """How sure it is that something is there."""
+    """The certainty that a message or entry is there."""
 
     SURE = "sure"
     MAYBE = "maybe"
-    """It was not answered, or damage hit what no checksum covers."""
+    """It was not answered, or damage hit bytes that no checksum covers."""
     LOST = "lost"
-    """Damaged."""
+    """It is damaged."""
 
 
 class Message:
-    """One save: a body, and its entries."""
+    """One save: a body and its entries."""
 
     __slots__ = ("entries", "fate", "item", "msgid", "prevs")
 
@@ -39,16 +39,16 @@ class Message:
         self.msgid = 0
         self.prevs: tuple[int, ...] = ()
         self.entries: dict[Queue, int] = {}
-        """For each queue the id of its record."""
+        """The id of its entry in each queue."""
         self.fate = Fate.SURE
 
     @property
     def owners(self) -> Sequence[int]:
-        """Whose queues were named, with repetitions."""
+        """Return the owners of the named queues, with repetitions."""
         return self.item.queues[1::2]
 
     def equals(self, found: StoredMessage) -> bool:
-        """Whether it was read as it was saved."""
+        """Return whether a message was read as it was saved."""
         return (found.device, found.cmd, found.body) == (
             self.item.device,
             self.item.cmd,
@@ -68,13 +68,13 @@ class Place:
 
 
 class Model:
-    """Queues of places, oldest first."""
+    """The queues, each a list of places from old to new."""
 
     def __init__(self) -> None:
         self.queues: dict[Queue, list[Place]] = {}
 
     def add(self, message: Message) -> None:
-        """It was answered as stored. Its previous ids are looked at."""
+        """Add a message that was answered as stored, after a check of its previous ids."""
         for owner, prev in zip(message.owners, message.prevs, strict=True):
             places = self.queues.get((message.item.kind, owner), [])
             assert prev in self._newest(places), (
@@ -87,7 +87,7 @@ class Model:
             places.append(Place(id_, message))
 
     def _newest(self, places: list[Place]) -> list[int]:
-        """The ids that the newest message may have."""
+        """Return the ids that the newest message of a queue may have."""
         found: list[int] = []
         for place in reversed(places):
             if place.fate is not Fate.LOST:
@@ -97,12 +97,12 @@ class Model:
         return [*found, 0]
 
     def messages(self) -> list[Message]:
-        """All that are in some queue."""
+        """Return all messages that are in some queue."""
         found = {p.message.msgid: p.message for places in self.queues.values() for p in places}
         return list(found.values())
 
     def forget_before(self, id_: int) -> None:
-        """Old blocks were removed."""
+        """Remove what was in the blocks before an id."""
         for places in self.queues.values():
             places[:] = [place for place in places if place.id >= id_]
             for place in places:
@@ -114,9 +114,9 @@ class Model:
     def check_page(
         self, queue: Queue, found: Sequence[StoredMessage], candidates: Sequence[Place], cut: bool
     ) -> None:
-        """What was read is what should be there, and nothing twice.
+        """Check that a page has everything that it should have, and nothing twice.
 
-        `candidates` may be there besides. `cut`: the oldest may be missing.
+        The page may also have `candidates`. With `cut`, the oldest messages may be missing.
         """
         seen = {message.msgid: message for message in found}
         order = [message.msgid for message in found]
@@ -142,12 +142,12 @@ class Model:
                 assert message.equals(seen[message.msgid]), f"{message.msgid} is another message"
 
     def counts(self, queue: Queue, after: int) -> tuple[int, int]:
-        """The least and the most entries that may be counted after an id."""
+        """Return the least and the largest count that is right after an id."""
         behind = [p for p in self.queues.get(queue, []) if p.message.msgid > after]
         return sum(place.fate is Fate.SURE for place in behind), len(behind)
 
     def latest(self, queue: Queue, limit: int) -> list[int] | None:
-        """The ids of the newest messages; None if it is not sure which those are."""
+        """Return the ids of the newest messages; None if they are not certain."""
         places = self.queues.get(queue, [])
         if any(Fate.MAYBE in (place.fate, place.message.fate) for place in places):
             return None

@@ -1,9 +1,11 @@
-"""A disk that keeps what was synced, and of the rest what it likes.
+"""A disk that keeps synced bytes, and an arbitrary part of the unsynced ones.
 
-Files are real ones. Beside them it is kept what the platter has: of each file the bytes when it was
-last synced, of the directory the names when it was. `cut_power` leaves what a machine may leave
-behind: names up to some change of the directory, and of each file what was synced and some of what
-was written since, by length, by sectors, with flipped bits.
+The files are real ones. In addition the disk notes what is durable: the bytes of each file when it
+was last synced, and the names when the directory was last synced.
+
+`cut_power` leaves what a machine may leave behind: the names up to some change of the directory,
+and the synced bytes of each file. Some unsynced bytes are there too: up to some length, sector by
+sector, or with flipped bits.
 """
 
 import errno
@@ -18,21 +20,21 @@ SECTORS = (16, 64, 512, 4096)
 
 
 class PowerCut(BaseException):
-    """The process is gone: whoever catches Exception does not see it."""
+    """Raised when the process is gone. `except Exception` does not catch it."""
 
 
 class _Inode:
-    """One file, whatever its names."""
+    """One file, independent of its names."""
 
     __slots__ = ("gone", "longer", "synced")
 
     def __init__(self, synced: bytes | None) -> None:
         self.synced = synced
-        """What the platter has; None: all that was written."""
+        """The durable bytes; None if all written bytes are durable."""
         self.gone = b""
-        """What was in it when its last name was taken."""
+        """The bytes when the last name was removed."""
         self.longer: list[bytes] = []
-        """What was in it each time before it was cut, since it was synced."""
+        """The bytes before each cut since the last sync."""
 
 
 class PowerDisk(Files):
@@ -42,15 +44,15 @@ class PowerDisk(Files):
         super().__init__()
         self.random = random
         self.left: int | None = None
-        """So many more changes, then the process is gone in the middle of one; None: no limit."""
+        """The changes until the process is killed in the middle of one; None for no limit."""
         self.room: int | None = None
-        """So many more bytes, then the disk is full; None: no limit."""
+        """The bytes until the disk is full; None for no limit."""
         self.broken = 0
-        """So many syncs fail."""
+        """The number of syncs that will fail."""
         self.tidy = False
-        """A power cut leaves no holes, and flips no bits."""
+        """Whether a power cut leaves no holes and flips no bits."""
         self.torn = False
-        """What a power cut left behind may have holes, or flipped bits."""
+        """Whether the last power cut may have left holes or flipped bits."""
         self._names: dict[str, _Inode] = {}
         self._platter: dict[str, _Inode] = {}
         self._changes: list[tuple[str, str, _Inode | None]] = []
@@ -72,7 +74,7 @@ class PowerDisk(Files):
     # --- the calls
 
     def _dies(self) -> bool:
-        """Whether the process ends in this change; none comes after it."""
+        """Return whether the process is killed in this change. No change comes after it."""
         if self.left is None:
             return False
         self.left -= 1
@@ -89,7 +91,7 @@ class PowerDisk(Files):
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             inode = None
         elif fresh or inode is None:
-            # One that was there before this disk is as it is.
+            # A file that was there before this disk is durable as it is.
             inode = self._names[path] = _Inode(b"" if fresh else None)
             if fresh:
                 self._changes.append((path, "", inode))
@@ -166,7 +168,7 @@ class PowerDisk(Files):
         if inode is not None:
             inode.gone = _content(path)
 
-    # --- what somebody else does to the directory, durably
+    # --- changes by somebody else, durable at once
 
     def replace(self, path: str, data: bytes) -> None:
         """Give a file other content."""
@@ -178,12 +180,12 @@ class PowerDisk(Files):
         self._platter[path] = inode
 
     def settle(self) -> None:
-        """Time goes by: the names are on the platter as they are."""
+        """Make all names durable, as time does."""
         self._platter = dict(self._names)
         self._changes.clear()
 
     def remove(self, path: str) -> None:
-        """Remove a file."""
+        """Remove a file, durably."""
         os.unlink(path)
         self._names.pop(path, None)
         self._platter.pop(path, None)
@@ -192,7 +194,7 @@ class PowerDisk(Files):
     # --- the end of the process, and of the machine
 
     def abandon(self) -> None:
-        """The process is gone: its descriptors are closed, and nothing else happens."""
+        """Kill the process: its descriptors are closed."""
         for fd in self._opened:
             with suppress(OSError):
                 os.close(fd)
@@ -201,7 +203,7 @@ class PowerDisk(Files):
         self.broken = 0
 
     def cut_power(self) -> None:
-        """The machine is gone too: what was not synced may be there, or in part, or not."""
+        """Cut the power: unsynced bytes stay, or stay in part, or are lost."""
         names = dict(self._platter)
         for path, source, inode in self._changes[: self.random.randint(0, len(self._changes))]:
             names.pop(source, None)
@@ -226,7 +228,7 @@ class PowerDisk(Files):
         self._changes.clear()
 
     def _remains(self, before: list[bytes], new: bytes) -> bytes:
-        """What is left of a file that was the first of these when it was synced."""
+        """Return the remains of a file that had the first of these contents when it was synced."""
         random, kept = self.random, _same(before[0], new)
         how, old = random.randrange(3 if self.tidy else 5), random.choice(before)
         if how == 0:
@@ -234,7 +236,7 @@ class PowerDisk(Files):
         if how == 1:
             return old
         if how == 2 and kept == len(before[0]):
-            # Cut at some byte, as often as not near the end.
+            # Cut at some byte, half of the time near the end.
             return new[: max(kept, len(new) - random.choice((random.randrange(300), len(new))))]
         data = bytearray(new)
         if how == 3:
@@ -252,7 +254,7 @@ class PowerDisk(Files):
 
 
 def _same(one: bytes, other: bytes) -> int:
-    """How far they begin alike."""
+    """Return the length of the common beginning."""
     if other.startswith(one):
         return len(one)
     pairs = enumerate(zip(one, other, strict=False))

@@ -1,4 +1,4 @@
-"""What the tests of storage have in common: a store in a folder, a disk that fails, a turn."""
+"""Helpers of the storage tests: a store in a folder, a disk that fails, and messages."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ APPID = 7
 
 
 class QuickFiles(Files):
-    """The real thing, but nothing is synced: tests are about what is in the files."""
+    """The real files without syncing, for tests that only look at the files."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,18 +27,18 @@ class QuickFiles(Files):
 
 
 class BadDisk(Files):
-    """A disk that fails when told to."""
+    """A disk that fails when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()
         self.room: int | None = None
-        """How many bytes more can be written; None: no limit."""
+        """The number of bytes that can still be written; None for no limit."""
         self.broken = False
-        """Syncing fails."""
+        """Whether syncing fails."""
         self.stuck = False
-        """Cutting files fails."""
+        """Whether cutting files fails."""
         self.sour = False
-        """Closing fails."""
+        """Whether closing fails."""
         self.unreadable = False
         self.opened: set[int] = set()
         self._paths: dict[int, str] = {}
@@ -91,7 +91,7 @@ class BadDisk(Files):
             self.folders.append(self._paths[fd])
 
     def fails(self, *args: object) -> Never:
-        """Instead of a call that is to fail."""
+        """Fail, in place of a system call."""
         raise OSError(errno.EIO, "Input/output error")
 
     def _truncate(self, fd: int, length: int) -> None:
@@ -101,26 +101,26 @@ class BadDisk(Files):
 
 
 def im(sender: int, receiver: int, content: str, when: int = 1_700_000_000) -> bytes:
-    """The body of an IM."""
+    """Return the body of an IM."""
     head = [n.to_bytes(8, "big", signed=True) for n in (sender, receiver)]
     return b"".join(head) + when.to_bytes(4, "big", signed=True) + bytes(4) + content.encode()
 
 
 def to_users(*uids: int, body: bytes = b"hello", cmd: int = 4, device: int = 11) -> SaveItem:
-    """A message for these users' queues."""
+    """Return a message for the queues of these users."""
     queues = tuple(n for uid in uids for n in (APPID, uid))
     return SaveItem(device, cmd, USERS, queues, body)
 
 
 def to_group(gid: int, body: bytes = b"hello", cmd: int = 8, device: int = 11) -> SaveItem:
-    """A message for a super group's queue."""
+    """Return a message for the queue of a super group."""
     return SaveItem(device, cmd, SUPER_GROUPS, (APPID, gid), body)
 
 
 def open_store(
     root: str, *, block_size: int = BLOCK_SIZE, files: Files | None = None, log: Any = None
 ) -> Store:
-    """An opened store."""
+    """Return an opened store."""
     store = Store(root, world=world(log=log), block_size=block_size, files=files or QuickFiles())
     store.open()
     return store
@@ -138,7 +138,7 @@ def save(store: Store, *items: SaveItem) -> list[tuple[int, tuple[int, ...]]]:
 
 
 def pages(fetch: Callable[[int], Page], after: int = 0) -> Iterator[Page]:
-    """All pages of a queue, as a client reads them."""
+    """Yield all pages of a queue, as a client reads them."""
     while True:
         page = fetch(after)
         yield page
@@ -149,12 +149,12 @@ def pages(fetch: Callable[[int], Page], after: int = 0) -> Iterator[Page]:
 
 
 def bodies(page: Page) -> list[bytes]:
-    """What the messages of a page say."""
+    """Return the bodies of the messages of a page."""
     return [message.body for message in page.messages]
 
 
 def with_checksum_of(start: bytes, body: bytes) -> bytes:
-    """A body and four bytes more, which has the CRC-32 of something else."""
+    """Return a body with four bytes more, which has the CRC-32 of `start`."""
     wanted = crc32(start) ^ 0xFFFFFFFF
     for _ in range(32):
         wanted = (wanted << 1) ^ (0x1DB710641 if wanted >> 31 else 0)
@@ -162,7 +162,7 @@ def with_checksum_of(start: bytes, body: bytes) -> bytes:
 
 
 def copy(source: Path, target: Path) -> str:
-    """A copy of a directory of vectors that may be written to."""
+    """Copy a directory of the vectors, so that a test can write to it."""
     target.mkdir(parents=True)
     for file in source.iterdir():
         (target / file.name).write_bytes(file.read_bytes())
@@ -170,5 +170,5 @@ def copy(source: Path, target: Path) -> str:
 
 
 def ids(found: Sequence[tuple[int, tuple[int, ...]]]) -> list[int]:
-    """The message ids of what was saved."""
+    """Return the message ids of saved items."""
     return [msgid for msgid, _ in found]

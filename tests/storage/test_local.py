@@ -1,4 +1,4 @@
-"""Storage in the same process, as the rules of the gateway see it."""
+"""`LocalStorage`: storage in the same process, for the rules of the gateway."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from gobelieve.wire.storage import USERS, SaveItem, StoredMessage
 
 
 class FakeStorage:
-    """Storage that answers saves when told to."""
+    """A storage that answers saves when the test says so."""
 
     def __init__(self) -> None:
         self.saves: list[tuple[Sequence[SaveItem], Callable[[Any, Any], None], Any]] = []
@@ -38,7 +38,7 @@ class FakeStorage:
 
 
 class LocalStorageTests(SynchronousTestCase):
-    """Storage in the same process, as the gateway's rules see it."""
+    """`LocalStorage` passes the requests of the gateway's rules to a storage."""
 
     def setUp(self) -> None:
         self.fake = FakeStorage()
@@ -47,7 +47,7 @@ class LocalStorageTests(SynchronousTestCase):
         self.assertTrue(all(hasattr(Storage, name) for name in ("save", "fetch", "count_new")))
 
     def test_a_save_names_its_queues_and_gets_their_ids(self) -> None:
-        """Or the status of its failure."""
+        """A save names its queues, and gets their ids or the status of its failure."""
         ended: list[Any] = []
 
         def done(argument: str, status: int, entries: Any) -> None:
@@ -64,8 +64,8 @@ class LocalStorageTests(SynchronousTestCase):
             [("mine", 0, [(100, 50), (100, 60)]), ("other", AckStatus.STORAGE_FULL, [(0, 0)])],
         )
 
-    def test_questions_are_passed_on(self) -> None:
-        """And answered at once."""
+    def test_reads_are_passed_on(self) -> None:
+        """Reads are passed on and answered at once."""
         user = User(7, 1)
         page = self.successResultOf(Deferred.fromCoroutine(self.local.fetch(user, 0)))
         self.assertEqual(page.newest, 2)

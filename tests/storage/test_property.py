@@ -1,10 +1,11 @@
-"""Random histories: whatever is saved, and however it ends, nothing that was answered is lost.
+"""Random histories: no answered save is lost, whatever is saved and however a life ends.
 
-A round is a life of a storage and its end, by a clean stop, `kill -9` or a power cut, and the next
-start, after which everything is compared with a plain model. `life` and `world` say what happens.
+A round is one life of a storage, its end by a clean stop, `kill -9` or a power cut, and the next
+start. Then everything is compared with a plain model. The modules `life` and `world` have the
+events.
 
-`GOBELIEVE_ROUNDS=20000` makes more rounds, `GOBELIEVE_SEED=5` other ones. A failure names the seed
-that makes it happen again.
+`GOBELIEVE_ROUNDS=20000` sets the number of rounds, and `GOBELIEVE_SEED=5` chooses other histories.
+A failure names the seed that makes it happen again.
 """
 
 import os
@@ -14,18 +15,18 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.storage.world import World
+from tests.storage.world import History
 
 ROUNDS = int(os.environ.get("GOBELIEVE_ROUNDS", "1000"))
 SEED = int(os.environ.get("GOBELIEVE_SEED", "1"))
 LIVES = 20
-"""How many rounds a directory lasts."""
+"""The number of rounds of one directory."""
 ENTRIES_PER_BATCH = 8
-"""Instead of 1000, so that short queues have links too."""
+"""Used instead of 1000, so that short queues have links too."""
 
 
 class PropertyTests(SynchronousTestCase):
-    """A storage against a model of itself."""
+    """A storage is compared with a model of it."""
 
     timeout = 3600
 
@@ -35,13 +36,13 @@ class PropertyTests(SynchronousTestCase):
                 self.patch(module, "ENTRIES_PER_BATCH", ENTRIES_PER_BATCH)
 
     def test_nothing_answered_is_lost_doubled_or_hidden(self) -> None:
-        """And previous ids, counts and the snapshot are right, after any history."""
+        """Answered saves are neither lost nor doubled nor hidden, and all reads are right."""
         for seed in range(SEED, SEED + -(-ROUNDS // LIVES)):
             self.play(seed, min(LIVES, ROUNDS))
 
     def play(self, seed: int, rounds: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            world = World(Path(folder) / "storage", seed)
+            world = History(Path(folder) / "storage", seed)
             try:
                 world.begin()
                 for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""Directories that upstream's daemons wrote: every read of them gives what theirs gave."""
+"""Directories that the Go server wrote: every read of them gives what the Go server gave."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ CUSTOMER = {24, 25, 64}
 
 
 class VectorTests(SynchronousTestCase):
-    """One directory of each era, and one without index files."""
+    """A directory of each version of the Go server, and one without index files."""
 
     def check(self, case: str) -> None:
         expected = json.loads((VECTORS / f"{case}.expected.json").read_text())
@@ -46,7 +46,7 @@ class VectorTests(SynchronousTestCase):
     def check_new_count(self, store: Store, args: dict[str, int], result: int, case: str) -> None:
         count = store.reader.count_new(User(args["appid"], args["uid"]), args["last_id"])
         if case == "seed":
-            # The seed only says whether there is anything from somebody else.
+            # The seed only answers whether there are messages of another sender.
             self.assertEqual(min(count, 1), result)
         else:
             self.assertEqual(count, result)
@@ -54,7 +54,8 @@ class VectorTests(SynchronousTestCase):
     def check_messages(self, page: Page, newest_first: list[Any], case: str) -> None:
         found = shown(page)
         if case != "seed":
-            # Later daemons keep the seed's customer messages back; we deliver those of both eras.
+            # Later daemons leave out the seed's customer messages. Storage delivers those of both
+            # versions.
             found = [message for message in found if message[2] not in (24, 25)]
         self.assertEqual(found, [comparable(message) for message in newest_first[::-1]])
 
@@ -65,19 +66,19 @@ class VectorTests(SynchronousTestCase):
         self.assertFalse(page.more)
 
     def test_seed(self) -> None:
-        """254 and 252, message version 1, with its index files."""
+        """The seed's queue records (254, 252) and messages of version 1 are read."""
         self.check("seed")
 
     def test_master(self) -> None:
-        """248 and 247, message version 2, with its index files."""
+        """The master's queue records (248, 247) and messages of version 2 are read."""
         self.check("master")
 
     def test_master_noindex(self) -> None:
-        """The same without them."""
+        """A directory of the master version without index files is read alike."""
         self.check("master_noindex")
 
     def test_going_on(self) -> None:
-        """New messages continue the old queues, and all is there after a restart."""
+        """New messages continue the old queues, and all messages are there after a restart."""
         user, group = User(APPID, 101), User(APPID, 500)
         for case in ("seed", "master"):
             root = copy(VECTORS / case, Path(self.mktemp()))
@@ -98,7 +99,7 @@ class VectorTests(SynchronousTestCase):
 
 
 def shown(page: Page) -> list[tuple[int, int, int, str]]:
-    """What the messages of a page are, as the vectors tell it."""
+    """Return the messages of a page in the form of the vectors."""
     found = []
     for msgid, device, cmd, body in page.messages:
         head = 24 if cmd in WITH_HEAD else 36 if cmd in CUSTOMER else 0
@@ -107,5 +108,5 @@ def shown(page: Page) -> list[tuple[int, int, int, str]]:
 
 
 def comparable(message: dict[str, Any]) -> tuple[int, int, int, str]:
-    """The same of a message of the vectors."""
+    """Return a message of the vectors without the fields that reads do not give."""
     return message["msgid"], message["device_id"], message["cmd"], message["content"]

@@ -1,6 +1,6 @@
-"""One storage directory and all that happens to it, one life after another.
+"""One storage directory and everything that happens to it, one life after another.
 
-After each start everything that can be seen is compared with the model.
+After each start all reads are compared with the model.
 """
 
 import shutil
@@ -21,13 +21,16 @@ from tests.storage.replication.test_replication import blocks
 from tests.storage.support import APPID, QuickFiles
 
 
-class World(Life):
-    """`begin`, then rounds: `live`, `end`, `begin` again, which checks all there is to see."""
+class History(Life):
+    """A directory with its history.
 
-    # --- its end, and what happens to the files before the next one
+    It is `begin`, and then rounds of `live`, `end` and `begin`, which checks everything.
+    """
+
+    # --- the end of a life, and changes to the files before the next one
 
     def end(self, alive: bool) -> None:
-        """A clean stop, the end of the process, or of the machine."""
+        """End a life by a clean stop, by killing the process, or by a power cut."""
         how = self.random.random()
         self.whole = True
         durable = self.policy is Policy.COMMIT
@@ -52,7 +55,7 @@ class World(Life):
         self.whole &= not self.disk.torn
 
     def _expect(self) -> None:
-        """What was answered is in the files, to the byte; the rest may be."""
+        """Check that answered records are in the files, to the byte. Other records may be."""
         files = self.files()
         for message in self.model.messages():
             if message.fate is Fate.SURE:
@@ -72,7 +75,10 @@ class World(Life):
         ]
 
     def _fate(self, files: dict[int, bytes], id_: int) -> Fate:
-        """What became of a record. No checksum covers cmd, version, flag and the mark for it."""
+        """Return the fate of a record.
+
+        No checksum covers cmd, version, flag and the checksum mark.
+        """
         number, offset = divmod(id_, self.size)
         record = self.records.get(id_, b"")
         found = files.get(number, b"")[offset : offset + len(record)]
@@ -89,12 +95,12 @@ class World(Life):
         return Fate.SURE if found[12:14] == record[12:14] else Fate.MAYBE
 
     def files(self) -> dict[int, bytes]:
-        """The blocks."""
+        """Return the paths of the blocks."""
         paths = {int(path.name[8:]): path for path in self.root.glob("message_*")}
         return {number: paths[number].read_bytes() for number in sorted(paths)}
 
     def meddle(self) -> bool:
-        """Damage, another snapshot, blocks removed; whether damage may show only at a reader."""
+        """Damage, exchange or remove files. Return whether damage may show only at a read."""
         random, heads = self.random, self.root / "heads"
         hidden = False
         if random.random() < 0.15:
@@ -114,7 +120,7 @@ class World(Life):
         return hidden
 
     def _rot(self) -> None:
-        """A bit flips in a record that was answered long ago, or just before the end."""
+        """Flip a bit in a record that was answered, or in one just before the end."""
         random = self.random
         sure = {m.msgid: m for m in self.model.messages() if m.fate is Fate.SURE}
         found: dict[int, Message | Place] = dict(sure)
@@ -144,7 +150,7 @@ class World(Life):
         one.fate = self._fate({number: bytes(data)}, id_)
 
     def _can_tell(self, number: int, data: bytes) -> bool:
-        """Whether a wrong length of a message can be told from a write that was torn in it."""
+        """Return whether a wrong length of a message can be told from a torn write inside it."""
         newest = max(self.files())
         return number < newest and self._sound_until(number, data) == len(data)
 
@@ -162,10 +168,10 @@ class World(Life):
         self.candidates = [place for place in self.candidates if place.id >= first]
         self.records = {id_: data for id_, data in self.records.items() if id_ >= first}
 
-    # --- the next beginning
+    # --- the next start
 
     def begin(self, hidden: bool = False) -> None:
-        """Open it again, and see that all is as it should be."""
+        """Open the directory again, and check everything."""
         before = self.files()
         if before and self.random.random() < 0.15:
             self.disk.left = self.random.randrange(6)
@@ -181,7 +187,7 @@ class World(Life):
             before = {}
         self.start()
         if hidden:
-            # A reader comes upon the damage; the start after that knows of it.
+            # A reader meets the damage. The start after that knows of it.
             self.check_reads(cut=True)
             self.disk.abandon()
             self.disk.settle()
@@ -195,7 +201,7 @@ class World(Life):
         self.check_slave()
 
     def _take_over(self) -> None:
-        """Saves that were not answered: what of them is there now has to stay."""
+        """Take over the unanswered saves that are there now. They must stay from now on."""
         files = self.files()
         for queue in QUEUES:
             seen = {message.msgid for message in self.seen[queue]}
@@ -205,7 +211,7 @@ class World(Life):
                     place.fate = Fate.LOST
                 elif place.message.msgid in seen:
                     place.fate = Fate.SURE
-            # A lost one is counted if a later one says so by its number.
+            # A lost entry is counted if a later entry's seq includes it.
             while places and places[-1].fate is Fate.LOST:
                 places.pop()
             self.model.queues.setdefault(queue, []).extend(places)
@@ -219,10 +225,10 @@ class World(Life):
             del self.records[id_]
         self.pending, self.candidates = [], []
 
-    # --- looking at it
+    # --- checks
 
     def check_counts(self) -> None:
-        """Counts and latest messages."""
+        """Check the counts and the newest messages."""
         reader = self.store.reader
         for queue in QUEUES:
             if queue[0] != USERS:
@@ -240,7 +246,7 @@ class World(Life):
                 assert found == latest, f"the latest {limit} are {found}, not {latest}"
 
     def check_files(self, before: dict[int, bytes]) -> None:
-        """Nothing but a torn end was cut off, and it is kept; and nothing was complained of."""
+        """Check that only torn ends were cut off and kept, and that nothing else was logged."""
         newest = self.files()[self.store.blocks.numbers[-1]]
         assert len(newest) > FIRST_OFFSET or newest == FILE_HEADER, "a header is not written again"
         if not (self.whole and self.sound and before):
@@ -259,7 +265,7 @@ class World(Life):
         assert not complaints, complaints
 
     def _sound_until(self, number: int, data: bytes) -> int:
-        """How far a block is nothing but records, as they were written."""
+        """Return how far a block has nothing but records, as they were written."""
         end = FIRST_OFFSET
         while record := self.records.get(number * self.size + end):
             if data[end : end + len(record)] != record:
@@ -268,7 +274,7 @@ class World(Life):
         return end
 
     def check_snapshot(self) -> None:
-        """A start that reads everything knows the same."""
+        """Check that a start that reads everything finds the same heads and bridges."""
         if self.rotten or not (self.root / "heads").exists():
             return  # it knows what has been damaged since, and who reads everything does not
         copy = self.root.with_name("copy")
@@ -284,11 +290,11 @@ class World(Life):
             shutil.rmtree(copy)
 
     def check_slave(self) -> None:
-        """It gets all that is there, and its files are equal."""
+        """Check that the slave gets everything, and that its files are equal."""
         if self.slave is not None and self.random.random() < 0.3:
             self.note("the slave takes all")
             self.slave.follow(self.store)
-            # Of a block that a power cut left without a whole header there is nothing to send.
+            # A block that a power cut left without a whole header is not sent.
             files = {
                 n: data for n, data in blocks(str(self.root)).items() if len(data) >= FIRST_OFFSET
             }
@@ -296,7 +302,7 @@ class World(Life):
             assert list(_heads(self.slave.store)) == list(_heads(self.store))
 
     def check_all(self) -> None:
-        """At the end: verification finds nothing in what was never damaged."""
+        """Check at the end that verification finds nothing in undamaged blocks."""
         self.drop_slave()
         if self.holed or not self._sound():
             return

@@ -1,4 +1,4 @@
-"""The fast path of reading a directory through: what comes out is the same without it."""
+"""The fast path of reading a directory: the result is the same without it."""
 
 import os
 import tempfile
@@ -33,17 +33,17 @@ from tests.fakes.world import Lines, world
 from tests.storage.support import APPID, QuickFiles, open_store, to_group, to_users
 
 SIZE = 1 << 17
-"""Of a block: a few of the chunks that are read at a time."""
+"""The length of a block: a few of the chunks that are read at a time."""
 CHUNK = MAX_RECORD_BYTES + HEAD_SIZE + 2000
 
 
 def takes_nothing(self: FastScan, data: bytes, i: int, stop: int, base: int) -> int:
-    """In place of the fast path."""
+    """Take no record, in place of the fast path."""
     return i
 
 
 def both(look: Callable[[], Any]) -> tuple[Any, Any]:
-    """What is seen with the fast path and without it, reading little at a time."""
+    """Return what is found with the fast path and without it, reading little at a time."""
     with patch.object(scan, "CHUNK_BYTES", CHUNK), patch.object(walk, "CHUNK_BYTES", CHUNK):
         found = look()
         with patch.object(FastScan, "enter", takes_nothing):
@@ -51,7 +51,7 @@ def both(look: Callable[[], Any]) -> tuple[Any, Any]:
 
 
 def rebuilt(root: str) -> Any:
-    """All that the start makes of a directory; it is left as it is."""
+    """Return everything that the start finds in a directory, without changing it."""
     blocks, index, log = Blocks(root, Lines(), SIZE, QuickFiles()), Index(), Lines()
     with patch.object(Blocks, "set_aside", lambda self, offset: "aside"):
         blocks.open()
@@ -63,7 +63,7 @@ def rebuilt(root: str) -> Any:
 
 
 def verified(root: str) -> Any:
-    """All that verification says of a directory."""
+    """Return everything that verification finds in a directory."""
     with ReadOnlyFolder(root, SIZE) as folder:
         verification = Verification(folder, lambda done: None)
         findings = [str(finding) for finding in verification.findings()]
@@ -71,7 +71,7 @@ def verified(root: str) -> Any:
 
 
 class Files:
-    """Blocks that are written record by record, with whatever may be in them."""
+    """Blocks that are written record by record, with right and wrong records."""
 
     def __init__(self, root: str, random: Random) -> None:
         self.root = root
@@ -80,7 +80,7 @@ class Files:
         self.blocks = self.store.blocks
 
     def good(self) -> None:
-        """Some saves of ours."""
+        """Append a few saves."""
         choose = self.random.choice
         for _ in range(self.random.randrange(1, 40)):
             body = bytes(self.random.randrange(300))
@@ -93,16 +93,16 @@ class Files:
         return 8 if number == APPID and self.random.random() < 0.1 else number
 
     def long(self) -> None:
-        """Long messages: most of a chunk."""
+        """Append a long message, of most of a chunk."""
         self.store.append(to_users(1, 2, body=bytes(self.random.randrange(20_000, 32_767))))
 
     def thousand(self) -> None:
-        """So many entries that one is linked to the one a thousand before."""
+        """Append so many entries that one is linked to the one a thousand before."""
         for _ in range(1100):
             self.store.append(to_users(1, body=b""))
 
     def entry(self) -> None:
-        """A queue record whose fields may be right and may be wrong."""
+        """Append a queue record whose fields may be right or wrong."""
         pick, end = self.random.choice, self.blocks.end
         kind, owner = pick((USERS, SUPER_GROUPS)), self.random.randrange(8)
         msgid = pick((0, -5, end[0] * SIZE + end[1], end[0] * SIZE + end[1] + 500, FIRST_OFFSET))
@@ -119,12 +119,12 @@ class Files:
         flag = pick((0, 4, 4, 0, 1))
         record = pack_entry(kind, APPID, owner, msgid, device, seq, last, peer, batch, flag)
         if self.random.random() < 0.3:
-            # As upstream writes it: no checksum, and nothing says that there is one.
+            # As the Go server writes it: no checksum, and no mark that there is one.
             record = record[:8] + bytes(4) + record[12:15] + b"\0" + record[16:]
         self.blocks.append(record)
 
     def old(self) -> None:
-        """Records of older daemons, and obsolete ones."""
+        """Append a record of older daemons, or an obsolete one."""
         pick = self.random.choice
         cmd, size = pick(((254, 32), (254, 40), (252, 48), (250, 48), (249, 56), (253, 24), (9, 8)))
         msgid = self.blocks.append(pack_message(4, b"of an old entry"))
@@ -142,7 +142,7 @@ STEPS = st.sampled_from(("good", "good", "good", "long", "thousand", "entry", "e
 
 
 class SameResultTests(SynchronousTestCase):
-    """Whatever is in the files, the index, the bridges, the log and the findings are the same."""
+    """The index, bridges, log and findings are the same with and without the fast path."""
 
     @settings(max_examples=50)
     @given(
@@ -151,10 +151,10 @@ class SameResultTests(SynchronousTestCase):
         st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=3),
         st.integers(0, 200),
     )
-    def test_whatever_is_in_them(
+    def test_any_records(
         self, steps: list[str], seed: int, damage: list[tuple[float, int]], cut: int
     ) -> None:
-        """Right and wrong entries of all layouts, bytes that went bad, a torn end."""
+        """Any entries of all layouts, damaged bytes and a torn end give the same result."""
         with tempfile.TemporaryDirectory() as root:
             files = Files(root, Random(seed))
             for step in steps:
@@ -178,7 +178,7 @@ class SameResultTests(SynchronousTestCase):
                 file.write(bytes([byte[0] ^ mask]))
 
     def same(self, root: str) -> Any:
-        """What the start makes of it."""
+        """Check that both results are equal. Return that of the start."""
         found = []
         for look in (rebuilt, verified):
             fast_path, slow = both(lambda: look(root))  # noqa: B023
@@ -187,7 +187,7 @@ class SameResultTests(SynchronousTestCase):
         return found[0]
 
     def test_every_byte_of_a_save(self) -> None:
-        """A bit that went bad anywhere in a message or its entries is noticed."""
+        """A flipped bit anywhere in a message or its entries is noticed."""
         root = self.mktemp()
         store = open_store(root, block_size=SIZE)
         store.append(to_users(101, 102, body=b"a message"))
@@ -210,10 +210,10 @@ class SameResultTests(SynchronousTestCase):
 
 
 class TakesTests(SynchronousTestCase):
-    """It is of use only if it takes what there is mostly."""
+    """The fast path is useful only if it takes most records."""
 
     def test_all_of_ours(self) -> None:
-        """Nothing that we write is left to the slow path, but for some at the borders of blocks."""
+        """The fast path takes all records that we write, but for a few at the borders of blocks."""
         root = self.mktemp()
         store = open_store(root, block_size=SIZE)
         for n in range(2500):
@@ -239,5 +239,5 @@ class TakesTests(SynchronousTestCase):
                 index.apply(base + found[0], found[1])
                 left += 1
         self.assertEqual(index.values, expected)
-        # At the border of two blocks an entry or its message may be.
+        # An entry or its message may be at the border of two blocks.
         self.assertLessEqual(left, 2 * len(blocks.numbers))

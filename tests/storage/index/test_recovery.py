@@ -1,4 +1,4 @@
-"""The start: what is torn is cut off, what is damaged is stepped over, nothing else is lost."""
+"""The start: torn ends are cut off, damage is skipped, and nothing else is lost."""
 
 import os
 from pathlib import Path
@@ -40,15 +40,15 @@ FORGED = pack_message(4, b"forged") + pack_entry(USERS, APPID, 9, FIRST_OFFSET, 
 
 
 def forging_body() -> bytes:
-    """A message whose first bytes have the checksum of all of it; what follows looks like records.
+    """Return a body that has forged records, and whose first bytes have the checksum of the whole.
 
-    Should they ever be believed, EVE reads the first message of all.
+    If the forged records were believed, EVE would read the first message.
     """
     return with_checksum_of(b"start", b"start" + MAGIC + FORGED * 3 + MAGIC * 20)
 
 
 def forged_ends(body: bytes) -> list[int]:
-    """The lengths of its beginning that end where a forged record does."""
+    """Return the lengths at which the beginning of `forging_body` ends with a forged record."""
     ends = [len(b"start" + MAGIC)]
     for _ in range(3):
         ends += [ends[-1] + len(FORGED) - 84, ends[-1] + len(FORGED)]
@@ -56,14 +56,17 @@ def forged_ends(body: bytes) -> list[int]:
 
 
 class RecoveryCase(SynchronousTestCase):
-    """A directory, and what is in it after it was opened again."""
+    """A directory, and reads of it after it was opened again."""
 
     def setUp(self) -> None:
         self.root = Path(self.mktemp())
         self.log = Lines()
 
     def write(self, *messages: bytes) -> tuple[list[int], list[int]]:
-        """Messages from Alice to Bob; their ids, and the offsets where each save begins."""
+        """Save messages from Alice to Bob.
+
+        Return their ids and the offsets where each save begins.
+        """
         store = open_store(str(self.root))
         saved = save(store, *(to_users(102, 101, body=body) for body in messages))
         end = store.blocks.end[1]
@@ -89,10 +92,10 @@ class RecoveryCase(SynchronousTestCase):
 
 
 class TornTailTests(RecoveryCase):
-    """A write that the machine's end cut short."""
+    """A write that was cut short when the machine went down."""
 
     def test_cut_at_every_byte(self) -> None:
-        """Wherever the last save was torn, the saves before are whole and the rest is set aside."""
+        """Wherever the last save was torn, the saves before are whole and the rest is kept."""
         _, offsets = self.write(b"one", b"IMIM two IMIMIMIM", b"three")
         whole = self.block().read_bytes()
         for length in range(offsets[1], len(whole) + 1):
@@ -102,7 +105,7 @@ class TornTailTests(RecoveryCase):
             end = self.block().stat().st_size
             complete = [o for o in offsets[1:] if o <= length]
             expected = [b"one", b"IMIM two IMIMIMIM", b"three"]
-            # Bob's entry is written before Alice's, and may be whole where hers is not.
+            # Bob's entry is written before Alice's, and may be complete where hers is not.
             self.assertIn(len(found) - len(complete), (0, 1))
             self.assertEqual(found, expected[: len(found)])
             self.assertEqual(len(self.read(store, ALICE)), len(complete))
@@ -111,7 +114,7 @@ class TornTailTests(RecoveryCase):
             for name in aside:
                 self.assertEqual((self.root / name).read_bytes(), whole[end:length])
                 (self.root / name).unlink()
-            # What is written now follows, and is found at the next start.
+            # The next save follows, and is found at the next start.
             save(store, to_users(102, body=b"after"))
             store.close()
             store = open_store(str(self.root), log=self.log)
@@ -119,7 +122,7 @@ class TornTailTests(RecoveryCase):
             store.close()
 
     def test_reported(self) -> None:
-        """The log says how many bytes were cut off, and where they are."""
+        """The log says how many bytes were cut off, and which file keeps them."""
         _, offsets = self.write(b"one", b"two")
         os.truncate(self.block(), offsets[1] + 5)
         self.reopen()
@@ -132,7 +135,7 @@ class TornTailTests(RecoveryCase):
         )
 
     def test_full_disk(self) -> None:
-        """With no space to keep it a torn write is cut off all the same: the daemon starts."""
+        """On a full disk a torn write is cut off without being kept, and the daemon starts."""
         _, offsets = self.write(b"one", b"two")
         for room in (0, 3):
             os.truncate(self.block(), offsets[1] + 5)
@@ -153,7 +156,7 @@ class TornTailTests(RecoveryCase):
             self.assertEqual(disk.opened, set())
 
     def test_disk_that_keeps_nothing(self) -> None:
-        """If keeping it fails otherwise nothing is cut off, and no half of a copy is left."""
+        """If keeping the torn bytes fails, nothing is cut off, and no half of a copy is left."""
         _, offsets = self.write(b"one", b"two")
         os.truncate(self.block(), offsets[1] + 5)
         for call in ("pwrite", "fsync"):
@@ -166,7 +169,7 @@ class TornTailTests(RecoveryCase):
             self.assertEqual(disk.opened, set())
 
     def test_header_that_was_torn_too(self) -> None:
-        """A newest block of zeros gets its header again, and is no news at the next start."""
+        """A newest block of zeros gets its header again, and the next start reports nothing."""
         self.write(b"one")
         self.block(1).write_bytes(bytes(4096))
         self.reopen().close()
@@ -177,7 +180,7 @@ class TornTailTests(RecoveryCase):
         self.assertEqual(self.read(store), [b"one", b"two"])
 
     def test_twice_at_one_place(self) -> None:
-        """A second torn write at the same place does not replace the first one's file."""
+        """A second torn write at the same place does not replace the file of the first one."""
         _, offsets = self.write(b"one")
         for _ in range(2):
             with self.block().open("ab") as file:
@@ -205,12 +208,12 @@ class TornTailTests(RecoveryCase):
         self.assertEqual(store.reader.count_new(BOB, 0), 1)
 
     def test_forged_end_inside_a_torn_message(self) -> None:
-        """A part of a torn message that has the checksum of the whole does not end it."""
+        """A torn message does not end where a part of it has the checksum of the whole."""
         body = forging_body()
         _, offsets = self.write(b"one", body)
         whole = self.block().read_bytes()
         begin = offsets[1] + 16
-        # Not where a forged record ends: that a torn write ends there too cannot be told apart.
+        # Not where a forged record ends: a torn write that ends there too cannot be told apart.
         ends = [begin + length for length in forged_ends(body)]
         for length in (n for n in range(begin, begin + len(body) + 4) if n not in ends):
             self.block().write_bytes(whole[:length])
@@ -221,7 +224,7 @@ class TornTailTests(RecoveryCase):
             store.close()
 
     def test_many_chunks(self) -> None:
-        """A block that is longer than what is read at a time is read through without a gap."""
+        """A block that is longer than one read is read without a gap."""
         messages = [bytes([n]) * (n * 997 % 32768) for n in range(256)]
         self.write(*messages)
         self.assertGreater(self.block().stat().st_size, 3 * CHUNK_BYTES)
@@ -229,7 +232,7 @@ class TornTailTests(RecoveryCase):
         self.assertEqual(self.log.of("warn", "error"), [])
 
     def test_short_newest_file(self) -> None:
-        """A newest file that has at most a header, and not a whole or right one, gets one."""
+        """A newest file without a whole and right header gets one."""
         self.write(b"one")
         for content in (b"", FILE_HEADER[:9], FILE_HEADER, bytes(FIRST_OFFSET)):
             self.block(1).write_bytes(content)
@@ -243,7 +246,7 @@ class DamageTests(RecoveryCase):
     """Bytes that changed after they were written."""
 
     def test_every_byte(self) -> None:
-        """Whichever byte of a message's record is damaged, all other messages are read."""
+        """If any byte of a message's record is damaged, all other messages are read."""
         _, offsets = self.write(b"one", b"two", b"three")
         whole = self.block().read_bytes()
         end = offsets[1] + len(pack_message(4, b"two"))
@@ -260,7 +263,7 @@ class DamageTests(RecoveryCase):
             store.close()
 
     def test_reported(self) -> None:
-        """The log says where the damage is and how long."""
+        """The log has the place and the length of the damage."""
         _, offsets = self.write(b"one", b"two", b"three")
         self.damage(offsets[1] + 17, b"\xff")
         self.reopen()
@@ -268,7 +271,7 @@ class DamageTests(RecoveryCase):
         self.assertEqual(self.log.of("error"), [what])
 
     def test_damaged_entry(self) -> None:
-        """A damaged queue record hides its message from that queue, and no other one."""
+        """A damaged queue record hides its message from that queue, and no other message."""
         _, offsets = self.write(b"one", b"two", b"three", b"four")
         self.damage(offsets[1] + 23 + 20, b"\xff\xff")
         store = self.reopen()
@@ -278,7 +281,7 @@ class DamageTests(RecoveryCase):
         self.assertEqual(store.reader.count_new(BOB, 0), 3)
 
     def test_damaged_length(self) -> None:
-        """With a wrong length the record's end is found by its checksum."""
+        """If the length of a record is wrong, its end is found by its checksum."""
         for length in (0, 2, 4, 200, 30000, 0x7FFFFFFF, -1):
             _, offsets = self.write(b"one", b"two", b"three")
             self.damage(offsets[1] + 4, length.to_bytes(4, "big", signed=True))
@@ -289,7 +292,7 @@ class DamageTests(RecoveryCase):
             self.block().unlink()
 
     def test_damaged_length_of_the_last(self) -> None:
-        """Even of the last record, which a length that is too large lets look torn."""
+        """The last record is found too, although its wrong length makes it look torn."""
         _, offsets = self.write(b"one", b"two")
         last = offsets[2] - 84
         self.damage(last + 4, (30000).to_bytes(4, "big"))
@@ -299,7 +302,7 @@ class DamageTests(RecoveryCase):
         self.assertEqual(self.read(store, ALICE), [b"one"])
 
     def test_damaged_length_of_an_entry_before_a_torn_end(self) -> None:
-        """An entry's length is known: nothing behind it is taken for a part of it."""
+        """The length of an entry is known, so nothing after it is taken for a part of it."""
         _, offsets = self.write(b"one", b"two", b"three", b"torn")
         os.truncate(self.block(), offsets[3] + 5)
         self.damage(offsets[1] + 23 + 4, (30000).to_bytes(4, "big"))
@@ -309,7 +312,7 @@ class DamageTests(RecoveryCase):
         self.assertEqual(self.block().stat().st_size, offsets[3])
 
     def test_damaged_area(self) -> None:
-        """A sector of zeros over several records: those behind it are found."""
+        """Records after a sector of zeros over several records are found."""
         messages = [b"%d" % n + bytes(50) for n in range(40)]
         _, offsets = self.write(*messages)
         self.damage(offsets[5] + 10, bytes(2048))
@@ -320,14 +323,14 @@ class DamageTests(RecoveryCase):
         self.assertEqual(left[5:], messages[5 + gone :])
 
     def test_long_damage(self) -> None:
-        """Damage that is longer than what is read at a time."""
+        """Records after damage that is longer than one read are found."""
         self.write(b"one")
         with self.block().open("ab") as file:
             file.write(MAGIC * (CHUNK_BYTES // 2) + b"x")
             start = file.tell()
         store = open_store(str(self.root))
         store.close()
-        # All of that was cut off; now it is followed by something.
+        # All of that was cut off. Now records follow it.
         self.assertLess(self.block().stat().st_size, start)
         aside = next(self.root.glob("torn_*"))
         with self.block().open("ab") as file:
@@ -356,7 +359,7 @@ class DamageTests(RecoveryCase):
             self.block().unlink()
 
     def test_forged_end_inside_a_damaged_message(self) -> None:
-        """The same whatever is damaged: its magics, its length, what it says or what follows."""
+        """A forged end does not count, whichever part of the message or the next one is damaged."""
         body = forging_body()
         _, offsets = self.write(b"one", body, b"three")
         whole = self.block().read_bytes()
@@ -374,10 +377,10 @@ class DamageTests(RecoveryCase):
             store.close()
 
     def test_forged_records_that_reach_beyond(self) -> None:
-        """A forged record without a checksum does not bridge the end of the message it is in."""
+        """A forged record without a checksum does not reach beyond the message that has it."""
         _, offsets = self.write(b"one", b"", b"three")
         entry = self.block().read_bytes()[offsets[1] + 20 : offsets[1] + 104]
-        # Its body is what is left of this one, the magic behind it, and the entry that follows.
+        # Its body is the rest of this message, the magic after it, and the entry that follows.
         bridge = HEAD.pack(MAGIC, 4 + 4 + len(entry) - 4, 0, 4, 1, 0, 0)
         body = with_checksum_of(b"start", b"start" + MAGIC + FORGED + bridge)
         self.block().unlink()
@@ -388,13 +391,13 @@ class DamageTests(RecoveryCase):
         self.assertEqual(self.read(store, EVE), [])
 
     def test_lost_mark(self) -> None:
-        """A sector of zeros over the byte that says there is a checksum does not hide itself."""
+        """A sector of zeros over the checksum mark of a record does not hide the damage."""
         _, offsets = self.write(b"one", bytes(range(256)) * 4, b"three")
         self.damage(offsets[1] + 14, bytes(512))
         store = self.reopen()
         self.assertEqual(self.read(store), [b"one", b"three"])
         self.assertIn("1044 bytes skipped", self.log.of("error")[0])
-        # Whoever verifies the directory sees the same.
+        # Verification finds the same.
         data = self.block().read_bytes()
         found = list(walk(lambda count, at: data[at : at + count], FIRST_OFFSET, len(data)))
         wrong = [record for record in found if isinstance(record, Damage)]
@@ -402,7 +405,7 @@ class DamageTests(RecoveryCase):
         self.assertIn("the checksum is", wrong[0].what)
 
     def test_records_inside_a_message_behind_a_damaged_end(self) -> None:
-        """Two neighbours are damaged, one at its end and the other at its beginning."""
+        """Forged records do not count after a damaged end, in a message with a damaged head."""
         forged = FORGED
         _, offsets = self.write(b"one", forged * 3, b"three")
         self.damage(offsets[1] - 3, b"\xff")
@@ -412,7 +415,7 @@ class DamageTests(RecoveryCase):
         self.assertEqual(self.read(store, User(APPID, 9)), [])
 
     def test_records_inside_a_message_with_zeros(self) -> None:
-        """The same where a sector of zeros covers the message's end and what follows."""
+        """Forged records do not count if zeros cover the message's end and the next record."""
         forged = FORGED
         body = forged * 3 + bytes(100)
         _, offsets = self.write(b"one", body, b"three", b"four")
@@ -425,7 +428,7 @@ class DamageTests(RecoveryCase):
         """A message between two damaged heads is found."""
         for offset in range(16):
             _, offsets = self.write(b"one", b"two", b"three")
-            # The heads of the second message and of Alice's entry of it; Bob's is between them.
+            # The heads of the second message and of Alice's entry of it. Bob's is between them.
             for start in (offsets[1], offsets[1] + 23 + 84):
                 self.damage(start, b"\xff" * (offset + 1))
             store = self.reopen()
@@ -436,7 +439,7 @@ class DamageTests(RecoveryCase):
             self.block().unlink()
 
     def test_damaged_old_record(self) -> None:
-        """The same of records without a checksum: what is inside a damaged one is not believed."""
+        """Forged records inside a damaged record without a checksum do not count."""
         self.write(b"one")
         forged = FORGED
         old = bytearray(pack_message(4, forged))
@@ -456,7 +459,7 @@ class DamageTests(RecoveryCase):
         self.assertEqual(self.read(store, User(APPID, 9)), [])
 
     def test_old_block(self) -> None:
-        """In a block that is not the newest nothing is cut."""
+        """Nothing is cut off a block that is not the newest."""
         self.write(b"one")
         torn = self.block().read_bytes() + b"IMIM\0\0\0"
         self.block().write_bytes(torn)
@@ -466,7 +469,7 @@ class DamageTests(RecoveryCase):
         self.assertIn("7 bytes skipped", self.log.of("error")[0])
 
     def test_entry_of_nothing(self) -> None:
-        """A queue record that points behind itself, or nowhere, is not believed."""
+        """A queue record that points behind itself, or to no place, is not believed."""
         _, offsets = self.write(b"one")
         with self.block().open("ab") as file:
             for msgid in (0, -5, offsets[1] + 5000):
@@ -476,7 +479,7 @@ class DamageTests(RecoveryCase):
         self.assertEqual(store.reader.count_new(BOB, 0), 1)
 
     def test_running(self) -> None:
-        """A message that is damaged while we run is stepped over, and told of once."""
+        """A message that is damaged while the daemon runs is skipped, and logged once."""
         msgids, offsets = self.write(b"one", b"two", b"three")
         store = self.reopen()
         self.damage(offsets[1] + 17, b"\xff")
@@ -486,14 +489,14 @@ class DamageTests(RecoveryCase):
         self.assertEqual(
             self.log.of("error"), [f"the record at id {msgids[1]} is damaged and skipped"]
         )
-        # A page that ends with it reaches beyond it.
+        # A page that ends with the damaged message reaches beyond it.
         self.assertEqual(store.reader.fetch(BOB, msgids[0], 1).last, msgids[1])
-        # So it does where the queue cannot be read at all: nobody asks for ever.
+        # A page of an unreadable queue does too, so that no client asks for ever.
         self.damage(offsets[2] + 25 + 20, b"\xff")
         self.assertEqual(store.reader.fetch(BOB, 0, 9), (msgids[2], msgids[2], False, []))
 
     def test_pointers_that_lead_in_circles(self) -> None:
-        """An entry that points to itself, or onwards, is the oldest of its queue."""
+        """An entry that points to itself or to a later one is the oldest of its queue."""
         self.write(b"one")
         for ahead in (0, 104, 5000):
             with self.block().open("ab") as file:
@@ -512,7 +515,7 @@ class DamageTests(RecoveryCase):
             store.close()
 
     def test_new_chain(self) -> None:
-        """Where a daemon that had lost its index began a chain anew, both parts are read."""
+        """If a daemon lost its index and began a chain anew, both parts are read."""
         self.write(b"one", b"two")
         with self.block().open("ab") as file:
             msgid = file.tell()
@@ -524,7 +527,7 @@ class DamageTests(RecoveryCase):
 
 
 class Ticking(Clock):
-    """Time passes whenever it is looked at: the disk is slow."""
+    """A clock that advances whenever it is read, as with a slow disk."""
 
     def seconds(self) -> float:
         self.rightNow += 1.5
@@ -532,7 +535,7 @@ class Ticking(Clock):
 
 
 class ProgressTests(RecoveryCase):
-    """An operator who waits for a long start."""
+    """The log tells an operator the progress of a long start."""
 
     def start(self, time: Clock) -> list[str]:
         self.log = Lines()
@@ -542,7 +545,7 @@ class ProgressTests(RecoveryCase):
         return self.log.of("info")[:-1]
 
     def test_a_slow_one(self) -> None:
-        """The log says at once how much there is, and every two seconds how far it is."""
+        """The log says at once how much there is, and every two seconds how far the reading is."""
         store = open_store(str(self.root))
         for _ in range(150):
             store.append(to_users(101, 102, body=bytes(32_000)))
@@ -560,23 +563,23 @@ class ProgressTests(RecoveryCase):
         )
 
     def test_a_quick_one(self) -> None:
-        """One that is over before that says nothing."""
+        """A start that ends within two seconds logs no progress."""
         self.write(b"one")
         self.assertEqual(len(self.start(Clock())), 1)
 
 
 class FolderTests(RecoveryCase):
-    """The directory itself."""
+    """The directory itself is made, locked and checked."""
 
     def test_made(self) -> None:
-        """A directory that is not there is made, with its parents, and a first block."""
+        """A missing directory is made with its parents and a first block."""
         self.root = self.root / "deep" / "er"
         self.reopen()
         self.assertEqual(self.block().read_bytes(), FILE_HEADER)
         self.assertEqual(self.block().stat().st_mode & 0o777, 0o644)
 
     def test_made_durably(self) -> None:
-        """Its parents are synced where one was made, and so is the directory itself."""
+        """The parents of a new directory are synced, and so is the directory itself."""
         disk = BadDisk()
         open_store(str(self.root / "deep" / "er"), files=disk).close()
         made = self.root.absolute()
@@ -587,7 +590,7 @@ class FolderTests(RecoveryCase):
         self.assertEqual(disk.folders, folders[-1:])
 
     def test_second_daemon(self) -> None:
-        """A directory that is in use is refused, and is free when the first one is closed."""
+        """A directory in use is refused. It is free again when the first daemon closes it."""
         store = open_store(str(self.root))
         error = self.assertRaises(StorageError, open_store, str(self.root))
         self.assertEqual(str(error), f"{self.root} is in use by another daemon")
@@ -596,21 +599,21 @@ class FolderTests(RecoveryCase):
         self.assertEqual(len(self.read(self.reopen())), 1)
 
     def test_no_directory(self) -> None:
-        """What cannot be opened is an error that names it."""
+        """The error for a directory that cannot be opened names it."""
         self.root.write_text("a file")
         error = self.assertRaises(StorageError, open_store, str(self.root / "under"))
         self.assertIn(str(self.root / "under"), str(error))
 
     def test_unreadable(self) -> None:
-        """A block that cannot be read is an error that names it."""
+        """The error for a block that cannot be read names it."""
         self.write(b"one")
         disk = BadDisk()
         disk.unreadable = True
         error = self.assertRaises(StorageError, open_store, str(self.root), files=disk)
         self.assertEqual(str(error), f"{self.block()}: Input/output error")
 
-    def test_strays(self) -> None:
-        """Files that are not ours are ignored with a warning, upstream's indexes without."""
+    def test_unknown_files(self) -> None:
+        """Unknown files are ignored with a warning, the Go server's indexes without one."""
         self.write(b"one")
         for name in ("message_0.bak", "message_", "message_01", "notes", "peer_index.v3"):
             (self.root / name).write_text("x")
@@ -635,14 +638,14 @@ class FolderTests(RecoveryCase):
         self.assertEqual(self.read(store), [b"one", b"two"])
 
     def test_foreign_header(self) -> None:
-        """A block whose header is damaged is read all the same, with a warning."""
+        """A block with a damaged header is read, with a warning."""
         self.write(b"one")
         self.damage(0, bytes(FIRST_OFFSET))
         self.assertEqual(self.read(self.reopen()), [b"one"])
         self.assertEqual(self.log.of("warn"), [f"{self.block()} does not begin as a block does"])
 
     def test_oversized_block(self) -> None:
-        """A block that is longer than can be is read as far as ids reach, and not cut."""
+        """A block that is too long is read as far as ids reach, and is not cut."""
         store = open_store(str(self.root), block_size=400)
         save(store, to_group(500), to_group(500))
         store.close()
@@ -658,7 +661,7 @@ class FolderTests(RecoveryCase):
         self.assertEqual(len(store.reader.fetch_group(User(APPID, 500), 0, 0, 10).messages), 3)
 
     def test_removed_block_of_the_last_peer_message(self) -> None:
-        """What an ordinary group sends links to it all the same, as it did before."""
+        """An ordinary group's message still links to the last peer message in a removed block."""
         group = [to_users(102, cmd=8)] * 10
         for removed in (False, True):
             if removed:
@@ -671,7 +674,7 @@ class FolderTests(RecoveryCase):
             store.close()
 
     def test_removed_blocks(self) -> None:
-        """Old blocks that an operator has removed end the queues; all that is left is read."""
+        """Old blocks that an operator has removed end the queues. All others are read."""
         store = open_store(str(self.root), block_size=600)
         saved = ids(save(store, *(to_users(102, body=b"%d" % n) for n in range(20))))
         store.close()

@@ -1,4 +1,4 @@
-"""The snapshot of the index: with it the start is as without it, only faster."""
+"""The snapshot of the index: the start gives the same result with it, only faster."""
 
 import errno
 import os
@@ -40,7 +40,7 @@ from tests.storage.support import (
 )
 
 SMALL = 1024
-"""A block of so many bytes is full after a few saves."""
+"""The length of a block that is full after a few saves."""
 NEVER = 1 << 60
 USER_IDS, GROUPS = (101, 102, 103), (500, 501)
 Seen = dict[tuple[int, int], list[bytes]]
@@ -54,7 +54,7 @@ def started(
     files: Files | None = None,
     log: Lines | None = None,
 ) -> Store:
-    """A store that was opened."""
+    """Return an opened store."""
     store = Store(
         str(root),
         world=world(log=log),
@@ -68,7 +68,7 @@ def started(
 
 
 def left(store: Store, thread: FakeThread) -> None:
-    """A clean end."""
+    """Close a store with a last snapshot."""
     ended: list[int] = []
     store.close_with_snapshot(lambda: ended.append(1))
     while thread.waiting:
@@ -78,7 +78,7 @@ def left(store: Store, thread: FakeThread) -> None:
 
 
 def seen(store: Store) -> Seen:
-    """All that readers are told."""
+    """Return everything that readers get."""
     found: Seen = {}
     for uid in USER_IDS:
         user = User(APPID, uid)
@@ -93,14 +93,14 @@ def seen(store: Store) -> Seen:
 
 
 def heads(store: Store) -> object:
-    """The whole index."""
+    """Return the whole index."""
     names = [(USERS, APPID, uid) for uid in USER_IDS]
     names += [(SUPER_GROUPS, APPID, gid) for gid in GROUPS]
     return {name: store.head(*name) for name in names}
 
 
 def rebuilt(root: Path) -> tuple[object, dict[int, int], Seen, object]:
-    """What a start without a snapshot makes of a directory, which is left as it is."""
+    """Return what a start without a snapshot finds in a directory, without changing it."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns("heads*"))
@@ -108,7 +108,7 @@ def rebuilt(root: Path) -> tuple[object, dict[int, int], Seen, object]:
 
 
 def facts(root: Path) -> tuple[object, dict[int, int], Seen, object]:
-    """What a start makes of a directory."""
+    """Return what a start finds in a directory."""
     store = started(root)
     try:
         return heads(store), store.reader.bridges, seen(store), store.blocks.end
@@ -117,7 +117,7 @@ def facts(root: Path) -> tuple[object, dict[int, int], Seen, object]:
 
 
 def position(root: Path) -> int:
-    """The id up to which the snapshot is right; 0 if there is none."""
+    """Return the id up to which the snapshot is right; 0 if there is none."""
     path = root / "heads"
     if not path.exists():
         return 0
@@ -139,7 +139,7 @@ class SnapshotCase(SynchronousTestCase):
         return store
 
     def filled(self) -> Store:
-        """With some messages, in several blocks."""
+        """Return a store with some messages in several blocks."""
         store = self.start()
         for n in range(20):
             save(store, to_users(101, 102, body=b"to users %d" % n), to_group(500, b"%d" % n))
@@ -155,10 +155,10 @@ class SnapshotCase(SynchronousTestCase):
 
 
 class CleanEndTests(SnapshotCase):
-    """A daemon that was stopped, and started again."""
+    """A daemon that was stopped and started again."""
 
     def test_nothing_is_read_again(self) -> None:
-        """All is there, and what is before the snapshot is not looked at."""
+        """All messages are there, and nothing before the snapshot is read."""
         store = self.filled()
         before = (heads(store), seen(store))
         left(store, self.thread)
@@ -172,22 +172,22 @@ class CleanEndTests(SnapshotCase):
         store = self.start()
         self.assertEqual(seen(store)[USERS, 101][-1], b"more")
 
-    def test_no_stray(self) -> None:
-        """Neither the snapshot nor half of one is a file that is not ours."""
+    def test_not_an_unknown_file(self) -> None:
+        """The snapshot is not an unknown file, and neither is an unfinished one."""
         left(self.filled(), self.thread)
         (self.root / "heads.new").write_bytes(b"half of")
         self.start()
         self.assertEqual(self.log.of("warn", "error"), [])
 
     def test_only_when_there_is_news(self) -> None:
-        """A daemon that stored nothing leaves the file as it is."""
+        """A daemon that stored nothing leaves the snapshot as it is."""
         left(self.filled(), self.thread)
         before = (self.root / "heads").stat().st_ino
         left(self.start(), self.thread)
         self.assertEqual((self.root / "heads").stat().st_ino, before)
 
     def test_by_storage(self) -> None:
-        """Closing storage takes one, and is done when it is on disk."""
+        """Closing storage writes a snapshot, and ends when it is on disk."""
         turn = FakeTurn()
         told: list[object] = []
         for _ in range(2):
@@ -206,7 +206,7 @@ class CleanEndTests(SnapshotCase):
         self.assertNotIn("all blocks are read", "".join(self.log.of("info")))
 
     def test_asked_twice(self) -> None:
-        """Whoever asks storage to close is told when it is closed."""
+        """Every caller of `close_with_snapshot` is called when the store is closed."""
         store = self.filled()
         told: list[int] = []
         store.close_with_snapshot(lambda: told.append(1))
@@ -217,7 +217,7 @@ class CleanEndTests(SnapshotCase):
         self.assertEqual(facts(self.root), rebuilt(self.root))
 
     def test_all_kinds(self) -> None:
-        """Several apps and kinds with the same owners are kept apart."""
+        """Queues of several apps and kinds with the same owners are kept apart."""
         store = self.start()
         for appid in (7, 8):
             for kind in (USERS, SUPER_GROUPS):
@@ -232,7 +232,7 @@ class CleanEndTests(SnapshotCase):
 
 
 class RefusalTests(SnapshotCase):
-    """Snapshots that are not believed: all blocks are read, and the log says why."""
+    """A refused snapshot: all blocks are read, and the log says why."""
 
     def refused(self, why: str) -> None:
         expected = rebuilt(self.root)
@@ -245,7 +245,7 @@ class RefusalTests(SnapshotCase):
         self.assertFalse((self.root / "heads").exists())
 
     def test_every_byte(self) -> None:
-        """Whichever byte is wrong, or where it ends."""
+        """A snapshot with any wrong byte, or that is cut off anywhere, is refused."""
         left(self.filled(), self.thread)
         path = self.root / "heads"
         whole = path.read_bytes()
@@ -264,12 +264,12 @@ class RefusalTests(SnapshotCase):
         self.refused("its checksum is wrong")
 
     def test_none(self) -> None:
-        """There is none: a daemon of upstream's, or one that was killed early."""
+        """All blocks are read if there is no snapshot, as after the Go server or an early kill."""
         self.filled().close()
         self.refused("there is no snapshot")
 
     def test_later_version(self) -> None:
-        """One that a later version wrote, or one of blocks of another size."""
+        """A snapshot of a later version, or of blocks of another length, is refused."""
         for offset, why in ((8, "has another format"), (16, "of blocks of 1025 bytes")):
             left(self.filled(), self.thread)
             path = self.root / "heads"
@@ -280,7 +280,7 @@ class RefusalTests(SnapshotCase):
             shutil.rmtree(self.root)
 
     def test_another_directory(self) -> None:
-        """One of other blocks, longer and shorter ones than these."""
+        """A snapshot of other blocks is refused, longer and shorter ones."""
         left(self.filled(), self.thread)
         data = (self.root / "heads").read_bytes()
         shutil.rmtree(self.root)
@@ -295,14 +295,14 @@ class RefusalTests(SnapshotCase):
             shutil.rmtree(self.root)
 
     def test_other_records(self) -> None:
-        """Blocks that were exchanged for others of the same length."""
+        """A snapshot is refused if blocks were replaced by others of the same length."""
         store = self.filled()
         left(store, self.thread)
         self.damage(position(self.root) - 30)
         self.refused("has other records")
 
     def test_shorter(self) -> None:
-        """A block that was cut, the position's or the one before."""
+        """A snapshot is refused if the block of its position, or the one before, was cut."""
         for back, why in ((0, "is shorter"), (1, "has other records")):
             store = self.filled()
             left(store, self.thread)
@@ -313,7 +313,7 @@ class RefusalTests(SnapshotCase):
             shutil.rmtree(self.root)
 
     def test_missing_blocks(self) -> None:
-        """The oldest blocks were removed, or the newest."""
+        """A snapshot is refused if the oldest or the newest blocks were removed."""
         for newest in (False, True):
             store = self.filled()
             left(store, self.thread)
@@ -324,14 +324,14 @@ class RefusalTests(SnapshotCase):
 
 
 class RunningTests(SnapshotCase):
-    """Snapshots while saves go on."""
+    """Snapshots that are written while saves go on."""
 
     def crash(self, store: Store) -> None:
         store.close()
         self.thread.waiting = []
 
     def test_of_its_moment(self) -> None:
-        """It states what was durable when it began, whatever is saved while it is written."""
+        """A snapshot has what was durable when it began, whatever is saved while it is written."""
         store = self.start(every=300)
         save(store, to_users(101, 102, body=b"one"))
         self.assertEqual(self.thread.waiting, [])
@@ -348,7 +348,7 @@ class RunningTests(SnapshotCase):
         self.assertEqual(facts(self.root), rebuilt(self.root))
 
     def test_what_was_taken_back(self) -> None:
-        """Saves that the disk refused while it was written are not in it."""
+        """Saves that failed while the snapshot was written are not in it."""
         disk = BadDisk()
         store = self.start(every=100, files=disk)
         save(store, to_users(101, body=b"one"))
@@ -364,7 +364,7 @@ class RunningTests(SnapshotCase):
         self.assertEqual(facts(self.root), rebuilt(self.root))
 
     def test_not_before_it_is_durable(self) -> None:
-        """A sync that fails is no reason for one."""
+        """A sync that fails does not cause a snapshot."""
         store = self.start(every=100)
         store.append(to_users(101))
         store.flush()
@@ -378,7 +378,7 @@ class RunningTests(SnapshotCase):
         self.assertEqual(facts(self.root), rebuilt(self.root))
 
     def test_after_a_failed_sync_that_was_answered(self) -> None:
-        """What the disk has is unknown then: there is none, not even at the end."""
+        """After a failed sync of answered saves no snapshot is written, not even at the end."""
         store = self.start(every=100)
         store.append(to_users(101))
         store.flush()
@@ -389,7 +389,10 @@ class RunningTests(SnapshotCase):
         self.assertFalse((self.root / "heads").exists())
 
     def test_none_will_be_taken(self) -> None:
-        """Then heads as they were are not kept for one: that would be all of them in the end."""
+        """Old heads are not kept if no snapshot will be written.
+
+        Otherwise all would be kept in the end.
+        """
         store = self.start(every=100)
         for _ in range(3):
             store.append(to_users(101))
@@ -399,7 +402,7 @@ class RunningTests(SnapshotCase):
         self.assertIsNone(store.snapshots._overwritten)
 
     def test_no_space(self) -> None:
-        """It is told once, what is there stays, and the next one is tried after as much more."""
+        """A snapshot that fails is logged once, the old one stays, and a later one is tried."""
         disk = BadDisk()
         store = self.start(every=300, files=disk)
         save(store, to_users(101, 102))
@@ -418,7 +421,7 @@ class RunningTests(SnapshotCase):
         self.assertEqual(disk.opened, set())
 
     def test_what_there_is(self) -> None:
-        """What is said of the snapshot on disk is so: also when the next one fails, or it went."""
+        """The status names the snapshot that is on disk, also when the next one fails."""
         left(self.filled(), self.thread)
         disk = BadDisk()
         store = self.start(every=1, files=disk)
@@ -433,7 +436,7 @@ class RunningTests(SnapshotCase):
         self.assertEqual((store.snapshots.stated, position(self.root)), (None, 0))
 
     def test_end_while_one_is_written(self) -> None:
-        """The end waits for it, and takes one of its own if more was saved."""
+        """The end waits for the running snapshot, and writes another if more was saved."""
         store = self.start(every=100)
         save(store, to_users(101, 102))
         save(store, to_users(101, 103))
@@ -442,7 +445,7 @@ class RunningTests(SnapshotCase):
         self.assertEqual(facts(self.root), rebuilt(self.root))
 
     def test_after_a_long_rebuild(self) -> None:
-        """When much was read at the start, one is taken at once."""
+        """When much was read at the start, a snapshot is written at once."""
         self.filled().close()
         store = self.start(every=SMALL)
         self.thread.run()
@@ -452,11 +455,11 @@ class RunningTests(SnapshotCase):
 
 
 class Killed(BaseException):
-    """The daemon is no more."""
+    """The daemon was killed."""
 
 
 class DoomedFiles(QuickFiles):
-    """Fails at one of the steps of writing a snapshot, with OSError or for good."""
+    """Files that fail at one step of writing a snapshot, with OSError or by a kill."""
 
     STEPS = ("open", "pwrite", "fsync", "fdatasync", "rename", "unlink", "sync_folder")
 
@@ -481,7 +484,7 @@ class DoomedFiles(QuickFiles):
         return counted
 
     def begin(self) -> None:
-        """From now on the steps are counted."""
+        """Count the steps from now on."""
         self.left = self.step
 
 
@@ -489,7 +492,7 @@ class InterruptedTests(SnapshotCase):
     """Writing a snapshot ends at every one of its steps."""
 
     def write(self, step: int, deadly: bool) -> bool:
-        """Take a second snapshot; whether it came to its end."""
+        """Write a second snapshot. Return whether it was completed."""
         files = DoomedFiles(step, deadly)
         store = self.start(files=files)
         save(store, to_users(101, 102, body=b"one"))
@@ -511,7 +514,7 @@ class InterruptedTests(SnapshotCase):
         return files.left >= 0
 
     def test_killed(self) -> None:
-        """Then the one before is there or the new one; the start is right with either."""
+        """After a kill the old or the new snapshot is there, and the start is right with either."""
         for step in range(100):
             ended = self.write(step, deadly=True)
             self.assertGreater(position(self.root), 0)
@@ -522,7 +525,7 @@ class InterruptedTests(SnapshotCase):
         self.assertIn(step, range(8, 50))
 
     def test_an_error(self) -> None:
-        """The daemon ends all the same, in good order, and nothing half-written is left."""
+        """After an error the daemon ends in order, and nothing half-written is left."""
         for step in range(100):
             ended = self.write(step, deadly=False)
             if ended:
@@ -538,7 +541,7 @@ class DamageTests(SnapshotCase):
     """Damage that the start did not see."""
 
     def test_bridged_at_the_next_start(self) -> None:
-        """A damaged entry that a reader finds is stepped over from the next start on."""
+        """A damaged entry that a reader finds is skipped from the next start on."""
         store = self.filled()
         msgid = store.reader.fetch(User(APPID, 101), 0, 3).messages[2].msgid
         left(store, self.thread)
@@ -558,7 +561,10 @@ class DamageTests(SnapshotCase):
         self.assertEqual(seen(store)[USERS, 101], rest)
 
     def test_a_damaged_entry_that_others_are_linked_to(self) -> None:
-        """It is met for ever; but one start that reads all is enough."""
+        """An entry to which others are linked is found damaged again and again.
+
+        One full start is enough.
+        """
         store = self.start()
         for _ in range(ENTRIES_PER_BATCH + 200):
             store.append(to_users(101))
@@ -576,7 +582,7 @@ class DamageTests(SnapshotCase):
             left(store, self.thread)
 
 
-class World:
+class AnyHistory:
     """A directory to which everything happens, for hypothesis."""
 
     def __init__(self, folder: str, every: int) -> None:
@@ -637,7 +643,7 @@ class World:
         self.durable = self.store.blocks.end
 
     def tear(self, cut: int) -> None:
-        """Lose up to so many bytes of what was not durable."""
+        """Remove some bytes of what was not durable."""
         number, offset = self.store.blocks.end
         path = self.root / f"message_{number}"
         least = self.durable[1] if number == self.durable[0] else 0
@@ -647,7 +653,7 @@ class World:
                 file.write(b"IMIM\0\0\0\x30 a torn write")
 
     def older(self, choice: int) -> None:
-        """The next start finds a snapshot of another moment."""
+        """Let the next start find an older snapshot."""
         if self.kept and not self.thread.waiting:
             (self.root / "heads").write_bytes(self.kept[choice % len(self.kept)])
 
@@ -659,7 +665,7 @@ class World:
             self.start()
 
     def lose_chain(self, choice: int) -> None:
-        """A daemon of upstream's that has lost its index begins a chain anew."""
+        """Begin a chain anew, as a daemon of the Go server that has lost its index does."""
         self.reopen(True, 0)
         number, offset = self.store.blocks.end
         self.store.close()
@@ -673,14 +679,14 @@ class World:
         self.start()
 
     def check(self) -> None:
-        """The start is the same with and without the snapshot; it may be made once more."""
+        """Check that the start is the same with and without the snapshot."""
         snapshot = (self.root / "heads").read_bytes() if position(self.root) else None
         assert rebuilt(self.root) == facts(self.root)
         if snapshot is not None:
             (self.root / "heads").write_bytes(snapshot)
 
     def damage(self, place: float, behind: bool) -> None:
-        """At the end: a byte is damaged, before the snapshot's position or behind it."""
+        """Damage a byte before the snapshot's position or after it, at the end."""
         self.store.close()
         start = position(self.root) if behind else FIRST_OFFSET
         number, offset = self.store.blocks.end
@@ -694,7 +700,7 @@ class World:
         if id_ >= position(self.root):
             self.check()
         else:
-            # That is not noticed at the start, and what is read is nothing else than before.
+            # The start does not notice that. Reads give nothing else than before.
             known = {b"%d" % n for n in range(1, self.saved + 1)} | {b"anew"}
             for found in facts(self.root)[2].values():
                 texts = [body.split(b" ")[0] for body in found]
@@ -716,7 +722,7 @@ STEPS = st.one_of(
 
 
 class AnyHistoryTests(SynchronousTestCase):
-    """Whatever happened to a directory."""
+    """Any history of a directory."""
 
     @given(
         st.integers(1, 2000),
@@ -726,9 +732,9 @@ class AnyHistoryTests(SynchronousTestCase):
     def test_as_without(
         self, every: int, steps: list[tuple[str, int]], damage: tuple[float, bool] | None
     ) -> None:
-        """A start with the snapshot is the same as one that reads everything."""
+        """A start with the snapshot is equal to one that reads everything."""
         with tempfile.TemporaryDirectory() as folder:
-            world = World(folder, every)
+            world = AnyHistory(folder, every)
             try:
                 for name, *arguments in steps:
                     getattr(world, name)(*arguments)

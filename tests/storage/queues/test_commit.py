@@ -1,4 +1,4 @@
-"""Group commit: who is told when, and what."""
+"""Group commit: when each save is answered, and with which results."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ BOB = User(APPID, 102)
 
 
 class CommitCase(SynchronousTestCase):
-    """A store with its group commit; turns and syncs happen when the test says so."""
+    """A store with its group commit. Turns and syncs happen when the test says so."""
 
     policy = Policy.COMMIT
     block_size = BLOCK_SIZE
@@ -55,10 +55,10 @@ class CommitCase(SynchronousTestCase):
 
 
 class CommitTests(CommitCase):
-    """The default: nobody is told before it is on disk."""
+    """The default policy: no save is answered before it is on disk."""
 
     def test_order(self) -> None:
-        """Write at the turn's end, sync in the thread, then all are told in the order they came."""
+        """Saves are written at the turn's end, synced in the thread, and answered in order."""
         self.save(b"one", b"two")
         self.save(b"three")
         self.assertEqual(self.thread.waiting, [])
@@ -95,7 +95,7 @@ class CommitTests(CommitCase):
         self.assertEqual(list(self.statuses()), [b"one", b"two", b"three", b"four"])
 
     def test_one_write_a_turn(self) -> None:
-        """All of a turn is one write."""
+        """All saves of a turn are one write."""
         writes = []
         real = self.disk.pwrite
         self.disk.pwrite = lambda *args: writes.append(args) or real(*args)  # type: ignore
@@ -105,7 +105,7 @@ class CommitTests(CommitCase):
         self.assertEqual(len(writes), 1)
 
     def test_too_large(self) -> None:
-        """What is refused does not concern its neighbours; alone it is told at the turn's end."""
+        """A refused save does not affect the others, and is answered at the turn's end."""
         self.save(b"one", bytes(32768), b"two", argument="mixed")
         self.turn.end()
         self.thread.run()
@@ -116,13 +116,13 @@ class CommitTests(CommitCase):
         self.assertEqual(self.thread.waiting, [])
 
     def test_nothing(self) -> None:
-        """A save of nothing is answered too."""
+        """A save without items is answered too."""
         self.commits.save([], self.done, "empty")
         self.turn.end()
         self.assertEqual(self.told, [("empty", [])])
 
     def test_nothing_is_answered_when_all_before_is_there_to_be_read(self) -> None:
-        """Whether that waits for the sync under way or for the next; no further one is made."""
+        """A save without items waits for the sync of earlier saves, and causes no sync."""
         self.save(b"one")
         self.turn.end()
         self.commits.save([], self.done, "behind one")
@@ -139,7 +139,7 @@ class CommitTests(CommitCase):
         self.assertEqual((self.thread.waiting, self.read()), ([], [b"one", b"two"]))
 
     def test_nothing_is_answered_too_if_what_was_before_is_taken_back(self) -> None:
-        """Then that is decided."""
+        """A save without items is answered when earlier saves are taken back."""
         self.save(b"one")
         self.turn.end()
         self.commits.save([], self.done, "behind")
@@ -150,7 +150,7 @@ class CommitTests(CommitCase):
         self.assertEqual(self.read(), [])
 
     def test_disk_full(self) -> None:
-        """The saves of that turn fail, those before do not; when there is room it goes on."""
+        """On a full disk only the saves of that turn fail. Later ones succeed when it has space."""
         self.save(b"one")
         self.turn.end()
         self.disk.room = 30
@@ -174,7 +174,7 @@ class CommitTests(CommitCase):
         self.assertEqual(self.log.of("info")[-1], "messages are stored again")
 
     def test_failed_sync(self) -> None:
-        """All since the last good sync fail: under way, written, and of this very turn."""
+        """After a failed sync all saves since the last good one fail, also those of this turn."""
         self.save(b"zero")
         self.turn.end()
         self.thread.run()
@@ -194,11 +194,11 @@ class CommitTests(CommitCase):
         self.assertEqual(self.statuses()[b"three"], [failed, AckStatus.TOO_LARGE])
         self.assertEqual(self.statuses()[b"four"], [0])
         self.assertEqual(self.read(), [b"zero", b"four"])
-        # The ids of what failed are given again.
+        # The ids of the failed saves are given again.
         self.assertEqual(self.told[-1][1], [(0, FIRST_OFFSET + 24 + 84, (FIRST_OFFSET,))])
 
     def test_callback_that_raises(self) -> None:
-        """A bug in one callback does not leave the others without their answer."""
+        """A bug in one callback does not leave the other saves without an answer."""
 
         def bad(argument: Any, results: list[Result]) -> None:
             raise RuntimeError("a bug")
@@ -224,7 +224,7 @@ class SmallBlocksTests(CommitCase):
     block_size = 300
 
     def test_failed_close(self) -> None:
-        """A full block that closes with an error is on disk: its saves are answered as such."""
+        """A full block whose file closes with an error is on disk, and its saves are stored."""
         self.disk.sour = True
         for message in (b"one", b"two" * 30, b"three"):
             self.save(message)
@@ -239,7 +239,7 @@ class SmallBlocksTests(CommitCase):
         self.assertEqual((closed, self.disk.opened), (["closed"], set()))
 
     def test_file_that_is_cut_off_during_a_sync(self) -> None:
-        """A file that could not be removed at once, and is removed later, costs no good save."""
+        """A file that is removed late, during a sync, does not let good saves fail."""
         self.save(b"one")
         self.turn.end()
         self.save(b"two")
@@ -249,7 +249,7 @@ class SmallBlocksTests(CommitCase):
         self.save(b"lost", b"lost", b"lost")
         self.turn.end()
         self.thread.run()
-        # Now it is removed, but the sync has begun; and the disk is still full.
+        # Now it is removed, but the sync has begun, and the disk is still full.
         self.disk.room, self.disk.unlink = 0, real
         self.save(b"three")
         self.turn.end()
@@ -265,7 +265,7 @@ class SmallBlocksTests(CommitCase):
 
 
 class CloseTests(CommitCase):
-    """The end."""
+    """The end of storage."""
 
     def close(self) -> list[str]:
         closed: list[str] = []
@@ -273,14 +273,14 @@ class CloseTests(CommitCase):
         return closed
 
     def test_idle(self) -> None:
-        """With nothing to do it closes at the turn's end."""
+        """Without work it closes at the turn's end."""
         closed = self.close()
         self.assertEqual(closed, [])
         self.turn.end()
         self.assertEqual(closed, ["closed"])
 
     def test_all_is_finished(self) -> None:
-        """What is under way, written, and of this turn: all is synced and told first."""
+        """Running, written and new saves are synced and answered before the end."""
         self.save(b"one")
         self.turn.end()
         self.save(b"two")
@@ -301,7 +301,7 @@ class CloseTests(CommitCase):
         self.assertEqual(self.thread.waiting, [])
 
     def test_after(self) -> None:
-        """Later saves are answered, and a second close is as good as the first."""
+        """Later saves are answered, and a second close is called back too."""
         self.close()
         self.turn.end()
         self.store.close()
@@ -312,7 +312,7 @@ class CloseTests(CommitCase):
         self.assertEqual(closed, ["closed"])
 
     def test_failing_disk(self) -> None:
-        """It closes even if the last sync fails, and says so to who waited."""
+        """Storage closes even if the last sync fails, and the saves get the error."""
         self.disk.broken = True
         self.save(b"one")
         closed = self.close()
@@ -323,12 +323,12 @@ class CloseTests(CommitCase):
 
 
 class IntervalTests(CommitCase):
-    """Answers after the write, a sync now and then."""
+    """The policy `interval`: answers after the write, and a sync now and then."""
 
     policy = Policy.INTERVAL
 
     def test_answer_then_sync(self) -> None:
-        """A save is told and seen at the turn's end; one sync an interval, none without saves."""
+        """A save is answered and readable at the turn's end, with at most one sync per interval."""
         for message in (b"one", b"two"):
             self.save(message)
             self.turn.end()
@@ -342,7 +342,7 @@ class IntervalTests(CommitCase):
         self.assertEqual((self.thread.worked, self.thread.waiting), (1, []))
 
     def test_slow_sync(self) -> None:
-        """A sync that takes longer than the interval is followed by another if there is need."""
+        """If a sync takes longer than the interval, another one follows for new saves."""
         self.save(b"one")
         self.turn.end()
         self.clock.advance(1)
@@ -357,7 +357,7 @@ class IntervalTests(CommitCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_failed_sync(self) -> None:
-        """It is reported; what was answered stays."""
+        """A failed sync is logged, and the answered saves stay."""
         self.save(b"one")
         self.turn.end()
         self.disk.broken = True
@@ -379,7 +379,7 @@ class IntervalTests(CommitCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_disk_that_only_fails_to_sync(self) -> None:
-        """It is told once, and that it works again when a sync has worked."""
+        """Failing syncs are logged once, and so is the first sync that works again."""
         self.disk.broken = True
         for message in (b"one", b"two", b"three"):
             self.save(message)
@@ -397,7 +397,7 @@ class IntervalTests(CommitCase):
         self.assertEqual(self.log.of("info")[-1], "messages are stored again")
 
     def test_disk_full(self) -> None:
-        """A full disk is over with the next write; a sync of what was before does not end it."""
+        """The next write ends the trouble of a full disk. A sync of earlier saves does not."""
         self.save(b"one")
         self.turn.end()
         self.disk.room = 30
@@ -414,12 +414,12 @@ class IntervalTests(CommitCase):
 
 
 class NeverTests(CommitCase):
-    """Answers after the write, no sync but at the end."""
+    """The policy `never`: answers after the write, and a sync only at the end."""
 
     policy = Policy.NEVER
 
     def test_no_sync(self) -> None:
-        """It is told and seen at the turn's end, and nothing more happens until the close."""
+        """A save is answered and readable at the turn's end, and is synced only by the close."""
         self.save(b"one")
         self.turn.end()
         self.assertEqual((self.statuses(), self.read()), ({b"one": [0]}, [b"one"]))
@@ -431,13 +431,13 @@ class NeverTests(CommitCase):
 
 
 class NeverSmallBlocksTests(CommitCase):
-    """The same where new blocks are begun."""
+    """The policy `never` where new blocks are begun."""
 
     policy = Policy.NEVER
     block_size = 300
 
     def test_descriptors(self) -> None:
-        """However many blocks are filled, few are open; a sync that fails is tried again."""
+        """Few blocks are open, however many are filled, and a failed sync is tried again."""
         for number in range(200):
             self.disk.broken = number % 50 < 10
             self.save(b"%03d" % number + bytes(100))

@@ -1,4 +1,4 @@
-"""What storage counts: each message once, by what became of it."""
+"""The counters of storage: each message is counted once, by its result."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from tests.fakes.world import FakeThread, FakeTurn, world
 from tests.storage.support import APPID, BadDisk, to_group, to_users
 
 TAKES = 0.003
-"""Seconds that a sync takes."""
+"""The duration of a sync in seconds."""
 
 
 class Counting(SynchronousTestCase):
-    """One storage, whose disk fails when told to."""
+    """A storage whose disk fails when the test says so."""
 
     fsync = "commit"
 
@@ -27,7 +27,7 @@ class Counting(SynchronousTestCase):
         self.make()
 
     def make(self, **options: Any) -> None:
-        """A storage that is open."""
+        """Open a storage."""
         self.turn, self.thread, self.clock = FakeTurn(), FakeThread(), Clock()
         self.statuses: list[int] = []
         self.storage = Storage(
@@ -44,32 +44,32 @@ class Counting(SynchronousTestCase):
         self.counters = self.storage.counters
 
     def save(self, *items: Any) -> None:
-        """Save these, all in one ask."""
+        """Save these messages with one request."""
         self.storage.save(items, self.told, None)
 
     def told(self, argument: None, results: list[tuple[int, int, tuple[int, ...]]]) -> None:
         self.statuses += [status for status, _, _ in results]
 
     def sync(self) -> None:
-        """The sync that is under way is done."""
+        """Finish the running sync."""
         self.clock.advance(TAKES)
         self.thread.run()
 
     def counted(self) -> tuple[int, dict[int, int]]:
-        """Messages stored, and those not stored by status."""
+        """Return the number of stored messages, and the numbers of the others by status."""
         return self.counters.stored, {s: n for s, n in self.counters.not_stored.items() if n}
 
     def check(self) -> None:
-        """Who saved was told what is counted."""
+        """Check that the answers agree with the counters."""
         told = {s: self.statuses.count(s) for s in set(self.statuses)}
         self.assertEqual(self.counted(), (told.pop(0, 0), told))
 
 
 class CountersTests(Counting):
-    """Messages, syncs and reads."""
+    """Counters of messages, syncs and reads."""
 
     def test_stored(self) -> None:
-        """A message counts as stored when that is said, not before."""
+        """A message counts as stored when it is answered as stored, not before."""
         self.save(to_users(102), to_users(103))
         self.save(to_group(3))
         self.turn.end()
@@ -81,7 +81,7 @@ class CountersTests(Counting):
         self.check()
 
     def test_groups_that_share_a_sync(self) -> None:
-        """Their size, and how long the sync took; what comes meanwhile is the next one's."""
+        """The size of a sync and its duration are counted; later saves count for the next one."""
         self.save(to_users(102))
         self.turn.end()
         for _ in range(3):
@@ -96,7 +96,7 @@ class CountersTests(Counting):
         self.check()
 
     def test_a_clock_that_is_set_back(self) -> None:
-        """No sync took less than no time."""
+        """A sync has no negative duration if the clock is set back."""
         self.save(to_users(102))
         self.turn.end()
         self.clock.rightNow -= 3600
@@ -106,7 +106,7 @@ class CountersTests(Counting):
         )
 
     def test_too_large(self) -> None:
-        """One of an ask is refused, the other stored."""
+        """If one message of a request is refused, the other is stored."""
         self.save(to_users(102, body=b"x" * (BODY_LIMIT + 1)), to_users(102))
         self.turn.end()
         self.sync()
@@ -116,7 +116,7 @@ class CountersTests(Counting):
         self.check()
 
     def test_no_space(self) -> None:
-        """All of the turn are told so, and counted; then there is space again."""
+        """On a full disk all messages of the turn count as failed, and later ones as stored."""
         self.disk.room = 10
         self.save(to_users(102), to_users(103))
         self.save(to_group(3))
@@ -133,7 +133,7 @@ class CountersTests(Counting):
         self.check()
 
     def test_a_sync_that_fails(self) -> None:
-        """Takes with it what was written meanwhile, and what was appended in this turn."""
+        """After a failed sync, written and appended messages are counted as failed too."""
         self.save(to_users(102))
         self.turn.end()
         self.save(to_users(102), to_users(103))
@@ -155,7 +155,7 @@ class CountersTests(Counting):
         self.check()
 
     def test_after_the_end(self) -> None:
-        """What comes too late is counted as such, and storage is not ready."""
+        """Messages after the end are counted as such, and storage is not ready."""
         self.storage.close(lambda: None)
         self.assertEqual(self.storage.trouble, "storage ends")
         self.save(to_users(102))
@@ -164,7 +164,7 @@ class CountersTests(Counting):
         self.check()
 
     def test_a_slave(self) -> None:
-        """Refuses, and counts that."""
+        """A slave refuses messages, and counts them."""
         self.make(slave=True)
         self.save(to_users(102), to_users(103))
         self.turn.end()
@@ -173,12 +173,12 @@ class CountersTests(Counting):
         self.check()
 
     def test_not_open(self) -> None:
-        """A storage that was not opened says so."""
+        """A storage that is not open reports this as its trouble."""
         storage = Storage(self.mktemp(), world=world(turn=self.turn), in_thread=self.thread)
         self.assertEqual(storage.trouble, "storage is not open")
 
     def test_reads(self) -> None:
-        """Questions, and the messages in the answers; a read that fails is none."""
+        """Reads and the messages in their answers are counted, but not a read that fails."""
         for _ in range(3):
             self.save(to_users(102))
         self.turn.end()
@@ -194,19 +194,19 @@ class CountersTests(Counting):
         self.assertEqual((self.counters.reads, self.counters.messages_read), (4, 5))
 
     def test_queues(self) -> None:
-        """How many there are of each kind, whatever the app."""
+        """The queues of each kind are counted over all apps."""
         self.save(to_users(102), to_users(103), to_users(102), to_group(3), to_group(3))
         index = self.storage.store.index
         self.assertEqual((index.count(USERS), index.count(SUPER_GROUPS)), (2, 1))
 
 
 class IntervalTests(Counting):
-    """With the policies that answer before the sync."""
+    """Counters with a policy that answers before the sync."""
 
     fsync = "interval"
 
     def test_stored_when_written(self) -> None:
-        """And a sync that fails afterwards takes nothing back."""
+        """A message counts as stored when it is written, and a failed sync does not change that."""
         self.save(to_users(102), to_users(103))
         self.turn.end()
         self.assertEqual(self.counted(), (2, {}))

@@ -1,4 +1,4 @@
-"""Reading: pages that lose nothing, whatever the sizes; counts that are right."""
+"""Reading: pages of any size lose nothing, and counts are right."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +25,7 @@ KINDS = [4, 4, 4, 7, 8, 8, 21, 24, 25, 64, 99]
 
 
 def fill(store: Store, items: list[SaveItem]) -> list[int]:
-    """Store without waiting for the disk; the ids."""
+    """Store messages without waiting for the disk. Return their ids."""
     found = [store.append(item)[0] for item in items]
     store.flush()
     store.show_written()
@@ -49,7 +49,7 @@ class PageTests(PageCase):
     """Pages of one queue."""
 
     def test_every_limit_and_start(self) -> None:
-        """From any id, with any limit, the pages together are exactly what follows the id."""
+        """From any id, with any limit, the pages together are exactly the messages after the id."""
         msgids = fill(self.store, [to_users(102, 101) for _ in range(3005)])
         starts = [0, 1, 998, 999, 1000, 1001, 1999, 2000, 2001, 2500, 3003, 3004]
         for start in starts:
@@ -65,9 +65,9 @@ class PageTests(PageCase):
                 self.assertEqual(found, msgids[start:])
 
     def test_walk_is_short(self) -> None:
-        """A page looks at little more than its limit and a thousand entries, however long a queue.
+        """A page reads little more than its limit and a thousand entries, for any length of queue.
 
-        The links of a thousand it follows come on top.
+        The links over a thousand entries come on top.
         """
         msgids = fill(self.store, [to_users(102, body=b"") for _ in range(20_500)])
         reads = 0
@@ -89,7 +89,7 @@ class PageTests(PageCase):
         self.assertLessEqual(reads, 2 * 1022)
 
     def test_bytes(self) -> None:
-        """A page of long messages ends early, and loses none."""
+        """A page of long messages ends early, and no message is lost."""
         items = [to_users(102, body=b"%04d" % n + bytes(n % 7 * 1000)) for n in range(300)]
         fill(self.store, items)
         found = []
@@ -98,11 +98,11 @@ class PageTests(PageCase):
             self.assertGreaterEqual(len(page.messages), 1)
             found += bodies(page)
         self.assertEqual(found, [item.body for item in items])
-        # A message that is longer than the room has a page of its own.
+        # A message that is longer than the limit of bytes has a page of its own.
         self.assertEqual(len(self.reader.fetch(BOB, 0, 3000, max_bytes=1).messages), 1)
 
     def test_edges(self) -> None:
-        """An empty queue, an id beyond the newest, an id that is no message's, a negative one."""
+        """Reads of an empty queue, after the newest id, and from an id of no message work."""
         self.assertEqual(self.reader.fetch(BOB, 0, 10), (0, 0, False, ()))
         self.assertEqual(self.reader.fetch(BOB, 99, 10), (0, 0, False, ()))
         first, second = fill(self.store, [to_users(102), to_users(102)])
@@ -113,7 +113,7 @@ class PageTests(PageCase):
             self.assertEqual(self.reader.count_new(BOB, after), count)
 
     def test_kinds_left_out(self) -> None:
-        """Kinds that clients do not know are left out, but the page reaches beyond them."""
+        """Kinds that clients do not know are left out, and the page reaches beyond them."""
         msgids = fill(self.store, [to_users(102, cmd=cmd) for cmd in range(1, 70)])
         page = self.reader.fetch(BOB, 0, 3000)
         self.assertEqual({message.cmd for message in page.messages}, DELIVERED)
@@ -121,7 +121,7 @@ class PageTests(PageCase):
         self.assertEqual(self.reader.fetch(BOB, 0, 3).last, msgids[2])
 
     def test_latest(self) -> None:
-        """The newest messages, oldest first; system messages do not count."""
+        """The newest messages come oldest first, without system messages."""
         msgids = fill(self.store, [to_users(102, cmd=cmd) for cmd in (4, 8, 21, 7, 99, 64, 21)])
         page = self.reader.fetch_latest(BOB, 3)
         self.assertEqual([m.msgid for m in page.messages], [msgids[1], msgids[3], msgids[5]])
@@ -131,7 +131,7 @@ class PageTests(PageCase):
         self.assertEqual(self.reader.fetch_latest(User(APPID, 999), 3).messages, ())
 
     def test_backwards(self) -> None:
-        """From any id, with any limit, the pages together are exactly what precedes the id."""
+        """From any id, with any limit, pages backwards together are exactly the messages before."""
         items = [to_users(102, 101, cmd=KINDS[n % len(KINDS)]) for n in range(2305)]
         msgids = fill(self.store, items)
         latest = [id_ for id_, item in zip(msgids, items, strict=True) if item.cmd in LATEST]
@@ -149,7 +149,7 @@ class PageTests(PageCase):
                 self.assertEqual(found, [id_ for id_ in latest if id_ < before])
 
     def test_backwards_with_nothing_there(self) -> None:
-        """Before the first message, and in a queue that is empty."""
+        """There is nothing before the first message, and nothing in an empty queue."""
         msgids = fill(self.store, [to_users(102)])
         self.assertEqual(
             self.reader.fetch_before(BOB, msgids[0], 5), Page(msgids[0], msgids[0], False, [])
@@ -157,7 +157,7 @@ class PageTests(PageCase):
         self.assertEqual(self.reader.fetch_before(User(APPID, 999), 5, 5), Page(0, 0, False, ()))
 
     def test_backwards_by_bytes(self) -> None:
-        """A page that is full of bytes has at least one message, and says that there is more."""
+        """A page limited by bytes has at least one message, and says that there are more."""
         msgids = fill(self.store, [to_users(102) for _ in range(4)])
         page = self.reader.fetch_before(BOB, msgids[3], 9, max_bytes=1)
         self.assertEqual([m.msgid for m in page.messages], [msgids[2]])
@@ -167,7 +167,7 @@ class PageTests(PageCase):
         return self.reader.fetch_group(User(APPID, 500), after, 1006, limit)
 
     def test_joined(self) -> None:
-        """A member does not get what was said before he came, but every notice, and goes on."""
+        """Members get all notices, but no messages from before they joined."""
         fill(self.store, [to_group(500, im(1, 500, str(n), when=1000 + n)) for n in range(10)])
         fill(self.store, [to_group(500, b"{}", cmd=7)])
         group = User(APPID, 500)
@@ -179,7 +179,7 @@ class PageTests(PageCase):
         self.assertEqual(len(self.reader.fetch_group(group, 0, 0, 100).messages), 11)
 
     def test_joined_nobody_knows_when(self) -> None:
-        """Without a time of joining nothing is left out, whatever a message says of its own."""
+        """Without a time of joining nothing is left out."""
         times = (-5, 0, 5)
         fill(self.store, [to_group(500, im(1, 500, "", when=when)) for when in times])
         group = User(APPID, 500)
@@ -187,7 +187,7 @@ class PageTests(PageCase):
             self.assertEqual(len(self.reader.fetch_group(group, 0, joined, 9).messages), count)
 
     def test_content(self) -> None:
-        """Device, kind and body come back as they were saved, whatever their length."""
+        """Device, kind and body come back as they were saved, for any length."""
         sizes = [0, 1, 491, 492, 493, 5000, 32767]
         fill(self.store, [to_users(102, body=b"\xff" * n, device=n) for n in sizes])
         page = self.reader.fetch(BOB, 0, 3000)
@@ -197,7 +197,7 @@ class PageTests(PageCase):
 
 
 class OldEntries:
-    """Writes queue records as upstream's older daemons did, into the same chains."""
+    """Writes queue records as older daemons of the Go server did, into the same chains."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -205,7 +205,7 @@ class OldEntries:
         self._peer: dict[tuple[int, int], int] = {}
 
     def write(self, layout: int, owner: int, body: bytes, cmd: int) -> int:
-        """One message with one entry, each of the layout's sizes in turn; the id."""
+        """Write one message with one entry, with each size of the layout in turn. Return its id."""
         blocks = self._store.blocks
         msgid = blocks.append(old_record(cmd, body))
         kind = SUPER_GROUPS if layout == 252 else USERS
@@ -227,13 +227,13 @@ class OldEntries:
 
 
 def old_record(cmd: int, body: bytes, flag: int = 0) -> bytes:
-    """A record without a checksum."""
+    """Return a record without a checksum."""
     return pack(">4siiBBBB", b"IMIM", len(body), 0, cmd, 1, flag, 0) + body + b"IMIM"
 
 
 @dataclass
 class Model:
-    """What a store should know: for each queue its (msgid, cmd, body), oldest first."""
+    """A model of a store: the (msgid, cmd, body) of each queue, oldest first."""
 
     queues: dict[tuple[int, int], list[tuple[int, int, bytes]]] = field(default_factory=dict)
 
@@ -242,7 +242,7 @@ class Model:
 
 
 def fetch_any(reader: QueueReader, kind: int, user: User, limit: int, after: int) -> Page:
-    """A page of either kind of queue."""
+    """Return a page of either kind of queue."""
     if kind == USERS:
         return reader.fetch(user, after, limit)
     return reader.fetch_group(user, after, 0, limit)
@@ -258,7 +258,7 @@ NEW = st.tuples(
 
 
 class PropertyTests(SynchronousTestCase):
-    """Against a model: any mixture of old and new records, sizes, limits and restarts."""
+    """A store is compared with a model: old and new records, sizes, limits and restarts."""
 
     @settings(max_examples=60)
     @given(
@@ -271,7 +271,7 @@ class PropertyTests(SynchronousTestCase):
     def test_all_is_read(
         self, old: list[Any], new: list[Any], limits: list[int], block_size: int, batch: int
     ) -> None:
-        """All pages of all limits, counts and latest are those of the model."""
+        """All pages, with all limits, and all counts and newest messages are those of the model."""
         with TemporaryDirectory() as root:
             store = open_store(root, block_size=block_size)
             model = Model()
@@ -330,10 +330,10 @@ class PropertyTests(SynchronousTestCase):
 
 
 class LongOldQueueTests(PageCase):
-    """A queue of the first years, which has no links of a thousand, that goes on with new ones."""
+    """A queue of the first years, which has no links over a thousand entries, and continues."""
 
     def test_across_the_eras(self) -> None:
-        """Pages and counts are right on both sides of the border, and over it."""
+        """Pages and counts are right before, after and across the change of layouts."""
         older = OldEntries(self.store)
         msgids = [older.write(254, 102, b"old", 4) for _ in range(2300)]
         self.store.flush()
@@ -349,7 +349,7 @@ class LongOldQueueTests(PageCase):
             self.assertEqual(self.reader.count_new(BOB, after), len(msgids) - start)
 
     def test_numbers_that_began_anew(self) -> None:
-        """Daemons between the eras began to count again; the count does not believe them."""
+        """A count does not use seqs that an older daemon began anew."""
         older = OldEntries(self.store)
         msgids = [older.write(254, 102, b"old", 4) for _ in range(1500)]
         blocks = self.store.blocks

@@ -1,4 +1,4 @@
-"""Saving: what is written, what it gives back, and what is left when the disk fails."""
+"""Saving: the records that are written, the ids, and the files after the disk fails."""
 
 from collections.abc import Callable
 from functools import partial
@@ -71,13 +71,13 @@ class AppendTests(StoreCase):
         self.assertEqual(self.entry(141), Entry(USERS, APPID, 101, 32, 11, 1, 0, 0, 0, True))
 
     def test_previous_ids(self) -> None:
-        """Each queue's previous id comes back, also within one turn."""
+        """The previous id of each queue is returned, also within one turn."""
         saved = [self.store.append(item) for item in (to_users(102), to_users(101, 102, 103))]
         self.assertEqual(saved[1][1], (0, saved[0][0], 0))
         self.assertEqual(self.store.append(to_users(103))[1], (saved[1][0],))
 
     def test_one_queue_named_twice(self) -> None:
-        """A message to oneself is entered once, and has both previous ids."""
+        """A message to oneself is entered once, and returns the previous id twice."""
         first, second, third = save(
             self.store, to_users(102), to_users(102, 102), to_users(102, 101, 102)
         )
@@ -86,20 +86,20 @@ class AppendTests(StoreCase):
         self.assertEqual(len(self.read()), 3)
 
     def test_same_uid_of_another_app(self) -> None:
-        """An id in two applications is two queues."""
+        """The same uid in two apps has two queues."""
         item = to_users(102)._replace(queues=(7, 102, 8, 102))
         save(self.store, item, to_users(102))
         self.assertEqual(len(self.read(User(8, 102))), 1)
         self.assertEqual(len(self.read()), 2)
 
     def test_user_and_group_of_one_id(self) -> None:
-        """A user and a super group with one id are two queues."""
+        """A user and a super group with the same id have two queues."""
         save(self.store, to_users(102), to_group(102), to_group(102))
         self.assertEqual(len(self.read()), 1)
         self.assertEqual(len(self.store.reader.fetch_group(BOB, 0, 0, 10).messages), 2)
 
     def test_peer_chain(self) -> None:
-        """GROUP_IM has flag 4, and the peer chain passes it by; notifications count as peers."""
+        """GROUP_IM has flag 4, and the peer chain leaves it out. Notifications count as peers."""
         kinds = [4, 8, 7, 8, 8, 4]
         save(self.store, *(to_users(102, cmd=cmd, body=b"") for cmd in kinds))
         entries = [self.entry(FIRST_OFFSET + 20 + 104 * n) for n in range(6)]
@@ -118,7 +118,7 @@ class AppendTests(StoreCase):
         )
 
     def test_batches(self) -> None:
-        """Entries point to the last one whose number is a multiple of 1000."""
+        """Entries point to the last entry whose seq is a multiple of 1000."""
         for _ in range(2002):
             self.store.append(to_users(102, body=b""))
         self.store.flush()
@@ -128,7 +128,7 @@ class AppendTests(StoreCase):
             self.assertEqual(self.entry(at[number - 1]).prev_batch, expected)
 
     def test_restart_continues(self) -> None:
-        """After a restart the next record is what it would have been without."""
+        """After a restart the next record is the same as without one."""
         count = 1003
         for cmd in [4, 8] * (count // 2):
             self.store.append(to_users(102, cmd=cmd))
@@ -138,7 +138,7 @@ class AppendTests(StoreCase):
         self.assertEqual(self.store.index.head(0), head)
 
     def test_longest_body(self) -> None:
-        """32767 bytes can be stored; one more is refused and nothing is written."""
+        """A body of 32767 bytes is stored. A longer one is refused, and nothing is written."""
         save(self.store, to_users(102, body=bytes(32767)))
         size = self.file().stat().st_size
         error = self.assertRaises(StorageError, self.store.append, to_users(102, body=bytes(32768)))
@@ -148,7 +148,7 @@ class AppendTests(StoreCase):
         self.assertEqual(self.read(), [bytes(32767)])
 
     def test_no_queue_records(self) -> None:
-        """What is told apart from messages by its number cannot be saved as a message."""
+        """A number of queue records cannot be saved as a message."""
         for cmd in (247, 248, 249, 250, 252, 254):
             item = to_users(102, body=bytes(64), cmd=cmd)
             self.assertRaises(StorageError, self.store.append, item)
@@ -159,7 +159,10 @@ class RollOverTests(StoreCase):
     """A block that is full, and the next one."""
 
     def test_exact_fit(self) -> None:
-        """A record that ends where the block may end is in it; one byte more begins the next."""
+        """A record that ends at the end of the block fits in it.
+
+        One byte more begins the next block.
+        """
         for length, block in [(100, 0), (101, 1)]:
             root = self.mktemp()
             blocks = Blocks(root, Lines(), size=FIRST_OFFSET + 20 + 20 + 100, files=QuickFiles())
@@ -173,7 +176,7 @@ class RollOverTests(StoreCase):
             self.assertEqual(len(blocks.read(id_, 999)), length + 20)
 
     def test_many_blocks_in_one_write(self) -> None:
-        """One turn's saves may go over several blocks; everything is read, also after a restart."""
+        """The saves of one turn may fill several blocks. All are read, also after a restart."""
         self.reopen(block_size=500)
         messages = [b"%d" % n for n in range(50)]
         for message in messages:
@@ -187,7 +190,7 @@ class RollOverTests(StoreCase):
         self.assertGreater(len(self.store.blocks.numbers), 20)
 
     def test_full_blocks_are_synced_too(self) -> None:
-        """A sync covers every block that was written to since the last one, then lets go."""
+        """A sync covers every block written to since the last sync, and closes full ones."""
         self.reopen(block_size=500)
         for _ in range(10):
             self.store.append(to_users(102))
@@ -203,7 +206,7 @@ class RollOverTests(StoreCase):
         self.assertLessEqual(len(self.disk.synced), 2)
 
     def test_append_during_a_sync(self) -> None:
-        """A block that is filled before and while a sync runs is written before it is let go."""
+        """A block that is filled before and during a sync is written before it is closed."""
         self.reopen(block_size=500)
         self.store.append(to_users(102))
         self.store.flush()
@@ -220,7 +223,7 @@ class RollOverTests(StoreCase):
         self.assertEqual(len(self.read()), 10)
 
     def test_new_files_are_synced_in_the_folder(self) -> None:
-        """The sync after a block was begun covers the directory, and again if it failed."""
+        """The sync after a new block covers the directory. If it fails, the next one does."""
         self.reopen(block_size=500)
         for count, folders in ((1, 0), (9, 1), (1, 0)):
             self.disk.folders.clear()
@@ -238,7 +241,7 @@ class RollOverTests(StoreCase):
         self.assertEqual(len(self.disk.folders), 1)
 
     def test_start_syncs(self) -> None:
-        """What a killed daemon left unsynced is synced before anybody is shown it."""
+        """The start syncs what a killed daemon left unsynced, before readers see it."""
         self.reopen(block_size=500)
         save(self.store, *[to_users(102)] * 20)
         self.disk.synced.clear()
@@ -249,7 +252,7 @@ class RollOverTests(StoreCase):
         self.assertEqual((len(self.disk.synced), len(self.disk.folders)), (blocks, 1))
 
     def test_descriptors(self) -> None:
-        """However many blocks are read, few are open; closing leaves none."""
+        """Few blocks are open, however many are read. Closing leaves none open."""
         blocks = Blocks(self.mktemp(), Lines(), size=60, files=self.disk, max_open_blocks=3)
         blocks.open()
         made = [blocks.append(pack_message(4, b"")) for _ in range(20)]
@@ -274,7 +277,7 @@ class FailureTests(StoreCase):
         return error
 
     def test_disk_full(self) -> None:
-        """Wherever the write stops, nothing of it is left, and what was there is read."""
+        """Wherever the write stops, nothing of it is left, and earlier messages are read."""
         save(self.store, to_users(102, body=b"before"))
         content = self.file().read_bytes()
         head = self.store.index.head(0)
@@ -293,7 +296,7 @@ class FailureTests(StoreCase):
         self.assertEqual(self.read(), [b"before", b"after"])
 
     def test_disk_full_at_roll_over(self) -> None:
-        """The same where the write begins new blocks: their files are gone again."""
+        """If the write begins new blocks and stops, their files are removed."""
         self.reopen(block_size=500)
         save(self.store, to_users(102, body=b"before"))
         for room in range(0, 2000, 90):
@@ -309,7 +312,7 @@ class FailureTests(StoreCase):
         self.assertEqual(self.read(), [b"before"] + [b"after"] * 10)
 
     def test_full_block_and_full_disk(self) -> None:
-        """A block that is full to the last byte stays so when the next one cannot be begun."""
+        """A completely full block stays as it is when the next block cannot be begun."""
         self.reopen(block_size=FIRST_OFFSET + 25 + 84)
         save(self.store, to_users(102))
         self.disk.room = 0
@@ -322,7 +325,7 @@ class FailureTests(StoreCase):
         self.assertEqual(len(self.read()), 2)
 
     def test_cut_back_fails(self) -> None:
-        """If not even cutting works, it is done before the next write, and no write is mixed up."""
+        """If cutting back fails, it is done before the next write, and no records are mixed."""
         save(self.store, to_users(102, body=b"before"))
         self.disk.room, self.disk.stuck = 100, True
         self.store.append(to_users(102, body=b"x" * 500))
@@ -337,7 +340,7 @@ class FailureTests(StoreCase):
         self.assertEqual(self.log.of("warn"), [])
 
     def test_cut_back_at_the_end(self) -> None:
-        """If cutting did not work, it is done at a clean end: what failed is not there later."""
+        """If cutting back failed, it is done at a clean end, and failed saves do not come back."""
         save(self.store, to_users(102, body=b"before"))
         self.disk.broken = self.disk.stuck = True
         self.store.append(to_users(102, body=b"failed"))
@@ -353,7 +356,7 @@ class FailureTests(StoreCase):
         )
 
     def test_cut_back_is_synced(self) -> None:
-        """What failed is off the disk before its ids are given again, and so are its files."""
+        """Failed saves and their files are durably removed before their ids are given again."""
         self.reopen(block_size=500)
         save(self.store, to_users(102, body=b"before"))
         for _ in range(10):
@@ -374,7 +377,7 @@ class FailureTests(StoreCase):
         return call(*args)
 
     def test_failed_sync(self) -> None:
-        """What a failed sync should have covered, and all since, was never there."""
+        """After a failed sync, the saves that it covered and all later ones are gone."""
         self.reopen(block_size=500)
         save(self.store, to_users(102, body=b"before"))
         self.disk.broken = True
@@ -398,7 +401,7 @@ class FailureTests(StoreCase):
         self.assertEqual(self.read(ALICE), [b"after"])
 
     def test_failed_write_during_a_sync(self) -> None:
-        """A write that fails takes nothing from the sync that is under way."""
+        """A write that fails takes nothing from the running sync."""
         self.store.append(to_users(102, body=b"syncing"))
         self.store.flush()
         work = self.store.begin_sync()
@@ -415,7 +418,7 @@ class FailureTests(StoreCase):
         self.assertEqual(self.read(), [b"syncing", b"written"])
 
     def test_unreadable_disk(self) -> None:
-        """A read that fails is an error, not an empty page: the client is to ask again."""
+        """A read that fails is an error and not an empty page, so that the client asks again."""
         save(self.store, to_users(102))
         self.disk.unreadable = True
         for ask in (
@@ -428,7 +431,7 @@ class FailureTests(StoreCase):
 
 
 class VisibilityTests(StoreCase):
-    """Readers see what is durable."""
+    """Readers see only durable messages."""
 
     def counts(self) -> tuple[int, int, int, int]:
         reader = self.store.reader
@@ -440,7 +443,7 @@ class VisibilityTests(StoreCase):
         return len(page.messages), len(latest.messages), reader.count_new(BOB, 0), page.more
 
     def test_steps(self) -> None:
-        """A message is seen by nobody before the sync that covers it is done."""
+        """No reader sees a message before the sync that covers it is done."""
         self.assertEqual(self.counts(), (0, 0, 0, False))
         self.store.append(to_users(102, 101))
         self.assertEqual(self.counts(), (0, 0, 0, False))
@@ -460,7 +463,7 @@ class VisibilityTests(StoreCase):
         self.assertEqual(self.counts(), (3, 3, 3, False))
 
     def test_written_is_enough(self) -> None:
-        """Without the wait for the disk it is seen once it is written."""
+        """Without waiting for the disk, readers see a message when it is written."""
         self.store.append(to_users(102))
         self.store.flush()
         self.store.show_written()
@@ -471,7 +474,7 @@ class IndexTests(SynchronousTestCase):
     """The heads of the queues."""
 
     def test_places(self) -> None:
-        """A queue keeps its place, queues of different kinds and apps are apart."""
+        """A queue keeps its place, and queues of different kinds and apps are apart."""
         index = Index()
         names = [(k, a, o) for k in (USERS, SUPER_GROUPS) for a in (7, 8) for o in (1, -1)]
         places = [index.place(*name) for name in names]
@@ -482,7 +485,7 @@ class IndexTests(SynchronousTestCase):
         self.assertEqual(index.find(USERS, 9, 2), -1)
 
     def test_layouts_without_numbers(self) -> None:
-        """Old entries are counted on from what was there; new ones say their number."""
+        """Old entries without a seq continue the count, and new entries have their own seq."""
         index = Index()
 
         def apply(id_: int, seq: int, batch: int = 0) -> list[int]:
@@ -497,10 +500,10 @@ class IndexTests(SynchronousTestCase):
 
 
 class LogTests(StoreCase):
-    """What an operator reads at the start."""
+    """The log lines of the start for an operator."""
 
     def test_summary(self) -> None:
-        """One line with the numbers of queues and blocks."""
+        """One line has the numbers of queues and blocks."""
         self.assertEqual(self.log.of("info"), [f"{self.root}: 0 queues in 1 blocks"])
         self.assertEqual(ids(save(self.store, to_users(102, 101))), [FIRST_OFFSET])
         self.reopen()

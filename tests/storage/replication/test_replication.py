@@ -1,4 +1,4 @@
-"""What a master sends and a slave stores: in the end their files are equal, byte for byte."""
+"""The pieces that a master sends and a slave stores: in the end their files are equal."""
 
 import contextlib
 import os
@@ -59,12 +59,12 @@ CASES = Path(__file__).parents[2] / "vectors" / "storage"
 
 
 def blocks(root: str) -> dict[str, bytes]:
-    """What is in the block files."""
+    """Return the content of the block files."""
     return {path.name: path.read_bytes() for path in Path(root).glob("message_*")}
 
 
 def as_sent(piece: Batch | Bytes) -> Message:
-    """What goes over the wire for a piece."""
+    """Return the messages on the wire for a piece."""
     if isinstance(piece, Batch):
         first, last, count, frames = piece
         sent: Message = StorageSyncMessageBatch(
@@ -92,20 +92,20 @@ class Slave:
         self.follower = Follower(self.store.blocks, self.log)
 
     def take(self, sent: Message) -> None:
-        """Store what was sent, durably."""
+        """Store a sent piece durably."""
         self.store.copy(*self.follower.piece(sent))
         self.store.flush()
         self.store.begin_sync()()
         self.store.synced()
 
     def ask(self, master: Store) -> ReplicationReader:
-        """Connect."""
+        """Connect, and return the reader of the master."""
         place = place_of(master, self.follower.end)
         check_tail(master, tail_of(self.store), self.follower.end)
         return ReplicationReader(master, place)
 
     def follow(self, master: Store, pieces: int = 1 << 30) -> None:
-        """Connect, and take so many pieces."""
+        """Connect and take a number of pieces."""
         feed = self.ask(master)
         while pieces and (piece := feed.next()) is not None:
             self.take(as_sent(piece))
@@ -126,7 +126,7 @@ class ReplicationCase(SynchronousTestCase):
         self.count = 0
 
     def save(self, count: int = 1) -> None:
-        """Messages for 101, 102 and a super group."""
+        """Save messages for 101, 102 and a super group."""
         for _ in range(count):
             self.count += 1
             body = b"message %d" % self.count
@@ -151,17 +151,17 @@ class ReplicationCase(SynchronousTestCase):
             self.assertEqual(read(self.slave.store, uid), read(self.master, uid))
 
     def refused(self, cursor: int) -> str:
-        """Why a cursor is not served."""
+        """Return the reason why a cursor is refused."""
         with self.assertRaises(StorageError) as caught:
             place_of(self.master, cursor)
         return str(caught.exception)
 
 
 class FilesTests(ReplicationCase):
-    """Byte for byte."""
+    """The files of the slave equal those of the master, byte for byte."""
 
     def test_blocks_and_reads_are_equal(self) -> None:
-        """Over several blocks, and the slave answers what the master answers."""
+        """Several blocks are equal, and the slave's reads give the same as the master's."""
         self.save(40)
         self.slave.follow(self.master)
         self.assertGreater(len(blocks(self.root)), 3)
@@ -169,7 +169,7 @@ class FilesTests(ReplicationCase):
         self.assertSameReads()
 
     def test_nothing_that_could_be_taken_back_is_sent(self) -> None:
-        """What is written, but not yet on disk, is sent once it is."""
+        """A message that is written but not durable is sent only when it is durable."""
         self.save()
         feed = self.slave.ask(self.master)
         self.assertIsInstance(feed.next(), Batch)
@@ -183,15 +183,15 @@ class FilesTests(ReplicationCase):
         self.master.synced()
         self.assertIsInstance(feed.next(), Batch)
 
-    def test_the_watchers_are_told(self) -> None:
-        """Whenever there is more that may be sent."""
+    def test_the_watchers_are_called(self) -> None:
+        """The watchers of a store are called whenever more may be sent."""
         told: list[tuple[int, int]] = []
         self.master.watchers.append(lambda: told.append(self.master.settled))
         self.save()
         self.assertEqual(told[-1], self.master.blocks.end)
 
     def test_a_batch_is_of_one_block_and_short(self) -> None:
-        """At most a thousand records."""
+        """A batch has at most a thousand records."""
         self.master.close()
         root = self.mktemp()
         store = open_store(root)
@@ -210,7 +210,7 @@ class FilesTests(ReplicationCase):
         self.assertIsNone(feed.next())
 
     def test_batches_are_cut_by_bytes(self) -> None:
-        """Records of 32 KB make no batch above a MiB."""
+        """Records of 32 KB are sent in batches of at most 1 MiB."""
         root = self.mktemp()
         store = open_store(root)
         self.addCleanup(store.close)
@@ -226,7 +226,7 @@ class FilesTests(ReplicationCase):
         self.assertEqual(blocks(slave.root), blocks(root))
 
     def damage(self, seed: int) -> None:
-        """Forty messages, and a byte here and there is wrong."""
+        """Return the blocks of forty messages, with a few wrong bytes."""
         self.save(40)
         self.master.close()
         chance = random.Random(seed)
@@ -239,7 +239,7 @@ class FilesTests(ReplicationCase):
         self.master = open_store(self.root, block_size=SIZE)
 
     def test_damage_is_copied_as_it_is(self) -> None:
-        """Also of lengths, heads, and the header of a block; and reads are equal."""
+        """Damaged lengths, heads and block headers are copied as they are, and reads are equal."""
         for seed in range(8):
             self.damage(seed)
             self.slave.follow(self.master)
@@ -251,7 +251,7 @@ class FilesTests(ReplicationCase):
             self.setUp()
 
     def test_damage_and_a_slave_that_restarts_all_the_time(self) -> None:
-        """What ends in damage looks torn to it; it is fetched again."""
+        """A slave that restarts often cuts off ends with damage, and fetches them again."""
         for seed in range(8):
             self.damage(seed)
             pieces = 1
@@ -265,7 +265,7 @@ class FilesTests(ReplicationCase):
             self.setUp()
 
     def test_a_hole_that_a_power_cut_left(self) -> None:
-        """What was not synced is fetched again from the hole on, far from the end as it may be."""
+        """Unsynced bytes are fetched again from the first hole on, even far from the end."""
         self.patch(feeding, "TAIL_BYTES", 100)
         self.save(10)
         self.slave.follow(self.master, 1)
@@ -282,7 +282,7 @@ class FilesTests(ReplicationCase):
         self.assertSameReads()
 
     def test_damage_that_the_master_has_too(self) -> None:
-        """Is fetched again by a slave that starts anew."""
+        """A slave that starts anew fetches damage of the master again."""
         self.damage(3)
         self.slave.follow(self.master)
         for resyncable_bytes in (100, 1000, SIZE):
@@ -293,7 +293,7 @@ class FilesTests(ReplicationCase):
             self.assertSameReads()
 
     def test_directories_of_all_years(self) -> None:
-        """Upstream's records go as they are, obsolete kinds and old layouts too."""
+        """The Go server's records are sent as they are, with obsolete kinds and old layouts."""
         for case in ("seed", "master_noindex"):
             root = self.mktemp()
             os.mkdir(root)
@@ -310,7 +310,7 @@ class FilesTests(ReplicationCase):
             store.close()
 
     def test_a_missing_block_stays_missing(self) -> None:
-        """As the master has it."""
+        """A block that is missing on the master is missing on the slave too."""
         self.save(40)
         self.master.close()
         os.unlink(Path(self.root, "message_2"))
@@ -319,7 +319,7 @@ class FilesTests(ReplicationCase):
         self.assertEqualFiles()
 
     def test_a_failed_write_is_asked_for_again(self) -> None:
-        """What is taken back is fetched again, and readers did not see it."""
+        """After a failed write the slave asks again for these bytes. No reader saw them."""
         self.save(3)
         feed = self.slave.ask(self.master)
         piece = feed.next()
@@ -336,7 +336,7 @@ class FilesTests(ReplicationCase):
         self.assertSameReads()
 
     def test_a_block_that_is_too_long(self) -> None:
-        """What is behind the end that a block can have is no part of it, here and there."""
+        """Bytes after the largest length of a block are ignored on both sides."""
         self.save(40)
         self.slave.follow(self.master)
         for store, root in ((self.master, self.root), (self.slave.store, self.slave_root)):
@@ -357,7 +357,7 @@ class FilesTests(ReplicationCase):
         self.assertSameReads()
 
     def test_a_block_without_a_header(self) -> None:
-        """A file system may lose what a block had: it counts as missing."""
+        """A block that lost its header counts as missing."""
         self.save(40)
         self.master.close()
         os.truncate(Path(self.root, "message_2"), 5)
@@ -373,7 +373,7 @@ class FilesTests(ReplicationCase):
         self.assertSameReads()
 
     def test_long_damage_is_looked_through_once(self) -> None:
-        """It goes in pieces, and the search for its end is not done for each of them."""
+        """Long damage is sent in pieces, and its end is searched for only once."""
         self.patch(feeding, "MAX_PIECE_BYTES", 100)
         searches: list[int] = []
 
@@ -394,7 +394,7 @@ class FilesTests(ReplicationCase):
         self.assertEqual(len(searches), 1)
 
     def test_a_slave_of_a_slave(self) -> None:
-        """Is fed from the slave's files."""
+        """A slave can send its files to another slave."""
         self.save(30)
         last = Slave(self.mktemp())
         self.addCleanup(last.store.close)
@@ -405,7 +405,7 @@ class FilesTests(ReplicationCase):
         self.assertEqual(blocks(last.root), blocks(self.root))
 
     def test_a_promoted_slave_goes_on(self) -> None:
-        """Its next entries are linked to those that it copied."""
+        """After a promotion, the next entries are linked to the copied ones."""
         self.save(10)
         self.slave.follow(self.master)
         save(self.slave.store, to_users(101, body=b"after"))
@@ -420,10 +420,10 @@ class FilesTests(ReplicationCase):
 
 
 class OlderMasterTests(ReplicationCase):
-    """A master of upstream's says nothing of blocks and damage."""
+    """A master of the Go server, which reports neither full blocks nor damage."""
 
     def test_single_records(self) -> None:
-        """221, which nobody sends."""
+        """The message 221, which nobody sends, has a single record."""
         self.save(2)
         feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
         piece = feed.next()
@@ -438,7 +438,7 @@ class OlderMasterTests(ReplicationCase):
         self.assertEqualFiles()
 
     def test_batches_alone(self) -> None:
-        """A full block shows by the record that does not fit in it."""
+        """A record that does not fit in a block shows that the block is full."""
         self.save(40)
         feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
         while (piece := feed.next()) is not None:
@@ -447,7 +447,7 @@ class OlderMasterTests(ReplicationCase):
         self.assertEqualFiles()
 
     def test_a_block_that_is_not_full_is_a_gap(self) -> None:
-        """A master that lost a batch at a border is not followed over it."""
+        """A slave does not follow a master that lost a batch at the end of a block."""
         self.save(40)
         feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
         feed.next()
@@ -459,10 +459,10 @@ class OlderMasterTests(ReplicationCase):
 
 
 class RefusalTests(ReplicationCase):
-    """Cursors and tails that cannot be served."""
+    """Cursors and tails that a master refuses."""
 
     def test_places_that_are_none(self) -> None:
-        """Below 0, in a header, beyond our end."""
+        """A cursor below 0, in a header, or beyond the master's end is refused."""
         self.save()
         end = self.master.blocks.end[1]
         for cursor in (-(1 << 63), -1, 0, 31):
@@ -472,7 +472,7 @@ class RefusalTests(ReplicationCase):
         self.assertEqual(place_of(self.master, end), (0, end))
 
     def test_removed_blocks(self) -> None:
-        """Below the oldest one; in one that is missing; behind the end of one."""
+        """A cursor in a removed or missing block, or behind a block's end, is refused."""
         self.save(40)
         self.master.close()
         os.unlink(Path(self.root, "message_0"))
@@ -484,7 +484,7 @@ class RefusalTests(ReplicationCase):
         self.assertIn("behind the end of message_1", self.refused(SIZE + length + 1))
 
     def test_a_full_block(self) -> None:
-        """Its end has the id at which the next block begins."""
+        """The end of a full block has the id at which the next block begins."""
         first = pack_message(4, b"")
         self.master.blocks.append(pack_message(4, bytes(SIZE - FIRST_OFFSET - 3 * len(first) - 2)))
         self.master.blocks.append(first)
@@ -500,7 +500,7 @@ class RefusalTests(ReplicationCase):
         self.assertEqualFiles()
 
     def test_another_history(self) -> None:
-        """A slave that took messages itself is refused, even when it is as long as we."""
+        """A slave that took messages itself is refused, even if it is as long as the master."""
         self.save(3)
         self.slave.follow(self.master)
         save(self.slave.store, to_users(101, body=b"here"))
@@ -510,7 +510,7 @@ class RefusalTests(ReplicationCase):
         self.assertIn("another history", str(caught.exception))
 
     def test_another_history_in_a_new_block(self) -> None:
-        """A slave whose newest block is empty is compared by the one before."""
+        """A slave whose newest block is empty is compared by the block before it."""
         self.save(40)
         self.slave.follow(self.master)
         while self.slave.follower.end % SIZE != FIRST_OFFSET:
@@ -528,21 +528,21 @@ class RefusalTests(ReplicationCase):
             check_tail(self.master, Tail(first, end, 1), self.slave.follower.end)
 
     def test_a_tail_in_a_block_that_was_removed(self) -> None:
-        """It cannot be compared, and that is what is said."""
+        """The reason names a tail in a removed block, which cannot be compared."""
         self.save(40)
         with self.assertRaises(StorageError) as caught:
             check_tail(self.master, Tail(90 * SIZE + 32, 90 * SIZE + 64, 1), 90 * SIZE + 64)
         self.assertIn("message_90, which we do not have", str(caught.exception))
 
     def test_tails_that_cannot_be(self) -> None:
-        """Are refused without being read."""
+        """Tails that cannot be are refused without being read."""
         self.save()
         for first, end in ((64, 32), (-1, 5), (0, 1 << 40), (SIZE - 1, SIZE + 1), (-(1 << 63), 0)):
             with self.assertRaises(StorageError):
                 check_tail(self.master, Tail(first, end, 0), end)
 
     def test_a_tail_that_is_not_at_the_end(self) -> None:
-        """Says nothing of a directory: it is refused."""
+        """A tail that is not at the end is refused, since it does not prove anything."""
         self.save(40)
         tail = Tail(0, 0, 0)
         for cursor in (FIRST_OFFSET, SIZE + FIRST_OFFSET):
@@ -558,7 +558,7 @@ class RefusalTests(ReplicationCase):
             self.assertIn("its tail ends at 0", str(caught.exception))
 
     def test_a_glance_at_a_border(self) -> None:
-        """It sees all borders, and few places for one that are none."""
+        """A look at the magics finds all borders, and few other places."""
         self.save(40)
         data = Path(self.root, "message_1").read_bytes()
         borders, at = [FIRST_OFFSET], FIRST_OFFSET
@@ -570,7 +570,7 @@ class RefusalTests(ReplicationCase):
         self.assertEqual(found, borders)
 
     def test_an_end_inside_a_record(self) -> None:
-        """Of a slave of upstream's, which says no tail."""
+        """An end inside a record is refused, of a slave of the Go server, which sends no tail."""
         self.save(40)
         number, end = 1, self.master.blocks.length(1)
         borders = []
@@ -590,7 +590,7 @@ class RefusalTests(ReplicationCase):
         self.assertEqual(borders, wanted)
 
     def test_what_a_master_cannot_mean(self) -> None:
-        """Lengths, counts, places that cannot be are errors of the wire; nothing is stored."""
+        """Impossible lengths, counts and places are errors of the wire, and nothing is stored."""
         frame = pack_message(4, b"hello")[4:-4]
         bad: list[Message] = [
             StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=b""),
@@ -619,7 +619,7 @@ class RefusalTests(ReplicationCase):
         self.assertEqual(self.slave.follower.end, FIRST_OFFSET)
 
     def test_queue_records_that_cannot_be(self) -> None:
-        """Are stored as the master has them, and enter no queue."""
+        """Impossible queue records are stored as the master has them, and enter no queue."""
         frame = pack_message(248, bytes(64))[4:-4]
         batch = StorageSyncMessageBatch(first_id=32, last_id=32, count=1, frames=frame)
         self.slave.take(batch)
@@ -628,7 +628,7 @@ class RefusalTests(ReplicationCase):
 
 
 class CommitTests(ReplicationCase):
-    """A slave's pieces share syncs as saves do, and their failures."""
+    """The pieces of a slave share syncs as saves do, and fail together."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -643,7 +643,7 @@ class CommitTests(ReplicationCase):
         self.feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
 
     def copy(self) -> None:
-        """Take the next piece; what becomes of it is told later, with our settled end."""
+        """Take the next piece. Its answer comes later, with the settled end."""
         piece = self.feed.next()
         assert piece is not None
 
@@ -654,7 +654,7 @@ class CommitTests(ReplicationCase):
         self.commits.copy(self.follower.piece(as_sent(piece)), done, None)
 
     def test_one_sync_for_all_of_a_turn(self) -> None:
-        """And all of it is settled when that is told."""
+        """All pieces of a turn share one sync, and are settled when they are answered."""
         for _ in range(3):
             self.copy()
         self.turn.end()
@@ -664,7 +664,7 @@ class CommitTests(ReplicationCase):
         self.assertEqual(self.thread.worked, 1)
 
     def test_a_sync_that_fails(self) -> None:
-        """Takes back all that came since, and says so."""
+        """A failed sync takes back all later pieces too, and they get the error."""
         self.copy()
         self.turn.end()
         self.thread.run()
@@ -680,7 +680,7 @@ class CommitTests(ReplicationCase):
         self.disk.broken = False
 
     def test_a_block_that_is_taken_back_and_begun_again(self) -> None:
-        """Is read from its new file, also by who looked into the first one."""
+        """A block that was taken back and begun again is read from its new file."""
         self.patch(feeding, "RECORDS_PER_BATCH", 5)
         self.copy()
         self.turn.end()
@@ -705,7 +705,7 @@ class CommitTests(ReplicationCase):
         check_tail(self.master, tail_of(self.store), self.follower.end)
 
     def test_a_bridge_over_damage_is_taken_back_too(self) -> None:
-        """Where something else comes to lie, no queue leads into another one."""
+        """A bridge over damage is taken back too, so that no queue leads into another record."""
         self.save(4)
         self.master.close()
         path = Path(self.root, "message_0")
@@ -726,7 +726,7 @@ class CommitTests(ReplicationCase):
         self.assertEqual(self.slave.store.reader.bridges, {})
 
     def test_at_the_end(self) -> None:
-        """What comes while storage closes is not taken."""
+        """A piece that comes while storage closes is not stored."""
         closed: list[None] = []
         self.commits.close(lambda: closed.append(None))
         self.copy()
@@ -750,7 +750,7 @@ OPS = st.lists(
 )
 
 
-class World:
+class Pair:
     """A master and a slave, to which things happen."""
 
     def __init__(self, folder: str) -> None:
@@ -768,14 +768,14 @@ class World:
             yield to_users(101 + self.count % 3, 105, body=b"%d" % self.count + bytes(length))
 
     def save(self, lengths: list[int]) -> None:
-        """Each with a write of its own."""
+        """Save, each message with a write of its own."""
         save(self.master, *self.items(lengths))
 
     def follow(self, pieces: int) -> None:
         self.slave.follow(self.master, pieces)
 
     def master_fails(self, count: int) -> None:
-        """It cannot sync: what it has written is taken back, also when the slave asks meanwhile."""
+        """Let the master take back unsynced writes, also while the slave asks."""
         for item in self.items([300] * count):
             self.master.append(item)
             self.master.flush()
@@ -788,7 +788,7 @@ class World:
         self.master = open_store(self.root, block_size=SIZE)
 
     def slave_fails(self, pieces: int) -> None:
-        """It cannot sync some pieces."""
+        """Let the slave fail to sync some pieces."""
         store, feed = self.slave.store, self.slave.ask(self.master)
         while pieces and (piece := feed.next()) is not None:
             pieces -= 1
@@ -804,16 +804,17 @@ class World:
         self.slave.open(resyncable_bytes)
 
     def slave_loses_its_end(self, count: int) -> None:
-        """Its power goes: so many bytes were not yet on its disk."""
+        """Remove some unsynced bytes at the end of the slave, as a power cut does."""
         os.truncate(self._newest(), max(0, os.path.getsize(self._newest()) - count))
         self.slave_restarts(0)
 
     def slave_has_a_hole(self, place: int) -> None:
-        """The same, but only some of what was not yet on its disk is missing."""
+        """Remove only some of the unsynced bytes of the slave, as a power cut may do."""
         with open(self._newest(), "r+b") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(FIRST_OFFSET, end - place))
-            # Not zeros: from the wrong byte on they make a record of the years without checksums.
+            # Not zeros: from the wrong byte on they would be a record of the years without
+            # checksums.
             file.write(b"\xff" * min(40, max(0, end - file.tell())))
         self.slave_restarts(SIZE)
 
@@ -821,22 +822,22 @@ class World:
         return self.slave.store.blocks.path(self.slave.store.blocks.numbers[-1])
 
     def reads(self, store: Store, uid: int) -> list[tuple[int, bytes]]:
-        """What a user finds."""
+        """Return everything that a user reads."""
         page = store.reader.fetch(User(APPID, uid), 0, 3000)
         return [(message.msgid, message.body) for message in page.messages]
 
 
 class RandomTests(SynchronousTestCase):
-    """Whatever happens in between."""
+    """Random events between a master and a slave."""
 
     def setUp(self) -> None:
         self.patch(feeding, "RECORDS_PER_BATCH", 4)
 
     @given(OPS)
     def test_in_the_end_all_is_equal(self, ops: list[tuple[str, Any]]) -> None:
-        """And at any time a slave's readers see what the master's did, and nothing else."""
+        """The files are equal in the end. The slave's readers always see what the master's saw."""
         with tempfile.TemporaryDirectory() as folder:
-            world = World(folder)
+            world = Pair(folder)
             for op, value in [*ops, ("follow", 1 << 30)]:
                 before = len(world.reads(world.slave.store, 105))
                 getattr(world, op)(value)
@@ -864,14 +865,14 @@ _FRAMES = st.lists(
 
 
 class HostileTests(SynchronousTestCase):
-    """Whatever a master sends."""
+    """A master that sends anything at all."""
 
     @settings(max_examples=200)
     @given(_IDS, _IDS, st.integers(-2, 5), _FRAMES)
     def test_is_a_piece_that_fits_or_an_error_of_the_wire(
         self, first: int, ended: int, count: int, frames: list[bytes]
     ) -> None:
-        """And nothing else is raised."""
+        """Any message becomes a piece that fits, or an error of the wire."""
         content = b"".join(frames)
         with tempfile.TemporaryDirectory() as folder:
             slave = Slave(folder)

@@ -1,4 +1,4 @@
-"""How far a slave is behind."""
+"""The lag of a slave."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -6,10 +6,10 @@ from gobelieve.storage.replication.slaves import Slave
 
 
 class LagTests(SynchronousTestCase):
-    """How long a slave is behind."""
+    """The lag of a slave in bytes and seconds."""
 
     def test_a_slave_that_keeps_up(self) -> None:
-        """Is behind by what its last report took, not since the beginning."""
+        """A slave that keeps up lags only by the time since its last report."""
         slave = Slave("10.0.0.2:1")
         self.assertEqual(slave.lag_seconds(5.0), 0)
         for now in range(10):
@@ -19,7 +19,7 @@ class LagTests(SynchronousTestCase):
             self.assertEqual(slave.lag_seconds(now + 0.5), 0)
 
     def test_a_slave_that_says_nothing(self) -> None:
-        """One of upstream's is behind by what it was not yet sent."""
+        """A slave of the Go server, which does not report, lags by what was not sent to it yet."""
         slave = Slave("10.0.0.2:1")
         slave.sent = 500
         slave.note(700, 1.0)

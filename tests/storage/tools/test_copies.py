@@ -1,4 +1,4 @@
-"""Copies of a directory: equal byte for byte, brought up to date, refused when of another."""
+"""Copies of a directory: equal byte for byte, updated, and refused for another directory."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ SIZE = 4096
 
 
 def blocks(root: str | Path) -> dict[str, bytes]:
-    """What is in the block files."""
+    """Return the content of the block files."""
     return {path.name: path.read_bytes() for path in Path(root).glob("message_*")}
 
 
@@ -51,13 +51,13 @@ class CopyCase(SynchronousTestCase):
         return store
 
     def save(self, count: int = 1) -> None:
-        """Messages for 101."""
+        """Save messages for 101."""
         for _ in range(count):
             self.saved.append(b"message %d" % len(self.saved))
             save(self.store, to_users(101, 102, body=self.saved[-1]), to_group(500))
 
     def update(self, files: Files | None = None) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Back up, once."""
+        """Back up once."""
         done: list[int] = []
         held = LockedFolder(self.target, SIZE, files or QuickFiles())
         try:
@@ -69,14 +69,14 @@ class CopyCase(SynchronousTestCase):
         return found
 
     def refused(self, text: str) -> None:
-        """See that the copy is refused, and left as it is."""
+        """Check that the copy is refused and left as it is."""
         before = blocks(self.target)
         with self.assertRaisesRegex(StorageError, text):
             self.update()
         self.assertEqual(blocks(self.target), before)
 
     def same(self) -> None:
-        """See that the copy is equal, and opens with all that was saved."""
+        """Check that the copy is equal, and opens with all saved messages."""
         self.assertEqual(blocks(self.target), blocks(self.root))
         log = Lines()
         copy = self.open(self.target, log)
@@ -94,13 +94,13 @@ class BackupTests(CopyCase):
     """A copy of a directory in use."""
 
     def test_a_first_one(self) -> None:
-        """Has all blocks, and opens."""
+        """The first backup has all blocks and can be opened."""
         self.save(60)
         self.assertEqual(self.update(), ((0, 0), self.store.blocks.end))
         self.same()
 
     def test_the_next_ones(self) -> None:
-        """Add what is new, whatever has come since, and write nothing else."""
+        """The next backups append what is new, and write nothing else."""
         self.update()
         for count in (1, 0, 60, 2, 0, 1, 100):
             before = self.update()[1]
@@ -119,7 +119,7 @@ class BackupTests(CopyCase):
         self.same()
 
     def test_it_is_synced(self) -> None:
-        """Every file that was written, and the directory."""
+        """Every written file is synced, and so is the directory."""
         self.save(60)
         files = BadDisk()
         synced: list[int] = []
@@ -128,7 +128,7 @@ class BackupTests(CopyCase):
         self.assertGreater(len(synced), len(blocks(self.root)))
 
     def test_a_write_that_is_under_way(self) -> None:
-        """Is left for the next time."""
+        """An unfinished write is left for the next backup."""
         self.save(5)
         end = self.store.blocks.end
         with open(self.store.blocks.path(0), "ab") as file:
@@ -140,7 +140,7 @@ class BackupTests(CopyCase):
         self.same()
 
     def test_cut_short_anywhere(self) -> None:
-        """A copy that ended in the middle of anything is completed."""
+        """A backup completes one that ended in the middle of anything."""
         self.save(40)
         self.update()
         whole = blocks(self.target)
@@ -155,7 +155,7 @@ class BackupTests(CopyCase):
         self.same()
 
     def test_the_oldest_blocks_were_removed(self) -> None:
-        """A backup keeps them."""
+        """A backup keeps old blocks that were removed from the source."""
         self.save(60)
         self.update()
         self.store.close()
@@ -167,7 +167,7 @@ class BackupTests(CopyCase):
         self.assertEqual({**blocks(self.target), **blocks(self.root)}, blocks(self.target))
 
     def test_damage_is_copied_as_it_is(self) -> None:
-        """What lies behind it must stay where it is."""
+        """Damage is copied as it is, since the records after it must stay in place."""
         self.save(10)
         with open(self.store.blocks.path(0), "r+b") as file:
             file.seek(100)
@@ -176,7 +176,7 @@ class BackupTests(CopyCase):
         self.assertEqual(blocks(self.target), blocks(self.root))
 
     def test_a_full_disk(self) -> None:
-        """Is an error that names the file, and the next backup goes on."""
+        """The error on a full disk names the file, and the next backup continues."""
         self.save(60)
         files = BadDisk()
         files.room = 5000
@@ -189,7 +189,7 @@ class BackupTests(CopyCase):
 
 
 class RefusedTests(CopyCase):
-    """What is no beginning of the directory."""
+    """Targets that are not the beginning of the source."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -197,14 +197,14 @@ class RefusedTests(CopyCase):
         self.update()
 
     def test_written_to_since(self) -> None:
-        """A daemon ran on the backup."""
+        """A backup to which a daemon has written is refused."""
         copy = self.open(self.target)
         save(copy, to_users(101))
         copy.close()
         self.refused(r"message_\d+ is not from the same directory: it has \d+ bytes, .* has \d+")
 
     def test_both_were_written_to(self) -> None:
-        """Other bytes, though shorter."""
+        """A target with other bytes is refused, even if it is shorter."""
         copy = self.open(self.target)
         number = copy.blocks.end[0]
         save(copy, to_users(109))
@@ -213,7 +213,7 @@ class RefusedTests(CopyCase):
         self.refused(f"message_{number} is not from the same directory: .*")
 
     def test_another_newest_byte(self) -> None:
-        """Is told with its place."""
+        """The reason names the place of a differing newest byte."""
         number, end = self.store.blocks.end
         with open(os.path.join(self.target, f"message_{number}"), "r+b") as file:
             file.seek(end - 9)
@@ -222,14 +222,14 @@ class RefusedTests(CopyCase):
         self.refused(f"message_{number} is not .*: other bytes from {end - 9} on")
 
     def test_an_older_block_of_another_length(self) -> None:
-        """Or one that is not there."""
+        """An older block that is missing or has another length is refused."""
         os.truncate(os.path.join(self.target, "message_1"), 500)
         self.refused("message_1 is not from the same directory: it has 500 bytes")
         os.unlink(os.path.join(self.target, "message_1"))
         self.refused("message_1 is not .*: only one of the two directories has this block")
 
     def test_all_of_it_was_removed(self) -> None:
-        """There would be a hole between both."""
+        """A backup is refused if all its blocks were removed from the source."""
         self.store.close()
         number = self.store.blocks.end[0]
         os.rename(
@@ -242,12 +242,12 @@ class RefusedTests(CopyCase):
         self.refused(f"message_{number} is not .* is not there any more")
 
     def test_in_use(self) -> None:
-        """A daemon has the backup, or another backup is being made."""
+        """A backup that a daemon or another backup uses is refused."""
         self.open(self.target)
         self.refused("is in use")
 
     def test_something_else(self) -> None:
-        """A directory that is not empty and has no blocks."""
+        """A directory that is not empty and has no blocks is refused."""
         self.target = self.mktemp()
         os.mkdir(self.target)
         Path(self.target, "thesis.doc").write_text("precious")
@@ -255,10 +255,10 @@ class RefusedTests(CopyCase):
 
 
 class CopyAllTests(CopyCase):
-    """A new directory."""
+    """A copy in a new directory."""
 
     def test_equal(self) -> None:
-        """Over several blocks, with more than one read a block."""
+        """Several blocks are copied equally, with more than one read per block."""
         self.patch(copies, "CHUNK_BYTES", 1000)
         self.save(60)
         self.store.close()
@@ -272,7 +272,7 @@ class CopyAllTests(CopyCase):
         self.same()
 
     def test_a_source_that_becomes_shorter(self) -> None:
-        """Is not taken for whole."""
+        """A source that becomes shorter is an error, and the copy does not look complete."""
         self.save(60)
         held = LockedFolder(self.target, SIZE, QuickFiles())
         self.addCleanup(held.close)
@@ -283,24 +283,24 @@ class CopyAllTests(CopyCase):
 
 
 class RepairTests(CopyCase):
-    """Torn ends are moved aside."""
+    """Torn ends are moved into files of their own."""
 
     def tear(self, number: int, garbage: bytes) -> int:
-        """Add bytes to a block; where."""
+        """Append bytes to a block. Return the place."""
         with open(self.store.blocks.path(number), "ab") as file:
             at = file.tell()
             file.write(garbage)
         return at
 
     def repair(self, change: bool) -> list[str]:
-        """The files that it made."""
+        """Repair, and return the names of the new files."""
         with Repair(self.root, change, SIZE, QuickFiles()) as work:
             verification = Verification(work.folder, lambda done: None)
             self.found = [str(finding) for finding in verification.findings()]
             return [work.cut(torn) for torn in verification.torn] if change else []
 
     def test_every_block(self) -> None:
-        """The older ones too; kept, and what was sound stays."""
+        """Torn ends of older blocks are moved and kept too, and sound records stay."""
         self.save(60)
         self.store.close()
         whole = blocks(self.root)
@@ -318,7 +318,7 @@ class RepairTests(CopyCase):
         self.assertEqual(self.repair(True), [f"{self.root}/torn_0_{first}.1"])
 
     def test_a_block_without_a_header(self) -> None:
-        """Gets one."""
+        """A block without a header gets one."""
         self.store.close()
         Path(self.root, "message_1").write_bytes(b"IMIM\0")
         self.repair(True)
@@ -327,17 +327,17 @@ class RepairTests(CopyCase):
         self.assertEqual(self.found, [])
 
     def test_in_use(self) -> None:
-        """Is refused, to look as well as to change."""
+        """A directory in use is refused, even without a change."""
         for change in (False, True):
             with self.assertRaisesRegex(StorageError, "in use: stop its daemon first"):
                 Repair(self.root, change)
 
 
 class ContentsTests(CopyCase):
-    """What is in a directory."""
+    """The content of a directory."""
 
     def test_records_after_an_id(self) -> None:
-        """In order, over several blocks, with the damaged ones between them."""
+        """Records after an id come in order, over several blocks, with damage between them."""
         self.save(60)
         with open(self.store.blocks.path(0), "r+b") as file:
             file.seek(32 + 20)
@@ -351,7 +351,7 @@ class ContentsTests(CopyCase):
                 self.assertEqual(list(records(folder, items[place].id)), items[place + 1 :])
 
     def test_a_queue_after_an_id(self) -> None:
-        """Of a user, of a group, of nobody."""
+        """The queue of a user or a group is read after an id, and that of nobody is empty."""
         self.save(60)
         with ReadOnlyFolder(self.root, SIZE) as folder:
             items = list(queue(folder, USERS, APPID, 101, 0))
@@ -362,7 +362,7 @@ class ContentsTests(CopyCase):
             self.assertEqual(list(queue(folder, SUPER_GROUPS, APPID, 101, 0)), [])
 
     def test_a_message_that_is_damaged(self) -> None:
-        """Its entry is still there."""
+        """The entry of a damaged message is still shown."""
         self.save(2)
         with open(self.store.blocks.path(0), "r+b") as file:
             file.seek(32 + 20)

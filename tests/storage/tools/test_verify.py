@@ -1,4 +1,4 @@
-"""Verification: whatever is wrong is named with its file and offset, and nothing else is."""
+"""Verification: each fault is named with its file and offset, and nothing else is."""
 
 import os
 import re
@@ -26,7 +26,7 @@ SMALL = 4096
 
 
 def row(*numbers: int) -> bytes:
-    """The body of a queue record."""
+    """Return the body of a queue record."""
     return b"".join(number.to_bytes(8, "big", signed=True) for number in numbers)
 
 
@@ -42,7 +42,7 @@ class VerifyCase(SynchronousTestCase):
         self.block.write_bytes(FILE_HEADER)
 
     def add(self, record: bytes, number: int = 0) -> int:
-        """Append a record; its id."""
+        """Append a record. Return its id."""
         with open(self.root / f"message_{number}", "ab") as file:
             at = file.tell()
             file.write(record)
@@ -59,20 +59,20 @@ class VerifyCase(SynchronousTestCase):
         flag: int = 0,
         kind: int = USERS,
     ) -> int:
-        """Append a queue record; its id."""
+        """Append a queue record. Return its id."""
         peer = prev if peer is None else peer
         return self.add(pack_entry(kind, APPID, owner, msgid, 11, seq, prev, peer, batch, flag))
 
     def message(self, content: str = "hello") -> int:
-        """Append a message; its id."""
+        """Append a message. Return its id."""
         return self.add(pack_message(4, im(102, 101, content)))
 
     def pair(self, seq: int, prev: int, **more: int) -> int:
-        """Append a message and its entry; the entry's id."""
+        """Append a message and its entry. Return the entry's id."""
         return self.entry(self.message(), seq, prev, **more)
 
     def verify(self, root: str | Path | None = None) -> tuple[list[str], Verification]:
-        """The findings, without the directory's name."""
+        """Return the findings, without the directory's name."""
         with ReadOnlyFolder(str(root or self.root), self.size) as folder:
             done: list[int] = []
             verification = Verification(folder, done.append)
@@ -83,23 +83,23 @@ class VerifyCase(SynchronousTestCase):
         return [line.removeprefix(f"{root or self.root}/") for line in lines], verification
 
     def finds(self, *lines: str) -> Verification:
-        """See that these are the findings."""
+        """Check that these are the findings."""
         found, verification = self.verify()
         self.assertEqual(found, list(lines))
         return verification
 
     def change(self, at: int, data: bytes) -> None:
-        """Write over a place of the block."""
+        """Overwrite a place of the block."""
         whole = bytearray(self.block.read_bytes())
         whole[at : at + len(data)] = data
         self.block.write_bytes(whole)
 
 
 class SoundTests(VerifyCase):
-    """What is as it should be."""
+    """Sound directories have no findings."""
 
-    def test_what_upstream_wrote(self) -> None:
-        """Directories of both eras."""
+    def test_what_the_go_server_wrote(self) -> None:
+        """Directories of both versions of the Go server are sound."""
         for case, kinds in (("seed", (254, 252)), ("master", (248, 247)), ("master_noindex", ())):
             found, verification = self.verify(VECTORS / case)
             self.assertEqual(found, [])
@@ -108,7 +108,7 @@ class SoundTests(VerifyCase):
                 self.assertGreater(verification.kinds[kind], 0)
 
     def test_what_we_write(self) -> None:
-        """Over several blocks, with links of a thousand, all sorts of queues, and restarts."""
+        """Several blocks, long queues, all kinds of queues and restarts are sound."""
         self.size = 64 << 10
         store = open_store(str(self.root), block_size=self.size)
         for turn in range(3):
@@ -127,7 +127,7 @@ class SoundTests(VerifyCase):
         self.assertEqual(verification.kinds[248], 1200 * 7)
 
     def test_a_seeds_directory_that_we_went_on_with(self) -> None:
-        """Entries without seq, then with."""
+        """Entries without a seq, continued by entries with one, are sound."""
         self.block.write_bytes((VECTORS / "seed" / "message_0").read_bytes())
         store = open_store(str(self.root))
         save(store, to_users(101, 102), to_group(500), to_users(101), to_group(500))
@@ -135,7 +135,7 @@ class SoundTests(VerifyCase):
         self.finds()
 
     def test_all_layouts_in_one_chain(self) -> None:
-        """254 with 32 and 40 bytes, 250, 249, 248; 252 with 40 and 48 bytes, 247."""
+        """254 with 32 and 40 bytes, 250, 249 and 248 in one chain are sound; so are 252 and 247."""
         m, appid = self.message, APPID
         a = self.add(pack_record(254, 0, 0, row(appid, 101, m(), 0)))
         b = self.add(pack_record(254, 0, 0, row(appid, 101, m(), 11, a)))
@@ -150,14 +150,14 @@ class SoundTests(VerifyCase):
         self.assertEqual(self.finds().queues, 2)
 
     def test_obsolete_and_unknown_records(self) -> None:
-        """Are stepped over."""
+        """Obsolete and unknown records are skipped."""
         self.add(pack_record(253, 0, 0, bytes(40)))
         self.add(pack_record(9, 1, 0, b""))
         self.add(pack_record(199, 1, 0, b"?"))
         self.assertEqual(self.finds().messages, 2)
 
     def test_the_oldest_blocks_were_removed(self) -> None:
-        """Queues end there, and that is how it should be."""
+        """Queues that end where old blocks were removed are sound."""
         self.size = SMALL
         store = open_store(str(self.root), block_size=SMALL)
         for _ in range(100):
@@ -168,7 +168,7 @@ class SoundTests(VerifyCase):
         self.finds()
 
     def test_one_body_for_many(self) -> None:
-        """And an entry far from its message."""
+        """One body for many queues, and an entry far from its message, are sound."""
         m = self.message()
         self.entry(m, 1, 0)
         self.message()
@@ -176,7 +176,7 @@ class SoundTests(VerifyCase):
         self.finds()
 
     def test_the_figures(self) -> None:
-        """Blocks, kinds, messages, queues."""
+        """The figures are the blocks, kinds, messages and queues."""
         self.pair(2, self.pair(1, 0))
         verification = self.finds()
         self.assertEqual((verification.kinds[4], verification.kinds[248]), (2, 2))
@@ -184,7 +184,7 @@ class SoundTests(VerifyCase):
 
 
 class DamageTests(VerifyCase):
-    """Bytes that are no sound record."""
+    """Bytes that are not a sound record."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -193,12 +193,12 @@ class DamageTests(VerifyCase):
         self.behind = self.pair(2, self.first)
 
     def test_a_header(self) -> None:
-        """Of a block."""
+        """A damaged header of a block is a finding."""
         self.change(4, b"\x09")
         self.finds("message_0:0: the header is not that of a block")
 
     def test_a_torn_end(self) -> None:
-        """Any part of a record."""
+        """Any part of a record at the end is a torn end."""
         end = self.block.stat().st_size
         whole = pack_message(4, im(1, 2, "torn"))
         for count in range(1, len(whole)):
@@ -211,12 +211,12 @@ class DamageTests(VerifyCase):
             self.assertEqual(verification.torn, [(0, end, count)])
 
     def test_garbage_at_the_end(self) -> None:
-        """Zeros, as a file system leaves them."""
+        """Zeros at the end, as a file system leaves them, are a torn end."""
         end = self.add(bytes(300))
         self.finds(f"message_0:{end}: torn end, 300 bytes: no record begins here")
 
     def test_a_checksum(self) -> None:
-        """One bit of a body."""
+        """One wrong bit of a body is a finding."""
         self.change(self.hurt + 50, b"y")
         (line,), _ = self.verify()
         self.assertRegex(
@@ -226,14 +226,14 @@ class DamageTests(VerifyCase):
         )
 
     def test_a_checksum_of_the_last_record(self) -> None:
-        """Is no torn end: nothing is to be cut off there."""
+        """A wrong checksum of the last record is not a torn end: nothing is to be cut off."""
         self.change(self.behind + 30, b"y")
         (line,), verification = self.verify()
         self.assertIn(f"message_0:{self.behind}: the checksum", line)
         self.assertEqual(verification.torn, [])
 
     def test_a_length(self) -> None:
-        """That cannot be, and that is not true."""
+        """An impossible length and a wrong length are findings."""
         self.change(self.hurt + 4, b"\x7f")
         what = "a length of 2130706556 cannot be; 144 bytes skipped"
         self.finds(f"message_0:{self.hurt}: {what}")
@@ -242,7 +242,7 @@ class DamageTests(VerifyCase):
         self.finds(f"message_0:{self.hurt}: {what}")
 
     def test_magics(self) -> None:
-        """The one at the beginning, the one at the end."""
+        """Damage of the first and of the last magic is a finding."""
         self.change(self.hurt, b"X")
         self.finds(f"message_0:{self.hurt}: no record begins here; 144 bytes skipped")
         self.change(self.hurt, b"I")
@@ -252,18 +252,18 @@ class DamageTests(VerifyCase):
         self.assertIn(f"message_0:{self.hurt}: {what}", line)
 
     def test_a_queue_record_of_another_length(self) -> None:
-        """Is none."""
+        """A queue record of another length is damage."""
         at = self.add(pack_record(248, 0, 0, bytes(56)))
         self.finds(f"message_0:{at}: a queue record 248 cannot have 56 bytes; 76 bytes skipped")
 
     def test_an_entry_of_nothing(self) -> None:
-        """The first of all, of no message."""
+        """An entry of no message is a finding."""
         os.truncate(self.block, FIRST_OFFSET)
         at = self.entry(0, 1, 0)
         self.finds(f"message_0:{at}: entry of user 7:101: message 0 cannot be")
 
     def test_a_queue_record_of_no_layout(self) -> None:
-        """A damaged command that makes one of ours an older one, of a length that it never had."""
+        """A damaged command that makes an entry an older one of an impossible length is damage."""
         msgid = self.message()
         for cmd in (254, 252, 250, 249):
             at = self.add(pack_record(cmd, 0, 0, row(APPID, 101, msgid, 11, 1, 0, 0, 0)))
@@ -274,7 +274,7 @@ class DamageTests(VerifyCase):
             os.truncate(self.block, at)
 
     def test_a_damaged_entry(self) -> None:
-        """The damage, and the one entry that pointed to it; nothing of those behind."""
+        """Only a damaged entry and the entry that points to it are findings."""
         third = self.pair(3, self.behind)
         self.pair(4, third)
         self.change(self.behind + 30, b"y")
@@ -290,7 +290,7 @@ class DamageTests(VerifyCase):
         )
 
     def test_a_damaged_message(self) -> None:
-        """The damage, and the entry whose message it is."""
+        """Only a damaged message and its entry are findings."""
         msgid = self.behind - 49
         self.change(msgid + 20, b"y")
         lines, _ = self.verify()
@@ -300,37 +300,37 @@ class DamageTests(VerifyCase):
 
 
 class FileTests(VerifyCase):
-    """What is wrong with the files."""
+    """Faults of the files."""
 
     size = SMALL
 
     def fill(self) -> None:
-        """Several blocks."""
+        """Fill several blocks."""
         store = open_store(str(self.root), block_size=SMALL)
         for _ in range(60):
             save(store, to_users(101, 102))
         store.close()
 
     def test_a_missing_block(self) -> None:
-        """Is one finding, and not one for each entry that points into it."""
+        """A missing block is one finding, and not one per entry that points into it."""
         self.fill()
         (self.root / "message_1").unlink()
         self.finds("message_1:0: the block is missing")
 
     def test_many_missing_blocks(self) -> None:
-        """Are one finding: a copy that is named with a date leaves a large hole."""
+        """Many missing blocks are one finding: a copy named with a date leaves a large hole."""
         (self.root / "message_20260131").write_bytes(FILE_HEADER)
         self.finds("message_1:0: blocks up to 20260130 are missing")
 
     def test_a_file_that_is_too_long(self) -> None:
-        """Of what is behind the limit nothing is read."""
+        """Bytes after the largest length of a block are one finding, and are not read."""
         self.add(pack_message(4, bytes(SMALL - 32 - 20)))
         self.finds()
         self.add(b"behind")
         self.finds(f"message_0:{SMALL}: 6 bytes behind the end that a block can have")
 
     def test_a_file_that_is_too_short(self) -> None:
-        """Not even a header."""
+        """A file without a whole header is a torn end."""
         self.fill()
         (self.root / "message_9").write_bytes(b"IMIM")
         lines, verification = self.verify()
@@ -338,7 +338,7 @@ class FileTests(VerifyCase):
         self.assertEqual(verification.torn, [(9, 0, 4)])
 
     def test_a_torn_end_of_an_older_block(self) -> None:
-        """Has its own file's name."""
+        """A torn end of an older block is reported with the name of its file."""
         self.fill()
         length = self.block.stat().st_size
         self.add(b"IMIM")
@@ -346,7 +346,7 @@ class FileTests(VerifyCase):
         self.assertEqual(self.finds(what).torn, [(0, length, 4)])
 
     def test_what_is_no_directory_of_storage(self) -> None:
-        """An error, not an empty result."""
+        """A folder without blocks is an error, not an empty result."""
         self.block.unlink()
         with self.assertRaisesRegex(StorageError, "there is no message_N in it"):
             ReadOnlyFolder(str(self.root))
@@ -354,7 +354,7 @@ class FileTests(VerifyCase):
 
 
 class RandomDamageTests(VerifyCase):
-    """Whatever happens to the bytes."""
+    """Random damage of the bytes."""
 
     size = SMALL
 
@@ -386,7 +386,7 @@ class RandomDamageTests(VerifyCase):
         self.assertGreater(self.torn, 5)
 
     def agrees(self, seed: int) -> None:
-        """See that the daemon reports the same places."""
+        """Check that the daemon reports the same places."""
         lines, verification = self.verify()
         log = Lines()
         open_store(str(self.root), block_size=SMALL, log=log).close()
@@ -405,7 +405,7 @@ class RandomDamageTests(VerifyCase):
 
 
 class InUseTests(VerifyCase):
-    """A directory that a daemon has."""
+    """A directory that a daemon uses."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -414,7 +414,7 @@ class InUseTests(VerifyCase):
         save(self.store, to_users(101, 102))
 
     def test_an_unfinished_write(self) -> None:
-        """Is no finding, and is told."""
+        """An unfinished write is not a finding, and is counted."""
         self.add(b"IMIM\x00\x00")
         self.assertEqual(self.finds().in_flux, 6)
         self.store.close()
@@ -423,18 +423,18 @@ class InUseTests(VerifyCase):
         self.assertEqual(verification.in_flux, 0)
 
     def test_a_block_that_is_just_begun(self) -> None:
-        """Likewise."""
+        """A block that is just begun is not a finding, and is counted."""
         (self.root / "message_1").write_bytes(b"IMI")
         self.assertEqual(self.finds().in_flux, 3)
 
     def test_damage_before_the_end(self) -> None:
-        """Is a finding all the same."""
+        """Damage before the end is a finding all the same."""
         self.change(32 + 17, b"?")
         lines, _ = self.verify()
         self.assertIn("message_0:32: the checksum", lines[0])
 
     def test_what_comes_meanwhile(self) -> None:
-        """Is not looked at."""
+        """Records that are written meanwhile are not read."""
         with ReadOnlyFolder(str(self.root)) as folder:
             verification = Verification(folder, lambda done: None)
             save(self.store, to_users(101, 102))
@@ -442,7 +442,7 @@ class InUseTests(VerifyCase):
         self.assertEqual(verification.messages, 1)
 
     def test_nothing_is_written(self) -> None:
-        """Neither here nor where nobody is."""
+        """Verification writes nothing, in a directory in use or not."""
         self.store.close()
         (self.root / "lock").unlink()
         self.add(b"IMIM")
