@@ -81,11 +81,11 @@ class LogFileTests(FaultTestCase):
         """Wait until all visits are logged; none is twice."""
 
         def seen() -> bool:
-            return daemon.log.count(" left") >= self.visits
+            return daemon.log.count(" disconnected") >= self.visits
 
         await until(seen, "all lines are in the log")
-        self.assertEqual(daemon.log.count(" came"), self.visits)
-        self.assertEqual(daemon.log.count(" left"), self.visits)
+        self.assertEqual(daemon.log.count(" connected"), self.visits)
+        self.assertEqual(daemon.log.count(" disconnected"), self.visits)
 
     async def test_moved_away_again_and_again(self) -> None:
         """As logrotate does it, while the daemon is in use: no line is lost, none is torn."""
@@ -102,7 +102,7 @@ class LogFileTests(FaultTestCase):
             await self.visit(daemon, 1)
             await self.noticed(daemon)
             self.assertEqual(moved.read_text(), old, "the moved file is let go of")
-            self.assertIn(" came", daemon.path.read_text())
+            self.assertIn(" connected", daemon.path.read_text())
         lines = daemon.log.splitlines()
         self.assertEqual([line for line in lines if not line[:4].isdigit()], [])
 
@@ -129,7 +129,7 @@ class LogFileTests(FaultTestCase):
         daemon.signal("HUP")
         await until(lambda: "Is a directory" in moved.read_text(), "it says why")
         await self.visit(daemon)
-        await until(lambda: " left" in moved.read_text(), "it goes on")
+        await until(lambda: " disconnected" in moved.read_text(), "it goes on")
         daemon.path.rmdir()
 
     async def test_begun_anew(self) -> None:
@@ -140,7 +140,7 @@ class LogFileTests(FaultTestCase):
         daemon.signal("USR1")
         first = daemon.folder / "ims.log.1"
         await until(lambda: first.exists() and ROTATED in daemon.path.read_text(), "a new file")
-        self.assertIn(" came", first.read_text())
+        self.assertIn(" connected", first.read_text())
 
     async def test_in_the_background(self) -> None:
         """Without ``--nodaemon``: the same, with the log where twistd has it by default."""
