@@ -21,7 +21,7 @@ from gobelieve.protocols.http.site import LimitedSite
 from gobelieve.services.http.api import routes
 from gobelieve.storage.local import LocalStorage
 from gobelieve.storage.storage import Storage
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from gobelieve.wire.frames import SELF, Frame
 from gobelieve.wire.layout import I64, Rest
 from gobelieve.wire.message import Message, Sender, message
@@ -35,7 +35,7 @@ from tests.wire.scratch import scratch_kinds
 
 WEB = 3
 PEER = client.IM(sender=1, receiver=2, timestamp=0, msgid=0, content=b"hi")
-V2 = client.CustomerV2(
+V2 = customers.CustomerV2(
     sender_appid=APP, sender=1, receiver_appid=KEFU, receiver=5, timestamp=0, content=b"hi"
 )
 CUSTOMER: dict[str, Any] = {
@@ -129,16 +129,20 @@ class StoredKindTests(StoredKindCase):
 
     def test_customer(self) -> None:
         """A message from a customer to a seller comes back everywhere."""
-        self.check(client.Customer(customer_id=1, **CUSTOMER), User(APP, 1), User(KEFU, 5))
+        self.check(customers.Customer(customer_id=1, **CUSTOMER), User(APP, 1), User(KEFU, 5))
 
     def test_customer_support(self) -> None:
         """A message from a seller to a customer comes back everywhere."""
-        self.check(client.CustomerSupport(customer_id=1, **CUSTOMER), User(KEFU, 5), User(APP, 1))
+        self.check(
+            customers.CustomerSupport(customer_id=1, **CUSTOMER), User(KEFU, 5), User(APP, 1)
+        )
 
     def test_customer_support_to_a_customer_with_the_uid_of_the_seller(self) -> None:
         """Seller and customer have the same uid and device number; only the seller is the
         author."""
-        self.check(client.CustomerSupport(customer_id=5, **CUSTOMER), User(KEFU, 5), User(APP, 5))
+        self.check(
+            customers.CustomerSupport(customer_id=5, **CUSTOMER), User(KEFU, 5), User(APP, 5)
+        )
 
     def test_customer_v2(self) -> None:
         """A message from a customer to a seller in the later form comes back everywhere."""

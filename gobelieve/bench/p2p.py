@@ -27,7 +27,7 @@ from gobelieve.interfaces import Turn
 from gobelieve.names import User
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.wire import client, encode_frame
+from gobelieve.wire import bodies, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, Frame
 
 APP = 7
@@ -134,10 +134,10 @@ class Receiver(BenchClient):
         elif cmd == client.IM.number:
             self._message(frame)
         elif cmd == client.SyncNotify.number:
-            self._pending = max(self._pending, client.key_of(frame.body))
+            self._pending = max(self._pending, bodies.key_of(frame.body))
             self._sync()
         elif cmd == client.SyncEnd.number:
-            self._key = client.key_of(frame.body)
+            self._key = bodies.key_of(frame.body)
             self._syncing = False
             self._report()
             self._sync()

@@ -26,6 +26,7 @@ from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import client, encode_frame, route
 from gobelieve.wire.frames import LINK_BODY_LIMIT, PUSH, Frame
+from gobelieve.wire.publication import Publication
 
 APP = 7
 FIRST_UID = 1_000_000
@@ -90,7 +91,7 @@ class Publications:
         content = self._filler + pack(">q", number)
         said = client.IM(sender=1, receiver=FIRST_UID + user, msgid=0, content=content)
         inner = said.frame(version=route.INNER_VERSION, flag=PUSH)
-        told = route.Publication(APP, FIRST_UID + user, number + 2, number + 1, 0, inner)
+        told = Publication(APP, FIRST_UID + user, number + 2, number + 1, 0, inner)
         self.left[number] = self._copies
         source = self._gateways[(user + self._copies) % len(self._gateways)]
         source.say(route.PUBLISH, told.body(route.OUTER_VERSION))

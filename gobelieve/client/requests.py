@@ -3,7 +3,7 @@
 from typing import Generic, TypeVar
 
 from gobelieve.names import User
-from gobelieve.wire import Message, client
+from gobelieve.wire import Message, client, customers
 
 R = TypeVar("R")
 
@@ -49,7 +49,7 @@ class Requests(Generic[R]):
     def send_customer(self, seller: int, content: str | bytes, store_id: int = 0) -> R:
         """As a customer to a seller, in the form of 2018 to 2021."""
         return self._ask(
-            client.Customer(
+            customers.Customer(
                 customer_appid=self.appid,
                 customer_id=self.uid,
                 store_id=store_id,
@@ -62,7 +62,7 @@ class Requests(Generic[R]):
     def send_support(self, customer: User, content: str | bytes, store_id: int = 0) -> R:
         """As a seller to a customer, in the form of 2018 to 2021."""
         return self._ask(
-            client.CustomerSupport(
+            customers.CustomerSupport(
                 customer_appid=customer.appid,
                 customer_id=customer.uid,
                 store_id=store_id,
@@ -75,7 +75,7 @@ class Requests(Generic[R]):
     def send_customer_v2(self, receiver: User, content: str | bytes) -> R:
         """Customer to seller or seller to customer, in the form since 2021."""
         return self._ask(
-            client.CustomerV2(
+            customers.CustomerV2(
                 sender_appid=self.appid,
                 sender=self.uid,
                 receiver_appid=receiver.appid,
@@ -97,7 +97,7 @@ class Requests(Generic[R]):
 
     def send_voip(self, receiver: int, content: bytes) -> None:
         """Signalling of a call; the content is not empty, and below 20 bytes in all apps."""
-        self._say(client.VoipControl(sender=self.uid, receiver=receiver, content=content))
+        self._say(customers.VoipControl(sender=self.uid, receiver=receiver, content=content))
 
     def report_unread(self, count: int) -> None:
         """The number on the app's badge."""

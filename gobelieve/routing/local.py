@@ -10,6 +10,7 @@ from gobelieve.routing.published import forward
 from gobelieve.routing.push_batches import PushBatches
 from gobelieve.routing.router import Router
 from gobelieve.wire.frames import encode_frame
+from gobelieve.wire.publication import Publication
 from gobelieve.wire.route import (
     INNER_VERSION,
     MARK,
@@ -17,7 +18,6 @@ from gobelieve.wire.route import (
     PUBLISH,
     PUBLISH_GROUP,
     PUBLISH_ROOM,
-    Publication,
 )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from gobelieve.errors import BodyError
 from gobelieve.wire.client import SyncGroupNotify, SyncNotify
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, SUPER_GROUP
-from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, Publication
+from gobelieve.wire.publication import Publication
+from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM
 
 DELIVERY_FLAGS = {PUBLISH: PUSH, PUBLISH_GROUP: PUSH | SUPER_GROUP, PUBLISH_ROOM: PUSH}
 """What the inner flag of a publication with an id must have: without it upstream's gateway ends

@@ -2,7 +2,8 @@
 
 from gobelieve.interfaces import Subscriber
 from gobelieve.names import Room, User
-from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, Publication
+from gobelieve.wire.publication import Publication
+from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP
 
 
 def forward(subscriber: Subscriber, cmd: int, told: Publication) -> None:

@@ -21,7 +21,8 @@ from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.wire import route
 from gobelieve.wire.frames import PUSH, UNPERSISTENT
 from gobelieve.wire.message import LIVE, STORED
-from gobelieve.wire.route import Publication, peek, peek_id, peek_push, peek_user
+from gobelieve.wire.publication import Publication, peek
+from gobelieve.wire.route import peek_id, peek_push, peek_user
 
 
 class Link(Hashable, Protocol):

@@ -14,34 +14,16 @@ push and syncs.
 Ack: each message that a client sends to be stored (IM, GROUP_IM, CUSTOMER...) is answered by ACK
 with its seq.
 
-Lengths, limits and the differences between versions are in docs/protocol.md.
+Lengths, limits and the differences between versions are in docs/protocol.md. The messages of
+customer service are in `gobelieve.wire.customers`.
 """
 
-from struct import Struct
-
-from gobelieve.errors import BodyError
 from gobelieve.wire.layout import I8, I32, I64, U8, Gap16, Rest, Short
-from gobelieve.wire.message import GROWN, STORED, Message, Sender, message, since
+from gobelieve.wire.message import Message, Sender, message, since
 from gobelieve.wire.stored import APP_SERVER, Party, Push, Stored
-
-_GROUP_KEY = Struct(">qq")
 
 CLIENT, SERVER, NOBODY = Sender.CLIENT, Sender.SERVER, Sender.NOBODY
 BOTH = CLIENT | SERVER
-
-
-@message(1, "HEARTBEAT", senders=CLIENT)
-class Heartbeat(Message):
-    """Retired: the gateway ignores this message."""
-
-    rest: Rest
-
-
-@message(2, "AUTH", senders=CLIENT)
-class Auth(Message):
-    """Retired: the gateway ignores this message."""
-
-    rest: Rest
 
 
 @message(3, "AUTH_STATUS", senders=SERVER)
@@ -92,13 +74,6 @@ class Ack(Message):
     status: U8 = since(2, default=0)
 
 
-@message(6, "RST", senders=CLIENT)
-class Rst(Message):
-    """Retired: the gateway ignores this message."""
-
-    rest: Rest
-
-
 @message(7, "GROUP_NOTIFICATION", senders=SERVER, stored=Stored(author=APP_SERVER))
 class GroupNotification(Message):
     """A change of a group, as JSON; stored."""
@@ -128,33 +103,12 @@ class GroupIM(Message):
     content: Rest
 
 
-@message(9, "PEER_ACK", senders=CLIENT)
-class PeerAck(Message):
-    """Retired: the gateway ignores this message."""
-
-    rest: Rest
-
-
 @message(10, "INPUTING", senders=BOTH, live=True)
 class Inputing(Message):
     """ "The user is typing"; live only."""
 
     sender: I64
     receiver: I64
-
-
-@message(11, "SUBSCRIBE_ONLINE_STATE", senders=CLIENT)
-class SubscribeOnlineState(Message):
-    """Retired: the gateway ignores this message."""
-
-    rest: Rest
-
-
-@message(12, "ONLINE_STATE", senders=CLIENT)
-class OnlineState(Message):
-    """Retired: the gateway ignores this message."""
-
-    rest: Rest
 
 
 @message(13, "PING", senders=CLIENT)
@@ -174,13 +128,6 @@ class AuthToken(Message):
     platform: I8
     token: Short
     device_id: Short
-
-
-@message(16, "LOGIN_POINT", senders=CLIENT)
-class LoginPoint(Message):
-    """Retired: the gateway ignores this message."""
-
-    rest: Rest
 
 
 @message(17, "RT", senders=BOTH, live=True)
@@ -233,71 +180,6 @@ class UnreadCount(Message):
     icon."""
 
     count: I32
-
-
-@message(23, "CUSTOMER_SERVICE", senders=CLIENT)
-class CustomerService(Message):
-    """Retired: the gateway ignores this message."""
-
-    rest: Rest
-
-
-_CUSTOMER_PUSH = Push(
-    "customer_push_queue",
-    with_command=True,
-    customer="customer_id",
-    customer_appid="customer_appid",
-    seller="seller_id",
-    store="store_id",
-)
-
-
-@message(
-    24,
-    "CUSTOMER",
-    senders=BOTH,
-    acked=True,
-    stored=Stored(
-        author=Party("customer_id", "customer_appid"),
-        addressee=Party("seller_id"),
-        time="timestamp",
-        unpersistent=True,
-        pushed_as=_CUSTOMER_PUSH,
-    ),
-)
-class Customer(Message):
-    """A message from a customer to a seller of the customer-service app; stored."""
-
-    customer_appid: I64
-    customer_id: I64
-    store_id: I64
-    seller_id: I64
-    timestamp: I32
-    content: Rest
-
-
-@message(
-    25,
-    "CUSTOMER_SUPPORT",
-    senders=BOTH,
-    acked=True,
-    stored=Stored(
-        author=Party("seller_id"),
-        addressee=Party("customer_id", "customer_appid"),
-        time="timestamp",
-        unpersistent=True,
-        pushed_as=_CUSTOMER_PUSH,
-    ),
-)
-class CustomerSupport(Message):
-    """A message from a seller to a customer; stored."""
-
-    customer_appid: I64
-    customer_id: I64
-    store_id: I64
-    seller_id: I64
-    timestamp: I32
-    content: Rest
 
 
 @message(26, "SYNC", senders=CLIENT)
@@ -392,103 +274,3 @@ class Metadata(Message):
     sync_key: I64
     prev_sync_key: I64
     gap: Gap16 = since(0, default=bytes(16))
-
-
-@message(
-    64,
-    "CUSTOMER_V2",
-    senders=BOTH,
-    acked=True,
-    stored=Stored(
-        author=Party("sender", "sender_appid"),
-        addressee=Party("receiver", "receiver_appid"),
-        time="timestamp",
-        pushed_as=Push(
-            "customer_push_queue_v2",
-            receiver_appid="receiver_appid",
-            sender="sender",
-            sender_appid="sender_appid",
-        ),
-    ),
-)
-class CustomerV2(Message):
-    """A message between a customer and a seller, in the later form; stored."""
-
-    sender_appid: I64
-    sender: I64
-    receiver_appid: I64
-    receiver: I64
-    timestamp: I32
-    content: Rest
-
-
-@message(64, "VOIP_CONTROL", senders=BOTH, twin=True, live=True)
-class VoipControl(Message):
-    """A signal of a call; live only. Its content is not empty."""
-
-    sender: I64
-    receiver: I64
-    content: Rest
-
-
-def is_customer_v2(body: bytes, appid: int, uid: int) -> bool:
-    """Return True if a body of number 64 from this user is CUSTOMER_V2, and not VOIP_CONTROL.
-
-    CUSTOMER_V2 is long enough, and its first two fields are the user's own app and id. VOIP_CONTROL
-    begins with sender and receiver, and its content is shorter.
-    """
-    return len(body) >= 36 and body[:16] == appid.to_bytes(8, "big", signed=True) + uid.to_bytes(
-        8, "big", signed=True
-    )
-
-
-def for_version_0(cmd: int, body: bytes) -> bytes:
-    """Return a body in the layout of version 0, from the layout in which storage keeps it.
-
-    IM and GROUP_IM lose their timestamp.
-    """
-    field = GROWN.get(cmd)
-    return body if field is None else body[: field.start] + body[field.stop :]
-
-
-def from_version_0(cmd: int, body: bytes) -> bytes:
-    """Return a body in the layout in which storage keeps it, from the layout of version 0.
-
-    The fields that version 0 lacks become 0. A body that is too short is returned unchanged.
-    """
-    field = GROWN.get(cmd)
-    if field is None:
-        return body
-    missing = field.stop - field.start
-    if len(body) + missing < STORED[cmd].least:
-        return body
-    return body[: field.start] + bytes(missing) + body[field.start :]
-
-
-def stamped(body: bytes, version: int, seconds: int) -> bytes:
-    """Return an IM or GROUP_IM body as it is stored, with the server's time in it.
-
-    `BodyError` if it is too short for its version.
-    """
-    rest = 16 if version == 0 else 20
-    if len(body) < rest + 4:
-        raise BodyError(f"{len(body)} bytes, at least {rest + 4} are needed")
-    return body[:16] + seconds.to_bytes(4, "big") + body[rest:]
-
-
-def key_of(body: bytes) -> int:
-    """Return the key at the beginning of a body. Clients report one after every message.
-
-    This is several times as fast as decoding the message. `BodyError` if the body is too short.
-    """
-    if len(body) < 8:
-        raise BodyError(f"{len(body)} bytes, at least 8 are needed")
-    return int.from_bytes(body[:8], "big", signed=True)
-
-
-def group_key_of(body: bytes) -> tuple[int, int]:
-    """Return the group and the key at the beginning of a body; `BodyError` if it is too short."""
-    if len(body) < 16:
-        raise BodyError(f"{len(body)} bytes, at least 16 are needed")
-    group_id, key = _GROUP_KEY.unpack_from(body)
-    return group_id, key

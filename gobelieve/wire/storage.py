@@ -1,7 +1,7 @@
-"""The messages of storage: its RPC (13333), its clients (3333) and replication (3334).
+"""The messages of storage's RPC (port 13333), between gateway and storage.
 
-**The RPC** is between gateway and storage; the Go server does not have it. A request and its answer
-have the same `seq`. Many requests may be open, and answers come in any order:
+The Go server does not have this RPC. A request and its answer have the same `seq`. Many requests
+may be open, and answers come in any order:
 
 - All saves of one turn of the gateway's event loop travel as one SAVE. They are answered by one
   SAVED, when all of them are on disk.
@@ -31,9 +31,6 @@ A PAGE ends with a sequence of messages, oldest first, each::
     uint8   cmd
     uint32  length
     body
-
-**Storage clients** send 200 to 212 and always receive 204 with seq 0. Their contents are described
-in `gobelieve.wire.message_list`. **Replication** is 220 to 226, described in docs/replication.md.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,182 +38,13 @@ from struct import Struct, error, unpack_from
 from typing import NamedTuple
 
 from gobelieve.errors import BodyError
-from gobelieve.wire.layout import I32, I64, U8, U32, Inner16, Rest
+from gobelieve.wire.layout import I32, I64, U8, U32, Rest
 from gobelieve.wire.message import Message, Sender, message
 
 ASKER, STORAGE = Sender.ASKER, Sender.STORAGE
 
 USERS = 0
 SUPER_GROUPS = 1
-
-
-@message(200, "SAVE_AND_ENQUEUE", senders=ASKER)
-class SaveAndEnqueue(Message):
-    """Store the inner frame in a user's queue."""
-
-    inner: Inner16
-    appid: I64
-    receiver: I64
-    device_id: I64
-
-
-@message(201, "DEQUEUE", senders=ASKER)
-class Dequeue(Message):
-    """Does nothing; always succeeds."""
-
-    appid: I64
-    receiver: I64
-    msgid: I64
-    device_id: I64
-
-
-@message(202, "LOAD_OFFLINE", senders=ASKER)
-class LoadOffline(Message):
-    """Always an empty list."""
-
-    appid: I64
-    uid: I64
-    device_id: I64
-
-
-@message(203, "LOAD_GROUP_OFFLINE", senders=ASKER)
-class LoadGroupOffline(Message):
-    """Always an empty list."""
-
-    appid: I64
-    gid: I64
-    uid: I64
-    device_id: I64
-
-
-@message(204, "RESULT", senders=STORAGE)
-class Result(Message):
-    """The answer to each request of a storage client; its content depends on the request."""
-
-    status: I32
-    content: Rest
-
-
-@message(205, "LOAD_LATEST", senders=ASKER)
-class LoadLatest(Message):
-    """The newest messages of a user; a limit below 1 counts as 1."""
-
-    appid: I64
-    uid: I64
-    limit: I32
-
-
-@message(206, "SAVE_AND_ENQUEUE_GROUP", senders=ASKER)
-class SaveAndEnqueueGroup(Message):
-    """Store the inner frame, a GROUP_IM, in a super group's queue."""
-
-    inner: Inner16
-    appid: I64
-    receiver: I64
-    device_id: I64
-
-
-@message(207, "DEQUEUE_GROUP", senders=ASKER)
-class DequeueGroup(Message):
-    """Does nothing; always succeeds."""
-
-    appid: I64
-    receiver: I64
-    msgid: I64
-    gid: I64
-    device_id: I64
-
-
-@message(208, "LOAD_HISTORY", senders=ASKER)
-class LoadHistory(Message):
-    """All messages of a user after an id."""
-
-    appid: I64
-    uid: I64
-    msgid: I64
-
-
-@message(211, "GET_OFFLINE_COUNT", senders=ASKER)
-class GetOfflineCount(Message):
-    """The Go server declares this request and never answers it."""
-
-    appid: I64
-    uid: I64
-    device_id: I64
-
-
-@message(212, "GET_GROUP_OFFLINE_COUNT", senders=ASKER)
-class GetGroupOfflineCount(Message):
-    """The Go server declares this request and never answers it."""
-
-    appid: I64
-    gid: I64
-    uid: I64
-    device_id: I64
-
-
-@message(220, "STORAGE_SYNC_BEGIN", senders=Sender.SLAVE)
-class StorageSyncBegin(Message):
-    """A slave requests everything from this id on."""
-
-    cursor: I64
-
-
-@message(221, "STORAGE_SYNC_MESSAGE", senders=STORAGE)
-class StorageSyncMessage(Message):
-    """One record for a slave. No version of the Go server sends it; it is read all the same."""
-
-    msgid: I64
-    device_id: I64
-    inner: Inner16
-
-
-@message(222, "STORAGE_SYNC_MESSAGE_BATCH", senders=STORAGE)
-class StorageSyncMessageBatch(Message):
-    """Consecutive records of one block for a slave, as frames without their magics."""
-
-    first_id: I64
-    last_id: I64
-    count: I32
-    frames: Rest
-
-
-@message(223, "STORAGE_SYNC_POSITION", senders=Sender.SLAVE)
-class StorageSyncPosition(Message):
-    """A slave has everything before this id on disk. The Go server does not know 223 to 226."""
-
-    cursor: I64
-
-
-@message(224, "STORAGE_SYNC_REFUSED", senders=STORAGE)
-class StorageSyncRefused(Message):
-    """The master refuses a slave; the reason is UTF-8. Then the connection ends."""
-
-    reason: Rest
-
-
-@message(225, "STORAGE_SYNC_TAIL", senders=Sender.SLAVE)
-class StorageSyncTail(Message):
-    """The CRC-32 of the last bytes that a slave has: those from one id to another.
-
-    It follows a STORAGE_SYNC_BEGIN with version 2 in its header.
-    """
-
-    first_id: I64
-    end_id: I64
-    checksum: U32
-
-
-@message(226, "STORAGE_SYNC_BYTES", senders=STORAGE)
-class StorageSyncBytes(Message):
-    """Bytes of a block that are not records: its header (at offset 0), or damage, unchanged.
-
-    `ended` is the end of what was sent before: the position that the slave must have.
-    """
-
-    ended: I64
-    first_id: I64
-    content: Rest
 
 
 @message(230, "SAVE", senders=ASKER)

@@ -27,7 +27,7 @@ from gobelieve.errors import (
     MessageRefusedError,
 )
 from gobelieve.names import AckStatus, User
-from gobelieve.wire import client, encode_frame
+from gobelieve.wire import client, customers, encode_frame
 from gobelieve.wire.frames import SELF
 from tests.client.net import Network, Wire
 from tests.client.scripted import group_im, im
@@ -271,9 +271,9 @@ class SendTests(ClientTestCase):
             start(self.client.send_customer_v2(User(1453, 2), "v")),
         ]
         (customer, support, later) = wire.hear()
-        assert isinstance(customer, client.Customer)
-        assert isinstance(support, client.CustomerSupport)
-        assert isinstance(later, client.CustomerV2)
+        assert isinstance(customer, customers.Customer)
+        assert isinstance(support, customers.CustomerSupport)
+        assert isinstance(later, customers.CustomerV2)
         self.assertEqual((customer.customer_appid, customer.customer_id), (7, 1))
         self.assertEqual((support.customer_appid, support.seller_id), (8, 1))
         self.assertEqual((later.sender_appid, later.sender), (7, 1))

@@ -23,7 +23,7 @@ from gobelieve.client import (
 )
 from gobelieve.errors import BodyError
 from gobelieve.names import User
-from gobelieve.wire import Message, client, encode_frame
+from gobelieve.wire import Message, client, customers, encode_frame
 from gobelieve.wire.frames import PUSH, SELF, SUPER_GROUP
 from tests.client.scripted import ServerEnd, group_im, im
 
@@ -117,10 +117,10 @@ class SyncTests(CoreTestCase):
             client.GroupIM(sender=2, receiver=9, timestamp=1, msgid=0, content=b"g"),
             client.GroupNotification(content=b"n"),
             client.System(content=b"s"),
-            client.Customer(
+            customers.Customer(
                 customer_appid=7, customer_id=1, store_id=1, seller_id=2, timestamp=1, content=b"c"
             ),
-            client.CustomerV2(
+            customers.CustomerV2(
                 sender_appid=7, sender=2, receiver_appid=8, receiver=1, timestamp=1, content=b"v"
             ),
         ]
@@ -412,13 +412,13 @@ class CustomerTests(CoreTestCase):
         self.assertEqual(
             self.said(),
             [
-                client.Customer(
+                customers.Customer(
                     customer_appid=7, customer_id=1, seller_id=2, content=b"c", **fields
                 ),
-                client.CustomerSupport(
+                customers.CustomerSupport(
                     customer_appid=8, customer_id=3, seller_id=1, content=b"s", **fields
                 ),
-                client.CustomerV2(
+                customers.CustomerV2(
                     sender_appid=7,
                     sender=1,
                     receiver_appid=1453,
@@ -434,20 +434,20 @@ class CustomerTests(CoreTestCase):
 
     def test_number_64(self) -> None:
         """Pushed it is customer service, by itself the signalling of a call."""
-        message = client.CustomerV2(
+        message = customers.CustomerV2(
             sender_appid=1453, sender=2, receiver_appid=7, receiver=1, timestamp=9, content=b"v"
         )
         (received, _) = self.hear(self.server.push(message, 110, 100))
         self.assertEqual(received, MessageReceived(message, 110, False, True))
         self.core.send_voip(2, b"\0\0\0\1")
-        call = client.VoipControl(sender=1, receiver=2, content=b"\0\0\0\1")
+        call = customers.VoipControl(sender=1, receiver=2, content=b"\0\0\0\1")
         frames = self.server.frames(self.core.data_to_send())
         self.assertEqual((frames[-1].cmd, frames[-1].body), (64, call.encode()))
         self.assertEqual(self.tell(call), [LiveReceived(call)])
 
     def test_live(self) -> None:
         """What was not to be stored comes by itself, and moves no key."""
-        message = client.Customer(
+        message = customers.Customer(
             customer_appid=7, customer_id=3, store_id=1, seller_id=1, timestamp=9, content=b"c"
         )
         self.assertEqual(self.tell(message), [MessageReceived(message, None, False, False)])
@@ -463,7 +463,7 @@ class LiveTests(CoreTestCase):
             client.Inputing(sender=2, receiver=1),
             client.RoomIM(sender=2, receiver=5, content=b"room"),
             client.Notification(content=b"n"),
-            client.VoipControl(sender=2, receiver=1, content=b"\0\0\0\1"),
+            customers.VoipControl(sender=2, receiver=1, content=b"\0\0\0\1"),
         ]
         for message in messages:
             self.assertEqual(self.tell(message), [LiveReceived(message)])

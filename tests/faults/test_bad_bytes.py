@@ -16,6 +16,7 @@ from gobelieve.routing.router import RULES
 from gobelieve.wire import MESSAGES, client, encode_frame, route, sent_by, storage
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER, LINK_BODY_LIMIT, PUSH, RPC_BODY_LIMIT
 from gobelieve.wire.message import Sender
+from gobelieve.wire.publication import Publication
 from tests.faults.support import (
     DEADLINE,
     Bare,
@@ -433,7 +434,7 @@ class RouterPortTests(BadBytesTestCase):
             push = kind(appid=7, receivers=(1005, 3001, -5), inner=inner)
             return encode_frame(route.PUSH, push.encode(), 1, version)
         key, prev = (random.choice((0, 1, -1, 2**63 - 1, -(2**63))) for _ in range(2))
-        told = route.Publication(7, random.choice((1005, 1006, 1007)), key, prev, 0, inner)
+        told = Publication(7, random.choice((1005, 1006, 1007)), key, prev, 0, inner)
         outer = random.choice((route.PUBLISH, route.PUBLISH, *route.PUBLICATIONS))
         return encode_frame(outer, told.body(version), 1, version)
 

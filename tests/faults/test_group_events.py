@@ -10,6 +10,7 @@ from typing import Any
 
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import GroupIM
+from gobelieve.wire.publication import Publication
 from tests.app_server import AppServer
 from tests.faults.support import Bare, FaultTestCase, bare, summary, until, within
 from tests.network.processes import Cluster
@@ -73,7 +74,7 @@ class GroupEventsContract:
     async def ask(self: Any) -> None:
         """Who gets a push of this?"""
         said = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x").frame(version=1)
-        body = route.Publication(7, GROUP, 0, 0, 1, said).body(1)
+        body = Publication(7, GROUP, 0, 0, 1, said).body(1)
         await self.say(route.PUBLISH_GROUP, body)
 
     async def pushed(self: Any) -> list[int]:

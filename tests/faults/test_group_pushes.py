@@ -7,6 +7,7 @@ from struct import pack
 
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import RT, GroupIM
+from gobelieve.wire.publication import Publication
 from tests.faults.support import Bare, FaultTestCase, bare, until
 from tests.network.processes import Cluster
 from tests.servers import MariaServer, missing
@@ -56,9 +57,7 @@ class GroupPushTests(FaultTestCase):
     async def ask(self, group: int, content: bytes) -> None:
         """Who of the group gets a push of this?"""
         said = GroupIM(sender=1, receiver=group, msgid=0, content=content).frame(version=1)
-        await self.say(
-            self.one, route.PUBLISH_GROUP, route.Publication(7, group, 0, 0, 1, said).body(1)
-        )
+        await self.say(self.one, route.PUBLISH_GROUP, Publication(7, group, 0, 0, 1, said).body(1))
 
     def pushed(self) -> list[tuple[int, str, list[int]]]:
         """Group, content and receivers of what is in the list."""
@@ -84,7 +83,7 @@ class GroupPushTests(FaultTestCase):
             await self.ask(LATER, content)
         await self.router.said("groups cannot be read, trying on")
         said = RT(sender=1, receiver=3, content=b"x").frame(version=1)
-        live = route.Publication(7, 3, 0, 0, 1, said).body(1)
+        live = Publication(7, 3, 0, 0, 1, said).body(1)
         await self.say(self.one, route.PUBLISH, live)
         self.assertEqual((await self.other.frame(route.PUBLISH)).body, live)
         self.assertEqual(self.pushed(), [])

@@ -11,20 +11,16 @@ from twisted.trial.unittest import TestCase
 from gobelieve.wire.client import IM
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, FrameReader, encode_frame
 from gobelieve.wire.message import Message
-from gobelieve.wire.message_list import unpack_list
-from gobelieve.wire.storage import (
+from gobelieve.wire.older.message_list import unpack_list
+from gobelieve.wire.older.storage_clients import (
     Dequeue,
-    Fetch,
-    FetchGroup,
     LoadHistory,
     LoadLatest,
-    Page,
     Result,
     SaveAndEnqueue,
     SaveAndEnqueueGroup,
-    StoredMessage,
-    unpack_messages,
 )
+from gobelieve.wire.storage import Fetch, FetchGroup, Page, StoredMessage, unpack_messages
 from tests.network.processes import APPID, Daemon, sample, settings
 from tests.ports import free_port
 

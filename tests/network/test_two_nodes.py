@@ -9,7 +9,7 @@ from typing import Any
 from gobelieve.client import Client
 from gobelieve.errors import MessageRefusedError
 from gobelieve.names import AckStatus, User
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from tests.network.processes import APPID
 from tests.network.sites import KEFU, ORDINARY, SUPER, SiteCase, two_nodes
 from tests.servers import missing
@@ -72,7 +72,7 @@ class PeerTests(TwoNodeCase):
                 [
                     client.RT(sender=31, receiver=32, content=b"rt"),
                     client.Inputing(sender=31, receiver=32),
-                    client.VoipControl(sender=31, receiver=32, content=b"\0\0\0\1"),
+                    customers.VoipControl(sender=31, receiver=32, content=b"\0\0\0\1"),
                 ],
             )
         await self.nothing_more(alice, *bobs)
@@ -189,7 +189,7 @@ class RoomAndCustomerTests(TwoNodeCase):
         await self.get([b"and these"], seller, till, tablet)
         await seller.send_customer_v2(User(APPID, 41), "six")
         message = await self.soon(customer.receive(), "the answer")
-        self.assertIsInstance(message.message, client.CustomerV2)
+        self.assertIsInstance(message.message, customers.CustomerV2)
         self.assertEqual((message.content, message.pushed), (b"six", True))
         await self.get([b"six"], tablet, till)
         await self.nothing_more(customer, tablet, seller, till)

@@ -15,7 +15,7 @@ from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, read
 
 from gobelieve.client import Client, ClientCore, Ponged
 from gobelieve.names import Platform, User
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from tests.network.processes import AllInOne, Cluster
 from tests.network.sites import (
     KEFU,
@@ -244,21 +244,21 @@ class CustomerTests(SuiteCase):
         seller, customer = await self.client(2, appid=KEFU), await self.client(1)
         await self.soon(customer.send_customer(2, "test"), "the ack")
         message = await self.soon(seller.receive(), "the message")
-        self.assertIsInstance(message.message, client.Customer)
+        self.assertIsInstance(message.message, customers.Customer)
 
     async def test_customer_support_message(self) -> None:
         """TestCustomerSupportMessage: the other way, a frame 25."""
         seller, customer = await self.client(2, appid=KEFU), await self.client(1)
         await self.soon(seller.send_support(User(7, 1), "test"), "the ack")
         message = await self.soon(customer.receive(), "the message")
-        self.assertIsInstance(message.message, client.CustomerSupport)
+        self.assertIsInstance(message.message, customers.CustomerSupport)
 
     async def test_customer_message_v2(self) -> None:
         """TestCustomerMessageV2: a frame 64, by sync."""
         seller, customer = await self.client(2, appid=KEFU), await self.client(1)
         await self.soon(customer.send_customer_v2(User(KEFU, 2), "test"), "the ack")
         message = await self.soon(seller.receive(), "the message")
-        self.assertIsInstance(message.message, client.CustomerV2)
+        self.assertIsInstance(message.message, customers.CustomerV2)
 
 
 class Deaf(Protocol):

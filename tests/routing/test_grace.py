@@ -12,6 +12,7 @@ from gobelieve.routing.grace import MAX_GRACE_PERIODS, RECEIVERS_PER_TURN, Grace
 from gobelieve.routing.router import Router
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM
+from gobelieve.wire.publication import Publication
 from tests.protocols.logs import Events
 from tests.routing.support import FakeLink, FakePushes
 
@@ -93,7 +94,7 @@ class StartTests(GraceCase):
     def test_the_questions_of_2018_are_kept_as_well(self) -> None:
         """A message without the flag asks for the push of its receiver."""
         inner = IM(sender=1, receiver=2, msgid=0, content=b"hi").frame()
-        self.link.say(route.PUBLISH, route.Publication(7, 2, 0, 0, 1, inner).body(0))
+        self.link.say(route.PUBLISH, Publication(7, 2, 0, 0, 1, inner).body(0))
         self.assertEqual(self.pushed(), [])
         self.clock.advance(START)
         self.assertEqual(self.pushed(), [(2, "hi")])

@@ -16,6 +16,7 @@ from gobelieve.services.process.options import Coroutines
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM, GroupIM, System
 from gobelieve.wire.frames import PUSH
+from gobelieve.wire.publication import Publication
 from tests.protocols.logs import Events
 from tests.routing.support import FakeLink, FakePushes, TurnClock
 
@@ -97,7 +98,7 @@ class GroupPushesTests(SynchronousTestCase):
     def ask(self, group: int = GROUP, content: str = "hi", sender: int = 1) -> None:
         """Who gets a push of this?"""
         said = GroupIM(sender=sender, receiver=group, msgid=0, content=content.encode())
-        body = route.Publication(7, group, 0, 0, 1, said.frame()).body(1)
+        body = Publication(7, group, 0, 0, 1, said.frame()).body(1)
         self.link.say(route.PUBLISH_GROUP, body, 1)
 
     def pushed(self) -> list[tuple[int, list[int], str]]:
@@ -242,14 +243,14 @@ class GroupPushesTests(SynchronousTestCase):
     def test_other_kinds(self) -> None:
         """Have no group push: counted."""
         for said in (IM(sender=1, receiver=2, msgid=0, content=b"x"), System(content=b"x")):
-            body = route.Publication(7, GROUP, 0, 0, 1, said.frame()).body(1)
+            body = Publication(7, GROUP, 0, 0, 1, said.frame()).body(1)
             self.link.say(route.PUBLISH_GROUP, body, 1)
         self.assertEqual(self.pushed(), [])
         self.assertEqual(self.counters["pushes_of_no_kind"], 2)
 
     def test_nonsense(self) -> None:
         """Ends the link that sent it."""
-        body = route.Publication(7, GROUP, 0, 0, 1, encode_frame(8, b"short")).body(1)
+        body = Publication(7, GROUP, 0, 0, 1, encode_frame(8, b"short")).body(1)
         with self.assertRaises(BodyError):
             self.link.say(route.PUBLISH_GROUP, body, 1)
 
@@ -257,7 +258,7 @@ class GroupPushesTests(SynchronousTestCase):
         """Which is forwarded, and pushed to nobody."""
         other = FakeLink(self.router)
         said = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x")
-        body = route.Publication(7, GROUP, 0, 0, 1, said.frame(flag=PUSH)).body(1)
+        body = Publication(7, GROUP, 0, 0, 1, said.frame(flag=PUSH)).body(1)
         self.link.say(route.PUBLISH_GROUP, body, 1)
         self.assertEqual(len(other.got), 1)
         self.assertEqual(self.pushed(), [])

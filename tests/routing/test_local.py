@@ -13,7 +13,8 @@ from gobelieve.routing.local import LocalLink
 from gobelieve.wire import encode_frame
 from gobelieve.wire.client import IM, GroupIM
 from gobelieve.wire.frames import PUSH
-from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, Publication
+from gobelieve.wire.publication import Publication
+from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM
 from tests.fakes.subscribers import FakeSubscriber
 from tests.routing.support import Setting
 

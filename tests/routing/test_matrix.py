@@ -11,9 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.wire.client import (
     IM,
     RT,
-    Customer,
-    CustomerSupport,
-    CustomerV2,
     GroupIM,
     Inputing,
     Notification,
@@ -21,11 +18,12 @@ from gobelieve.wire.client import (
     SyncGroupNotify,
     SyncNotify,
     System,
-    VoipControl,
 )
+from gobelieve.wire.customers import Customer, CustomerSupport, CustomerV2, VoipControl
 from gobelieve.wire.frames import PUSH, SUPER_GROUP, UNPERSISTENT
 from gobelieve.wire.message import Message
-from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, Publication, SeedPublish
+from gobelieve.wire.publication import Publication
+from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, SeedPublish
 from tests.routing.support import Setting
 
 IDS = {"sender": 1, "receiver": 2}

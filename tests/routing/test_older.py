@@ -7,14 +7,8 @@ from gobelieve.routing.older import for_version_0
 from gobelieve.wire import encode_frame
 from gobelieve.wire.client import SyncGroupNotify, SyncNotify
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, SUPER_GROUP
-from gobelieve.wire.route import (
-    PUBLISH,
-    PUBLISH_GROUP,
-    PUBLISH_ROOM,
-    Publication,
-    Publish,
-    SeedPublish,
-)
+from gobelieve.wire.publication import Publication
+from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, Publish, SeedPublish
 
 NS = 1_700_000_000_000_000_000
 

@@ -6,16 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
 from gobelieve.routing.payloads import RECEIVERS_PER_ITEM, inner_frame, push_items
-from gobelieve.wire.client import (
-    IM,
-    RT,
-    Customer,
-    CustomerSupport,
-    CustomerV2,
-    GroupIM,
-    SyncNotify,
-    System,
-)
+from gobelieve.wire.client import IM, RT, GroupIM, SyncNotify, System
+from gobelieve.wire.customers import Customer, CustomerSupport, CustomerV2
 from gobelieve.wire.frames import Frame, encode_frame
 from gobelieve.wire.message import Message
 

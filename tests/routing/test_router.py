@@ -10,9 +10,6 @@ from gobelieve.wire import encode_frame, route, sent_by
 from gobelieve.wire.client import (
     IM,
     RT,
-    Customer,
-    CustomerSupport,
-    CustomerV2,
     GroupIM,
     GroupNotification,
     Inputing,
@@ -21,11 +18,12 @@ from gobelieve.wire.client import (
     SyncGroupNotify,
     SyncNotify,
     System,
-    VoipControl,
 )
+from gobelieve.wire.customers import Customer, CustomerSupport, CustomerV2, VoipControl
 from gobelieve.wire.frames import PUSH, SUPER_GROUP, UNPERSISTENT
 from gobelieve.wire.message import Message, Sender
-from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, Publication, Push, WidePush
+from gobelieve.wire.publication import Publication
+from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM, Push, WidePush
 from tests.routing.support import FakeLink, Setting
 
 PEER = IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b"hi")

@@ -11,7 +11,8 @@ from gobelieve.routing.payloads import inner_frame
 from gobelieve.wire import FrameReader, decode, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, LINK_BODY_LIMIT, Frame
 from gobelieve.wire.message import MESSAGES, Message
-from gobelieve.wire.route import PUBLICATIONS, PUSH, Publication, Publish, Push, SeedPublish, peek
+from gobelieve.wire.publication import Publication, peek
+from gobelieve.wire.route import PUBLICATIONS, PUSH, Publish, Push, SeedPublish
 from tests.routing.support import Setting
 
 VECTORS: dict[str, dict[str, Any]] = {

@@ -4,25 +4,26 @@ The spaces in the hex are for the reader: header, then field by field. If you de
 its frame here; `test_golden` demands one for each message.
 """
 
-from gobelieve.wire import client, cluster, route, storage
+from gobelieve.wire import client, cluster, customers, replication, route, storage
 from gobelieve.wire.message import Message
+from gobelieve.wire.older import retired, storage_clients
 
 GOLDEN: list[tuple[str, Message]] = [
     # --- the client's link, version 1
-    ("00000000 00000001 01 01 00 00", client.Heartbeat(rest=b"")),
-    ("00000008 00000001 02 01 00 00 0000000000000001", client.Auth(rest=bytes(7) + b"\1")),
-    ("00000000 00000001 06 01 00 00", client.Rst(rest=b"")),
-    ("00000004 00000001 09 01 00 00 00000002", client.PeerAck(rest=b"\0\0\0\2")),
-    ("00000001 00000001 0b 01 00 00 01", client.SubscribeOnlineState(rest=b"\1")),
-    ("00000001 00000001 0c 01 00 00 01", client.OnlineState(rest=b"\1")),
-    ("00000001 00000001 10 01 00 00 7a", client.LoginPoint(rest=b"z")),
+    ("00000000 00000001 01 01 00 00", retired.Heartbeat(rest=b"")),
+    ("00000008 00000001 02 01 00 00 0000000000000001", retired.Auth(rest=bytes(7) + b"\1")),
+    ("00000000 00000001 06 01 00 00", retired.Rst(rest=b"")),
+    ("00000004 00000001 09 01 00 00 00000002", retired.PeerAck(rest=b"\0\0\0\2")),
+    ("00000001 00000001 0b 01 00 00 01", retired.SubscribeOnlineState(rest=b"\1")),
+    ("00000001 00000001 0c 01 00 00 01", retired.OnlineState(rest=b"\1")),
+    ("00000001 00000001 10 01 00 00 7a", retired.LoginPoint(rest=b"z")),
     ("00000008 00000002 13 01 00 00 0000000000000001", client.LeaveRoom(room=1)),
     ("00000004 00000002 16 01 00 00 00000007", client.UnreadCount(count=7)),
-    ("00000000 00000002 17 01 00 00", client.CustomerService(rest=b"")),
+    ("00000000 00000002 17 01 00 00", retired.CustomerService(rest=b"")),
     (
         "00000026 00000003 19 01 00 00 0000000000000007 0000000000000001 0000000000000001"
         "0000000000000002 5ac0e3ea 6f6b",
-        client.CustomerSupport(
+        customers.CustomerSupport(
             customer_appid=7,
             customer_id=1,
             store_id=1,
@@ -90,71 +91,74 @@ GOLDEN: list[tuple[str, Message]] = [
     # --- storage's clients, version 0
     (
         "0000001b 00000000 c8 00 00 00 0001 7a 0000000000000007 0000000000000002 0000000000000003",
-        storage.SaveAndEnqueue(inner=b"z", appid=7, receiver=2, device_id=3),
+        storage_clients.SaveAndEnqueue(inner=b"z", appid=7, receiver=2, device_id=3),
     ),
     (
         "00000020 00000000 c9 00 00 00 0000000000000007 0000000000000002 0000000000001092"
         "0000000000000003",
-        storage.Dequeue(appid=7, receiver=2, msgid=4242, device_id=3),
+        storage_clients.Dequeue(appid=7, receiver=2, msgid=4242, device_id=3),
     ),
     (
         "00000018 00000000 ca 00 00 00 0000000000000007 0000000000000002 0000000000000003",
-        storage.LoadOffline(appid=7, uid=2, device_id=3),
+        storage_clients.LoadOffline(appid=7, uid=2, device_id=3),
     ),
     (
         "00000020 00000000 cb 00 00 00 0000000000000007 0000000000000c27 0000000000000002"
         "0000000000000003",
-        storage.LoadGroupOffline(appid=7, gid=3111, uid=2, device_id=3),
+        storage_clients.LoadGroupOffline(appid=7, gid=3111, uid=2, device_id=3),
     ),
-    ("00000005 00000000 cc 00 00 00 00000001 7a", storage.Result(status=1, content=b"z")),
+    ("00000005 00000000 cc 00 00 00 00000001 7a", storage_clients.Result(status=1, content=b"z")),
     (
         "00000014 00000000 cd 00 00 00 0000000000000007 0000000000000002 0000000a",
-        storage.LoadLatest(appid=7, uid=2, limit=10),
+        storage_clients.LoadLatest(appid=7, uid=2, limit=10),
     ),
     (
         "0000001b 00000000 ce 00 00 00 0001 7a 0000000000000007 0000000000000c27 0000000000000003",
-        storage.SaveAndEnqueueGroup(inner=b"z", appid=7, receiver=3111, device_id=3),
+        storage_clients.SaveAndEnqueueGroup(inner=b"z", appid=7, receiver=3111, device_id=3),
     ),
     (
         "00000028 00000000 cf 00 00 00 0000000000000007 0000000000000002 0000000000001092"
         "0000000000000c27 0000000000000003",
-        storage.DequeueGroup(appid=7, receiver=2, msgid=4242, gid=3111, device_id=3),
+        storage_clients.DequeueGroup(appid=7, receiver=2, msgid=4242, gid=3111, device_id=3),
     ),
     (
         "00000018 00000000 d0 00 00 00 0000000000000007 0000000000000002 0000000000001092",
-        storage.LoadHistory(appid=7, uid=2, msgid=4242),
+        storage_clients.LoadHistory(appid=7, uid=2, msgid=4242),
     ),
     (
         "00000018 00000000 d3 00 00 00 0000000000000007 0000000000000002 0000000000000003",
-        storage.GetOfflineCount(appid=7, uid=2, device_id=3),
+        storage_clients.GetOfflineCount(appid=7, uid=2, device_id=3),
     ),
     (
         "00000020 00000000 d4 00 00 00 0000000000000007 0000000000000c27 0000000000000002"
         "0000000000000003",
-        storage.GetGroupOfflineCount(appid=7, gid=3111, uid=2, device_id=3),
+        storage_clients.GetGroupOfflineCount(appid=7, gid=3111, uid=2, device_id=3),
     ),
     # --- replication, version 0
     (
         "00000008 00000000 dc 00 00 00 0000000008000000",
-        storage.StorageSyncBegin(cursor=1 << 27),
+        replication.StorageSyncBegin(cursor=1 << 27),
     ),
     (
         "00000013 00000000 dd 00 00 00 0000000000001092 0000000000000003 0001 7a",
-        storage.StorageSyncMessage(msgid=4242, device_id=3, inner=b"z"),
+        replication.StorageSyncMessage(msgid=4242, device_id=3, inner=b"z"),
     ),
     (
         "00000015 00000000 de 00 00 00 0000000000000020 0000000000000040 00000002 7a",
-        storage.StorageSyncMessageBatch(first_id=32, last_id=64, count=2, frames=b"z"),
+        replication.StorageSyncMessageBatch(first_id=32, last_id=64, count=2, frames=b"z"),
     ),
-    ("00000008 00000000 df 00 00 00 0000000008000000", storage.StorageSyncPosition(cursor=1 << 27)),
-    ("00000001 00000000 e0 00 00 00 7a", storage.StorageSyncRefused(reason=b"z")),
+    (
+        "00000008 00000000 df 00 00 00 0000000008000000",
+        replication.StorageSyncPosition(cursor=1 << 27),
+    ),
+    ("00000001 00000000 e0 00 00 00 7a", replication.StorageSyncRefused(reason=b"z")),
     (
         "00000014 00000000 e1 00 00 00 0000000000000020 0000000000000040 deadbeef",
-        storage.StorageSyncTail(first_id=32, end_id=64, checksum=0xDEADBEEF),
+        replication.StorageSyncTail(first_id=32, end_id=64, checksum=0xDEADBEEF),
     ),
     (
         "00000011 00000000 e2 00 00 00 0000000007fffff0 0000000008000000 7a",
-        storage.StorageSyncBytes(ended=0x7FFFFF0, first_id=1 << 27, content=b"z"),
+        replication.StorageSyncBytes(ended=0x7FFFFF0, first_id=1 << 27, content=b"z"),
     ),
     # --- storage's RPC, version 0
     ("00000001 00000009 e6 00 00 00 7a", storage.Save(items=b"z")),

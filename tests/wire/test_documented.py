@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import AckStatus
 from gobelieve.wire import MESSAGES, Message, Sender
-from gobelieve.wire.client import VoipControl
 from gobelieve.wire.cluster import Port, Refusal
+from gobelieve.wire.customers import VoipControl
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
 LETTERS = {Sender.CLIENT: "C", Sender.SERVER: "S", Sender.CLIENT | Sender.SERVER: "C S"}

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.wire import MESSAGES, FrameReader, Message, client, decode, encode_frame
+from gobelieve.wire import MESSAGES, FrameReader, Message, client, customers, decode, encode_frame
 from gobelieve.wire.frames import HEADER_SIZE, RPC_BODY_LIMIT, Frame
 from gobelieve.wire.layout import Rest
 from gobelieve.wire.route import Delivery, SeedPublish
@@ -22,7 +22,7 @@ TWINS = {"auth_status_ok_v0_seed", "auth_status_fail_v0_seed", "voip_dial_v1"}
 
 TWIN_CLASSES: list[type[Message]] = [
     client.SeedAuthStatus,
-    client.VoipControl,
+    customers.VoipControl,
     SeedPublish,
     Delivery,
 ]
@@ -49,7 +49,7 @@ def class_of(vector: dict[str, Any]) -> type[Message]:
     """Return the class of the message in the vector; two numbers have a second meaning."""
     if vector["name"] not in TWINS:
         return MESSAGES[vector["cmd"]]
-    return client.SeedAuthStatus if vector["cmd"] == 3 else client.VoipControl
+    return client.SeedAuthStatus if vector["cmd"] == 3 else customers.VoipControl
 
 
 class ClientVectorsTests(SynchronousTestCase):
@@ -87,10 +87,12 @@ class ClientVectorsTests(SynchronousTestCase):
             if vector["cmd"] == 64:
                 body = one_frame(bytes.fromhex(vector["hex"])).body
                 self.assertEqual(
-                    client.is_customer_v2(body, 7, 1), vector["name"] == "customer_v2_v1"
+                    customers.is_customer_v2(body, 7, 1), vector["name"] == "customer_v2_v1"
                 )
-        voip = client.VoipControl(sender=7, receiver=1, content=bytes(19)).encode()
-        self.assertFalse(client.is_customer_v2(voip, 7, 1), "35 bytes are too few for customer v2")
+        voip = customers.VoipControl(sender=7, receiver=1, content=bytes(19)).encode()
+        self.assertFalse(
+            customers.is_customer_v2(voip, 7, 1), "35 bytes are too few for customer v2"
+        )
 
 
 class GoldenTests(SynchronousTestCase):

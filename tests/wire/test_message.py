@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.wire import MESSAGES, Message, Sender, client, sent_by
+from gobelieve.wire import MESSAGES, Message, Sender, client, customers, sent_by
 from gobelieve.wire.layout import I8, I32, I64, Inner16, Many, Rest, Short
 from gobelieve.wire.message import message, since
 
@@ -26,8 +26,8 @@ class DeclarationTests(SynchronousTestCase):
 
     def test_a_twin(self) -> None:
         """A twin shares its number knowingly, and the table keeps the first message."""
-        self.assertIs(MESSAGES[64], client.CustomerV2)
-        self.assertEqual(client.VoipControl.number, 64)
+        self.assertIs(MESSAGES[64], customers.CustomerV2)
+        self.assertEqual(customers.VoipControl.number, 64)
 
     def test_frozen_and_compared_by_value(self) -> None:
         """Messages are frozen and compared by value."""

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BodyError
 from gobelieve.wire import encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, LINK_BODY_LIMIT
-from gobelieve.wire.route import Delivery, Publication, Publish, SeedPublish, peek, peek_push
+from gobelieve.wire.publication import Publication, peek
+from gobelieve.wire.route import Delivery, Publish, SeedPublish, peek_push
 
 INNER = encode_frame(4, b"a message body", 0, 1)
 NOW = 1_750_000_000_000_000_000

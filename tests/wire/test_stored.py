@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
 from gobelieve.names import User
-from gobelieve.wire import client
+from gobelieve.wire import bodies, client, customers
 from gobelieve.wire.layout import I32, I64, Rest, Short
 from gobelieve.wire.message import GROWN, LIVE, MESSAGES, STORED, Message, Sender, message, since
 from gobelieve.wire.stored import Party, Push, Stored
@@ -12,13 +12,13 @@ from tests.wire.scratch import scratch_kinds
 
 APP, KEFU = 7, 1453
 IM = client.IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b"hi")
-CUSTOMER = client.Customer(
+CUSTOMER = customers.Customer(
     customer_appid=APP, customer_id=1, store_id=9, seller_id=55, timestamp=5, content=b"hi"
 )
-SUPPORT = client.CustomerSupport(
+SUPPORT = customers.CustomerSupport(
     customer_appid=APP, customer_id=1, store_id=9, seller_id=55, timestamp=5, content=b"hi"
 )
-V2 = client.CustomerV2(
+V2 = customers.CustomerV2(
     sender_appid=APP, sender=1, receiver_appid=KEFU, receiver=55, timestamp=5, content=b"hi"
 )
 
@@ -38,7 +38,7 @@ class TableTests(SynchronousTestCase):
     def test_these_kinds_are_live(self) -> None:
         """Number 64 is a stored kind and a live one."""
         self.assertEqual(set(LIVE), {10, 17, 20, 36, 64})
-        self.assertIs(LIVE[64], client.VoipControl)
+        self.assertIs(LIVE[64], customers.VoipControl)
 
     def test_system_messages_are_not_in_the_history(self) -> None:
         """All stored kinds but SYSTEM are in the history."""
@@ -99,7 +99,7 @@ class BodyTests(SynchronousTestCase):
 
     def test_a_customer_with_the_uid_of_the_seller_is_not_the_author(self) -> None:
         """CUSTOMER_SUPPORT does not name the app of the seller."""
-        body = client.CustomerSupport(
+        body = customers.CustomerSupport(
             customer_appid=APP, customer_id=55, store_id=9, seller_id=55, timestamp=5, content=b""
         ).encode()
         self.assertFalse(STORED[25].is_author(User(APP, 55), body))
@@ -175,8 +175,8 @@ class DeclarationTests(SynchronousTestCase):
                 content: Rest
 
             note = Note(sender=1, color=3, content=b"hi")
-            self.assertEqual(client.for_version_0(70, note.encode()), note.encode(0))
+            self.assertEqual(bodies.for_version_0(70, note.encode()), note.encode(0))
             self.assertEqual(
-                client.from_version_0(70, note.encode(0)), Note(sender=1, content=b"hi").encode()
+                bodies.from_version_0(70, note.encode(0)), Note(sender=1, content=b"hi").encode()
             )
         self.assertEqual(set(GROWN), {4, 8})

@@ -28,7 +28,7 @@ from gobelieve.interfaces import (
 )
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, Room, User
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 
 USERS_PER_TURN = 5000
 """So many users who are no members are told in one turn."""
@@ -87,7 +87,7 @@ class AppServerMessages:
         self, customer: User, seller: User, store_id: int, content: bytes, posted: PostDone
     ) -> None:
         """A CUSTOMER, from a customer to a seller."""
-        said = client.Customer(
+        said = customers.Customer(
             customer_appid=customer.appid,
             customer_id=customer.uid,
             store_id=store_id,
@@ -99,7 +99,7 @@ class AppServerMessages:
 
     def customer_v2(self, sender: User, receiver: User, content: bytes, posted: PostDone) -> None:
         """A CUSTOMER_V2, either way."""
-        said = client.CustomerV2(
+        said = customers.CustomerV2(
             sender_appid=sender.appid,
             sender=sender.uid,
             receiver_appid=receiver.appid,

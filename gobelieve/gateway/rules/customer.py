@@ -3,7 +3,7 @@
 Sellers are users of an app of their own, whose appid is the site's ``kefu_appid``; a customer names
 the seller, whom the app's backend has chosen. Both forms are stored by both sides like any message
 between two users. Number 64 is the later form or, as in 2018, the signalling of a call, which is
-live; see `gobelieve.wire.client.is_customer_v2`.
+live; see `gobelieve.wire.customers.is_customer_v2`.
 """
 
 from gobelieve.errors import BodyError
@@ -15,7 +15,7 @@ from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Time
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
-from gobelieve.wire import client
+from gobelieve.wire import customers
 from gobelieve.wire.frames import TEXT, UNPERSISTENT, Frame
 
 _TIMESTAMP = 32
@@ -51,28 +51,28 @@ class CustomerService:
         self._kefu_appid = kefu_appid
         self._unpersistent = unpersistent
 
-    @receives(client.Customer)
+    @receives(customers.Customer)
     def customer(self, session: Session, frame: Frame) -> None:
         """A customer to a seller."""
-        said = client.Customer.decode(frame.body, frame.version)
+        said = customers.Customer.decode(frame.body, frame.version)
         sender = User(said.customer_appid, said.customer_id)
         served = bool(self._kefu_appid and said.seller_id)
         self._send(session, frame, sender, User(self._kefu_appid, said.seller_id), served)
 
-    @receives(client.CustomerSupport)
+    @receives(customers.CustomerSupport)
     def support(self, session: Session, frame: Frame) -> None:
         """A seller to a customer."""
-        said = client.CustomerSupport.decode(frame.body, frame.version)
+        said = customers.CustomerSupport.decode(frame.body, frame.version)
         sender = User(self._kefu_appid, said.seller_id)
         receiver = User(said.customer_appid, said.customer_id)
         self._send(session, frame, sender, receiver, bool(self._kefu_appid))
 
-    @receives(client.CustomerV2)
+    @receives(customers.CustomerV2)
     def later_form(self, session: Session, frame: Frame) -> None:
         """Either to either; or the signalling of a call, passed on as it is."""
         body = frame.body
-        if client.is_customer_v2(body, *session.user):
-            said = client.CustomerV2.decode(body, frame.version)
+        if customers.is_customer_v2(body, *session.user):
+            said = customers.CustomerV2.decode(body, frame.version)
             receiver = User(said.receiver_appid, said.receiver)
             served = self._kefu_appid in (session.user.appid, receiver.appid)
             self._send(session, frame, session.user, receiver, served and bool(self._kefu_appid))
@@ -94,7 +94,7 @@ class CustomerService:
             return
         now = int(self._time.seconds()).to_bytes(4, "big")
         body = frame.body[:_TIMESTAMP] + now + frame.body[_CONTENT:]
-        older = frame.cmd != client.CustomerV2.number
+        older = frame.cmd != customers.CustomerV2.number
         if older and self._unpersistent and frame.flag & UNPERSISTENT:
             self._counters.add("live")
             self._delivery.live(receiver, frame.cmd, body, session, UNPERSISTENT)

@@ -19,7 +19,7 @@ from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Entries, Group, Routing, SuperGroupQueues, Time
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus
-from gobelieve.wire import client
+from gobelieve.wire import bodies, client
 from gobelieve.wire.frames import PUSH, SUPER_GROUP, Frame
 
 _SENDER_GROUP = Struct(">qq")
@@ -67,7 +67,7 @@ class GroupMessages:
     @receives(client.GroupIM)
     def group_im(self, session: Session, frame: Frame) -> None:
         """To the members, if the sender is one and may speak."""
-        stamped = client.stamped(frame.body, frame.version, int(self._time.seconds()))
+        stamped = bodies.stamped(frame.body, frame.version, int(self._time.seconds()))
         sender, group_id = _SENDER_GROUP.unpack_from(stamped)
         if sender != session.user.uid:
             self._counters.add("forged_senders")

@@ -12,7 +12,7 @@ from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Time
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
-from gobelieve.wire import client
+from gobelieve.wire import bodies, client
 from gobelieve.wire.frames import TEXT, Frame
 
 _SENDER_RECEIVER = Struct(">qq")
@@ -40,7 +40,7 @@ class Peer:
     @receives(client.IM)
     def im(self, session: Session, frame: Frame) -> None:
         """Store, tell, ack."""
-        body = client.stamped(frame.body, frame.version, int(self._time.seconds()))
+        body = bodies.stamped(frame.body, frame.version, int(self._time.seconds()))
         sender, receiver = _SENDER_RECEIVER.unpack_from(body)
         user = session.user
         if sender != user.uid:

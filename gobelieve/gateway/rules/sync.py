@@ -17,7 +17,7 @@ from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Group, MessageReader, Page, SuperGroupQueues, Tasks
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, GroupReader, User
-from gobelieve.wire import client
+from gobelieve.wire import bodies, client
 from gobelieve.wire.frames import SELF, Frame
 from gobelieve.wire.message import STORED
 from gobelieve.wire.storage import StoredMessage
@@ -65,12 +65,12 @@ class Sync:
     def sync(self, session: Session, frame: Frame) -> None:
         """Begin, or wait behind the sync that is under way."""
         queue = OwnQueue(session, self._reader, self._keys, self._catch_up)
-        self._begin(session, queue, client.key_of(frame.body))
+        self._begin(session, queue, bodies.key_of(frame.body))
 
     @receives(client.SyncKey)
     def sync_key(self, session: Session, frame: Frame) -> None:
         """Keep the key for clients of this user that come with none."""
-        self._keys.advance(session.user, client.key_of(frame.body))
+        self._keys.advance(session.user, bodies.key_of(frame.body))
 
     @receives(client.SyncGroup)
     def sync_group(self, session: Session, frame: Frame) -> None:
@@ -98,7 +98,7 @@ class Sync:
     @receives(client.GroupSyncKey)
     def group_sync_key(self, session: Session, frame: Frame) -> None:
         """Keep the key, if it is of a group that the user is in."""
-        group_id, key = client.group_key_of(frame.body)
+        group_id, key = bodies.group_key_of(frame.body)
         if self._membership.at_hand(session.user, group_id):
             self._group_keys.advance(GroupReader(*session.user, group_id), key)
             return

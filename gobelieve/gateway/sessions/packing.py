@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct
 
-from gobelieve.wire import client
+from gobelieve.wire import bodies, client
 from gobelieve.wire.frames import HEADER, PUSH, SUPER_GROUP
 
 LAST_SEQ = 0x7FFFFFFF
@@ -47,7 +47,7 @@ class GroupMessage:
         """Command, flag and body of each."""
         body = self._body
         if version == 0:
-            body = client.for_version_0(self._cmd, body)
+            body = bodies.for_version_0(self._cmd, body)
         metadata = client.Metadata(sync_key=self.key, prev_sync_key=self.prev)
         notify = client.SyncGroupNotify(group_id=self.group_id, sync_key=self.key)
         return [

@@ -18,7 +18,7 @@ from gobelieve.gateway.sessions.packing import LAST_SEQ, GroupMessage, delivery
 from gobelieve.interfaces import Connection
 from gobelieve.metrics import GatewayCounters
 from gobelieve.names import AckStatus, User, was_not_stored
-from gobelieve.wire import client
+from gobelieve.wire import bodies, client
 from gobelieve.wire.frames import HEADER, PUSH, Frame
 
 Rule = Callable[["Session", Frame], None]
@@ -141,7 +141,7 @@ class Session:
     def send_message(self, cmd: int, body: bytes, flag: int = 0) -> None:
         """Send a message whose body is in the layout of version 1 and up, as it is stored."""
         if self.version == 0:
-            body = client.for_version_0(cmd, body)
+            body = bodies.for_version_0(cmd, body)
         self.counters.add("delivered")
         self.send(cmd, body, flag)
 
@@ -197,7 +197,7 @@ class Session:
         elif connection.stream and self._seq <= LAST_SEQ - 3:
             version = self.version
             if version == 0:
-                body = client.for_version_0(cmd, body)
+                body = bodies.for_version_0(cmd, body)
             self.counters.add("delivered")
             sent = self.counters.sent
             for number in (_METADATA_CMD, cmd, _NOTIFY_CMD):

@@ -42,7 +42,7 @@ from gobelieve.storage.replication.reader import (
 from gobelieve.storage.replication.slaves import Slave
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame
 from gobelieve.wire.message import Message, Sender, sent_by
-from gobelieve.wire.storage import (
+from gobelieve.wire.replication import (
     StorageSyncBegin,
     StorageSyncBytes,
     StorageSyncMessageBatch,

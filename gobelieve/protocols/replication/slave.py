@@ -23,7 +23,7 @@ from gobelieve.storage.replication.reader import id_of, tail_of
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame
 from gobelieve.wire.message import decode
-from gobelieve.wire.storage import (
+from gobelieve.wire.replication import (
     StorageSyncBegin,
     StorageSyncBytes,
     StorageSyncMessage,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from gobelieve.metrics import Counters
-from gobelieve.wire import client
+from gobelieve.wire import bodies, client
 
 MAX_NOTIFIES = 100_000
 """Queues of which a notify is kept at the most, for each router: so many of users, so many of super
@@ -72,14 +72,14 @@ class NotifyBacklog:
 
 def of_users(counters: Counters) -> NotifyBacklog:
     """For SYNC_NOTIFY."""
-    return NotifyBacklog(counters, client.SyncNotify.number, client.key_of)
+    return NotifyBacklog(counters, client.SyncNotify.number, bodies.key_of)
 
 
 def of_groups(counters: Counters) -> NotifyBacklog:
     """For SYNC_GROUP_NOTIFY."""
 
     def key_in(body: bytes) -> int:
-        return client.key_of(body[8:])
+        return bodies.key_of(body[8:])
 
     return NotifyBacklog(counters, client.SyncGroupNotify.number, key_in)
 

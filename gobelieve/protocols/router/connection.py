@@ -11,6 +11,7 @@ from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.wire import route
 from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_frame
+from gobelieve.wire.publication import Publication
 
 MAX_UNREAD_BYTES = 4 << 20
 """So many bytes may wait for a router that is slow to read; beyond that, less is sent."""
@@ -162,4 +163,4 @@ def group_question(group: tuple[int, int], cmd: int, body: bytes, seconds: float
     Without the flag PUSH it is not a delivery, but this question.
     """
     inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
-    return route.Publication(*group, 0, 0, int(seconds * 1e9), inner).body(route.OUTER_VERSION)
+    return Publication(*group, 0, 0, int(seconds * 1e9), inner).body(route.OUTER_VERSION)

@@ -24,6 +24,7 @@ from gobelieve.protocols.router.subscriptions import Subscriptions
 from gobelieve.routing.published import forward
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import Frame
+from gobelieve.wire.publication import Publication
 
 Missed = Callable[[Collection[User] | None], None]
 """Told of users whose publications may have got lost; None: of all who belong to the router."""
@@ -249,7 +250,7 @@ class RouteLink(Factory):
             self.subscriptions.answered()
             self._go_on()
             return
-        publication = route.Publication.read(frame.body, frame.version)
+        publication = Publication.read(frame.body, frame.version)
         try:
             forward(self._subscriber, frame.cmd, publication)
         except WireError as why:

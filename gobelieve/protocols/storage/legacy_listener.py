@@ -11,8 +11,8 @@
    is answered with `NOT_DONE`. Neither answer has content. A malformed request ends the connection.
 
 The Go server does not answer at all where we answer `NOT_DONE`. Storage notifies nobody of what it
-stores here: the client must do that. `gobelieve.wire.storage` declares the requests, and
-`gobelieve.wire.message_list` describes the lists and the inner frames.
+stores here: the client must do that. `gobelieve.wire.older.storage_clients` declares the requests,
+and `gobelieve.wire.older.message_list` describes the lists and the inner frames.
 """
 
 from collections import deque
@@ -29,11 +29,12 @@ from gobelieve.protocols.storage.listener import (
     StorageFactory,
     StorageListener,
 )
-from gobelieve.wire import storage as wire
 from gobelieve.wire.client import GroupIM
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, Frame
 from gobelieve.wire.message import Message
-from gobelieve.wire.message_list import EMPTY_LIST, MessageList, read_inner
+from gobelieve.wire.older import storage_clients as requests
+from gobelieve.wire.older.message_list import EMPTY_LIST, MessageList, read_inner
+from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
 
 NOT_DONE = -1
 """The status of a RESULT: this port does not carry out this request."""
@@ -42,19 +43,19 @@ MAX_SAVES = 256
 MAX_LOGGED_IDS = 10
 """Ids in the log line about messages that were left out of a list."""
 
-_SAVES: dict[int, tuple[type[wire.SaveAndEnqueue | wire.SaveAndEnqueueGroup], int]] = {
-    wire.SaveAndEnqueue.number: (wire.SaveAndEnqueue, wire.USERS),
-    wire.SaveAndEnqueueGroup.number: (wire.SaveAndEnqueueGroup, wire.SUPER_GROUPS),
+_SAVES: dict[int, tuple[type[requests.SaveAndEnqueue | requests.SaveAndEnqueueGroup], int]] = {
+    requests.SaveAndEnqueue.number: (requests.SaveAndEnqueue, USERS),
+    requests.SaveAndEnqueueGroup.number: (requests.SaveAndEnqueueGroup, SUPER_GROUPS),
 }
-_READS = frozenset({wire.LoadLatest.number, wire.LoadHistory.number})
+_READS = frozenset({requests.LoadLatest.number, requests.LoadHistory.number})
 _ALWAYS: dict[int, tuple[type[Message], int, bytes]] = {
     # The gateways keep the clients' keys. These requests have done nothing since 2017.
-    wire.Dequeue.number: (wire.Dequeue, 0, b""),
-    wire.DequeueGroup.number: (wire.DequeueGroup, 0, b""),
-    wire.LoadOffline.number: (wire.LoadOffline, 0, EMPTY_LIST),
-    wire.LoadGroupOffline.number: (wire.LoadGroupOffline, 0, EMPTY_LIST),
-    wire.GetOfflineCount.number: (wire.GetOfflineCount, NOT_DONE, b""),
-    wire.GetGroupOfflineCount.number: (wire.GetGroupOfflineCount, NOT_DONE, b""),
+    requests.Dequeue.number: (requests.Dequeue, 0, b""),
+    requests.DequeueGroup.number: (requests.DequeueGroup, 0, b""),
+    requests.LoadOffline.number: (requests.LoadOffline, 0, EMPTY_LIST),
+    requests.LoadGroupOffline.number: (requests.LoadGroupOffline, 0, EMPTY_LIST),
+    requests.GetOfflineCount.number: (requests.GetOfflineCount, NOT_DONE, b""),
+    requests.GetGroupOfflineCount.number: (requests.GetGroupOfflineCount, NOT_DONE, b""),
 }
 
 
@@ -167,12 +168,12 @@ class StorageClient(StorageListener):
         ask = kind.decode(frame.body)
         cmd, body = read_inner(ask.inner)
         answer = self._expect(frame.cmd)
-        if queues == wire.SUPER_GROUPS and cmd != GroupIM.number:
+        if queues == SUPER_GROUPS and cmd != GroupIM.number:
             why = f"a super group's queue has no messages of command {cmd}"
             self._refuse(answer, "not a GROUP_IM", why)
             return
         self._factory.counters.add("saves")
-        item = wire.SaveItem(ask.device_id, cmd, queues, (ask.appid, ask.receiver), body)
+        item = SaveItem(ask.device_id, cmd, queues, (ask.appid, ask.receiver), body)
         self._storage.save([item], self._stored, answer)
 
     def _stored(self, answer: _Answer, results: list[Result]) -> None:
@@ -183,12 +184,12 @@ class StorageClient(StorageListener):
 
     def _read(self, frame: Frame) -> None:
         answer = self._expect(frame.cmd)
-        if frame.cmd == wire.LoadLatest.number:
-            latest = wire.LoadLatest.decode(frame.body)
+        if frame.cmd == requests.LoadLatest.number:
+            latest = requests.LoadLatest.decode(frame.body)
             user = User(latest.appid, latest.uid)
             self._reading = _Reading(answer, user, limit=latest.limit)
         else:
-            history = wire.LoadHistory.decode(frame.body)
+            history = requests.LoadHistory.decode(frame.body)
             user = User(history.appid, history.uid)
             self._reading = _Reading(answer, user, after=history.msgid)
         self._factory.reads.join(self)
@@ -250,12 +251,12 @@ class StorageClient(StorageListener):
 
     def _finished(self, answer: _Answer, status: int, content: bytes = b"") -> None:
         """Send an answer once those before it are sent, and continue with the next requests."""
-        requests = self._factory.requests
-        ended = requests.failed if status else requests.done
+        outcomes = self._factory.requests
+        ended = outcomes.failed if status else outcomes.done
         if status == NOT_DONE:
-            ended = requests.refused
+            ended = outcomes.refused
         ended[answer.cmd] += 1
-        answer.frame = wire.Result(status=status, content=content).frame(version=0)
+        answer.frame = requests.Result(status=status, content=content).frame(version=0)
         # A save may fail before an earlier save is on disk.
         while self._answers and self._answers[0].frame is not None:
             frame = self._answers.popleft().frame

@@ -41,7 +41,7 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from gobelieve.wire.client import from_version_0
+from gobelieve.wire.bodies import from_version_0
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, GROUP
 from gobelieve.wire.message import GROWN, STORED
 from gobelieve.wire.storage import SUPER_GROUPS, USERS

@@ -22,11 +22,7 @@ from gobelieve.storage.format.records import (
 from gobelieve.storage.queues.piece import Piece
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 from gobelieve.wire.message import Message
-from gobelieve.wire.storage import (
-    StorageSyncBytes,
-    StorageSyncMessage,
-    StorageSyncMessageBatch,
-)
+from gobelieve.wire.replication import StorageSyncBytes, StorageSyncMessage, StorageSyncMessageBatch
 
 LAST_BLOCK = 9_999_999_999
 """The highest number in the file name of a block."""

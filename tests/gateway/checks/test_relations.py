@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.interfaces import IN_MY_BLACKLIST, IN_YOUR_BLACKLIST, MY_FRIEND, YOUR_FRIEND
 from gobelieve.names import AckStatus, User
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from tests.gateway.support import APP, KEFU, TestGateway
 
 ALICE, BOB = User(APP, 1), 2
@@ -91,7 +91,7 @@ class PermissionTests(SynchronousTestCase):
         bob = self.gateway.client(BOB)
         self.alice.say(client.RT(sender=1, receiver=BOB, content=b"x"))
         self.assertEqual([one.label for one in bob.messages()], ["RT"])
-        said = client.CustomerV2(
+        said = customers.CustomerV2(
             sender_appid=APP,
             sender=1,
             receiver_appid=KEFU,

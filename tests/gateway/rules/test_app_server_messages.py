@@ -10,7 +10,7 @@ from gobelieve.errors import StorageError
 from gobelieve.gateway.fan_out.member_queues import QUEUES_PER_ASK
 from gobelieve.interfaces import Group
 from gobelieve.names import AckStatus, Room, User
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from gobelieve.wire.frames import PUSH, SUPER_GROUP
 from tests.fakes.groups import group
 from tests.gateway.support import APP, KEFU, TestGateway
@@ -96,7 +96,7 @@ class PeerTests(PostingCase):
         self.app_server_messages.customer(customer, seller, 9, b"help", self.answers.append)
         self.app_server_messages.customer_v2(seller, customer, b"yes?", self.answers.append)
         first, second = self.storage.saves
-        said = client.Customer(
+        said = customers.Customer(
             customer_appid=APP,
             customer_id=1,
             store_id=9,
@@ -104,7 +104,7 @@ class PeerTests(PostingCase):
             timestamp=NOW,
             content=b"help",
         )
-        later = client.CustomerV2(
+        later = customers.CustomerV2(
             sender_appid=KEFU,
             sender=55,
             receiver_appid=APP,

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import WireError
 from gobelieve.names import AckStatus, User
-from gobelieve.wire import Frame, Message, client
+from gobelieve.wire import Frame, Message, client, customers
 from gobelieve.wire.frames import PUSH, TEXT, UNPERSISTENT
 from tests.gateway.support import APP, KEFU, TestClient, TestGateway
 
@@ -14,9 +14,9 @@ CUSTOMER, SELLER = 1, 55
 
 def asks(
     appid: int = APP, customer: int = CUSTOMER, seller: int = SELLER, timestamp: int = 1
-) -> client.Customer:
+) -> customers.Customer:
     """What a customer says; as it is stored when `timestamp` is the server's."""
-    return client.Customer(
+    return customers.Customer(
         customer_appid=appid,
         customer_id=customer,
         store_id=9,
@@ -26,9 +26,9 @@ def asks(
     )
 
 
-def answers(seller: int = SELLER, timestamp: int = 1) -> client.CustomerSupport:
+def answers(seller: int = SELLER, timestamp: int = 1) -> customers.CustomerSupport:
     """What a seller says."""
-    return client.CustomerSupport(
+    return customers.CustomerSupport(
         customer_appid=APP,
         customer_id=CUSTOMER,
         store_id=9,
@@ -38,9 +38,9 @@ def answers(seller: int = SELLER, timestamp: int = 1) -> client.CustomerSupport:
     )
 
 
-def says(sender: User, receiver: User, timestamp: int = 1) -> client.CustomerV2:
+def says(sender: User, receiver: User, timestamp: int = 1) -> customers.CustomerV2:
     """The later form."""
-    return client.CustomerV2(
+    return customers.CustomerV2(
         sender_appid=sender.appid,
         sender=sender.uid,
         receiver_appid=receiver.appid,
@@ -80,7 +80,7 @@ class OlderFormTests(CustomerTestCase):
         self.customer.say(asks())
         (save,) = self.gateway.storage.saves
         self.assertEqual(save.queues, (User(KEFU, SELLER), User(APP, CUSTOMER)))
-        self.assertEqual(client.Customer.decode(save.body), asks(timestamp=NOW))
+        self.assertEqual(customers.Customer.decode(save.body), asks(timestamp=NOW))
         self.assertEqual(self.customer.messages(), [])
 
     def test_the_seller_is_told_and_the_customer_acked_once_it_is_stored(self) -> None:
@@ -157,7 +157,7 @@ class LaterFormTests(CustomerTestCase):
         there, back = self.gateway.storage.saves
         self.assertEqual(there.queues, (seller, customer))
         self.assertEqual(back.queues, (customer, seller))
-        self.assertEqual(client.CustomerV2.decode(there.body), says(customer, seller, NOW))
+        self.assertEqual(customers.CustomerV2.decode(there.body), says(customer, seller, NOW))
 
     def test_the_receiver_gets_it_like_any_stored_message(self) -> None:
         """Metadata, message, notify."""
@@ -175,7 +175,7 @@ class LaterFormTests(CustomerTestCase):
     def test_the_signalling_of_a_call_is_passed_on_live(self) -> None:
         """VOIP_CONTROL of 2018: as it came, not stored, not acked; however long it is."""
         for content in (b"\0\0\0\1", b"x" * 40):
-            body = client.VoipControl(sender=CUSTOMER, receiver=2, content=content).encode()
+            body = customers.VoipControl(sender=CUSTOMER, receiver=2, content=content).encode()
             self.customer.session.received([Frame(64, 1, 0, 9, body)])
             (frame,) = self.other.connection.frames
             self.other.connection.frames.clear()
@@ -188,7 +188,7 @@ class LaterFormTests(CustomerTestCase):
 
     def test_a_call_under_anothers_name_is_dropped(self) -> None:
         """Upstream checked nothing here."""
-        body = client.VoipControl(sender=3, receiver=2, content=b"dial").encode()
+        body = customers.VoipControl(sender=3, receiver=2, content=b"dial").encode()
         self.customer.session.received([Frame(64, 1, 0, 9, body)])
         self.assertEqual(self.other.connection.frames, [])
         self.assertEqual(self.gateway.counters["forged_senders"], 1)

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import StorageError
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from gobelieve.wire.frames import SELF
 from gobelieve.wire.storage import StoredMessage
 from tests.gateway.support import APP, TestGateway
@@ -104,13 +104,13 @@ class SyncTests(SynchronousTestCase):
     def test_a_customer_message_is_own_by_its_app_and_user(self) -> None:
         """The kinds have their sender in different places."""
         device = self.alice.session.device
-        v2 = client.CustomerV2(
+        v2 = customers.CustomerV2(
             sender_appid=APP, sender=1, receiver_appid=9, receiver=5, timestamp=1, content=b""
         )
-        foreign = client.CustomerV2(
+        foreign = customers.CustomerV2(
             sender_appid=9, sender=1, receiver_appid=APP, receiver=1, timestamp=1, content=b""
         )
-        old = client.CustomerSupport(
+        old = customers.CustomerSupport(
             customer_appid=9, customer_id=8, store_id=3, seller_id=1, timestamp=1, content=b""
         )
         self.put(

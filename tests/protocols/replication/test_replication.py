@@ -30,9 +30,7 @@ from gobelieve.storage.replication import roles
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import Frame, FrameReader, encode_frame
 from gobelieve.wire.message import Message, decode
-from gobelieve.wire.storage import (
-    USERS,
-    SaveItem,
+from gobelieve.wire.replication import (
     StorageSyncBegin,
     StorageSyncBytes,
     StorageSyncMessageBatch,
@@ -40,6 +38,7 @@ from gobelieve.wire.storage import (
     StorageSyncRefused,
     StorageSyncTail,
 )
+from gobelieve.wire.storage import USERS, SaveItem
 from tests.fakes.world import world
 from tests.protocols.logs import Events
 

@@ -9,6 +9,7 @@ from gobelieve.protocols.router.confirmations import MARK_TIMEOUT
 from gobelieve.protocols.router.link import NOTIFIES_PER_TURN
 from gobelieve.wire import Frame, client, encode_frame, route
 from gobelieve.wire.frames import PUSH, SUPER_GROUP
+from gobelieve.wire.publication import Publication
 from tests.protocols.routers import ALICE, BOB, BODY, RouterCase, Wire
 
 LOBBY = Room(7, 50)
@@ -16,7 +17,7 @@ LOBBY = Room(7, 50)
 
 def keys(frames: list[Frame]) -> dict[int, int]:
     """The ids in SYNC_NOTIFYs, by receiver."""
-    told = [route.Publication.read(f.body, 1) for f in frames if f.cmd == route.PUBLISH]
+    told = [Publication.read(f.body, 1) for f in frames if f.cmd == route.PUBLISH]
     return {one.receiver: int.from_bytes(one.inner[12:], "big") for one in told}
 
 
@@ -53,7 +54,7 @@ class SayingTests(RouterCase):
         self.assertEqual([f.cmd for f in (entered, published, left)], [136, 138, 137])
         self.assertEqual(route.SubscribeRoom.decode(entered.body).room_id, 50)
         self.assertEqual(
-            route.Publication.read(published.body, 1),
+            Publication.read(published.body, 1),
             (7, 50, 0, 0, 1000 * 10**9, encode_frame(20, b"hello", 0, 1)),
         )
 
@@ -81,12 +82,12 @@ class SayingTests(RouterCase):
         self.assertEqual((to_user.cmd, to_user.version), (route.PUBLISH, 1))
         now = 1000 * 10**9
         self.assertEqual(
-            route.Publication.read(to_user.body, 1),
+            Publication.read(to_user.body, 1),
             (7, 2, 500, 400, now, encode_frame(4, BODY, 0, 1, PUSH)),
         )
         self.assertEqual(to_group.cmd, route.PUBLISH_GROUP)
         self.assertEqual(
-            route.Publication.read(to_group.body, 1),
+            Publication.read(to_group.body, 1),
             (7, 100, 70, 60, now, encode_frame(8, BODY, 0, 1, PUSH | SUPER_GROUP)),
         )
 
@@ -133,7 +134,7 @@ class HearingTests(RouterCase):
         """In our layout and in upstream's."""
         wire = self.connected(self.pool())
         inner = encode_frame(4, BODY, 0, 1, PUSH)
-        ours = route.Publication(7, 2, 500, 400, 9, inner)
+        ours = Publication(7, 2, 500, 400, 9, inner)
         for version in (1, 0):
             for cmd in (route.PUBLISH, route.PUBLISH_GROUP, route.PUBLISH_ROOM):
                 wire.say(cmd, ours.body(version), version)
@@ -145,7 +146,7 @@ class HearingTests(RouterCase):
     def test_nonsense_of_another_gateway_does_not_cost_the_link(self) -> None:
         """It is counted and logged."""
         wire = self.connected(self.pool())
-        body = route.Publication(7, 2, 0, 0, 0, b"nonsense").body(1)
+        body = Publication(7, 2, 0, 0, 0, b"nonsense").body(1)
         for cmd in route.PUBLICATIONS:
             wire.say(cmd, body)
         self.assertFalse(wire.transport.disconnecting)
@@ -304,7 +305,7 @@ class AwayTests(RouterCase):
         self.assertEqual(subscribe.cmd, route.SUBSCRIBE)
         self.assertEqual(keys(rest), {2: 600, 1: 70})
         (of_group,) = [f for f in rest if f.cmd == route.PUBLISH_GROUP]
-        told = route.Publication.read(of_group.body, 1)
+        told = Publication.read(of_group.body, 1)
         notify = client.SyncGroupNotify(group_id=100, sync_key=90).encode()
         self.assertEqual(
             (told.appid, told.receiver, told.inner, told.msgid),
@@ -437,7 +438,7 @@ class AwayTests(RouterCase):
         for key in (500, 600, 700, 800, 900):
             pool.publish(BOB, 4, BODY, PUSH, key, key - 100)
         self.turn()
-        sent = [route.Publication.read(f.body, 1).msgid for f in wire.told()]
+        sent = [Publication.read(f.body, 1).msgid for f in wire.told()]
         self.assertEqual(sent, [500, 600, 700])
         wire.connection.resumeProducing()
         self.turn()

@@ -25,6 +25,7 @@ from gobelieve.wire import FrameReader, encode_frame, route
 from gobelieve.wire.client import IM, RT, SyncNotify
 from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame
 from gobelieve.wire.frames import PUSH as PUSHED
+from gobelieve.wire.publication import Publication
 from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber
 from tests.protocols.logs import Events
 from tests.protocols.test_keepalive import OnSocket
@@ -33,7 +34,7 @@ from tests.routing.support import FakePushes
 BOB = User(7, 2)
 SUBSCRIBE = encode_frame(route.SUBSCRIBE, pack(">qqb", *BOB, 1), 1, 1)
 LIVE = RT(sender=1, receiver=2, content=b"x").frame(version=1)
-BODY = route.Publication(7, 2, 0, 0, 1, LIVE).body(1)
+BODY = Publication(7, 2, 0, 0, 1, LIVE).body(1)
 PUBLISH = encode_frame(route.PUBLISH, BODY, 1, 1)
 
 
@@ -209,7 +210,7 @@ class NonsenseTests(ListenerCase):
         other, other_transport = self.connect()
         other.dataReceived(SUBSCRIBE)
         inner = encode_frame(17, bytes(LINK_BODY_LIMIT - 44 - 12))
-        body = route.Publication(7, 2, 0, 0, 1, inner).body(1)
+        body = Publication(7, 2, 0, 0, 1, inner).body(1)
         self.assertEqual(len(body), LINK_BODY_LIMIT)
         link, transport = self.connect()
         link.dataReceived(encode_frame(route.PUBLISH, body, 1, 1))

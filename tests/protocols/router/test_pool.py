@@ -5,6 +5,7 @@ from gobelieve.names import Room, User
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import GroupIM
 from gobelieve.wire.frames import PUSH, SUPER_GROUP
+from gobelieve.wire.publication import Publication
 from tests.protocols.routers import ALICE, BOB, BODY, RouterCase, Wire
 
 GROUP = GroupIM(sender=3, receiver=100, timestamp=5, msgid=0, content=b"hi").encode()
@@ -150,7 +151,7 @@ class GroupPushTests(RouterCase):
         self.assertEqual((frame.cmd, frame.version), (route.PUBLISH_GROUP, 1))
         now = 1000 * 10**9
         self.assertEqual(
-            route.Publication.read(frame.body, 1),
+            Publication.read(frame.body, 1),
             (7, 100, 0, 0, now, encode_frame(8, GROUP, 0, 1)),
         )
 

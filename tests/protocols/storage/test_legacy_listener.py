@@ -28,10 +28,8 @@ from gobelieve.storage.storage import Storage
 from gobelieve.wire.client import IM
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, FrameReader, encode_frame
 from gobelieve.wire.message import Message
-from gobelieve.wire.message_list import EMPTY_LIST, ENTRY_BODY_LIMIT, LIST_LIMIT, unpack_list
-from gobelieve.wire.storage import (
-    SUPER_GROUPS,
-    USERS,
+from gobelieve.wire.older.message_list import EMPTY_LIST, ENTRY_BODY_LIMIT, LIST_LIMIT, unpack_list
+from gobelieve.wire.older.storage_clients import (
     Dequeue,
     DequeueGroup,
     GetGroupOfflineCount,
@@ -43,9 +41,8 @@ from gobelieve.wire.storage import (
     Result,
     SaveAndEnqueue,
     SaveAndEnqueueGroup,
-    SaveItem,
-    StoredMessage,
 )
+from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem, StoredMessage
 from tests.fakes.world import world
 from tests.protocols.logs import Events
 from tests.protocols.storage.test_listener import FakeStorage

@@ -16,7 +16,7 @@ from gobelieve.services.components.replication import TROUBLE_DELAY, master, sla
 from gobelieve.services.process.draining import DrainingService
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.frames import FrameReader
-from gobelieve.wire.storage import StorageSyncBegin, StorageSyncRefused
+from gobelieve.wire.replication import StorageSyncBegin, StorageSyncRefused
 from tests.fakes.reactor import FakeReactor
 from tests.fakes.world import FakeThread, world
 

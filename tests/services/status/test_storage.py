@@ -16,13 +16,12 @@ from gobelieve.services.status.storage import StorageParts, StorageStatus, comma
 from gobelieve.storage.format.records import BODY_LIMIT
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.message import MESSAGES
+from gobelieve.wire.older.storage_clients import GetOfflineCount, LoadLatest
 from gobelieve.wire.storage import (
     SUPER_GROUPS,
     USERS,
     Fetch,
     FetchGroup,
-    GetOfflineCount,
-    LoadLatest,
     Save,
     StoragePing,
     pack_save,

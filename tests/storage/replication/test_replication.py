@@ -35,12 +35,8 @@ from gobelieve.storage.replication.reader import (
     tail_of,
 )
 from gobelieve.wire.message import Message
-from gobelieve.wire.storage import (
-    SaveItem,
-    StorageSyncBytes,
-    StorageSyncMessage,
-    StorageSyncMessageBatch,
-)
+from gobelieve.wire.replication import StorageSyncBytes, StorageSyncMessage, StorageSyncMessageBatch
+from gobelieve.wire.storage import SaveItem
 from tests.fakes.world import FakeThread, FakeTurn, Lines, world
 from tests.storage.support import (
     APPID,

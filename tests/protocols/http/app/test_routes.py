@@ -13,7 +13,7 @@ from gobelieve.protocols.http.gateway.parameters import CONTENT_LIMIT
 from gobelieve.protocols.http.site import BODY_LIMIT, LimitedSite
 from gobelieve.services.http.api import routes
 from gobelieve.services.http.app_api import AppApi, AppBackends
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from gobelieve.wire.storage import StoredMessage
 from tests.fakes.app import MemoryGroupAdmin, MemorySecrets, MemoryTelling, MemoryUserAdmin
 from tests.fakes.backends import MemoryTokenAdmin
@@ -556,7 +556,7 @@ class MessageTests(AppCase):
         im = client.IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b"im").encode()
         bodies = [(4, im)]
         for store in (8, 9):
-            said = client.Customer(
+            said = customers.Customer(
                 customer_appid=7,
                 customer_id=2,
                 store_id=store,

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import User
 from gobelieve.protocols.http.gateway.messages import SCHEMA, shown, wrote
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from gobelieve.wire.message import Message
 from gobelieve.wire.storage import StoredMessage
 
@@ -24,7 +24,7 @@ class ShownTests(SynchronousTestCase):
 
     def test_support(self) -> None:
         """The one kind that the other tests do not show."""
-        (one,) = shown([stored(client.CustomerSupport(customer_id=2, seller_id=55, **CUSTOMER))])
+        (one,) = shown([stored(customers.CustomerSupport(customer_id=2, seller_id=55, **CUSTOMER))])
         self.assertEqual((one["command"], one["seller_id"], one["content"]), (25, 55, "x"))
 
     def test_what_is_too_short(self) -> None:
@@ -37,8 +37,8 @@ class ShownTests(SynchronousTestCase):
         """That a message can have."""
         kinds = [
             client.IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b""),
-            client.Customer(customer_id=2, seller_id=55, **CUSTOMER),
-            client.CustomerV2(
+            customers.Customer(customer_id=2, seller_id=55, **CUSTOMER),
+            customers.CustomerV2(
                 sender_appid=7, sender=2, receiver_appid=8, receiver=3, timestamp=5, content=b""
             ),
         ]
@@ -55,15 +55,15 @@ class WroteTests(SynchronousTestCase):
             (client.IM(sender=2, receiver=3, timestamp=5, msgid=0, content=b""), True),
             (client.IM(sender=3, receiver=2, timestamp=5, msgid=0, content=b""), False),
             (client.GroupIM(sender=2, receiver=9, timestamp=5, msgid=0, content=b""), True),
-            (client.Customer(customer_id=2, seller_id=55, **CUSTOMER), True),
-            (client.Customer(customer_id=3, seller_id=2, **CUSTOMER), False),
-            (client.CustomerSupport(customer_id=3, seller_id=2, **CUSTOMER), True),
-            (client.CustomerSupport(customer_id=2, seller_id=2, **CUSTOMER), False),
+            (customers.Customer(customer_id=2, seller_id=55, **CUSTOMER), True),
+            (customers.Customer(customer_id=3, seller_id=2, **CUSTOMER), False),
+            (customers.CustomerSupport(customer_id=3, seller_id=2, **CUSTOMER), True),
+            (customers.CustomerSupport(customer_id=2, seller_id=2, **CUSTOMER), False),
             (client.System(content=b"\0" * 40), False),
         ):
             self.assertEqual(wrote(BOB, stored(message)), mine, message)
         for appid, mine in ((7, True), (8, False)):
-            later = client.CustomerV2(
+            later = customers.CustomerV2(
                 sender_appid=appid, sender=2, receiver_appid=9, receiver=3, timestamp=5, content=b""
             )
             self.assertEqual(wrote(BOB, stored(later)), mine)

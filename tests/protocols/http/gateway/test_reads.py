@@ -10,7 +10,7 @@ from gobelieve.errors import StorageError
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
 from gobelieve.protocols.http.gateway.reads import MESSAGES_PER_READ
-from gobelieve.wire import client
+from gobelieve.wire import client, customers
 from gobelieve.wire.message import Message
 from gobelieve.wire.storage import StoredMessage
 from tests.gateway.support import APP, KEFU
@@ -34,10 +34,10 @@ class LatestTests(ApiCase):
 
     def test_shapes(self) -> None:
         """Upstream's bytes: keys in order, and the escapes of Go."""
-        customer = client.Customer(
+        customer = customers.Customer(
             customer_appid=7, customer_id=2, store_id=9, seller_id=55, timestamp=6, content=b"a&b"
         )
-        later = client.CustomerV2(
+        later = customers.CustomerV2(
             sender_appid=7, sender=2, receiver_appid=KEFU, receiver=55, timestamp=7, content=b"\xff"
         )
         group = client.GroupIM(sender=1, receiver=100, timestamp=8, msgid=0, content=b"g")
@@ -168,7 +168,7 @@ class CountTests(ApiCase):
     def test_the_form_of_2018(self) -> None:
         """1 if others wrote something beyond what the apps reported."""
         own = client.IM(sender=2, receiver=1, timestamp=5, msgid=0, content=b"")
-        support = client.CustomerSupport(
+        support = customers.CustomerSupport(
             customer_appid=7, customer_id=2, store_id=1, seller_id=2, timestamp=1, content=b""
         )
         for message, count in (
@@ -176,7 +176,7 @@ class CountTests(ApiCase):
             (own, 0),
             (SYSTEM, 1),
             (NOTICE, 1),
-            (client.Customer(**{f: getattr(support, f) for f in _FIELDS}), 0),
+            (customers.Customer(**{f: getattr(support, f) for f in _FIELDS}), 0),
             (support, 1),
         ):
             self.storage.pages[BOB] = Page(9, 9, False, [stored(9, message)])

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BodyError
 from gobelieve.wire.client import IM
 from gobelieve.wire.frames import encode_frame
-from gobelieve.wire.message_list import (
+from gobelieve.wire.older.message_list import (
     COUNT_LIMIT,
     EMPTY_LIST,
     ENTRY_BODY_LIMIT,
@@ -16,7 +16,8 @@ from gobelieve.wire.message_list import (
     read_inner,
     unpack_list,
 )
-from gobelieve.wire.storage import Result, StoredMessage
+from gobelieve.wire.older.storage_clients import Result
+from gobelieve.wire.storage import StoredMessage
 
 HELLO = IM(sender=1, receiver=2, timestamp=9, msgid=5, content=b"hi")
 ID = st.integers(-(1 << 63), (1 << 63) - 1)

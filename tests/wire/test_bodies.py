@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.wire import client
+from gobelieve.wire import bodies, client, customers
 
 ID = st.integers(-(1 << 63), (1 << 63) - 1)
 I32 = st.integers(-(1 << 31), (1 << 31) - 1)
@@ -20,7 +20,7 @@ class StampTests(SynchronousTestCase):
     @given(IMS, st.sampled_from([0, 1, 2, 7]), st.integers(0, (1 << 31) - 1))
     def test_as_decoding_and_encoding(self, im: client.IM, version: int, now: int) -> None:
         """`stamped` turns a body of any version into the layout that is stored."""
-        stored = client.IM.decode(client.stamped(im.encode(version), version, now))
+        stored = client.IM.decode(bodies.stamped(im.encode(version), version, now))
         self.assertEqual(
             stored,
             client.IM(
@@ -39,20 +39,20 @@ class StampTests(SynchronousTestCase):
                 body = bytes(length)
                 if length < least:
                     with self.assertRaises(BodyError):
-                        client.stamped(body, version, 1)
+                        bodies.stamped(body, version, 1)
                     with self.assertRaises(BodyError):
                         client.IM.decode(body, version)
                 else:
-                    client.stamped(body, version, 1)
+                    bodies.stamped(body, version, 1)
 
     @given(IMS)
     def test_back_to_version_0(self, im: client.IM) -> None:
         """For version 0 the timestamp is removed from IM and GROUP_IM. Other messages are
         unchanged."""
         for number in (client.IM.number, client.GroupIM.number):
-            self.assertEqual(client.for_version_0(number, im.encode(1)), im.encode(0))
-        for other in (client.System.number, client.Customer.number, client.CustomerV2.number):
-            self.assertEqual(client.for_version_0(other, im.encode(1)), im.encode(1))
+            self.assertEqual(bodies.for_version_0(number, im.encode(1)), im.encode(0))
+        for other in (client.System.number, customers.Customer.number, customers.CustomerV2.number):
+            self.assertEqual(bodies.for_version_0(other, im.encode(1)), im.encode(1))
 
 
 class KeyTests(SynchronousTestCase):
@@ -63,8 +63,8 @@ class KeyTests(SynchronousTestCase):
         does."""
         for key in (0, 1, 1 << 52, -1, -(1 << 63)):
             body = client.SyncKey(sync_key=key).encode()
-            self.assertEqual(client.key_of(body), key)
-            self.assertEqual(client.key_of(body + b"more"), key)
+            self.assertEqual(bodies.key_of(body), key)
+            self.assertEqual(bodies.key_of(body + b"more"), key)
         for length in range(8):
             with self.assertRaises(BodyError):
-                client.key_of(bytes(length))
+                bodies.key_of(bytes(length))

@@ -1,0 +1,1 @@
+"""Messages of older programs: storage's older clients, and what clients no longer send."""
