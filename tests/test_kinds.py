@@ -27,6 +27,7 @@ from gobelieve.wire.layout import I64, Rest
 from gobelieve.wire.message import Message, Sender, message
 from gobelieve.wire.stored import Party, Stored
 from tests.fakes.groups import group
+from tests.fakes.storage import Waiting
 from tests.fakes.world import FakeTurn, world
 from tests.gateway.support import APP, KEFU, TestClient, TestGateway
 from tests.protocols.http_case import KEY, WITH_KEY
@@ -182,7 +183,7 @@ class StoredKindTests(StoredKindCase):
         app_server_messages = self.gateway.gateway.app_server_messages
         app_server_messages.system(APP, [2], b"{}", lambda status, missing: None)
         self.turn.end()
-        self.local.save(7, b"{}", 0, (User(APP, 2),), lambda *_: None, None)
+        self.local.save(7, b"{}", 0, (User(APP, 2),), Waiting())
         self.turn.end()
         bob.messages()
         self.assertEqual(

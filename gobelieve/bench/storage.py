@@ -57,9 +57,10 @@ class Asker:
 
     def save(self) -> None:
         """Begin the next save."""
-        self._pool.save(client.IM.number, self._body, 0, self._queues, self._done, None)
+        self._pool.save(client.IM.number, self._body, 0, self._queues, self)
 
-    def _done(self, _: None, status: int, entries: Entries) -> None:
+    def stored(self, status: int, entries: Entries) -> None:
+        """Count the answer and begin the next save."""
         if status:
             self.failed += 1
         else:
@@ -117,15 +118,23 @@ async def _saves(
     return not failed
 
 
+class _Counted:
+    """Counts the answers to saves; a `gobelieve.interfaces.MessageInFlight`."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    def stored(self, status: int, entries: Entries) -> None:
+        self._counters.add("failed" if status else "saved")
+
+
 async def _sync(reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
     (link,) = await _links(reactor, running, 1)
     pool, body, counters = StoragePool([link]), _body(options), Counters()
 
-    def done(_: None, status: int, entries: Entries) -> None:
-        counters.add("failed" if status else "saved")
-
+    counted = _Counted(counters)
     for _ in range(options.stored):
-        pool.save(client.IM.number, body, 0, (READER,), done, None)
+        pool.save(client.IM.number, body, 0, (READER,), counted)
     while counters["saved"] + counters["failed"] < options.stored:
         await deferLater(reactor, 0.01)
     best, got = float("inf"), 0

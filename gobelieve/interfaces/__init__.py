@@ -37,6 +37,7 @@ from gobelieve.interfaces.routing import (
 )
 from gobelieve.interfaces.storage import (
     Entries,
+    MessageInFlight,
     MessageReader,
     MessageSaver,
     Page,
@@ -95,6 +96,7 @@ __all__ = [
     "Log",
     "MemberCard",
     "Members",
+    "MessageInFlight",
     "MessageReader",
     "MessageSaver",
     "NewGroup",

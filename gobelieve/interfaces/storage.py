@@ -1,12 +1,10 @@
 """Storage as the gateway sees it, and the messages that wait on the gateway's own disk."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from gobelieve.names import User
 from gobelieve.wire.storage import StoredMessage
-
-T = TypeVar("T")
 
 
 class PendingMessage(NamedTuple):
@@ -45,6 +43,17 @@ Entries = Sequence[tuple[int, int]]
 """(msgid, previous msgid of the queue) for each queue of a save; (0, 0) if it was not stored."""
 
 
+class MessageInFlight(Protocol):
+    """A message that storage was asked to store. It waits for the answer."""
+
+    def stored(self, status: int, entries: Entries) -> None:
+        """Take storage's answer; called once, in a later call of the event loop.
+
+        Status 0 means that everything is on disk. Otherwise it is the `AckStatus` of the failure;
+        some queues may have the message all the same.
+        """
+
+
 class Page(NamedTuple):
     """Messages of one queue, oldest first."""
 
@@ -66,14 +75,11 @@ class MessageSaver(Protocol):
         body: bytes,
         device: int,
         queues: Sequence[User],
-        done: Callable[[T, int, Entries], None],
-        argument: T,
+        waiting: MessageInFlight,
     ) -> None:
-        """Store the body and enter it in the users' queues.
+        """Store the body and enter it in the users' queues; `waiting` gets the answer later.
 
-        `done(argument, status, entries)` is called once, later. Status 0 means that everything is
-        on disk. Otherwise it is the `AckStatus` of the failure; some queues may have the message
-        all the same.
+        The answer has one entry per queue, in the same order.
         """
 
     def newest(self) -> tuple[int, ...]:
@@ -119,10 +125,9 @@ class SuperGroupQueues(Protocol):
         device: int,
         appid: int,
         group_id: int,
-        done: Callable[[T, int, Entries], None],
-        argument: T,
+        waiting: MessageInFlight,
     ) -> None:
-        """Store the body in the group's queue; see `MessageSaver.save`."""
+        """Store the body in the group's queue; `waiting` gets the answer, with one entry, later."""
 
     async def fetch_group(
         self, appid: int, group_id: int, after: int, joined: int, limit: int = 0

@@ -1,15 +1,12 @@
 """Storage in the same process, for the rules of the gateway of the all-in-one daemon."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
-from gobelieve.interfaces import Entries, Page
+from gobelieve.interfaces import MessageInFlight, Page
 from gobelieve.names import User
 from gobelieve.storage.queues.commit import Result
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
-
-T = TypeVar("T")
 
 
 class LocalStorage:
@@ -25,12 +22,11 @@ class LocalStorage:
         body: bytes,
         device: int,
         queues: Sequence[User],
-        done: Callable[[T, int, Entries], None],
-        argument: T,
+        waiting: MessageInFlight,
     ) -> None:
         ids = tuple([number for queue in queues for number in queue])
         item = SaveItem(device, cmd, USERS, ids, body)
-        self._storage.save([item], self._saved, (done, argument, len(queues)))
+        self._storage.save([item], self._saved, (waiting, len(queues)))
 
     def save_to_group(
         self,
@@ -39,24 +35,19 @@ class LocalStorage:
         device: int,
         appid: int,
         group_id: int,
-        done: Callable[[T, int, Entries], None],
-        argument: T,
+        waiting: MessageInFlight,
     ) -> None:
         item = SaveItem(device, cmd, SUPER_GROUPS, (appid, group_id), body)
-        self._storage.save([item], self._saved, (done, argument, 1))
+        self._storage.save([item], self._saved, (waiting, 1))
 
-    def _saved(
-        self,
-        request: tuple[Callable[[Any, int, Entries], None], Any, int],
-        results: list[Result],
-    ) -> None:
-        done, argument, queues = request
+    def _saved(self, save: tuple[MessageInFlight, int], results: list[Result]) -> None:
+        waiting, queues = save
         ((status, msgid, prevs),) = results
         if status:
-            done(argument, status, ((0, 0),) * queues)
+            waiting.stored(status, ((0, 0),) * queues)
         else:
             self._newest = msgid
-            done(argument, status, [(msgid, prev) for prev in prevs])
+            waiting.stored(status, [(msgid, prev) for prev in prevs])
 
     def newest(self) -> tuple[int, ...]:
         return (self._newest,)

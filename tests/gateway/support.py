@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from gobelieve.config import ClientsConfig
 from gobelieve.errors import WireError
 from gobelieve.gateway.rules.table import RuleTables
-from gobelieve.interfaces import Entries, Identity, Members, Page
+from gobelieve.interfaces import Entries, Identity, Members, MessageInFlight, Page
 from gobelieve.metrics import GatewayCounters
 from gobelieve.names import GroupReader, Room, User
 from gobelieve.services.components.gateway import Backends, Gateway
@@ -141,13 +141,9 @@ class FakeStorage:
         body: bytes,
         device: int,
         queues: Sequence[User],
-        done: Callable[[Any, int, Entries], None],
-        argument: Any,
+        waiting: MessageInFlight,
     ) -> None:
-        def answer(status: int, entries: Entries) -> None:
-            done(argument, status, entries)
-
-        self.saves.append(Save(cmd, body, device, queues, answer))
+        self.saves.append(Save(cmd, body, device, queues, waiting.stored))
 
     def save_to_group(
         self,
@@ -156,13 +152,9 @@ class FakeStorage:
         device: int,
         appid: int,
         group_id: int,
-        done: Callable[[Any, int, Entries], None],
-        argument: Any,
+        waiting: MessageInFlight,
     ) -> None:
-        def answer(status: int, entries: Entries) -> None:
-            done(argument, status, entries)
-
-        self.group_saves.append(GroupSave(cmd, body, device, (appid, group_id), answer))
+        self.group_saves.append(GroupSave(cmd, body, device, (appid, group_id), waiting.stored))
 
     def newest(self) -> tuple[int, ...]:
         return (0,)

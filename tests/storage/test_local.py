@@ -11,6 +11,7 @@ from gobelieve.names import AckStatus, User
 from gobelieve.storage.local import LocalStorage
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.storage import USERS, SaveItem, StoredMessage
+from tests.fakes.storage import Waiting
 
 
 class FakeStorage:
@@ -50,11 +51,11 @@ class LocalStorageTests(SynchronousTestCase):
         """A save names its queues, and gets their ids or the status of its failure."""
         ended: list[Any] = []
 
-        def done(argument: str, status: int, entries: Any) -> None:
-            ended.append((argument, status, list(entries)))
+        def waiting(name: str) -> Waiting:
+            return Waiting(lambda status, entries: ended.append((name, status, list(entries))))
 
-        self.local.save(4, b"x", 5, (User(7, 2), User(7, 1)), done, "mine")
-        self.local.save(4, b"y", 5, (User(7, 2),), done, "other")
+        self.local.save(4, b"x", 5, (User(7, 2), User(7, 1)), waiting("mine"))
+        self.local.save(4, b"y", 5, (User(7, 2),), waiting("other"))
         (items, first, argument), (_, second, other) = self.fake.saves
         self.assertEqual(items, [SaveItem(5, 4, USERS, (7, 2, 7, 1), b"x")])
         first(argument, [(0, 100, (50, 60))])

@@ -1,25 +1,18 @@
-"""Whether a user may write to another: friends only, and nobody whom the receiver does not want.
+"""Checks whether a user may write to another: only to friends, and not from a blacklist.
 
-The answers are 1, 2 and 3 of `AckStatus`, asked for in this order. To oneself one may always write;
-that is for the caller to know, as it is that nothing is asked where the site wants neither.
+The verdicts are the statuses 1, 2 and 3 of `AckStatus`, checked in this order. The caller lets
+users write to themselves, and asks nothing on a site without these checks.
 """
 
-from collections.abc import Callable
-
 from gobelieve.errors import BackendError
-from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import (
     IN_YOUR_BLACKLIST,
     MY_FRIEND,
     YOUR_FRIEND,
     Relations,
-    Tasks,
 )
 from gobelieve.metrics import Counters
-from gobelieve.names import AckStatus
-
-Decided = Callable[[int], None]
-"""Called with 0, or with the `AckStatus` that says why not."""
+from gobelieve.names import AckStatus, User
 
 
 def _verdict(relation: int, friendship: bool, blacklist: bool) -> int:
@@ -33,41 +26,26 @@ def _verdict(relation: int, friendship: bool, blacklist: bool) -> int:
 
 
 class Permission:
-    """What the relations of users permit. `friendship`, `blacklist`: what the site asks for."""
+    """Permits messages by the relations of users; `friendship` and `blacklist` are the checks."""
 
     def __init__(
-        self,
-        relations: Relations,
-        friendship: bool,
-        blacklist: bool,
-        tasks: Tasks,
-        counters: Counters,
+        self, relations: Relations, *, friendship: bool, blacklist: bool, counters: Counters
     ) -> None:
         self._relations = relations
         self._verdicts = [int(_verdict(bits, friendship, blacklist)) for bits in range(16)]
-        self._tasks = tasks
         self._counters = counters
 
-    def ask(self, session: Session, receiver: int, decided: Decided) -> None:
-        """May the session's user write to the receiver? Answered at once if that is at hand.
+    async def status(self, user: User, receiver: int) -> int:
+        """Return 0 if the user may write to the receiver, else the `AckStatus` that says why not.
 
-        Else what the client sends meanwhile waits, so that all is handled in order.
+        Waits only if the relation is not in memory.
         """
-        relation = self._relations.loaded(session.user, receiver)
-        if relation is not None:
-            decided(self._verdicts[relation])
-        else:
-            session.hold()
-            self._tasks.start(self._find(session, receiver, decided))
-
-    async def _find(self, session: Session, receiver: int, decided: Decided) -> None:
-        try:
-            relation = await self._relations.find(session.user, receiver)
-        except BackendError:
-            # Nobody knows, which is neither yes nor no: the client is to send again.
-            self._counters.add("relations_not_found_out")
-            decided(AckStatus.RELATIONS_AWAY)
-        else:
-            decided(self._verdicts[relation])
-        finally:
-            session.release()
+        relation = self._relations.loaded(user, receiver)
+        if relation is None:
+            try:
+                relation = await self._relations.find(user, receiver)
+            except BackendError:
+                # The client is to send the message again: nobody knows whether it is permitted.
+                self._counters.add("relations_not_found_out")
+                return AckStatus.RELATIONS_AWAY
+        return self._verdicts[relation]

@@ -15,6 +15,7 @@ from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import (
     Entries,
     Log,
+    MessageInFlight,
     MessageReader,
     MessageSaver,
     PendingMessage,
@@ -33,32 +34,38 @@ OWN_IDS_TIMEOUT = 2.0
 MAX_PENDING_BYTES = 256 << 20
 """Of messages that are not everywhere yet; beyond that new ones are refused."""
 
-Settled = Callable[[int, int, int], None]
-"""Called with (status, msgid, previous msgid): those of the sender's own entry, or 0 if the message
-is safe and they are not known in time."""
-
 
 class _Sent:
-    """A message that is not everywhere yet."""
+    """A message that some members' queues do not have yet."""
 
-    __slots__ = ("message", "open", "session", "settled", "size")
+    __slots__ = ("fan_out", "message", "open", "session", "size", "waiting")
 
     def __init__(
-        self, message: PendingMessage, session: Session | None, settled: Settled | None
+        self,
+        fan_out: "FanOut",
+        message: PendingMessage,
+        session: Session | None,
+        waiting: MessageInFlight | None,
     ) -> None:
+        self.fan_out = fan_out
         self.message = message
         self.session = session
-        self.settled = settled
+        self.waiting = waiting
+        """Waits for the entry of the sender's own queue; None once it has its answer."""
         self.open = 0
-        """Parts that are not done."""
+        """The number of batches that are not done."""
         # Twice the members: in the message, and in its batches.
         self.size = len(message.body) + 16 * len(message.members)
 
-    def settle(self, status: int, key: int = 0, prev: int = 0) -> None:
-        """Answer the sender, once."""
-        settled, self.settled = self.settled, None
-        if settled is not None:
-            settled(status, key, prev)
+    def kept(self, number: int) -> None:
+        """Take the number under which the message is on our disk; 0 if it could not be written."""
+        self.fan_out.kept(self, number)
+
+    def answer(self, status: int, key: int = 0, prev: int = 0) -> None:
+        """Answer the sender, unless the sender was answered before."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.stored(status, ((key, prev),))
 
 
 class FanOut:
@@ -98,7 +105,7 @@ class FanOut:
         ]
         self._sent: dict[int, _Sent] = {}
         self._bytes = 0
-        self._unsettled: deque[tuple[float, _Sent]] = deque()
+        self._unanswered: deque[tuple[float, _Sent]] = deque()
         self._watching = False
         """Whether a look at these is due."""
         self._stopping = False
@@ -120,54 +127,59 @@ class FanOut:
             done = frozenset()
             message = message._replace(after_ids=(0,) * len(self._member_queues))
             resharded = True
-        sent = _Sent(message, None, None)
+        sent = _Sent(self, message, None, None)
         self._bytes += sent.size
         self._enter(number, sent, done, maybe_stored=True, resharded=resharded)
 
     def send(
         self,
         sender: User,
-        device: int,
         group_id: int,
         cmd: int,
         body: bytes,
         members: tuple[int, ...],
-        session: Session | None,
-        settled: Settled,
+        waiting: MessageInFlight,
+        *,
+        device: int = 0,
+        session: Session | None = None,
     ) -> None:
-        """Bring a message to the members, each of whom is named once; `session`, which sent it, is
-        not told of it."""
+        """Enter a message in the queue of each member and deliver it, but not to `session`.
+
+        `members` has each member once. `waiting` gets one entry, that of the sender's own queue.
+        The entry is (0, 0) if the message is safe, but its ids are not known within
+        `OWN_IDS_TIMEOUT`.
+        """
         message = PendingMessage(
             sender.appid, group_id, sender.uid, device, cmd, body, members, self._saver.newest()
         )
-        sent = _Sent(message, session, settled)
+        sent = _Sent(self, message, session, waiting)
         if len(body) > CLIENT_BODY_LIMIT:
-            sent.settle(AckStatus.TOO_LARGE)
+            sent.answer(AckStatus.TOO_LARGE)
             return
         if self._stopping or self._bytes + sent.size > MAX_PENDING_BYTES:
             self._counters.add("pending_refused")
-            sent.settle(AckStatus.STORAGE_AWAY)
+            sent.answer(AckStatus.STORAGE_AWAY)
             return
         self._bytes += sent.size
+        self._pending.keep(message, sent.kept)
 
-        def kept(number: int) -> None:
-            if not number:
-                self._bytes -= sent.size
-                sent.settle(AckStatus.STORAGE_FULL)
-            elif self._stopping:
-                # It goes on next time.
-                sent.settle(AckStatus.SUCCESS)
-            else:
-                self._wait(sent)
-                self._enter(number, sent, frozenset(), maybe_stored=False)
-
-        self._pending.keep(message, kept)
+    def kept(self, sent: _Sent, number: int) -> None:
+        """Go on with a message that is on our disk under this number; 0: it is not."""
+        if not number:
+            self._bytes -= sent.size
+            sent.answer(AckStatus.STORAGE_FULL)
+        elif self._stopping:
+            # The gateway goes on with the message when it starts again.
+            sent.answer(AckStatus.SUCCESS)
+        else:
+            self._wait(sent)
+            self._enter(number, sent, frozenset(), maybe_stored=False)
 
     def stop(self, stopped: Callable[[], None]) -> None:
         """Ask storage for nothing more; call `stopped` when what was asked for is answered."""
         self._stopping = True
-        while self._unsettled:
-            self._unsettled.popleft()[1].settle(AckStatus.SUCCESS)
+        while self._unanswered:
+            self._unanswered.popleft()[1].answer(AckStatus.SUCCESS)
         open_ = len(self._member_queues)
 
         def one_stopped() -> None:
@@ -215,13 +227,13 @@ class FanOut:
         for user, (key, prev) in zip(queues, entries, strict=True):
             stored(user, cmd, body, 0, key, prev, session)
             if user[1] == sender:
-                sent.settle(AckStatus.SUCCESS, key, prev)
+                sent.answer(AckStatus.SUCCESS, key, prev)
         self._counters.add("group_entries", len(queues))
 
     def _ended(self, batch: Batch, status: int) -> None:
         sent = self._sent[batch.number]
         if status:
-            sent.settle(status)
+            sent.answer(status)
         sent.open -= 1
         if sent.open:
             self._pending.batch_done(batch.number, batch.index)
@@ -232,27 +244,27 @@ class FanOut:
         del self._sent[number]
         self._bytes -= sent.size
         self._pending.finished(number)
-        sent.settle(AckStatus.SUCCESS)
+        sent.answer(AckStatus.SUCCESS)
 
     # --- senders who wait
 
     def _wait(self, sent: _Sent) -> None:
-        while self._unsettled and self._unsettled[0][1].settled is None:
-            self._unsettled.popleft()
-        self._unsettled.append((self._time.seconds() + OWN_IDS_TIMEOUT, sent))
+        while self._unanswered and self._unanswered[0][1].waiting is None:
+            self._unanswered.popleft()
+        self._unanswered.append((self._time.seconds() + OWN_IDS_TIMEOUT, sent))
         if not self._watching:
             self._watching = True
             self._time.callLater(OWN_IDS_TIMEOUT, self._overdue)
 
     def _overdue(self) -> None:
         now = self._time.seconds()
-        while self._unsettled:
-            due, sent = self._unsettled[0]
-            if due > now and sent.settled is not None:
+        while self._unanswered:
+            due, sent = self._unanswered[0]
+            if due > now and sent.waiting is not None:
                 self._time.callLater(due - now, self._overdue)
                 return
-            self._unsettled.popleft()
-            sent.settle(AckStatus.SUCCESS)
+            self._unanswered.popleft()
+            sent.answer(AckStatus.SUCCESS)
         self._watching = False
 
 

@@ -148,17 +148,22 @@ class MemberQueues:
         for batch in together:
             message = batch.message
             queues = [User(message.appid, uid) for uid in batch.uids]
-            asked = (group_queue, batch, queues)
-            self._saver.save(message.cmd, message.body, message.device, queues, self._saved, asked)
+            asked = _AskedBatch(self, group_queue, batch, queues)
+            self._saver.save(message.cmd, message.body, message.device, queues, asked)
 
     def _weigh(self, group_queue: _GroupQueue, weight: int) -> None:
         self._weight += weight - group_queue.weight
         group_queue.weight = weight
 
-    def _saved(
-        self, asked: tuple[_GroupQueue, Batch, Sequence[User]], status: int, entries: Entries
+    def stored(
+        self,
+        group_queue: _GroupQueue,
+        batch: Batch,
+        queues: Sequence[User],
+        status: int,
+        entries: Entries,
     ) -> None:
-        group_queue, batch, queues = asked
+        """Take storage's answer for the queues of a batch."""
         try:
             if status == AckStatus.TOO_LARGE:
                 # It would be refused for ever, and hold up all that comes behind it.
@@ -167,7 +172,7 @@ class MemberQueues:
                 batch.maybe_stored = group_queue.failed = True
                 self._say(f"status {status}")
             else:
-                self._stored(group_queue, batch, queues, entries)
+                self._succeeded(group_queue, batch, queues, entries)
         finally:
             group_queue.open -= 1
             if not group_queue.open:
@@ -178,7 +183,7 @@ class MemberQueues:
         self._counters.add("pending_given_up")
         self._finish(group_queue, batch, status)
 
-    def _stored(
+    def _succeeded(
         self, group_queue: _GroupQueue, batch: Batch, queues: Sequence[User], entries: Entries
     ) -> None:
         # Should telling fail (a bug), the message is in the queues all the same.
@@ -254,3 +259,25 @@ class MemberQueues:
         self._counters.add("pending_found", len(found))
         queues = [User(batch.message.appid, uid) for uid in found]
         self._done(batch, queues, [(msgid, 0) for msgid in found.values()])
+
+
+class _AskedBatch:
+    """A batch that storage was asked for; a `gobelieve.interfaces.MessageInFlight`."""
+
+    __slots__ = ("_batch", "_group_queue", "_member_queues", "_queues")
+
+    def __init__(
+        self,
+        member_queues: MemberQueues,
+        group_queue: _GroupQueue,
+        batch: Batch,
+        queues: Sequence[User],
+    ) -> None:
+        self._member_queues = member_queues
+        self._group_queue = group_queue
+        self._batch = batch
+        self._queues = queues
+
+    def stored(self, status: int, entries: Entries) -> None:
+        """See `gobelieve.interfaces.MessageInFlight`."""
+        self._member_queues.stored(self._group_queue, self._batch, self._queues, status, entries)

@@ -5,7 +5,6 @@ the queue of each member, see `fan_out`. Either way: kept before told, told befo
 """
 
 from struct import Struct
-from typing import NamedTuple
 
 from gobelieve.gateway.checks.membership import Membership
 from gobelieve.gateway.checks.word_filter import WordFilter
@@ -13,10 +12,11 @@ from gobelieve.gateway.delivery.delivery import Delivery, Inner
 from gobelieve.gateway.delivery.group_members_here import GroupMembersHere
 from gobelieve.gateway.fan_out.fan_out import FanOut
 from gobelieve.gateway.rules.table import receives
+from gobelieve.gateway.rules.waiting import run_in_order
 from gobelieve.gateway.sessions.packing import GroupMessage
 from gobelieve.gateway.sessions.saves_in_flight import SavesInFlight
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Entries, Group, Routing, SuperGroupQueues, Time
+from gobelieve.interfaces import Entries, Group, Routing, SuperGroupQueues, Tasks, Time
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus
 from gobelieve.wire import bodies, client
@@ -25,15 +25,6 @@ from gobelieve.wire.frames import PUSH, SUPER_GROUP, Frame
 _SENDER_GROUP = Struct(">qq")
 _NUMBER = slice(20, 24)
 """The client's own number of the message, in a body as it is stored."""
-
-
-class _Message(NamedTuple):
-    """A message to a super group that storage has been asked to keep."""
-
-    session: Session
-    seq: int
-    group: Group
-    body: bytes
 
 
 class GroupMessages:
@@ -50,81 +41,83 @@ class GroupMessages:
         saves_in_flight: SavesInFlight,
         words: WordFilter,
         time: Time,
+        tasks: Tasks,
         counters: Counters,
     ) -> None:
         self._membership = membership
         self._queues = queues
         self._fan_out = fan_out
         self._members_here = members_here
-        self._delivery = delivery
+        self.delivery = delivery
         self._routing = routing
-        self._saves_in_flight = saves_in_flight
+        self.saves_in_flight = saves_in_flight
         self._words = words
         self._time = time
-        self._counters = counters
+        self._tasks = tasks
+        self.counters = counters
         self._number = 0
 
     @receives(client.GroupIM)
     def group_im(self, session: Session, frame: Frame) -> None:
-        """To the members, if the sender is one and may speak."""
-        stamped = bodies.stamped(frame.body, frame.version, int(self._time.seconds()))
-        sender, group_id = _SENDER_GROUP.unpack_from(stamped)
+        """Store and deliver the message if its sender is a member and not muted; then ack it."""
+        body = bodies.stamped(frame.body, frame.version, int(self._time.seconds()))
+        sender, group_id = _SENDER_GROUP.unpack_from(body)
         if sender != session.user.uid:
-            self._counters.add("forged_senders")
+            self.counters.add("forged_senders")
             session.ack(frame.seq, AckStatus.FORGED_SENDER)
+        else:
+            run_in_order(session, self._send(session, frame, group_id, body), self._tasks)
+
+    async def _send(self, session: Session, frame: Frame, group_id: int, body: bytes) -> None:
+        group = await self._membership.find(session.user, group_id)
+        if isinstance(group, AckStatus):
+            self._refuse(session, frame, group)
             return
+        if group.muted(session.user.uid):
+            self._refuse(session, frame, AckStatus.MUTED)
+            return
+        body = self._words.clean(body, frame.flag)
+        cmd, device = client.GroupIM.number, session.device
+        self.saves_in_flight.begun(session)
+        if group.super:
+            stored = _SuperGroupMessage(self, session, frame.seq, group, body)
+            self._queues.save_to_group(cmd, body, device, group.appid, group.id, stored)
+            return
+        self._fan_out.send(
+            session.user,
+            group.id,
+            cmd,
+            self._distinct(body),
+            tuple(group.members),
+            _GroupMessage(self, session, frame.seq),
+            device=device,
+            session=session,
+        )
 
-        def found(group: Group | None, status: int) -> None:
-            if group is None or group.muted(sender):
-                self._counters.add("group_messages_refused")
-                session.ack(frame.seq, status or AckStatus.MUTED)
-                return
-            body = self._words.clean(stamped, frame.flag)
-            if group.super:
-                self._to_queue(_Message(session, frame.seq, group, body))
-            else:
-                self._to_members(session, frame.seq, group, body)
+    def _refuse(self, session: Session, frame: Frame, status: AckStatus) -> None:
+        self.counters.add("group_messages_refused")
+        session.ack(frame.seq, status)
 
-        self._membership.find(session, group_id, found)
+    def _distinct(self, body: bytes) -> bytes:
+        """The body with a number of ours if the client gave it none.
+
+        Then no two messages of a session are alike, not even the same words in one second, and
+        the fan-out can tell whether a queue has a message.
+        """
+        if body[_NUMBER] != bytes(4):
+            return body
+        self._number = self._number % 0x7FFFFFFF + 1
+        return body[: _NUMBER.start] + self._number.to_bytes(4, "big") + body[_NUMBER.stop :]
 
     # --- super groups
 
-    def _to_queue(self, message: _Message) -> None:
-        session, group = message.session, message.group
-        self._saves_in_flight.begun(session)
-        self._queues.save_to_group(
-            client.GroupIM.number,
-            message.body,
-            session.device,
-            group.appid,
-            group.id,
-            self._stored,
-            message,
-        )
-
-    def _stored(self, message: _Message, status: int, entries: Entries) -> None:
-        self._saves_in_flight.ended(message.session)
-        session, seq, group, _ = message
-        if status:
-            self._counters.add("messages_not_stored")
-            session.ack(seq, status)
-        else:
-            self._counters.add("messages")
-            ((key, prev),) = entries
-            sender = session.user.uid
-            self.stored(group, sender, message.body, key, prev, session)
-            if prev and self._delivery.direct_push and not session.syncing(group.id):
-                session.metadata(key, prev)
-            session.ack(seq, flag=SUPER_GROUP)
-        self._saves_in_flight.settled()
-
-    def stored(
+    def deliver(
         self, group: Group, sender: int, body: bytes, key: int, prev: int, session: Session | None
     ) -> None:
-        """A GROUP_IM is in the queue of a super group: tell all but the session that sent it."""
+        """Deliver a message that is in the queue of a super group, but not to its own session."""
         cmd, appid, id_ = client.GroupIM.number, group.appid, group.id
         self._routing.push_group(appid, id_, lambda: list(group.members), sender, cmd, body)
-        if self._delivery.direct_push:
+        if self.delivery.direct_push:
             flag = PUSH | SUPER_GROUP
             self._routing.publish_group(appid, id_, cmd, body, flag, key, prev)
         else:
@@ -141,7 +134,7 @@ class GroupMessages:
             if not key:
                 # Nobody could place it; the notify that follows brings it by sync.
                 return
-            if not self._delivery.direct_push:
+            if not self.delivery.direct_push:
                 prev = 0
 
             told = GroupMessage(cmd, body, group_id, key, prev)
@@ -160,40 +153,58 @@ class GroupMessages:
 
         self._members_here.tell(appid, group_id, tell, key)
 
-    # --- ordinary groups
 
-    def _to_members(self, session: Session, seq: int, group: Group, body: bytes) -> None:
-        self._saves_in_flight.begun(session)
+class _GroupMessage:
+    """A message of a session to an ordinary group, which is being stored."""
 
-        def settled(status: int, key: int, prev: int) -> None:
-            self._saves_in_flight.ended(session)
-            if status:
-                self._counters.add("messages_not_stored")
-            else:
-                self._counters.add("messages")
-                if prev and self._delivery.direct_push and not session.syncing():
-                    session.metadata(key, prev)
-            session.ack(seq, status)
-            self._saves_in_flight.settled()
+    __slots__ = ("rules", "seq", "session")
 
-        self._fan_out.send(
-            session.user,
-            session.device,
-            group.id,
-            client.GroupIM.number,
-            self._distinct(body),
-            tuple(group.members),
-            session,
-            settled,
-        )
+    def __init__(self, rules: GroupMessages, session: Session, seq: int) -> None:
+        self.rules = rules
+        self.session = session
+        self.seq = seq
 
-    def _distinct(self, body: bytes) -> bytes:
-        """The body with a number of ours if the client gave it none.
+    def stored(self, status: int, entries: Entries) -> None:
+        """Take the entry of the sender's own queue; see `gobelieve.interfaces.MessageInFlight`."""
+        rules, session = self.rules, self.session
+        rules.saves_in_flight.ended(session)
+        if status:
+            rules.counters.add("messages_not_stored")
+        else:
+            rules.counters.add("messages")
+            ((key, prev),) = entries
+            if prev and rules.delivery.direct_push and not session.syncing():
+                session.metadata(key, prev)
+        session.ack(self.seq, status)
+        rules.saves_in_flight.settled()
 
-        Then no two messages of a session are alike, not even the same words in one second, and
-        the fan-out can tell whether a queue has a message.
-        """
-        if body[_NUMBER] != bytes(4):
-            return body
-        self._number = self._number % 0x7FFFFFFF + 1
-        return body[: _NUMBER.start] + self._number.to_bytes(4, "big") + body[_NUMBER.stop :]
+
+class _SuperGroupMessage:
+    """A message of a session to a super group, which is being stored."""
+
+    __slots__ = ("body", "group", "rules", "seq", "session")
+
+    def __init__(
+        self, rules: GroupMessages, session: Session, seq: int, group: Group, body: bytes
+    ) -> None:
+        self.rules = rules
+        self.session = session
+        self.seq = seq
+        self.group = group
+        self.body = body
+
+    def stored(self, status: int, entries: Entries) -> None:
+        """See `gobelieve.interfaces.MessageInFlight`."""
+        rules, session, group = self.rules, self.session, self.group
+        rules.saves_in_flight.ended(session)
+        if status:
+            rules.counters.add("messages_not_stored")
+            session.ack(self.seq, status)
+        else:
+            rules.counters.add("messages")
+            ((key, prev),) = entries
+            rules.deliver(group, session.user.uid, self.body, key, prev, session)
+            if prev and rules.delivery.direct_push and not session.syncing(group.id):
+                session.metadata(key, prev)
+            session.ack(self.seq, flag=SUPER_GROUP)
+        rules.saves_in_flight.settled()

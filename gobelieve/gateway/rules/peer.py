@@ -8,8 +8,9 @@ from gobelieve.gateway.checks.word_filter import WordFilter
 from gobelieve.gateway.delivery.delivery import Delivery
 from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.rules.table import receives
+from gobelieve.gateway.rules.waiting import run_in_order
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Time
+from gobelieve.interfaces import Tasks, Time
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import bodies, client
@@ -28,6 +29,7 @@ class Peer:
         permission: Permission | None,
         words: WordFilter,
         time: Time,
+        tasks: Tasks,
         counters: Counters,
     ) -> None:
         self._peer_delivery = peer_delivery
@@ -35,11 +37,12 @@ class Peer:
         self._permission = permission
         self._words = words
         self._time = time
+        self._tasks = tasks
         self._counters = counters
 
     @receives(client.IM)
     def im(self, session: Session, frame: Frame) -> None:
-        """Store, tell, ack."""
+        """Store and deliver the message, then ack it."""
         body = bodies.stamped(frame.body, frame.version, int(self._time.seconds()))
         sender, receiver = _SENDER_RECEIVER.unpack_from(body)
         user = session.user
@@ -49,16 +52,19 @@ class Peer:
             return
         if self._permission is None or receiver == sender:
             self._send(session, frame, receiver, body)
-            return
+        else:
+            permitted = self._send_if_permitted(self._permission, session, frame, receiver, body)
+            run_in_order(session, permitted, self._tasks)
 
-        def decided(status: int) -> None:
-            if status:
-                self._counters.add("messages_refused")
-                session.ack(frame.seq, status)
-            else:
-                self._send(session, frame, receiver, body)
-
-        self._permission.ask(session, receiver, decided)
+    async def _send_if_permitted(
+        self, permission: Permission, session: Session, frame: Frame, receiver: int, body: bytes
+    ) -> None:
+        status = await permission.status(session.user, receiver)
+        if status:
+            self._counters.add("messages_refused")
+            session.ack(frame.seq, status)
+        else:
+            self._send(session, frame, receiver, body)
 
     def _send(self, session: Session, frame: Frame, receiver: int, body: bytes) -> None:
         to, flag = User(session.user.appid, receiver), frame.flag & TEXT

@@ -13,6 +13,7 @@ from gobelieve.gateway.delivery.catch_up import CatchUp, GroupCatchUp
 from gobelieve.gateway.reports.sync_keys import KeptKeys
 from gobelieve.gateway.rules.sync_queues import GroupQueue, OwnQueue, Queue
 from gobelieve.gateway.rules.table import receives
+from gobelieve.gateway.rules.waiting import run_in_order
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import Group, MessageReader, Page, SuperGroupQueues, Tasks
 from gobelieve.metrics import Counters
@@ -74,40 +75,35 @@ class Sync:
 
     @receives(client.SyncGroup)
     def sync_group(self, session: Session, frame: Frame) -> None:
-        """The same for the queue of a super group."""
+        """Begin a sync of a super group's queue, or let it wait behind the one under way."""
         asked = client.SyncGroup.decode(frame.body, frame.version)
+        run_in_order(session, self._sync_group(session, asked), self._tasks)
 
-        def found(group: Group | None, status: int) -> None:
-            joined = 0 if group is None else group.joined(session.user.uid)
-            queue = GroupQueue(
-                session,
-                asked.group_id,
-                joined,
-                self._queues,
-                self._group_keys,
-                self._group_catch_up,
-            )
-            if group is None:
-                self._counters.add("group_syncs_refused")
-                _answer_nothing(queue, asked.sync_key)
-            else:
-                self._begin(session, queue, asked.sync_key)
-
-        self._membership.find(session, asked.group_id, found)
+    async def _sync_group(self, session: Session, asked: client.SyncGroup) -> None:
+        group = await self._membership.find(session.user, asked.group_id)
+        queue = GroupQueue(
+            session,
+            asked.group_id,
+            group.joined(session.user.uid) if isinstance(group, Group) else 0,
+            self._queues,
+            self._group_keys,
+            self._group_catch_up,
+        )
+        if isinstance(group, Group):
+            self._begin(session, queue, asked.sync_key)
+        else:
+            self._counters.add("group_syncs_refused")
+            _answer_nothing(queue, asked.sync_key)
 
     @receives(client.GroupSyncKey)
     def group_sync_key(self, session: Session, frame: Frame) -> None:
         """Keep the key, if it is of a group that the user is in."""
         group_id, key = bodies.group_key_of(frame.body)
-        if self._membership.at_hand(session.user, group_id):
-            self._group_keys.advance(GroupReader(*session.user, group_id), key)
-            return
+        run_in_order(session, self._keep_group_key(session.user, group_id, key), self._tasks)
 
-        def found(group: Group | None, status: int) -> None:
-            if group is not None:
-                self._group_keys.advance(GroupReader(*session.user, group_id), key)
-
-        self._membership.find(session, group_id, found)
+    async def _keep_group_key(self, user: User, group_id: int, key: int) -> None:
+        if isinstance(await self._membership.find(user, group_id), Group):
+            self._group_keys.advance(GroupReader(*user, group_id), key)
 
     # --- one sync after another
 

@@ -7,8 +7,7 @@ that says nothing at all for so long is connected anew. While there is no connec
 once: the client knows best whether to try again.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
@@ -17,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import BodyError, StorageError
-from gobelieve.interfaces import Entries, Page, Time, Turn
+from gobelieve.interfaces import Entries, MessageInFlight, Page, Time, Turn
 from gobelieve.metrics import Histogram
 from gobelieve.names import AckStatus
 from gobelieve.protocols.framed import FramedProtocol
@@ -35,16 +34,8 @@ SWEEP = 0.5
 ASK_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Bounds for `AskTimes`."""
 
-Done = Callable[[Any, int, Entries], None]
-"""Called with the argument, the `AckStatus`, and the ids for each queue."""
-
-
-class Saving(NamedTuple):
-    """Who waits for one item of a SAVE."""
-
-    done: Done
-    argument: Any
-    queues: int
+Saving = tuple[MessageInFlight, int]
+"""One item of a SAVE: the message that waits for the answer, and its number of queues."""
 
 
 class _Asked(NamedTuple):
@@ -133,11 +124,11 @@ class StorageLink(Factory):
 
     # --- asking
 
-    def save(self, item: bytes, saving: Saving) -> None:
-        """Save one item, packed by `storage.pack_save`."""
+    def save(self, item: bytes, waiting: MessageInFlight, queues: int) -> None:
+        """Save one item, packed by `storage.pack_save`; `waiting` gets one entry per queue."""
         if not self._savings:
             self.turn.at_end(self._flush)
-        self._savings.append(saving)
+        self._savings.append((waiting, queues))
         self._items.append(item)
         self._bytes += len(item)
         if self._bytes >= SAVE_BYTES:
@@ -246,7 +237,7 @@ class StorageLink(Factory):
 
     def _saved(self, results: bytes, waiting: list[Saving]) -> None:
         at = 0
-        for place, (done, argument, queues) in enumerate(waiting):
+        for place, (message, queues) in enumerate(waiting):
             try:
                 status, msgid, prevs, at = storage.unpack_saved(results, at, queues)
             except BodyError:
@@ -257,21 +248,21 @@ class StorageLink(Factory):
             else:
                 self.newest = max(self.newest, msgid)
                 entries = [(msgid, prev) for prev in prevs]
-            self._tell(done, argument, status, entries)
+            self._answer(message, status, entries)
 
     def _fail(self, waiting: list[Saving] | Deferred[Message], status: int, why: str) -> None:
         """Tell those who wait that nothing came of it."""
         if isinstance(waiting, Deferred):
             waiting.errback(StorageError(status, f"storage {self.address} {why}"))
         else:
-            for done, argument, queues in waiting:
-                self._tell(done, argument, status, ((0, 0),) * queues)
+            for message, queues in waiting:
+                self._answer(message, status, ((0, 0),) * queues)
 
-    def _tell(self, done: Done, argument: Any, status: int, entries: Entries) -> None:
+    def _answer(self, message: MessageInFlight, status: int, entries: Entries) -> None:
         try:
-            done(argument, status, entries)
+            message.stored(status, entries)
         except Exception:
-            # One message's trouble must not leave the others of the batch unanswered.
+            # The other messages of the batch must be answered all the same.
             self.log.failure("a saved message could not be handled")
 
 

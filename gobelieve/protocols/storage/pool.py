@@ -5,16 +5,13 @@ queues of one instance is stored there once; for queues of several, each of thes
 Super groups may have instances of their own.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import Entries, Page
+from gobelieve.interfaces import Entries, MessageInFlight, Page
 from gobelieve.names import AckStatus, User, shard
-from gobelieve.protocols.storage.link import Saving, StorageLink, page_of
+from gobelieve.protocols.storage.link import StorageLink, page_of
 from gobelieve.wire import storage
-
-T = TypeVar("T")
 
 LATEST = (1 << 31) - 1
 """The last second that a message's own time can be."""
@@ -38,8 +35,7 @@ class StoragePool:
         body: bytes,
         device: int,
         queues: Sequence[User],
-        done: Callable[[T, int, Entries], None],
-        argument: T,
+        waiting: MessageInFlight,
     ) -> None:
         """See `gobelieve.interfaces.MessageSaver`."""
         count = len(self._links)
@@ -47,16 +43,16 @@ class StoragePool:
         if count == 1 or all(shard(uid, count) == home for _, uid in queues):
             ids = [number for queue in queues for number in queue]
             item = storage.pack_save(device, cmd, storage.USERS, ids, body)
-            self._links[home].save(item, Saving(done, argument, len(queues)))
+            self._links[home].save(item, waiting, len(queues))
             return
         places: dict[int, list[int]] = {}
         for place, (_, uid) in enumerate(queues):
             places.setdefault(shard(uid, count), []).append(place)
-        together = _Together(done, argument, len(queues), len(places))
+        together = _Together(waiting, len(queues), len(places))
         for index, mine in places.items():
             ids = [number for place in mine for number in queues[place]]
             item = storage.pack_save(device, cmd, storage.USERS, ids, body)
-            self._links[index].save(item, Saving(together.saved, mine, len(mine)))
+            self._links[index].save(item, _Share(together, mine), len(mine))
 
     def save_to_group(
         self,
@@ -65,12 +61,11 @@ class StoragePool:
         device: int,
         appid: int,
         group_id: int,
-        done: Callable[[T, int, Entries], None],
-        argument: T,
+        waiting: MessageInFlight,
     ) -> None:
         """See `gobelieve.interfaces.MessageSaver`."""
         item = storage.pack_save(device, cmd, storage.SUPER_GROUPS, (appid, group_id), body)
-        self._group_link(group_id).save(item, Saving(done, argument, 1))
+        self._group_link(group_id).save(item, waiting, 1)
 
     def newest(self) -> tuple[int, ...]:
         """See `gobelieve.interfaces.MessageSaver`."""
@@ -120,24 +115,34 @@ class StoragePool:
 
 
 class _Together:
-    """Waits for all instances that a message went to."""
+    """A message whose queues are at several instances: it waits until all have answered."""
 
-    __slots__ = ("_argument", "_done", "_entries", "_open", "_status")
+    __slots__ = ("_entries", "_open", "_status", "_waiting")
 
-    def __init__(
-        self, done: Callable[[T, int, Entries], None], argument: T, queues: int, instances: int
-    ) -> None:
-        self._done: Callable[[Any, int, Entries], None] = done
-        self._argument = argument
+    def __init__(self, waiting: MessageInFlight, queues: int, instances: int) -> None:
+        self._waiting = waiting
         self._entries = [(0, 0)] * queues
         self._open = instances
         self._status = 0
 
-    def saved(self, places: list[int], status: int, entries: Entries) -> None:
-        """One instance answered for the queues at these places."""
+    def share_stored(self, places: list[int], status: int, entries: Entries) -> None:
+        """Take the answer of one instance, for the queues at these places."""
         for place, entry in zip(places, entries, strict=True):
             self._entries[place] = entry
         self._status = self._status or status
         self._open -= 1
         if not self._open:
-            self._done(self._argument, self._status, self._entries)
+            self._waiting.stored(self._status, self._entries)
+
+
+class _Share:
+    """The queues of a message that one of several instances has; a `MessageInFlight`."""
+
+    __slots__ = ("_places", "_together")
+
+    def __init__(self, together: _Together, places: list[int]) -> None:
+        self._together = together
+        self._places = places
+
+    def stored(self, status: int, entries: Entries) -> None:
+        self._together.share_stored(self._places, status, entries)

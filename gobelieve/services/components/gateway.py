@@ -22,6 +22,7 @@ from gobelieve.gateway.reports.sync_keys import KeptKeys
 from gobelieve.gateway.reports.write_behind import WriteBehind
 from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.gateway.rules.customer import CustomerService
+from gobelieve.gateway.rules.group_posts import GroupPosts
 from gobelieve.gateway.rules.groups import GroupMessages
 from gobelieve.gateway.rules.login import Login
 from gobelieve.gateway.rules.peer import Peer
@@ -182,6 +183,7 @@ class Gateway:
             self._permission(),
             self.words,
             self._time,
+            self.tasks,
             self.counters,
         )
 
@@ -191,12 +193,14 @@ class Gateway:
         relations = self._backends.relations
         if relations is None or not (friendship or blacklist):
             return None
-        return Permission(relations, friendship, blacklist, self.tasks, self.counters)
+        return Permission(
+            relations, friendship=friendship, blacklist=blacklist, counters=self.counters
+        )
 
     def _add_groups(self) -> None:
         groups, storage, routing = self._backends.groups, self._storage, self._routing
         time, tasks, counters = self._time, self.tasks, self.counters
-        self._membership = Membership(groups, tasks, counters)
+        self._membership = Membership(groups, counters)
         self.fan_out = FanOut(
             self._backends.pending,
             storage,
@@ -222,22 +226,30 @@ class Gateway:
             self.saves_in_flight,
             self.words,
             time,
+            tasks,
             counters,
         )
         self.delivery.group_audience = self._group_messages.published
 
     def _add_posting(self) -> None:
-        self.app_server_messages = AppServerMessages(
-            self._peer_delivery,
-            self._group_messages,
-            self.fan_out,
-            self._members_here,
+        groups = GroupPosts(
+            self._backends.groups,
             self._storage,
+            self.fan_out,
+            self._group_messages,
+            self._members_here,
+            self._routing,
+            self.sessions,
+            self.saves_in_flight,
+            self._time,
+            self.counters,
+        )
+        self.app_server_messages = AppServerMessages(
+            groups,
+            self._peer_delivery,
             self._storage,
             self.delivery,
             self._routing,
-            self.sessions,
-            self._backends.groups,
             self.saves_in_flight,
             self._time,
             self.counters,

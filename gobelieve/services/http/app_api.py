@@ -103,7 +103,7 @@ class AppApi(PendingChanges):
         return GroupChanges(
             backends.groups,
             backends.announcer,
-            NotificationPoster(self._gateway.app_server_messages),
+            NotificationPoster(self._gateway.app_server_messages.groups),
             backends.users,
             time=self._time,
             counters=counters,

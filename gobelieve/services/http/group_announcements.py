@@ -5,7 +5,7 @@ from typing import Protocol
 
 from gobelieve.errors import StorageError
 from gobelieve.event_loop.waiting import called_back, called_within
-from gobelieve.gateway.rules.app_server_messages import AppServerMessages
+from gobelieve.gateway.rules.group_posts import GroupPosts
 from gobelieve.groups.events import Event
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Change, Group, Time
@@ -58,13 +58,13 @@ class FollowedAnnouncer:
 class NotificationPoster:
     """`gobelieve.groups.changes.Notifier`."""
 
-    def __init__(self, app_server_messages: AppServerMessages) -> None:
-        self._app_server_messages = app_server_messages
+    def __init__(self, group_posts: GroupPosts) -> None:
+        self._group_posts = group_posts
 
     async def notify(
         self, appid: int, group_id: int, is_super: bool, others: Sequence[int], content: bytes
     ) -> None:
-        group = await self._app_server_messages.find(appid, group_id)
+        group = await self._group_posts.find(appid, group_id)
         if others or (group and len(group)):
             await self._post(appid, group_id, group, is_super, others, content)
 
@@ -72,7 +72,7 @@ class NotificationPoster:
         self, appid: int, group_id: int, uids: Sequence[int] | None, content: bytes
     ) -> None:
         if uids is None:
-            group = await self._app_server_messages.find(appid, group_id)
+            group = await self._group_posts.find(appid, group_id)
             uids = list(group.members) if group is not None else ()
         if uids:
             await self._post(appid, group_id, None, False, uids, content)
@@ -87,7 +87,7 @@ class NotificationPoster:
         content: bytes,
     ) -> None:
         (status,) = await called_back(
-            self._app_server_messages.group_notification,
+            self._group_posts.notification,
             appid,
             group_id,
             group,

@@ -1,5 +1,6 @@
 """Messages to ordinary groups: each member once, in order, whatever fails."""
 
+from collections.abc import Sequence
 from random import Random
 
 from twisted.internet.task import Clock
@@ -7,10 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.fan_out.fan_out import OWN_IDS_TIMEOUT, FanOut
 from gobelieve.gateway.fan_out.member_queues import LAST_BACKOFF, QUEUES_PER_ASK
-from gobelieve.interfaces import Page
+from gobelieve.interfaces import Entries, MessageInFlight, Page
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User, shard
 from tests.fakes.backends import MemoryPending
+from tests.fakes.storage import Waiting
 from tests.fakes.world import FakeTasks
 from tests.gateway.fan_out.test_member_queues import Storage
 from tests.gateway.support import APP, FakeRouting, TestGateway
@@ -27,10 +29,17 @@ class Storages:
     def __init__(self, clock: Clock, count: int) -> None:
         self.all = [Storage(clock) for _ in range(count)]
 
-    def save(self, cmd, body, device, queues, done, argument) -> None:  # type: ignore[no-untyped-def]
+    def save(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        queues: Sequence[User],
+        waiting: MessageInFlight,
+    ) -> None:
         of = {shard(uid, len(self.all)) for _, uid in queues}
         assert len(of) == 1, "an ask concerns one storage"
-        self.all[of.pop()].save(cmd, body, device, queues, done, argument)
+        self.all[of.pop()].save(cmd, body, device, queues, waiting)
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
         return await self.all[shard(user.uid, len(self.all))].fetch(user, after, limit)
@@ -99,10 +108,11 @@ class FanOutTestCase(SynchronousTestCase):
     ) -> None:
         """User 1 speaks."""
 
-        def settled(status: int, key: int, prev: int) -> None:
+        def answered(status: int, entries: Entries) -> None:
+            ((key, prev),) = entries
             self.settled.append((status, key, prev))
 
-        self.fan_out.send(User(APP, 1), 5, group, 8, body, members, None, settled)
+        self.fan_out.send(User(APP, 1), group, 8, body, members, Waiting(answered), device=5)
 
 
 class FanOutTests(FanOutTestCase):
@@ -151,7 +161,7 @@ class FanOutTests(FanOutTestCase):
         for _ in range(100):
             self.send(b"hello")
             self.storage.answer()
-        self.assertLess(len(self.fan_out._unsettled), 3)
+        self.assertLess(len(self.fan_out._unanswered), 3)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
     def test_a_sender_who_is_no_member_is_answered_when_all_have_it(self) -> None:
@@ -204,15 +214,15 @@ class FanOutTests(FanOutTestCase):
 
     def test_a_notification_is_not_pushed_to_phones(self) -> None:
         """As upstream's."""
-        self.fan_out.send(User(APP, 0), 0, GROUP, 7, b"{}", (1, 2), None, lambda *settled: None)
+        self.fan_out.send(User(APP, 0), GROUP, 7, b"{}", (1, 2), Waiting())
         self.storage.answer()
         self.assertEqual([told for told in self.routing.take() if told[0] == "push"], [])
 
     def test_the_very_session_that_sent_is_not_told(self) -> None:
         """But the sender's other devices are."""
         here, there = self.gateway.client(1, device="a"), self.gateway.client(1, device="b")
-        body, done = _group_im(b"hello"), lambda *settled: None
-        self.fan_out.send(User(APP, 1), 5, GROUP, 8, body, (1, 2), here.session, done)
+        body, sender = _group_im(b"hello"), User(APP, 1)
+        self.fan_out.send(sender, GROUP, 8, body, (1, 2), Waiting(), session=here.session)
         self.storage.answer()
         self.assertEqual(here.messages(), [])
         self.assertEqual(len(there.messages()), 3)

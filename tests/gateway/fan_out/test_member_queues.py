@@ -15,7 +15,7 @@ from gobelieve.gateway.fan_out.member_queues import (
     QUEUES_PER_ASK,
     MemberQueues,
 )
-from gobelieve.interfaces import Entries, Page, PendingMessage
+from gobelieve.interfaces import Entries, MessageInFlight, Page, PendingMessage
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.wire.storage import StoredMessage
@@ -47,9 +47,16 @@ class Storage:
         self._waiting: list[tuple[Any, ...]] = []
         self._undecided: list[tuple[Any, ...]] = []
 
-    def save(self, cmd, body, device, queues, done, argument) -> None:  # type: ignore[no-untyped-def]
+    def save(
+        self,
+        cmd: int,
+        body: bytes,
+        device: int,
+        queues: Sequence[User],
+        waiting: MessageInFlight,
+    ) -> None:
         self.asked.append((body, tuple(uid for _, uid in queues)))
-        self._waiting.append((cmd, body, device, tuple(queues), done, argument))
+        self._waiting.append((cmd, body, device, tuple(queues), waiting))
 
     def enter(self, body: bytes, uids: list[int], cmd: int = 8, device: int = 5) -> int:
         """Put a message into queues; its id."""
@@ -62,9 +69,9 @@ class Storage:
     def fail_undecided(self) -> None:
         """Answer what waits as failed; it is done all the same, but not yet."""
         some, self._waiting = self._waiting, []
-        for cmd, body, device, queues, done, argument in some:
+        for cmd, body, device, queues, waiting in some:
             self._undecided.append((body, [uid for _, uid in queues], cmd, device))
-            done(argument, AckStatus.STORAGE_AWAY, [(0, 0)] * len(queues))
+            waiting.stored(AckStatus.STORAGE_AWAY, [(0, 0)] * len(queues))
 
     def decide(self) -> None:
         """Do what was not done yet; before anything that was asked for later."""
@@ -76,13 +83,11 @@ class Storage:
         """Do what waits, or fail it; how many asks that were."""
         self.decide()
         some, self._waiting = self._waiting[:count], self._waiting[count:]
-        for cmd, body, device, queues, done, argument in some:
+        for cmd, body, device, queues, waiting in some:
             key = 0
             if not status or done_all_the_same:
                 key = self.enter(body, [uid for _, uid in queues], cmd, device)
-            done(
-                argument, status, [(key, 1)] * len(queues) if not status else [(0, 0)] * len(queues)
-            )
+            waiting.stored(status, [(0, 0) if status else (key, 1)] * len(queues))
         return len(some)
 
     def forget_askers(self, *, done_all_the_same: bool) -> None:
@@ -90,7 +95,7 @@ class Storage:
         self.decide()
         some, self._waiting = self._waiting, []
         if done_all_the_same:
-            for cmd, body, device, queues, _, _ in some:
+            for cmd, body, device, queues, _ in some:
                 self.enter(body, [uid for _, uid in queues], cmd, device)
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:

@@ -187,7 +187,7 @@ class GroupTests(PostingCase):
     """To groups of either kind."""
 
     def find(self, group_id: int) -> Group | None:
-        found = Deferred.fromCoroutine(self.app_server_messages.find(APP, group_id))
+        found = Deferred.fromCoroutine(self.app_server_messages.groups.find(APP, group_id))
         result: Group | None = self.successResultOf(found)
         return result
 
@@ -201,7 +201,7 @@ class GroupTests(PostingCase):
         self.assertEqual(found, [groups.at_hand[100], groups.stored[101], None, None])
         groups.away = True
         failed = self.failureResultOf(
-            Deferred.fromCoroutine(self.app_server_messages.find(APP, 101))
+            Deferred.fromCoroutine(self.app_server_messages.groups.find(APP, 101))
         )
         self.assertEqual(failed.check(StorageError), StorageError)
         self.assertEqual(failed.value.status, AckStatus.GROUPS_AWAY)
@@ -209,14 +209,14 @@ class GroupTests(PostingCase):
     def test_no_groups(self) -> None:
         """A site that has none."""
         app_server_messages = TestGateway(with_groups=False).gateway.app_server_messages
-        found = Deferred.fromCoroutine(app_server_messages.find(APP, 100))
+        found = Deferred.fromCoroutine(app_server_messages.groups.find(APP, 100))
         self.assertIsNone(self.successResultOf(found))
 
     def test_ordinary(self) -> None:
         """Kept, then into every member's queue; the sender need not be one, and gets no push if
         he is one."""
         bob = self.gateway.client(2)
-        self.app_server_messages.group(group(100, 1, 2), 1, b"hi", self.answers.append)
+        self.app_server_messages.groups.message(group(100, 1, 2), 1, b"hi", self.answers.append)
         (save,) = self.storage.saves
         self.assertEqual((save.cmd, save.device, list(save.queues)), (8, 0, [ALICE, BOB]))
         im = client.GroupIM.decode(save.body, 1)
@@ -231,7 +231,7 @@ class GroupTests(PostingCase):
     def test_no_two_are_alike(self) -> None:
         """By which the fan-out tells whether a queue has one."""
         for _ in range(2):
-            self.app_server_messages.group(group(100, 1), 1, b"hi", self.answers.append)
+            self.app_server_messages.groups.message(group(100, 1), 1, b"hi", self.answers.append)
         for message, _ in list(self.gateway.pending.messages.values()):
             self.assertEqual(message.body[24:], b"hi")
         bodies = {message.body for message, _ in self.gateway.pending.messages.values()}
@@ -240,7 +240,7 @@ class GroupTests(PostingCase):
     def test_the_disk_of_the_gateway_is_full(self) -> None:
         """Then an ordinary group's message is not taken."""
         self.gateway.pending.full = True
-        self.app_server_messages.group(group(100, 1), 1, b"hi", self.answers.append)
+        self.app_server_messages.groups.message(group(100, 1), 1, b"hi", self.answers.append)
         self.assertEqual((self.answers, self.storage.saves), ([AckStatus.STORAGE_FULL], []))
         self.not_underway()
 
@@ -250,7 +250,7 @@ class GroupTests(PostingCase):
         self.gateway.groups.at_hand[111] = here
         alice, bob = self.gateway.client(1), self.gateway.client(2)
         self.routing.take()
-        self.app_server_messages.group(here, 1, b"hi", self.answers.append)
+        self.app_server_messages.groups.message(here, 1, b"hi", self.answers.append)
         (save,) = self.storage.group_saves
         self.assertEqual((save.cmd, save.device, save.group), (8, 0, (APP, 111)))
         save.answer(0, [(9, 4)])
@@ -266,7 +266,9 @@ class GroupTests(PostingCase):
 
     def test_super_not_stored(self) -> None:
         """Nobody is told."""
-        self.app_server_messages.group(group(111, 1, super=True), 1, b"hi", self.answers.append)
+        self.app_server_messages.groups.message(
+            group(111, 1, super=True), 1, b"hi", self.answers.append
+        )
         self.routing.take()
         self.storage.group_saves[0].answer(AckStatus.STORAGE_AWAY, [(0, 0)])
         self.assertEqual((self.answers, self.routing.take()), ([AckStatus.STORAGE_AWAY], []))
@@ -278,7 +280,7 @@ class NoticeTests(PostingCase):
 
     def post(self, of: Group | None, others: Sequence[int], super_: bool = False) -> None:
         id_ = 100 if of is None else of.id
-        self.app_server_messages.group_notification(
+        self.app_server_messages.groups.notification(
             APP, id_, of, super_, others, b"{}", self.answers.append
         )
 

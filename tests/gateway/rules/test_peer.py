@@ -3,6 +3,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.sessions.saves_in_flight import MAX_SAVES_PER_SESSION
 from gobelieve.interfaces import Page
 from gobelieve.names import AckStatus, User
@@ -335,6 +336,28 @@ class LiveTests(SynchronousTestCase):
         self.alice.say(client.RT(sender=1, receiver=1, content=b"x"))
         self.assertEqual(len(other.messages()), 1)
         self.assertEqual(self.alice.messages(), [])
+
+
+class NotStoredTests(SynchronousTestCase):
+    """`PeerDelivery` takes kinds of messages that are stored, and no others."""
+
+    def test_a_live_message_is_not_saved_but_reported_as_an_error(self) -> None:
+        """Storage would take an RT, but no sync would ever give it to a client."""
+        gateway = TestGateway()
+        alice, rt = gateway.client(1), client.RT(sender=1, receiver=2, content=b"x")
+        peer_delivery = PeerDelivery(
+            gateway.storage,
+            gateway.delivery,
+            gateway.routing,
+            gateway.saves_in_flight,
+            gateway.counters,
+        )
+        sender, receiver = User(APP, 1), User(APP, 2)
+        with self.assertRaises(ValueError):
+            peer_delivery.send(alice.session, 1, receiver, rt.number, rt.encode(), 0)
+        with self.assertRaises(ValueError):
+            peer_delivery.post(sender, receiver, rt.number, rt.encode(), lambda status: None)
+        self.assertEqual((gateway.storage.saves, len(gateway.saves_in_flight)), ([], 0))
 
 
 class IgnoredTests(SynchronousTestCase):

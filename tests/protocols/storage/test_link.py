@@ -16,6 +16,7 @@ from gobelieve.protocols.storage.pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import Frame, FrameReader, Message, decode, encode_frame, storage
 from gobelieve.wire.frames import RPC_BODY_LIMIT
+from tests.fakes.storage import Waiting
 
 A, B = User(7, 2), User(7, 3)
 
@@ -62,10 +63,11 @@ class StorageLinkTests(SynchronousTestCase):
     def save(self, pool: StoragePool, name: str, *queues: User, body: bytes = b"body") -> None:
         """Ask for a save; how it ends is written to `done`."""
 
-        def done(argument: str, status: int, entries: Sequence[tuple[int, int]]) -> None:
-            self.done.append((argument, status, list(entries)))
+        pool.save(4, body, 5, queues, self.waiting(name))
 
-        pool.save(4, body, 5, queues, done, name)
+    def waiting(self, name: str) -> Waiting:
+        """A message that writes the answer to `done`, under its name."""
+        return Waiting(lambda status, entries: self.done.append((name, status, list(entries))))
 
     def test_all_saves_of_a_turn_are_one_ask(self) -> None:
         """And each asker gets its own answer."""
@@ -227,10 +229,7 @@ class StorageLinkTests(SynchronousTestCase):
         pool = StoragePool(links[:1], links[1:])
         wires = [Wire(link) for link in links]
 
-        def done(argument: str, status: int, entries: Sequence[tuple[int, int]]) -> None:
-            self.done.append((argument, status, list(entries)))
-
-        pool.save_to_group(8, b"body", 5, 7, 101, done, "m")
+        pool.save_to_group(8, b"body", 5, 7, 101, self.waiting("m"))
         self.clock.advance(0)
         asked = [wire.asked() for wire in wires]
         self.assertEqual([len(frames) for frames in asked], [0, 0, 1])
@@ -318,10 +317,10 @@ class StorageLinkTests(SynchronousTestCase):
         pool, (link,) = self.links(1)
         wire = Wire(link)
 
-        def broken(argument: str, status: int, entries: Sequence[tuple[int, int]]) -> None:
+        def broken(status: int, entries: Sequence[tuple[int, int]]) -> None:
             raise ValueError("a bug")
 
-        pool.save(4, b"x", 5, (A,), broken, "broken")
+        pool.save(4, b"x", 5, (A,), Waiting(broken))
         self.save(pool, "fine", A)
         self.clock.advance(0)
         wire.saved(1, (0, 100, (0,)), (0, 200, (100,)))

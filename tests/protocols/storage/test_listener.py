@@ -18,7 +18,7 @@ from gobelieve.interfaces import Page as Messages
 from gobelieve.interfaces import PendingMessage
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
-from gobelieve.protocols.storage.link import Saving, StorageLink, page_of
+from gobelieve.protocols.storage.link import StorageLink, page_of
 from gobelieve.protocols.storage.listener import (
     FLUSH_BYTES,
     MAX_READS,
@@ -52,6 +52,7 @@ from gobelieve.wire.storage import (
     pack_save,
     pack_saved,
 )
+from tests.fakes.storage import Waiting
 from tests.fakes.world import FakeTasks, world
 from tests.protocols.logs import Events
 
@@ -516,8 +517,8 @@ class PairTests(SynchronousTestCase):
 
     def save(self, argument: str, body: bytes, *uids: int) -> None:
         queues = [batch for uid in uids for batch in (7, uid)]
-        saving = Saving(lambda *told: self.told.append(told), argument, len(uids))
-        self.link.save(pack_save(11, 4, USERS, queues, body), saving)
+        waiting = Waiting(lambda *answer: self.told.append((argument, *answer)))
+        self.link.save(pack_save(11, 4, USERS, queues, body), waiting, len(uids))
 
     def test_save_and_read(self) -> None:
         """What one end saves it reads again, and each save is told its own ids."""

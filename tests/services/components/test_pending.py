@@ -15,6 +15,7 @@ from gobelieve.services.components.pending import PendingService
 from gobelieve.services.process.starting import StartError
 from gobelieve.wire.client import GroupIM
 from tests.backends.pending.test_database import Thread
+from tests.fakes.storage import Waiting
 from tests.gateway.fan_out.test_fan_out import Storages
 from tests.gateway.support import TestGateway
 from tests.old_pending import HEAD, record, write
@@ -78,7 +79,7 @@ class PendingTestCase(SynchronousTestCase):
         """A message to the group; it is on disk when this returns."""
         body = GroupIM(sender=1, receiver=100, timestamp=5, msgid=9, content=content).encode()
         user = User(7, 1)
-        self.fan_out.send(user, 5, 100, 8, body, MEMBERS, None, lambda *settled: None)
+        self.fan_out.send(user, 100, 8, body, MEMBERS, Waiting(), device=5)
         self.thread.run()
 
     def deliver(self) -> None:
@@ -175,7 +176,7 @@ class TakeOverTests(PendingTestCase):
         body = GroupIM(
             sender=1, receiver=100, timestamp=1_600_000_000, msgid=0, content=b"a"
         ).encode()
-        self.storage.save(8, body, 5, [User(7, 1)], lambda *_: None, None)
+        self.storage.save(8, body, 5, [User(7, 1)], Waiting())
         self.storage.answer()
         self.start()
         self.deliver()

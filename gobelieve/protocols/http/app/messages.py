@@ -146,21 +146,21 @@ class MessageRoutes:
 
     async def _group(self, appid: int, call: Call) -> Answer:
         sender, receiver, content = _said(call)
-        group = await self._app_server_messages.find(appid, receiver)
+        group = await self._app_server_messages.groups.find(appid, receiver)
         if group is None:
             raise HttpError(404, "group not found")
-        await posted(self._app_server_messages.group, group, sender, content)
+        await posted(self._app_server_messages.groups.message, group, sender, content)
         return None
 
     async def _group_notification(self, appid: int, call: Call) -> Answer:
         group_id, content = call.body["group_id"], encoded(call.body["content"])
-        group = await self._app_server_messages.find(appid, group_id)
+        group = await self._app_server_messages.groups.find(appid, group_id)
         if group is None:
             raise HttpError(404, "group not found")
         if not len(group):
             raise HttpError(400, "group no member")
         await posted(
-            self._app_server_messages.group_notification,
+            self._app_server_messages.groups.notification,
             appid,
             group_id,
             group,

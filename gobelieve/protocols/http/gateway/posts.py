@@ -216,21 +216,21 @@ class Posts:
         return None
 
     async def _to_group(self, appid: int, sender: int, group_id: int, content: bytes) -> None:
-        group = await self._app_server_messages.find(appid, group_id)
+        group = await self._app_server_messages.groups.find(appid, group_id)
         if group is None:
             raise HttpError(404, "group not found")
-        await posted(self._app_server_messages.group, group, sender, content)
+        await posted(self._app_server_messages.groups.message, group, sender, content)
 
     async def _notice(self, call: Call) -> Answer:
         body = call.body
         appid, group_id, named = body["appid"], body["group_id"], body.get("members", [])
         content = encoded(body["notification"])
-        group = await self._app_server_messages.find(appid, group_id)
+        group = await self._app_server_messages.groups.find(appid, group_id)
         if not named and not (group and len(group)):
             raise HttpError(400, "group no member")
         super_ = body.get("super", False)
         await posted(
-            self._app_server_messages.group_notification,
+            self._app_server_messages.groups.notification,
             appid,
             group_id,
             group,
