@@ -20,6 +20,7 @@ from gobelieve.backends.redis.speak_forbidden import SpeakForbidden
 from gobelieve.backends.redis.users import SESSIONS_ENDED
 from gobelieve.config import ImConfig
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
+from gobelieve.interfaces import World
 from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.storage.link import AskTimes, StorageLink
@@ -35,7 +36,7 @@ from gobelieve.services.groups.relations import RelationStatus, add_relations
 from gobelieve.services.http.api import add_http
 from gobelieve.services.http.app_api import add_app_api
 from gobelieve.services.process.daemon import DaemonService
-from gobelieve.services.process.options import threads
+from gobelieve.services.process.options import Coroutines, threads
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.status.gateway import GatewayStatus, Links
 from gobelieve.services.status.pages import with_parts
@@ -56,6 +57,13 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     cluster = add_cluster(service, config.cluster, reactor)
     turn = ReactorTurn(reactor)
     counters = GatewayCounters()
+    world = World(
+        time=reactor,
+        turn=turn,
+        tasks=Coroutines(),
+        counters=counters,
+        log=Logger("gobelieve.gateway"),
+    )
 
     redis = RedisService(config.redis, reactor)
     service.add("redis", redis)
@@ -72,7 +80,7 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     for address, link in storage_links.items():
         storage.add(address, cluster.connecting(Port.STORAGE_RPC, address, link))
 
-    routing = RoutePool(config.route_addrs, config.group_route_addrs, turn, reactor, counters)
+    routing = RoutePool(config.route_addrs, config.group_route_addrs, world)
     pending = PendingDatabase(
         config.pending_root, threads(reactor), Logger("gobelieve.backends.pending")
     )
@@ -101,8 +109,8 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
         gateway.sessions,
         gateway.rooms,
         gateway.delivery,
-        gateway.catch_up.begin,
-        gateway.group_catch_up.begin,
+        users_missed=gateway.catch_up.begin,
+        groups_missed=gateway.group_catch_up.begin,
     )
     for route_link in routing.links:
         connecting = cluster.connecting(Port.ROUTE, route_link.address, route_link)

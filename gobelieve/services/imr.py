@@ -95,7 +95,7 @@ def add_router(
         )
         parent.add("push", PushService(writer))
     router = _router(config, writer, groups, reactor, counters)
-    factory = RouteFactory(router, turn, counters, config.link_backlog)
+    factory = RouteFactory(router, turn=turn, counters=counters, unread_limit=config.link_backlog)
     parent.add("route", RouteService(router, factory, reactor))
     parent.add("tcp", cluster.listening(Port.ROUTE, config.listen, factory))
     return RouterStatus(router, factory, writer)

@@ -159,7 +159,7 @@ class StrangeDaemonTests(LinksCase):
         await imr.said("port ROUTE refuses 127.0.0.1:.* it does not know our cluster secret")
         await ims.said("port STORAGE_RPC refuses 127.0.0.1:.* it does not know our cluster secret")
         self.assertNotRegex(im.log, "(router|storage) .* is connected")
-        self.assertNotRegex(imr.log, "gateway .* came")
+        self.assertNotRegex(imr.log, "gateway .* connected")
         self.assertNotRegex(ims.log, "asker .* came")
         self.secret(SECRET, "other")
         im.signal("HUP")
@@ -180,7 +180,7 @@ class StrangeDaemonTests(LinksCase):
             await im.said(f"no link to port {port} of .* no cluster secret is configured here")
         await cluster.imr[0].said("port ROUTE refuses 127.0.0.1")
         await cluster.ims[0].said("port STORAGE_RPC refuses 127.0.0.1")
-        self.assertNotRegex(cluster.imr[0].log, "gateway .* came")
+        self.assertNotRegex(cluster.imr[0].log, "gateway .* connected")
         im.arguments += settings(self.secret())
         await im.restart()
         await im.said("router .* is connected")
@@ -217,7 +217,8 @@ class ScanTests(LinksCase):
         ims, imr = cluster.ims[0], cluster.imr[0]
         stored = (ims.folder / "storage" / "message_0").read_bytes()
         pushes = cluster.redis.tell("LLEN", "push_queue")
-        gateways, askers = imr.log.count(" came"), ims.log.count(" came")
+        gateways, askers = imr.log.count(" connected"), ims.log.count(" connected")
+        self.assertTrue(gateways and askers)
 
         body = b"\0" * 24 + b"forged"
         save = encode_frame(Save.number, pack_save(0, 4, USERS, (7, 1002), body), 1)
@@ -236,7 +237,9 @@ class ScanTests(LinksCase):
 
         self.assertEqual((ims.folder / "storage" / "message_0").read_bytes(), stored)
         self.assertEqual(cluster.redis.tell("LLEN", "push_queue"), pushes)
-        self.assertEqual((imr.log.count(" came"), ims.log.count(" came")), (gateways, askers))
+        self.assertEqual(
+            (imr.log.count(" connected"), ims.log.count(" connected")), (gateways, askers)
+        )
         await imr.said("port ROUTE refuses 127.0.0.1")
         self.assertEqual(imr.log.count("refuses"), 1, "one line a minute")
         await self.exchange(cluster)

@@ -182,4 +182,4 @@ class NoFileTests(FaultTestCase):
         await self.connected(alice)
         await alice.send(1002, "x")
         (await bare(port)).hang_up()
-        await router.daemons[0].said("gateway .* came")
+        await router.daemons[0].said("gateway .* connected")

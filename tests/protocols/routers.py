@@ -7,12 +7,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.protocols.router.connection import RouteConnection
-from gobelieve.protocols.router.pending_subscriptions import Mine
+from gobelieve.protocols.router.pending_subscriptions import Owns
 from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import Frame, FrameReader, client, encode_frame, route
 from gobelieve.wire.frames import LINK_BODY_LIMIT
 from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber
+from tests.fakes.world import world
 
 BODY = client.IM(sender=1, receiver=2, timestamp=3, msgid=0, content=b"hi").encode()
 ALICE, BOB = User(7, 1), User(7, 2)
@@ -61,20 +62,22 @@ class RouterCase(SynchronousTestCase):
         self.rooms = FakeRooms()
         self.subscriber = FakeSubscriber()
         self.missed: list[User] = []
-        self.groups_missed: list[Mine] = []
+        self.groups_missed: list[Owns] = []
 
     def pool(self, count: int = 1, groups: int = 0) -> RoutePool:
         """Links that are not connected."""
         addresses = [f"127.0.0.1:{n}" for n in range(count)]
         of_groups = [f"127.0.0.1:{n}" for n in range(count, count + groups)]
         turn = ReactorTurn(self.clock)
-        pool = RoutePool(addresses, of_groups, turn, self.clock, self.counters)
+        pool = RoutePool(
+            addresses, of_groups, world(turn=turn, time=self.clock, counters=self.counters)
+        )
         pool.attach(
             self.held,
             self.rooms,
             self.subscriber,
-            self.missed.extend,
-            self.groups_missed.append,
+            users_missed=self.missed.extend,
+            groups_missed=self.groups_missed.append,
         )
         return pool
 

@@ -154,7 +154,7 @@ class StopTests(SynchronousTestCase):
         log = Events().log()
         grace = Grace(10, 3, 100, time=self.clock, counters=self.counters, log=log)
         router = Router(pushes, counters=self.counters, log=log, grace=grace)
-        factory = RouteFactory(router, self.turn, self.counters, 1000)
+        factory = RouteFactory(router, turn=self.turn, counters=self.counters, unread_limit=1000)
         service = RouteService(router, factory, self.clock)
         service.startService()
         link = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
@@ -189,7 +189,9 @@ class StopTests(SynchronousTestCase):
                 log=log,
             )
             service = RouteService(
-                router, RouteFactory(router, self.turn, self.counters, 1000), self.clock
+                router,
+                RouteFactory(router, turn=self.turn, counters=self.counters, unread_limit=1000),
+                self.clock,
             )
             service.startService()
             said = GroupIM(sender=1, receiver=100, msgid=0, content=b"hi")

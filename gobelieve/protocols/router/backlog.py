@@ -1,8 +1,9 @@
-"""Notifies and phone pushes that a router could not take, or that may have found nobody there.
+"""Notifies and phone pushes that wait for a router.
 
-When a router comes back, its gateways find it again one after another. What is published before
-the last of them is there does not reach its users, so for a while notifies are told again. That
-costs little: one a queue, and who knows of it already does nothing.
+They wait while the router is away or does not read. After a router came back, its gateways connect
+one after another, and a publication does not reach a gateway that is not back yet. So for a few
+seconds notifies are sent again. That is cheap: one per queue, and a client that knows the id does
+nothing.
 """
 
 from collections import deque
@@ -13,70 +14,72 @@ from gobelieve.metrics import Counters
 from gobelieve.wire import bodies, client
 
 MAX_NOTIFIES = 100_000
-"""Queues of which a notify is kept at the most, for each router: so many of users, so many of super
-groups."""
+"""The number of queues whose notify is kept, per router: as many of users as of super groups."""
 RENOTIFY_SECONDS = (1.0, 2.0, 4.0)
-"""Seconds after a connection, and then each after the one before, at which notifies are told
-again. Gateways try at least every 1.5 s, so that in 7 s the last one is there."""
+"""The pauses after a connection after which notifies are sent again. A gateway tries to connect at
+least every 1.5 s, so after 7 s the last one is back."""
 MAX_PUSH_BYTES = 32 << 20
-"""Bytes of pushes that are kept for an absent router."""
+"""The bytes of pushes that are kept for one absent router."""
 
 Queue: TypeAlias = tuple[int, int]
-"""An application, and a user or a super group."""
+"""An app, and a user or a super group."""
 
 
 class NotifyBacklog:
-    """The newest id of each queue. `key_in` gives the id in the body of a notify (`notify`)."""
+    """The newest message id of each queue.
+
+    `notify` is the command of the notify, and `key_in` returns the id in its body.
+    """
 
     def __init__(self, counters: Counters, notify: int, key_in: Callable[[bytes], int]) -> None:
         self._counters = counters
         self._notify = notify
         self._key_in = key_in
-        self._untold: dict[Queue, int] = {}
-        self._told: dict[Queue, int] = {}
+        self._waiting: dict[Queue, int] = {}
+        self._sent: dict[Queue, int] = {}
 
     def __len__(self) -> int:
-        """How many wait to be told."""
-        return len(self._untold)
+        """Return the number of notifies that wait."""
+        return len(self._waiting)
 
     def keep(self, queue: Queue, cmd: int, body: bytes, msgid: int) -> None:
-        """Keep what cannot be published now: its id at least. What has none is dropped."""
+        """Keep the id of a publication that cannot be sent now; without an id, drop it."""
         msgid = self._id_of(cmd, body, msgid)
         if not msgid:
             self._counters.add("live_dropped")
-        elif not _enter(self._untold, queue, msgid):
+        elif not _enter(self._waiting, queue, msgid):
             self._counters.add("notifies_dropped")
 
-    def told(self, queue: Queue, cmd: int, body: bytes, msgid: int) -> None:
-        """This is published now, and is to be told again."""
+    def sent(self, queue: Queue, cmd: int, body: bytes, msgid: int) -> None:
+        """Note a publication that is sent now, and whose notify is to be sent again later."""
         msgid = self._id_of(cmd, body, msgid)
         if msgid:
-            _enter(self._told, queue, msgid)
+            _enter(self._sent, queue, msgid)
 
     def take(self) -> tuple[Queue, int]:
-        """One of those that wait; it is yours now."""
-        return self._untold.popitem()
+        """Remove one notify that waits, and return it."""
+        return self._waiting.popitem()
 
-    def again(self) -> None:
-        """What was told waits once more: nobody knows who heard it."""
-        if not self._untold:
-            self._untold, self._told = self._told, {}
+    def requeue(self) -> None:
+        """Let all notifies that were sent wait again."""
+        if not self._waiting:
+            self._waiting, self._sent = self._sent, {}
             return
-        told, self._told = self._told, {}
-        for queue, msgid in told.items():
-            _enter(self._untold, queue, msgid)
+        sent, self._sent = self._sent, {}
+        for queue, msgid in sent.items():
+            _enter(self._waiting, queue, msgid)
 
     def _id_of(self, cmd: int, body: bytes, msgid: int) -> int:
         return self._key_in(body) if cmd == self._notify else msgid
 
 
 def of_users(counters: Counters) -> NotifyBacklog:
-    """For SYNC_NOTIFY."""
+    """Return a backlog of SYNC_NOTIFYs."""
     return NotifyBacklog(counters, client.SyncNotify.number, bodies.key_of)
 
 
 def of_groups(counters: Counters) -> NotifyBacklog:
-    """For SYNC_GROUP_NOTIFY."""
+    """Return a backlog of SYNC_GROUP_NOTIFYs."""
 
     def key_in(body: bytes) -> int:
         return bodies.key_of(body[8:])
@@ -93,27 +96,27 @@ def _enter(notifies: dict[Queue, int], queue: Queue, msgid: int) -> bool:
 
 
 class PushBacklog:
-    """Phone pushes: frames without their headers, (command, body), oldest first."""
+    """Phone pushes, oldest first: frames without their headers, as (command, body)."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self._kept: deque[tuple[int, bytes]] = deque()
+        self._pushes: deque[tuple[int, bytes]] = deque()
         self._length = 0
 
     def __len__(self) -> int:
-        """How many there are."""
-        return len(self._kept)
+        """Return the number of pushes."""
+        return len(self._pushes)
 
     def keep(self, cmd: int, body: bytes) -> None:
-        """Keep one; if there are too many it is dropped, and counted."""
+        """Keep a push, or drop and count it if there are `MAX_PUSH_BYTES` already."""
         if self._length + len(body) > MAX_PUSH_BYTES:
             self._counters.add("pushes_dropped")
         else:
             self._length += len(body)
-            self._kept.append((cmd, body))
+            self._pushes.append((cmd, body))
 
     def take(self) -> tuple[int, bytes]:
-        """The oldest; it is yours now."""
-        cmd, body = self._kept.popleft()
+        """Remove the oldest push, and return it."""
+        cmd, body = self._pushes.popleft()
         self._length -= len(body)
         return cmd, body

@@ -1,141 +1,140 @@
-"""Waiting until a router has taken what it was told.
+"""Waiting until a router has put into effect what was sent to it.
 
-A gateway sends MARK behind what it said, and the router answers each MARK, in order. So however
-many wait, there is one MARK a turn, and one timer a link. Nobody waits longer than `MARK_TIMEOUT`:
-a router that has not answered by then (upstream's never does) is not waited for any more until it
-does answer.
+A gateway sends MARK after what it sent, and the router answers each MARK, in order. However many
+clients wait, there is one MARK per turn and one timer per link. Nobody waits longer than
+`MARK_TIMEOUT`. When a router leaves a MARK unanswered (the Go server's never answers one), nobody
+waits for it any more until it answers.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from gobelieve.errors import BodyError
-from gobelieve.interfaces import Cancellable, Time, Turn
+from gobelieve.interfaces import Cancellable, World
 
 MARK_TIMEOUT = 1.0
-"""Seconds that anybody waits for an answer at the most."""
+"""The longest time that anybody waits for an answer, in seconds."""
 
-Known = Callable[[], None]
+Callback = Callable[[], None]
 
 
-class _Sent(NamedTuple):
+class _Mark(NamedTuple):
     """A MARK without an answer."""
 
-    at: float
-    waiting: list[Known]
+    sent_at: float
+    waiting: list[Callback]
 
 
 class Confirmations:
-    """The marks of one link, over one connection after another.
+    """The unanswered MARKs of one link, over one connection after another.
 
-    `due` is called at the end of a turn in which somebody began to wait, and calls `sent` once it
-    has sent one, then or later. `unanswered` is called when an answer is overdue.
+    `due` is called at the end of a turn in which somebody began to wait. It calls `sent` when it
+    has sent a MARK, at once or later. `unanswered` is called when an answer is overdue.
     """
 
     __slots__ = (
         "_due",
-        "_sent",
-        "_since",
+        "_marks",
         "_time",
         "_timer",
         "_turn",
         "_unanswered",
         "_waiting",
-        "patient",
-        "said",
+        "_waiting_since",
+        "is_needed",
+        "is_prompt",
     )
 
-    def __init__(self, turn: Turn, time: Time, due: Known, unanswered: Known) -> None:
-        self._turn = turn
-        self._time = time
+    def __init__(self, world: World, *, due: Callback, unanswered: Callback) -> None:
+        self._turn = world.turn
+        self._time = world.time
         self._due = due
         self._unanswered = unanswered
-        self._waiting: list[Known] = []
-        """For the next MARK, since this time."""
-        self._since = 0.0
-        self._sent: deque[_Sent] = deque()
+        self._waiting: list[Callback] = []
+        """Callbacks for the next MARK."""
+        self._waiting_since = 0.0
+        self._marks: deque[_Mark] = deque()
         self._timer: Cancellable | None = None
-        self.said = False
-        """Whether anything was said behind the last MARK; for the link to set."""
-        self.patient = True
-        """Whether the router is waited for."""
+        self.is_needed = False
+        """True if something was sent after the last MARK. The owner sets it."""
+        self.is_prompt = True
+        """False from an overdue answer until the next answer. Nobody waits meanwhile."""
 
-    def wait(self, known: Known) -> None:
-        """Call when all that was said so far is in effect."""
-        if not self.patient:
+    def wait(self, known: Callback) -> None:
+        """Call `known` when everything sent so far is in effect, or the answer is overdue."""
+        if not self.is_prompt:
             known()
-        elif self.said:
+        elif self.is_needed:
             if not self._waiting:
-                self._since = self._time.seconds()
-                self._turn.at_end(self._ask)
-                self._watch()
+                self._waiting_since = self._time.seconds()
+                self._turn.at_end(self._request_mark)
+                self._start_timer()
             self._waiting.append(known)
-        elif self._sent:
-            self._sent[-1].waiting.append(known)
+        elif self._marks:
+            self._marks[-1].waiting.append(known)
         else:
             known()
 
-    def sent(self, known: Known | None = None) -> None:
-        """A MARK was sent. `known`, too, waits for its answer, even if nobody else would."""
+    def sent(self, known: Callback | None = None) -> None:
+        """Note that a MARK was sent. Its answer calls `known`, even if the router is not prompt."""
         waiting, self._waiting = self._waiting, []
         if known is not None:
             waiting.append(known)
-        self._sent.append(_Sent(self._time.seconds(), waiting))
-        self.said = False
-        self._watch()
+        self._marks.append(_Mark(self._time.seconds(), waiting))
+        self.is_needed = False
+        self._start_timer()
 
     def answered(self) -> None:
-        """The oldest MARK was; `BodyError` if there is none."""
-        if not self._sent:
+        """Note the answer to the oldest MARK; `BodyError` if there is none."""
+        if not self._marks:
             raise BodyError("an answer to a MARK that was not sent")
-        self.patient = True
-        self._release(self._sent.popleft().waiting)
+        self.is_prompt = True
+        self._release(self._marks.popleft().waiting)
 
-    def lost(self) -> None:
-        """The connection is gone: there is nothing to wait for."""
+    def disconnected(self) -> None:
+        """Release everybody who waits, since no answer comes any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._release_all()
-        self._sent.clear()
-        self.said = False
+        self._marks.clear()
+        self.is_needed = False
 
-    def _ask(self) -> None:
+    def _request_mark(self) -> None:
         if self._waiting:
             self._due()
 
-    def _watch(self) -> None:
+    def _start_timer(self) -> None:
         if self._timer is None:
-            self._timer = self._time.callLater(MARK_TIMEOUT, self._look)
+            self._timer = self._time.callLater(MARK_TIMEOUT, self._check)
 
-    def _look(self) -> None:
-        # Looked at once a second at most, instead of a timer cancelled with each answer.
+    def _check(self) -> None:
+        # This is called at most once per second. A timer per MARK would cost more.
         self._timer = None
-        if self._sent:
-            since = self._sent[0].at
+        if self._marks:
+            since = self._marks[0].sent_at
         elif self._waiting:
-            since = self._since
+            since = self._waiting_since
         else:
             return
         left = since + MARK_TIMEOUT - self._time.seconds()
         if left > 0:
-            self._timer = self._time.callLater(left, self._look)
+            self._timer = self._time.callLater(left, self._check)
             return
-        # What was sent stays known: its answers may still come.
-        if self.patient:
-            self.patient = False
+        # The MARKs are not forgotten: their answers may still come.
+        if self.is_prompt:
+            self.is_prompt = False
             self._unanswered()
         self._release_all()
 
     def _release_all(self) -> None:
-        for sent in self._sent:
-            self._release(sent.waiting)
+        for mark in self._marks:
+            self._release(mark.waiting)
         self._release(self._waiting)
 
-    def _release(self, waiting: Iterable[Known]) -> None:
-        # Each by itself: what one client sent must not keep others waiting.
+    def _release(self, waiting: list[Callback]) -> None:
+        # Each callback is a call of its own: an exception in one must not keep the others waiting.
         for known in waiting:
             self._turn.at_end(known)
-        if isinstance(waiting, list):
-            waiting.clear()
+        waiting.clear()

@@ -1,4 +1,4 @@
-"""One connection of a gateway to a router: how what it says is packed, and how much may wait."""
+"""One connection of a gateway to a router: it packs the frames, and bounds how much may wait."""
 
 from collections.abc import Iterator, Sequence
 from struct import Struct
@@ -14,12 +14,12 @@ from gobelieve.wire.frames import HEADER_SIZE, LINK_BODY_LIMIT, Frame, encode_fr
 from gobelieve.wire.publication import Publication
 
 MAX_UNREAD_BYTES = 4 << 20
-"""So many bytes may wait for a router that is slow to read; beyond that, less is sent."""
+"""The bytes that may wait for a router that is slow to read. Beyond them, less is sent."""
 
 RECEIVERS_PER_PUSH = 4000
-"""More receivers than this are split over several PUSHes."""
+"""More receivers than this are split into several PUSHes."""
 
-# Whole frames up to the inner body, packed at once: these two are sent for every message.
+# Each packs a whole frame up to the inner body: these two frames are sent for every message.
 _PUBLISH = Struct(">iiBBBB qqqqqI iiBBBB")
 _PUBLISH_HEAD = _PUBLISH.size - HEADER_SIZE
 _PUSH_ONE = Struct(">iiBBBB qHqI iiBBBB")
@@ -27,19 +27,19 @@ _PUSH_ONE_HEAD = _PUSH_ONE.size - HEADER_SIZE
 
 
 class Owner(Protocol):
-    """Whose connections they are."""
+    """The link that a connection belongs to."""
 
     def connected(self, connection: "RouteConnection") -> None:
-        """It is there."""
+        """The connection is open."""
 
     def received(self, frame: Frame) -> None:
-        """A frame came; `WireError` if it makes no sense."""
+        """Handle a frame; `WireError` if it is malformed."""
 
     def drained(self) -> None:
-        """The router reads again."""
+        """The router reads again, after it did not."""
 
     def disconnected(self, reason: Failure) -> None:
-        """It is gone."""
+        """The connection has ended."""
 
 
 class RouteConnection(FramedProtocol):
@@ -54,22 +54,25 @@ class RouteConnection(FramedProtocol):
         self._seq = 0
         self._unread = 0
 
-    def takes(self, length: int) -> bool:
-        """Whether to send something of this length, or to keep it until the router reads."""
+    def has_room_for(self, length: int) -> bool:
+        """Return True if `length` bytes may be sent now, or False if they must wait.
+
+        While the router does not read, the bytes count as sent.
+        """
         if not self.congested:
             return True
         self._unread += length
         return self._unread <= MAX_UNREAD_BYTES
 
     def next_seq(self) -> int:
-        """Frames are counted from 1 on each connection."""
+        """Return the number of the next frame: 1 for the first one of a connection."""
         self._seq = self._seq % 0x7FFFFFFF + 1
         return self._seq
 
     # --- to the router
 
-    def say(self, cmd: int, body: bytes) -> None:
-        """Send a frame."""
+    def send_frame(self, cmd: int, body: bytes) -> None:
+        """Send a frame at the end of this turn."""
         self.send(encode_frame(cmd, body, self.next_seq(), route.OUTER_VERSION))
 
     def publish(
@@ -83,7 +86,11 @@ class RouteConnection(FramedProtocol):
         prev: int,
         seconds: float,
     ) -> None:
-        """Send a publication (`outer`: which) to a user, a group or a room of an application."""
+        """Send a publication.
+
+        `outer` is PUBLISH, PUBLISH_GROUP or PUBLISH_ROOM. `receiver` is an app, and a user, a super
+        group or a room in it. `seconds` is the time since 1970.
+        """
         length = len(body)
         self._seq = seq = self._seq % 0x7FFFFFFF + 1
         head = _PUBLISH.pack(
@@ -108,7 +115,7 @@ class RouteConnection(FramedProtocol):
         self.send(head + body)
 
     def push(self, appid: int, receiver: int, cmd: int, body: bytes) -> None:
-        """Send a PUSH that names one user."""
+        """Send a PUSH for one user."""
         length = len(body)
         self._seq = seq = self._seq % 0x7FFFFFFF + 1
         head = _PUSH_ONE.pack(
@@ -131,7 +138,7 @@ class RouteConnection(FramedProtocol):
         )
         self.send(head + body)
 
-    # --- told by Twisted
+    # --- called by FramedProtocol
 
     def opened(self) -> None:
         probe_soon(self.transport)
@@ -150,7 +157,7 @@ class RouteConnection(FramedProtocol):
 
 
 def wide_pushes(appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> Iterator[bytes]:
-    """The bodies of PUSHes that name these users."""
+    """Yield the bodies of the PUSHes for these users."""
     inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
     for start in range(0, len(receivers), RECEIVERS_PER_PUSH):
         some = tuple(receivers[start : start + RECEIVERS_PER_PUSH])
@@ -158,9 +165,9 @@ def wide_pushes(appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> 
 
 
 def group_question(group: tuple[int, int], cmd: int, body: bytes, seconds: float) -> bytes:
-    """The body of a PUBLISH_GROUP that asks who of a super group, (appid, id), gets a push.
+    """Return the body of a PUBLISH_GROUP that requests the pushes of a super group, (appid, id).
 
-    Without the flag PUSH it is not a delivery, but this question.
+    It is no delivery, since its inner frame does not have the flag PUSH.
     """
     inner = encode_frame(cmd, body, 0, route.INNER_VERSION)
     return Publication(*group, 0, 0, int(seconds * 1e9), inner).body(route.OUTER_VERSION)

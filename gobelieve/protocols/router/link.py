@@ -1,9 +1,14 @@
 """The gateway's link to one router.
 
-Who is here is for `subscriptions` to say. While a router is away, or does not read, nothing waits
-for it: notifies are kept, one a queue, phone pushes are kept up to a bound, and what is live is
-dropped and counted. What was kept goes out behind the resubscription, some in a turn: pushes once
-it is in effect, and notifies once more when the other gateways have had the time to come back too.
+`subscriptions` tells the router which users and rooms this gateway has. While a router is away or
+does not read, nothing waits for it:
+
+- The newest notify of each queue is kept, and sent after the resubscription. It is sent again when
+  the other gateways have had the time to come back too.
+- Phone pushes are kept up to a bound, and sent when the resubscription is in effect.
+- Live messages are dropped and counted.
+
+What was kept is sent some per turn.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -14,106 +19,107 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import WireError
-from gobelieve.interfaces import Cancellable, Subscriber, Time, Turn
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Cancellable, Subscriber, World
 from gobelieve.names import Room, User
 from gobelieve.protocols.router.backlog import RENOTIFY_SECONDS, PushBacklog, of_groups, of_users
 from gobelieve.protocols.router.connection import RouteConnection, group_question, wide_pushes
 from gobelieve.protocols.router.pending_subscriptions import PendingSubscriptions
 from gobelieve.protocols.router.subscriptions import Subscriptions
 from gobelieve.routing.published import forward
+from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.wire import client, route
 from gobelieve.wire.frames import Frame
 from gobelieve.wire.publication import Publication
 
 Missed = Callable[[Collection[User] | None], None]
-"""Told of users whose publications may have got lost; None: of all who belong to the router."""
+"""Called with users whose publications may be lost, or None for all ids of the router."""
 NOTIFIES_PER_TURN = 2000
-"""So many kept notifies are sent in one turn: 4 ms."""
+"""The number of kept notifies that are sent in one turn; it takes 4 ms."""
 PUSH_BYTES_PER_TURN = 256 << 10
-"""So many bytes of kept pushes are."""
+"""The bytes of kept pushes that are sent in one turn."""
 
 
 class RouteLink(Factory):
-    """What goes to and comes from one router, over one connection after another."""
+    """The link to one router, over one connection after another."""
 
     log = Logger()
     noisy = False
 
     subscriptions: Subscriptions
-    """What it is told of who is here."""
     _subscriber: Subscriber
     _missed: Missed
 
-    def __init__(self, address: str, turn: Turn, time: Time, counters: Counters) -> None:
+    def __init__(self, address: str, world: World) -> None:
         self.address = address
         self.decides_group_pushes = False
-        """Whether the router finds out itself who of a super group gets a push."""
-        self._turn = turn
-        self._time = time
+        """True if the router itself finds the members of a super group who get a push."""
         self.connects = 0
-        """How often it was connected."""
-        self._counters = counters
+        """The number of connections so far."""
+        self._world = world
+        self._time = world.time
+        self._counters = world.counters
+        self._malformed = ThrottledLog(self.log, world.time)
         self._connection: RouteConnection | None = None
-        self._kept = of_users(counters)
-        self._kept_of_groups = of_groups(counters)
-        self._pushes = PushBacklog(counters)
-        self._again: Cancellable | None = None
-        self._step: Cancellable | None = None
+        self._notifies = of_users(world.counters)
+        self._group_notifies = of_groups(world.counters)
+        self._pushes = PushBacklog(world.counters)
+        self._renotify_timer: Cancellable | None = None
+        """Set for a while after a connection, until notifies are sent for the last time."""
+        self._next_step: Cancellable | None = None
 
     @property
     def is_connected(self) -> bool:
-        """Whether it is there."""
+        """True if there is a connection to the router."""
         return self._connection is not None
 
     @property
     def kept(self) -> tuple[int, int]:
-        """How many notifies and how many pushes wait for it."""
-        return len(self._kept) + len(self._kept_of_groups), len(self._pushes)
+        """The number of notifies and of pushes that wait for the router."""
+        return len(self._notifies) + len(self._group_notifies), len(self._pushes)
 
     def attach(self, pending: PendingSubscriptions, subscriber: Subscriber, missed: Missed) -> None:
-        """Before the first connection: whom to say again, who is told what comes, and what not."""
+        """Take the parts that the link works for. This must happen before the first connection."""
         self.subscriptions = Subscriptions(
-            self._turn, self._time, pending, self._in_effect, self._unanswered
+            self._world, pending, in_effect=self._in_effect, unanswered=self._unanswered
         )
         self._subscriber = subscriber
         self._missed = missed
 
     def buildProtocol(self, addr: IAddress | None) -> RouteConnection:
-        return RouteConnection(self._turn, self)
+        return RouteConnection(self._world.turn, self)
 
-    # --- what is for others
+    # --- called by the pool
 
     def publish(
         self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
     ) -> None:
         """See `gobelieve.interfaces.Routing`."""
         connection = self._connection
-        if connection is None or not connection.takes(len(body)):
-            self._kept.keep(user, cmd, body, msgid)
+        if connection is None or not connection.has_room_for(len(body)):
+            self._notifies.keep(user, cmd, body, msgid)
             return
-        if self._again is not None:
-            self._kept.told(user, cmd, body, msgid)
+        if self._renotify_timer is not None:
+            self._notifies.sent(user, cmd, body, msgid)
         now = self._time.seconds()
         connection.publish(route.PUBLISH, user, cmd, body, flag, msgid, prev, now)
 
     def publish_group(
         self, group: tuple[int, int], cmd: int, body: bytes, flag: int, msgid: int, prev: int
     ) -> None:
-        """The same for a super group, (appid, id)."""
+        """Publish to a super group, (appid, id); see `gobelieve.interfaces.Routing`."""
         connection = self._connection
-        if connection is None or not connection.takes(len(body)):
-            self._kept_of_groups.keep(group, cmd, body, msgid)
+        if connection is None or not connection.has_room_for(len(body)):
+            self._group_notifies.keep(group, cmd, body, msgid)
             return
-        if self._again is not None:
-            self._kept_of_groups.told(group, cmd, body, msgid)
+        if self._renotify_timer is not None:
+            self._group_notifies.sent(group, cmd, body, msgid)
         now = self._time.seconds()
         connection.publish(route.PUBLISH_GROUP, group, cmd, body, flag, msgid, prev, now)
 
     def publish_room(self, room: Room, cmd: int, body: bytes, flag: int) -> None:
-        """The same for a room, where everything is live."""
+        """Publish to a room. All its messages are live, so they are sent now or dropped."""
         connection = self._connection
-        if connection is None or not connection.takes(len(body)):
+        if connection is None or not connection.has_room_for(len(body)):
             self._counters.add("live_dropped")
         else:
             now = self._time.seconds()
@@ -121,139 +127,144 @@ class RouteLink(Factory):
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """See `gobelieve.interfaces.Routing`."""
-        connection = self._ready(len(body))
+        connection = self._connection_for_push(len(body))
         if len(receivers) == 1 and connection is not None:
             connection.push(appid, receivers[0], cmd, body)
             return
         for wide in wide_pushes(appid, receivers, cmd, body):
             if connection is not None:
-                connection.say(route.PUSH, wide)
+                connection.send_frame(route.PUSH, wide)
             else:
                 self._pushes.keep(route.PUSH, wide)
 
     def ask_for_pushes(self, group: tuple[int, int], cmd: int, body: bytes) -> None:
-        """Let the router push to the members of a super group."""
+        """Ask the router to push to the members of a super group, (appid, id)."""
         question = group_question(group, cmd, body, self._time.seconds())
-        connection = self._ready(len(question))
+        connection = self._connection_for_push(len(question))
         if connection is not None:
-            connection.say(route.PUBLISH_GROUP, question)
+            connection.send_frame(route.PUBLISH_GROUP, question)
         else:
             self._pushes.keep(route.PUBLISH_GROUP, question)
 
-    def _ready(self, length: int) -> RouteConnection | None:
-        """The connection, unless a push of this length must wait, for others that wait too."""
+    def _connection_for_push(self, length: int) -> RouteConnection | None:
+        """Return the connection, or None if a push of this length must wait behind others."""
         connection = self._connection
         if connection is None or self._pushes:
             return None
-        return connection if connection.takes(length) else None
+        return connection if connection.has_room_for(length) else None
 
-    # --- what waits is said bit by bit
+    # --- what waits is sent step by step
 
-    def _go_on(self) -> None:
-        if self._step is None:
-            self._step = self._time.callLater(0, self._say_some)
+    def _schedule_step(self) -> None:
+        if self._next_step is None:
+            self._next_step = self._time.callLater(0, self._step)
 
-    def _say_some(self) -> None:
-        """One slice of what waits; the next in a later turn, or when the router reads again."""
-        self._step = None
+    def _step(self) -> None:
+        """Send some of what waits. The next step comes in a later turn, or after `drained`."""
+        self._next_step = None
         connection = self._connection
         if connection is None or connection.congested:
             return
-        if not self.subscriptions.say_some(connection):
-            if self._kept or self._kept_of_groups:
-                self._notify_some()
+        if not self.subscriptions.send_some(connection):
+            if self._notifies or self._group_notifies:
+                self._send_notifies()
             elif self._pushes and self.subscriptions.in_effect:
-                self._push_some(connection)
+                self._send_pushes(connection)
             else:
                 return
-        self._go_on()
+        self._schedule_step()
 
-    def _notify_some(self) -> None:
-        for _ in range(min(NOTIFIES_PER_TURN, len(self._kept))):
-            (appid, uid), key = self._kept.take()
+    def _send_notifies(self) -> None:
+        for _ in range(min(NOTIFIES_PER_TURN, len(self._notifies))):
+            (appid, uid), key = self._notifies.take()
             self.publish(User(appid, uid), client.SyncNotify.number, key.to_bytes(8, "big"))
-        for _ in range(min(NOTIFIES_PER_TURN, len(self._kept_of_groups))):
-            group, key = self._kept_of_groups.take()
+        for _ in range(min(NOTIFIES_PER_TURN, len(self._group_notifies))):
+            group, key = self._group_notifies.take()
             notify = client.SyncGroupNotify(group_id=group[1], sync_key=key)
             self.publish_group(group, notify.number, notify.encode(), 0, 0, 0)
 
-    def _push_some(self, connection: RouteConnection) -> None:
+    def _send_pushes(self, connection: RouteConnection) -> None:
         length = 0
         while self._pushes and length < PUSH_BYTES_PER_TURN:
             cmd, body = self._pushes.take()
             length += len(body)
             if cmd == route.PUBLISH_GROUP and not self.decides_group_pushes:
-                # It could when it was asked, before it went.
+                # The router was replaced by one that does not find the members itself.
                 self._counters.add("pushes_dropped")
             else:
-                connection.say(cmd, body)
+                connection.send_frame(cmd, body)
 
-    def _tell_again(self, times: int) -> None:
-        self._again = None
+    def _renotify(self, times: int) -> None:
+        self._renotify_timer = None
         if times < len(RENOTIFY_SECONDS):
-            self._again = self._time.callLater(RENOTIFY_SECONDS[times], self._tell_again, times + 1)
-        self._kept.again()
-        self._kept_of_groups.again()
-        self._go_on()
+            pause = RENOTIFY_SECONDS[times]
+            self._renotify_timer = self._time.callLater(pause, self._renotify, times + 1)
+        self._notifies.requeue()
+        self._group_notifies.requeue()
+        self._schedule_step()
 
-    # --- told by the presence
+    # --- called by the subscriptions
 
     def _in_effect(self, early: Collection[User] | None) -> None:
         if early is None:
             self.log.info("router {address} is connected", address=self.address)
         self._missed(early)
-        self._go_on()
+        self._schedule_step()
 
     def _unanswered(self) -> None:
         self._counters.add("marks_unanswered")
         self.log.info(
-            "router {address} does not answer marks: logins do not wait for it",
+            "router {address} does not answer MARK: logins do not wait for it",
             address=self.address,
         )
 
-    # --- told by the connection
+    # --- called by the connection
 
     def connected(self, connection: RouteConnection) -> None:
-        """Tell the router who is here, and what was kept."""
+        """Begin to send the subscriptions, and then what was kept."""
         self._connection = connection
         self.connects += 1
         self.decides_group_pushes = False
         self.subscriptions.connected(connection)
-        self._again = self._time.callLater(RENOTIFY_SECONDS[0], self._tell_again, 1)
-        self._say_some()
+        self._renotify_timer = self._time.callLater(RENOTIFY_SECONDS[0], self._renotify, 1)
+        self._step()
 
     def drained(self) -> None:
-        """Go on."""
-        self._go_on()
+        """Continue to send what waits, since the router reads again."""
+        self._schedule_step()
 
     def disconnected(self, reason: Failure) -> None:
-        """From now on things are kept."""
+        """Keep notifies and pushes from now on."""
         self._connection = None
-        for timer in (self._again, self._step):
+        for timer in (self._renotify_timer, self._next_step):
             if timer is not None:
                 timer.cancel()
-        self._again = self._step = None
+        self._renotify_timer = self._next_step = None
         self.subscriptions.disconnected()
-        # Nobody knows whom it told of these.
-        self._kept.again()
-        self._kept_of_groups.again()
+        # It is unknown whether the router forwarded them.
+        self._notifies.requeue()
+        self._group_notifies.requeue()
         self.log.warn(
             "router {address} is gone: {why}", address=self.address, why=reason.getErrorMessage()
         )
 
     def received(self, frame: Frame) -> None:
-        """Another gateway publishes, or a MARK is answered. Raises `WireError` if it makes no
-        sense."""
+        """Handle a publication or a MARKED; `WireError` if the router sent it malformed."""
         if frame.cmd == route.MARKED:
             abilities = route.Marked.decode(frame.body, frame.version).abilities
             self.decides_group_pushes = bool(abilities & route.DECIDES_GROUP_PUSHES)
             self.subscriptions.answered()
-            self._go_on()
+            self._schedule_step()
             return
         publication = Publication.read(frame.body, frame.version)
         try:
             forward(self._subscriber, frame.cmd, publication)
         except WireError as why:
-            # The frame came through the router from another gateway: not the link's fault.
+            # Another gateway sent the inner frame. It is not the router's fault.
             self._counters.add("publications_malformed")
-            self.log.warn("a publication makes no sense: {why}", why=why)
+            self._malformed.warn(
+                self.address,
+                "router {address} forwarded a malformed publication: {why}",
+                address=self.address,
+                why=why,
+            )

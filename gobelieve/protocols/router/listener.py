@@ -1,8 +1,8 @@
-"""The router's side of the link to the gateways.
+"""The router's port for gateways.
 
-The dialogue is told in `gobelieve.wire.route`, the rules are in `gobelieve.routing.router`. Here
-frames come in and go out, and a gateway that does not read what is sent to it is given up, so that
-it costs the router a bounded amount of memory and the other gateways nothing.
+`gobelieve.wire.route` describes the dialogue, and `gobelieve.routing.router` has the rules. This
+module receives and sends the frames. It disconnects a gateway that does not read what is sent to
+it. So such a gateway takes a bounded amount of memory, and does not slow down the others.
 """
 
 from twisted.internet.interfaces import IAddress
@@ -21,11 +21,11 @@ DRAIN_TIMEOUT = 2.0
 """Seconds that a gateway has to read the rest when the router stops."""
 
 
-class RouteLink(FramedProtocol):
-    """One gateway's connection; a `gobelieve.routing.router.Link`.
+class GatewayConnection(FramedProtocol):
+    """The connection of one gateway: a `gobelieve.routing.router.Link`.
 
-    Which commands may come is the router's to say: upstream lets an unknown one pass if it has no
-    body, so the header alone does not decide.
+    The router decides which commands are allowed, since the header alone does not show it. Like the
+    Go server, it accepts an unknown command if it has no body.
     """
 
     limit = LINK_BODY_LIMIT
@@ -42,7 +42,7 @@ class RouteLink(FramedProtocol):
         probe_soon(self.transport)
         self._factory.connections.add(self)
         self._router.opened(self)
-        self.log.info("gateway {peer} came", peer=self.peer)
+        self.log.info("gateway {peer} connected", peer=self.peer)
 
     def frames_received(self, frames: list[Frame]) -> None:
         self._factory.counters.add("frames", len(frames))
@@ -51,7 +51,7 @@ class RouteLink(FramedProtocol):
             received(self, cmd, body, version)
 
     def forward(self, cmd: int, body: bytes, version: int) -> None:
-        """Send a publication at the end of this turn, or give the gateway up."""
+        """Send a publication at the end of this turn; disconnect a gateway that does not read."""
         self._seq = seq = self._seq % LAST_SEQ + 1
         self.send(encode_frame(cmd, body, seq, version))
         if self.congested and not self._closing:
@@ -63,13 +63,14 @@ class RouteLink(FramedProtocol):
         self._unread = 0
 
     def finish(self) -> None:
-        """Nothing is owed but what waits to be written."""
+        """Send what waits, and disconnect."""
         self.close()
 
     def closed(self, reason: Failure) -> None:
         self._router.closed(self)
         self._factory.left(self)
-        self.log.info("gateway {peer} went: {why}", peer=self.peer, why=reason.getErrorMessage())
+        why = reason.getErrorMessage()
+        self.log.info("gateway {peer} disconnected: {why}", peer=self.peer, why=why)
 
     def _give_up(self) -> None:
         self._unread = 0
@@ -78,17 +79,19 @@ class RouteLink(FramedProtocol):
         self.abort()
 
 
-class RouteFactory(DrainingFactory["RouteLink"]):
-    """Makes the links. `unread_limit`: bytes that may wait for a gateway that does not read."""
+class RouteFactory(DrainingFactory[GatewayConnection]):
+    """Creates the connections. `unread_limit` is the bytes that may wait for a gateway."""
 
     drain_timeout = DRAIN_TIMEOUT
 
-    def __init__(self, router: Router, turn: Turn, counters: Counters, unread_limit: int) -> None:
+    def __init__(
+        self, router: Router, *, turn: Turn, counters: Counters, unread_limit: int
+    ) -> None:
         super().__init__()
         self.router = router
         self.counters = counters
         self.unread_limit = unread_limit
         self._turn = turn
 
-    def buildProtocol(self, addr: IAddress | None) -> RouteLink:
-        return RouteLink(self._turn, self)
+    def buildProtocol(self, addr: IAddress | None) -> GatewayConnection:
+        return GatewayConnection(self._turn, self)

@@ -1,8 +1,8 @@
-"""Of which users and rooms a router has still to be told.
+"""The users and rooms that a router must still be told about.
 
-All, when it is back; and those of whom it could not be told because it did not read. Kept is only
-whom it concerns: what is said is what is so at that moment. So nothing that is said late can cross
-what was said since, and however often a user comes and goes meanwhile, it costs one place.
+After a new connection these are all users and rooms. Later they are those that could not be sent
+because the router did not read. Only their ids are kept, and their state is looked up when they are
+sent. So a late frame never contradicts a newer one, and a user who comes and goes takes one place.
 """
 
 from collections.abc import Callable, Collection
@@ -17,74 +17,74 @@ ID = Struct(">iiBBBBqq")
 
 
 class HeldUsers(Protocol):
-    """Who is at this gateway."""
+    """The users that this gateway has."""
 
     def users(self) -> Collection[User]:
-        """Everybody; not walked along later than at once."""
+        """Return all users. The collection may change after the call."""
 
     def online(self, user: User) -> bool | None:
-        """Whether the user is online; None for one who is not here."""
+        """Return whether the user is online, or None if this gateway does not have them."""
 
 
 class HeldRooms(Protocol):
-    """Where somebody of this gateway is in."""
+    """The rooms in which this gateway has clients."""
 
     def rooms(self) -> Collection[Room]:
-        """Every such room; not walked along later than at once."""
+        """Return all rooms. The collection may change after the call."""
 
     def __contains__(self, room: Room) -> bool:
-        """Whether it is such a room."""
+        """Return whether this gateway has a client in the room."""
 
 
-Mine = Callable[[int], bool]
-"""Whether an id belongs to this router."""
+Owns = Callable[[int], bool]
+"""Returns True if an id belongs to the router."""
 
 
-def everybody(id_: int) -> bool:
-    """All ids do."""
+def owns_all(id_: int) -> bool:
+    """Return True: every id belongs to the router."""
     return True
 
 
-def nobody(id_: int) -> bool:
-    """None does."""
+def owns_none(id_: int) -> bool:
+    """Return False: no id belongs to the router."""
     return False
 
 
 class PendingSubscriptions:
-    """For one router, to which belong the users and rooms that `my_users` and `my_rooms` say."""
+    """The pending users and rooms of one router, among those that belong to it."""
 
     def __init__(
-        self, held: HeldUsers, in_rooms: HeldRooms, my_users: Mine, my_rooms: Mine
+        self, held: HeldUsers, in_rooms: HeldRooms, *, owns_user: Owns, owns_room: Owns
     ) -> None:
         self._held = held
         self._in_rooms = in_rooms
-        self._my_users = my_users
-        self._my_rooms = my_rooms
-        # Dicts, of which one can be taken at no cost; their order means nothing.
+        self._owns_user = owns_user
+        self._owns_room = owns_room
+        # Dicts, since taking one key out of a dict is cheap. Their order has no meaning.
         self.users: dict[User, None] = {}
         self.rooms: dict[Room, None] = {}
 
     def __len__(self) -> int:
-        """Of how many."""
+        """Return the number of users and rooms."""
         return len(self.users) + len(self.rooms)
 
     def clear(self) -> None:
-        """Nobody has to be told of anything."""
+        """Forget all users and rooms."""
         self.users = {}
         self.rooms = {}
 
     def add_all(self) -> None:
-        """It has to be told of everything."""
-        users, mine = self._held.users(), self._my_users
-        if mine is everybody:
+        """Add all users and rooms that belong to the router."""
+        users, owns = self._held.users(), self._owns_user
+        if owns is owns_all:
             self.users = dict.fromkeys(users)
         else:
-            self.users = {user: None for user in users if mine(user.uid)}
-        rooms, mine = self._in_rooms.rooms(), self._my_rooms
-        self.rooms = {room: None for room in rooms if mine(room.room_id)}
+            self.users = {user: None for user in users if owns(user.uid)}
+        rooms, owns = self._in_rooms.rooms(), self._owns_room
+        self.rooms = {room: None for room in rooms if owns(room.room_id)}
 
     def take(self, count: int, next_seq: Callable[[], int]) -> bytes:
-        """The frames that tell of up to so many of them."""
+        """Remove at most `count` users and rooms; return the frames that report their state."""
         frames: list[bytes] = []
         users, online = self.users, self._held.online
         pack, version = SUBSCRIBE.pack, route.OUTER_VERSION
@@ -104,5 +104,5 @@ class PendingSubscriptions:
 
 
 def id_frame(cmd: int, seq: int, id_: User | Room) -> bytes:
-    """The frame of a command whose body is an id within an application."""
+    """Return the frame of a command whose body is an app and an id."""
     return ID.pack(16, seq, cmd, route.OUTER_VERSION, 0, 0, *id_)

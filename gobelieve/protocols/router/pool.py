@@ -1,108 +1,96 @@
-"""All routers as one: which user, room and group belongs to which."""
+"""The links to all routers: they find the router that a user, room or super group belongs to."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from gobelieve.interfaces import Members, Subscriber, Time, Turn
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Members, Subscriber, World
 from gobelieve.names import Room, User, shard
-from gobelieve.protocols.router.link import RouteLink
+from gobelieve.protocols.router.link import Missed, RouteLink
 from gobelieve.protocols.router.pending_subscriptions import (
     HeldRooms,
     HeldUsers,
-    Mine,
+    Owns,
     PendingSubscriptions,
-    everybody,
-    nobody,
+    owns_all,
+    owns_none,
 )
 from gobelieve.routing.push_batches import PushBatches
-from gobelieve.wire import route
 
 UsersMissed = Callable[[Iterable[User]], None]
-"""Told of the users whose publications may have got lost while a router was away."""
-GroupsMissed = Callable[[Mine], None]
-"""The same for super groups: told which ids belong to the router."""
+"""Called with users whose publications may be lost, since a router was away."""
+GroupsMissed = Callable[[Owns], None]
+"""Called when the publications of super groups may be lost; the argument says of which ones."""
 
 
 class RoutePool:
-    """`Routing` over all routers.
+    """`gobelieve.interfaces.Routing` over all routers.
 
-    A user and a room belong to the one at ``|id| mod n``, a super group to the one at ``|id| mod
-    m`` of the routers for groups, or of the same if there are none of these. That one carries
-    what is published. So that every router that may be asked for a group's pushes knows who is
-    online, users are also said to all routers that carry groups.
+    A user or a room belongs to router ``|id| mod n``. A super group belongs to router ``|id| mod
+    m`` of the routers for groups, or of all routers if there are none for groups. Publications go
+    through that router.
+
+    A router that is asked for the pushes of a group must know which users are online. So users are
+    also reported to all routers that have groups.
     """
 
     def __init__(
-        self,
-        addresses: Sequence[str],
-        group_addresses: Sequence[str],
-        turn: Turn,
-        time: Time,
-        counters: Counters,
+        self, addresses: Sequence[str], group_addresses: Sequence[str], world: World
     ) -> None:
-        self._users = [RouteLink(address, turn, time, counters) for address in addresses]
-        self._groups = [RouteLink(address, turn, time, counters) for address in group_addresses]
+        self._users = [RouteLink(address, world) for address in addresses]
+        self._groups = [RouteLink(address, world) for address in group_addresses]
         self.links = [*self._users, *self._groups]
         if not self._groups:
             self._groups = self._users
-        # Whom a user is said to, by the user's shard: the own router first.
-        self._told = [
+        self._reported_to = [
             (own, *(link for link in self._groups if link is not own)) for own in self._users
         ]
+        """By the shard of a user: the links over which they are reported, their own one first."""
         self._count = len(self._users)
-        self._push_batches = PushBatches(self.push, time, counters)
+        self._push_batches = PushBatches(self.push, world.time, world.counters)
 
     def attach(
         self,
         held: HeldUsers,
         in_rooms: HeldRooms,
         subscriber: Subscriber,
+        *,
         users_missed: UsersMissed,
-        groups_missed: GroupsMissed = lambda mine: None,
+        groups_missed: GroupsMissed = lambda owns: None,
     ) -> None:
-        """Who is here, who is told what comes and what did not; before the first connection."""
+        """Take the parts that the links work for. This must happen before the first connection."""
         for index, link in enumerate(self.links):
-            of_users = _belonging(index, self._count) if link in self._users else nobody
-            of_groups: Mine = nobody
+            owns_user: Owns = owns_none
+            owns_group: Owns = owns_none
+            if link in self._users:
+                owns_user = _owns_shard(index, self._count)
             if link in self._groups:
-                of_groups = _belonging(self._groups.index(link), len(self._groups))
-
-            def missed(
-                users: Collection[User] | None,
-                of_users: Mine = of_users,
-                of_groups: Mine = of_groups,
-            ) -> None:
-                if users is not None:
-                    users_missed(users)
-                    return
-                if of_users is not nobody:
-                    users_missed([user for user in held.users() if of_users(user.uid)])
-                if of_groups is not nobody:
-                    groups_missed(of_groups)
-
-            told = everybody if link in self._groups else of_users
-            link.attach(PendingSubscriptions(held, in_rooms, told, of_users), subscriber, missed)
+                owns_group = _owns_shard(self._groups.index(link), len(self._groups))
+            pending = PendingSubscriptions(
+                held,
+                in_rooms,
+                owns_user=owns_all if link in self._groups else owns_user,
+                owns_room=owns_user,
+            )
+            missed = _missed(held, owns_user, owns_group, users_missed, groups_missed)
+            link.attach(pending, subscriber, missed)
 
     # --- see `gobelieve.interfaces.Routing`
 
     def subscribe(self, user: User, online: bool) -> None:
-        for link in self._told[abs(user.uid) % self._count]:
+        for link in self._reported_to[abs(user.uid) % self._count]:
             link.subscriptions.subscribe(user, online)
 
     def unsubscribe(self, user: User) -> None:
-        for link in self._told[abs(user.uid) % self._count]:
+        for link in self._reported_to[abs(user.uid) % self._count]:
             link.subscriptions.unsubscribe(user)
 
     def subscribe_room(self, room: Room) -> None:
-        self._users[shard(room.room_id, self._count)].subscriptions.room(route.SUBSCRIBE_ROOM, room)
+        self._users[shard(room.room_id, self._count)].subscriptions.subscribe_room(room)
 
     def unsubscribe_room(self, room: Room) -> None:
-        self._users[shard(room.room_id, self._count)].subscriptions.room(
-            route.UNSUBSCRIBE_ROOM, room
-        )
+        self._users[shard(room.room_id, self._count)].subscriptions.unsubscribe_room(room)
 
     def when_known(self, user: User, known: Callable[[], None]) -> None:
-        # Not by all that were told: the user's own router carries what is published.
+        # Only the user's own router matters, since publications go through it.
         self._users[shard(user.uid, self._count)].subscriptions.when_known(known, user)
 
     def when_room_known(self, room: Room, known: Callable[[], None]) -> None:
@@ -149,11 +137,30 @@ class RoutePool:
             self._push_batches.begin(appid, members, sender, cmd, body)
 
 
-def _belonging(index: int, count: int) -> Mine:
+def _owns_shard(index: int, count: int) -> Owns:
     if count == 1:
-        return everybody
+        return owns_all
 
-    def mine(id_: int) -> bool:
+    def owns(id_: int) -> bool:
         return abs(id_) % count == index
 
-    return mine
+    return owns
+
+
+def _missed(
+    held: HeldUsers,
+    owns_user: Owns,
+    owns_group: Owns,
+    users_missed: UsersMissed,
+    groups_missed: GroupsMissed,
+) -> Missed:
+    def missed(users: Collection[User] | None) -> None:
+        if users is not None:
+            users_missed(users)
+            return
+        if owns_user is not owns_none:
+            users_missed([user for user in held.users() if owns_user(user.uid)])
+        if owns_group is not owns_none:
+            groups_missed(owns_group)
+
+    return missed

@@ -6,7 +6,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gobelieve.protocols.http.status.metrics import CountersCollector
-from gobelieve.protocols.router.listener import RouteFactory, RouteLink
+from gobelieve.protocols.router.listener import GatewayConnection, RouteFactory
 from gobelieve.routing.pushes import PushWriter
 from gobelieve.routing.router import Router
 
@@ -50,7 +50,7 @@ class RouterStatus(Collector):
             "counts": dict(counts.counts),
         }
 
-    def _gateway(self, link: RouteLink) -> dict[str, object]:
+    def _gateway(self, link: GatewayConnection) -> dict[str, object]:
         users, rooms = self.router.table.held_by(link)
         return {
             "peer": link.peer,

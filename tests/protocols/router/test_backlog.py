@@ -46,14 +46,14 @@ class KeptNotifiesTests(SynchronousTestCase):
     def test_told_again(self) -> None:
         """What was told waits once more, unless something newer does."""
         kept = of_users(self.counters)
-        kept.told(ALICE, client.IM.number, b"x", 500)
-        kept.told(BOB, client.IM.number, b"x", 500)
-        kept.told(BOB, client.RT.number, b"x", 0)
+        kept.sent(ALICE, client.IM.number, b"x", 500)
+        kept.sent(BOB, client.IM.number, b"x", 500)
+        kept.sent(BOB, client.RT.number, b"x", 0)
         self.assertEqual(len(kept), 0)
         kept.keep(BOB, client.IM.number, b"x", 600)
-        kept.again()
+        kept.requeue()
         self.assertEqual(taken(kept), {ALICE: 500, BOB: 600})
-        kept.again()
+        kept.requeue()
         self.assertEqual(taken(kept), {})
 
     def test_a_bound(self) -> None:

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BodyError
 from gobelieve.protocols.router.confirmations import MARK_TIMEOUT, Confirmations
 from gobelieve.protocols.turn import ReactorTurn
+from tests.fakes.world import world
 
 
 class MarksTests(SynchronousTestCase):
@@ -17,7 +18,9 @@ class MarksTests(SynchronousTestCase):
         self.overdue = 0
         self.known: list[int] = []
         self.confirmations = Confirmations(
-            ReactorTurn(self.clock), self.clock, self.due, self.unanswered
+            world(turn=ReactorTurn(self.clock), time=self.clock),
+            due=self.due,
+            unanswered=self.unanswered,
         )
 
     def due(self) -> None:
@@ -31,7 +34,7 @@ class MarksTests(SynchronousTestCase):
 
     def wait(self, *numbers: int, said: bool = True) -> None:
         """These wait, behind something that was said."""
-        self.confirmations.said |= said
+        self.confirmations.is_needed |= said
         for number in numbers:
             self.confirmations.wait(lambda number=number: self.known.append(number))  # type: ignore[misc]
 
@@ -78,7 +81,7 @@ class MarksTests(SynchronousTestCase):
         def fails() -> None:
             raise ValueError("a bug")
 
-        self.confirmations.said = True
+        self.confirmations.is_needed = True
         self.confirmations.wait(fails)
         self.wait(2)
         self.clock.advance(0)
@@ -130,12 +133,12 @@ class MarksTests(SynchronousTestCase):
 
     def test_one_that_waits_for_a_certain_mark(self) -> None:
         """However patient we are otherwise."""
-        self.confirmations.patient = False
+        self.confirmations.is_prompt = False
         self.confirmations.sent(lambda: self.known.append(1))
         self.clock.advance(0)
         self.assertEqual(self.known, [])
         self.answer()
-        self.assertEqual((self.known, self.confirmations.patient), ([1], True))
+        self.assertEqual((self.known, self.confirmations.is_prompt), ([1], True))
 
     def test_an_answer_that_nobody_asked_for(self) -> None:
         """Makes no sense."""
@@ -146,7 +149,7 @@ class MarksTests(SynchronousTestCase):
         self.wait(1)
         self.clock.advance(0)
         self.wait(2)
-        self.confirmations.lost()
+        self.confirmations.disconnected()
         self.clock.advance(0)
         self.assertEqual(self.known, [1, 2])
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -6,10 +6,12 @@ from gobelieve.names import Room, User
 from gobelieve.protocols.router import backlog, subscriptions
 from gobelieve.protocols.router import connection as route_connection
 from gobelieve.protocols.router.confirmations import MARK_TIMEOUT
-from gobelieve.protocols.router.link import NOTIFIES_PER_TURN
+from gobelieve.protocols.router.link import NOTIFIES_PER_TURN, RouteLink
+from gobelieve.support.throttled_log import INTERVAL
 from gobelieve.wire import Frame, client, encode_frame, route
 from gobelieve.wire.frames import PUSH, SUPER_GROUP
 from gobelieve.wire.publication import Publication
+from tests.protocols.logs import Events
 from tests.protocols.routers import ALICE, BOB, BODY, RouterCase, Wire
 
 LOBBY = Room(7, 50)
@@ -143,14 +145,21 @@ class HearingTests(RouterCase):
         self.assertEqual(subscriber.groups, [(7, 2, inner, 500, 400), (7, 2, inner, 500, 0)])
         self.assertEqual(subscriber.rooms, [(Room(7, 2), inner)] * 2)
 
-    def test_nonsense_of_another_gateway_does_not_cost_the_link(self) -> None:
-        """It is counted and logged."""
+    def test_a_malformed_publication_of_another_gateway(self) -> None:
+        """Each is counted, one per minute is logged, and the link goes on."""
+        events = Events()
+        self.patch(RouteLink, "log", events.log())
         wire = self.connected(self.pool())
         body = Publication(7, 2, 0, 0, 0, b"nonsense").body(1)
         for cmd in route.PUBLICATIONS:
             wire.say(cmd, body)
         self.assertFalse(wire.transport.disconnecting)
         self.assertEqual(self.counters["publications_malformed"], 3)
+        malformed = "router 127.0.0.1:0 forwarded a malformed publication"
+        self.assertEqual([malformed in text for text in events.texts()].count(True), 1)
+        self.clock.advance(INTERVAL)
+        wire.say(route.PUBLISH, body)
+        self.assertEqual([malformed in text for text in events.texts()].count(True), 2)
 
     def test_a_router_that_makes_no_sense_is_cut_off(self) -> None:
         """Bad inner length, a command that routers do not send, an answer that nobody asked for."""
@@ -571,6 +580,33 @@ class MarkTests(RouterCase):
         wire.mark()
         self.turn()
         self.assertEqual(self.missed, [ALICE])
+
+    def test_a_router_that_froze_and_comes_back(self) -> None:
+        """Logins do not wait for the first MARK of the new connection, so its answer does not
+        cover them. The answer to a second MARK does."""
+        pool = self.pool()
+        wire = self.connected(pool)
+        self.held[ALICE] = True
+        pool.subscribe(ALICE, True)
+        pool.when_known(ALICE, lambda: self.known.append(ALICE))
+        self.turn()
+        self.clock.advance(MARK_TIMEOUT)
+        wire.lose()
+        wire = Wire(pool)
+        self.turn()
+        self.held[BOB] = True
+        pool.subscribe(BOB, True)
+        pool.when_known(BOB, lambda: self.known.append(BOB))
+        self.assertEqual(self.known, [ALICE, BOB])
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [130, 139, 130])
+        wire.mark()
+        self.turn()
+        self.assertEqual([f.cmd for f in wire.all_told()], [139])
+        self.assertEqual(self.missed, [])
+        wire.mark()
+        self.turn()
+        self.assertEqual(self.missed, [ALICE, BOB])
 
     def test_who_went_on_while_the_router_did_not_read_is_caught_up_with(self) -> None:
         """Only they: it happens under load."""

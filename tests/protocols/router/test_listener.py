@@ -16,9 +16,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.metrics import Counters
 from gobelieve.names import User
 from gobelieve.protocols.router.connection import RouteConnection
-from gobelieve.protocols.router.link import RouteLink as GatewayLink
-from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, LAST_SEQ, RouteFactory, RouteLink
-from gobelieve.protocols.router.pending_subscriptions import PendingSubscriptions, everybody
+from gobelieve.protocols.router.link import RouteLink
+from gobelieve.protocols.router.listener import (
+    DRAIN_TIMEOUT,
+    LAST_SEQ,
+    GatewayConnection,
+    RouteFactory,
+)
+from gobelieve.protocols.router.pending_subscriptions import PendingSubscriptions, owns_all
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.router import Router
 from gobelieve.wire import FrameReader, encode_frame, route
@@ -27,6 +32,7 @@ from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame
 from gobelieve.wire.frames import PUSH as PUSHED
 from gobelieve.wire.publication import Publication
 from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber
+from tests.fakes.world import world
 from tests.protocols.logs import Events
 from tests.protocols.test_keepalive import OnSocket
 from tests.routing.support import FakePushes
@@ -44,14 +50,16 @@ class ListenerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.events = Events()
-        self.patch(RouteLink, "log", self.events.log())
+        self.patch(GatewayConnection, "log", self.events.log())
         self.turn = ReactorTurn(self.clock)
         self.counters = Counters()
         self.pushes = FakePushes()
         self.router = Router(self.pushes, counters=self.counters, log=self.events.log())
-        self.factory = RouteFactory(self.router, self.turn, self.counters, unread_limit=1000)
+        self.factory = RouteFactory(
+            self.router, turn=self.turn, counters=self.counters, unread_limit=1000
+        )
 
-    def connect(self) -> tuple[RouteLink, StringTransport]:
+    def connect(self) -> tuple[GatewayConnection, StringTransport]:
         """A gateway comes."""
         link = self.factory.buildProtocol(None)
         transport = StringTransport()
@@ -159,7 +167,7 @@ class NonsenseTests(ListenerCase):
         link.dataReceived(PUBLISH)
         self.assertTrue(transport.disconnecting)
         (line,) = self.events.texts()
-        self.assertIn("RouteLink 192.168.1.1:54321 is cut off: ", line)
+        self.assertIn("GatewayConnection 192.168.1.1:54321 is cut off: ", line)
         self.assertIn(why, line)
         # The frame before it still counts; those behind it do not.
         self.assertEqual(len(self.frames(other_transport)), 1)
@@ -295,18 +303,20 @@ class ClosingTests(ListenerCase):
 class WholeLinkTests(ListenerCase):
     """With the gateway's own end of the link."""
 
-    def gateway(self) -> tuple[GatewayLink, list[tuple[User, bytes, int, int]], IOPump]:
+    def gateway(self) -> tuple[RouteLink, list[tuple[User, bytes, int, int]], IOPump]:
         """A gateway that holds nobody yet, what it is told, and its wire."""
         subscriber = FakeSubscriber()
-        link = GatewayLink("router", self.turn, self.clock, Counters())
-        pending = PendingSubscriptions(FakeHeld(), FakeRooms(), everybody, everybody)
+        link = RouteLink("router", world(turn=self.turn, time=self.clock))
+        pending = PendingSubscriptions(
+            FakeHeld(), FakeRooms(), owns_user=owns_all, owns_room=owns_all
+        )
         link.attach(pending, subscriber, lambda users: None)
         self.patch(link, "log", self.events.log())
 
         def client() -> RouteConnection:
             return link.buildProtocol(None)
 
-        def server() -> RouteLink:
+        def server() -> GatewayConnection:
             return self.factory.buildProtocol(None)
 
         _, _, pump = connectedServerAndClient(server, client, clock=self.clock)

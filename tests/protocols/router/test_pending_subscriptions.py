@@ -6,10 +6,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.names import Room, User
 from gobelieve.protocols.router.pending_subscriptions import (
-    Mine,
+    Owns,
     PendingSubscriptions,
-    everybody,
-    nobody,
+    owns_all,
+    owns_none,
 )
 from gobelieve.wire import FrameReader, Message, decode, route
 from tests.fakes.subscribers import FakeHeld, FakeRooms
@@ -25,10 +25,10 @@ class UnsaidTests(SynchronousTestCase):
         self.rooms = FakeRooms({Room(7, 50), Room(7, 51)})
 
     def pending(
-        self, my_users: Mine = everybody, my_rooms: Mine = everybody
+        self, owns_user: Owns = owns_all, owns_room: Owns = owns_all
     ) -> PendingSubscriptions:
         """With all to say."""
-        made = PendingSubscriptions(self.held, self.rooms, my_users, my_rooms)
+        made = PendingSubscriptions(self.held, self.rooms, owns_user=owns_user, owns_room=owns_room)
         made.add_all()
         return made
 
@@ -57,7 +57,7 @@ class UnsaidTests(SynchronousTestCase):
 
     def test_what_belongs_to_the_router(self) -> None:
         """Nothing else is looked at again."""
-        pending = self.pending(lambda id_: id_ % 2 == 0, nobody)
+        pending = self.pending(lambda id_: id_ % 2 == 0, owns_none)
         self.assertEqual((set(pending.users), set(pending.rooms)), ({BOB}, set()))
 
     def test_slices(self) -> None:
@@ -75,7 +75,7 @@ class UnsaidTests(SynchronousTestCase):
 
     def test_what_changed_meanwhile_is_said_as_it_is(self) -> None:
         """Not as it was when it was noted."""
-        pending = self.pending(my_rooms=nobody)
+        pending = self.pending(owns_room=owns_none)
         self.held[BOB] = True
         del self.held[ALICE]
         self.assertCountEqual(

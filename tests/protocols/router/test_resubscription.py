@@ -9,11 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.metrics import Counters
 from gobelieve.names import Room, User
 from gobelieve.protocols.router.connection import RouteConnection
-from gobelieve.protocols.router.listener import RouteFactory, RouteLink
+from gobelieve.protocols.router.listener import GatewayConnection, RouteFactory
 from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.router import Router
 from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber
+from tests.fakes.world import world
 from tests.protocols.logs import Events
 from tests.routing.support import FakePushes
 
@@ -26,21 +27,23 @@ class ResubscriptionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.events = Events()
-        self.patch(RouteLink, "log", self.events.log())
+        self.patch(GatewayConnection, "log", self.events.log())
         self.turn = ReactorTurn(self.clock)
         self.router = Router(FakePushes(), counters=Counters(), log=self.events.log())
-        self.factory = RouteFactory(self.router, self.turn, Counters(), unread_limit=1000)
+        self.factory = RouteFactory(
+            self.router, turn=self.turn, counters=Counters(), unread_limit=1000
+        )
         self.missed: list[User] = []
 
     def gateway(self, held: FakeHeld, rooms: FakeRooms) -> IOPump:
         """One whose link is connected now; its wire."""
-        pool = RoutePool(["router"], [], self.turn, self.clock, Counters())
-        pool.attach(held, rooms, FakeSubscriber(), self.missed.extend)
+        pool = RoutePool(["router"], [], world(turn=self.turn, time=self.clock))
+        pool.attach(held, rooms, FakeSubscriber(), users_missed=self.missed.extend)
 
         def near() -> RouteConnection:
             return pool.links[0].buildProtocol(None)
 
-        def far() -> RouteLink:
+        def far() -> GatewayConnection:
             return self.factory.buildProtocol(None)
 
         _, _, pump = connectedServerAndClient(far, near, clock=self.clock)

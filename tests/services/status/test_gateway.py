@@ -5,7 +5,6 @@ from prometheus_client.registry import CollectorRegistry
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus
 from gobelieve.protocols.clients.tcp import ClientFactory
 from gobelieve.protocols.router.pool import RoutePool
@@ -13,6 +12,7 @@ from gobelieve.protocols.storage.link import AskTimes, StorageLink
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.services.status.gateway import GatewayStatus, Links
 from gobelieve.wire import client
+from tests.fakes.world import world
 from tests.gateway.support import TestGateway
 
 
@@ -25,7 +25,7 @@ class GatewayStatusTests(SynchronousTestCase):
         self.times = AskTimes()
         self.links = Links(
             [StorageLink("s:1", turn, gateway.clock, 4.0, self.times)],
-            RoutePool(["r:1"], [], turn, gateway.clock, Counters()).links,
+            RoutePool(["r:1"], [], world(turn=turn, time=gateway.clock)).links,
         )
         self.factory = ClientFactory(turn, gateway.registry)
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.metrics import registry_of
-from gobelieve.protocols.router.listener import RouteFactory, RouteLink
+from gobelieve.protocols.router.listener import GatewayConnection, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.grace import Grace
 from gobelieve.routing.router import Router
@@ -29,8 +29,10 @@ class RouterStatusTests(SynchronousTestCase):
         grace = Grace(10, 3, 100, time=clock, counters=self.counters, log=log)
         router = Router(FakePushes(), counters=self.counters, log=log, grace=grace)
         router.start()
-        factory = RouteFactory(router, ReactorTurn(clock), self.counters, 1000)
-        self.patch(RouteLink, "log", log)
+        factory = RouteFactory(
+            router, turn=ReactorTurn(clock), counters=self.counters, unread_limit=1000
+        )
+        self.patch(GatewayConnection, "log", log)
         self.status = RouterStatus(router, factory, None)
         link = factory.buildProtocol(None)
         link.makeConnection(StringTransport())
