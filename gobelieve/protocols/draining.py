@@ -1,4 +1,4 @@
-"""A factory that knows its connections, and ends them in good order when the daemon stops."""
+"""A factory that knows its connections, and ends them in order when the daemon stops."""
 
 from typing import Generic, Protocol, TypeVar
 
@@ -13,10 +13,10 @@ class Drainable(Protocol):
     """A connection that can be ended."""
 
     def finish(self) -> None:
-        """Send what is owed, then end."""
+        """Send what the peer still waits for, then end the connection."""
 
     def abort(self) -> None:
-        """End now."""
+        """End the connection now; what waits is lost."""
 
     def __hash__(self) -> int: ...
 
@@ -25,9 +25,9 @@ C = TypeVar("C", bound=Drainable)
 
 
 class DrainingFactory(Factory, Generic[C]):
-    """Keeps `connections`, into which a connection enters itself, and tells of its end by `left`.
+    """Keeps the set `connections`: a connection adds itself, and calls `left` when it has ended.
 
-    `drain_timeout`: seconds that a peer has, at the end, to take what it is owed.
+    `drain_timeout` is the seconds that a peer has, at the end, to read the rest.
     """
 
     noisy = False
@@ -38,12 +38,12 @@ class DrainingFactory(Factory, Generic[C]):
         self._when_empty = WhenEmpty(self.connections)
 
     def left(self, connection: C) -> None:
-        """The connection is gone."""
+        """Forget a connection that has ended."""
         self.connections.discard(connection)
         self._when_empty.check()
 
     async def close(self, time: Time) -> None:
-        """End all connections; a peer that does not read what it is owed is not waited for."""
+        """End all connections. Abort those whose peers do not read the rest in time."""
         for connection in list(self.connections):
             connection.finish()
         if not await called_within(self.drain_timeout, time, self._when_empty):

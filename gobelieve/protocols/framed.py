@@ -1,4 +1,4 @@
-"""A connection of frames: what every link of the system has in common."""
+"""A connection that carries frames: the common part of all links of the system."""
 
 from collections.abc import Set
 from typing import Any
@@ -17,11 +17,12 @@ from gobelieve.wire.frames import Frame, FrameReader
 
 @implementer(IPushProducer)
 class FramedProtocol(Protocol):
-    """Cuts what arrives into frames, sends at the end of the turn, notices a peer that is slow.
+    """Splits what arrives into frames, sends at the end of the turn, and notices a slow peer.
 
-    A subclass takes `frames_received` and may take `opened`, `closed`, `stalled`, and `drained`.
-    `congested` is true while the peer does not read what was written; whoever writes then decides
-    what may wait and what is dropped. A peer whose bytes make no sense is logged and cut off.
+    A subclass implements `frames_received`, and may override `opened`, `closed`, `stalled` and
+    `drained`. `congested` is True while the peer does not read what was written. The code that
+    writes then decides what may wait and what is dropped. A peer that sends malformed bytes is
+    logged and disconnected.
     """
 
     log = Logger()
@@ -40,58 +41,58 @@ class FramedProtocol(Protocol):
     # --- for subclasses
 
     def opened(self) -> None:
-        """The connection is there."""
+        """The connection is open."""
 
     def frames_received(self, frames: list[Frame]) -> None:
-        """Frames came. Raise `WireError` for what makes no sense: it ends the connection."""
+        """Handle frames. Raise `WireError` for a malformed one: this ends the connection."""
         raise NotImplementedError
 
     def stalled(self) -> None:
-        """The peer does not read what was written; once, until it is `drained`."""
+        """The peer does not read what was written. This is called once before each `drained`."""
 
     def drained(self) -> None:
         """The peer reads again."""
 
     def closed(self, reason: Failure) -> None:
-        """The connection is gone."""
+        """The connection has ended."""
 
-    # --- for everybody
+    # --- for subclasses and owners
 
     def send(self, data: bytes) -> None:
-        """Send at the end of this turn; without effect once the connection is closing."""
+        """Send at the end of this turn. A connection that is closing sends nothing."""
         if self._writer is not None and not self._closing:
             self._writer.write(data)
 
     def unsent(self) -> int:
-        """How many bytes the peer has not taken, as far as that is known."""
+        """Return the number of bytes that the peer has not acknowledged; 0 if it is unknown."""
         return unsent(self.transport)
 
     def cut(self, why: WireError) -> None:
-        """End the connection because what came makes no sense."""
+        """Log why the peer's bytes are malformed, and end the connection."""
         self.log.warn("{link} {peer} is cut off: {why}", link=self, peer=self.peer, why=why)
         self.close()
 
     def close(self) -> None:
-        """Send what waits, then end the connection. What still comes is not looked at."""
+        """Send what waits, then end the connection. Bytes that still arrive are ignored."""
         if self._closing:
             return
         self._closing = True
         if self._writer is not None and self.transport is not None:
             self._writer.flush()
             transport: Any = self.transport
-            # A paused producer would be asked for more before the transport lets go.
+            # The transport would ask a paused producer for more before it ends the connection.
             transport.unregisterProducer()
             transport.loseConnection()
 
     def pause(self) -> None:
-        """Read no more, until `resume` is called as often as this."""
+        """Stop reading until `resume` is called as often as `pause`."""
         self._pauses += 1
         transport: Any = self.transport
         if self._pauses == 1 and self._writer is not None:
             transport.pauseProducing()
 
     def resume(self) -> None:
-        """Take one `pause` back."""
+        """Undo one `pause`; the last one starts the reading again."""
         self._pauses -= 1
         transport: Any = self.transport
         if self._pauses == 0 and self._writer is not None:
@@ -134,7 +135,7 @@ class FramedProtocol(Protocol):
         self.closed(reason)
 
     def pauseProducing(self) -> None:
-        # A transport says this again with every write beyond its bound.
+        # A transport calls this again with every write beyond its limit.
         if not self.congested:
             self.congested = True
             self.stalled()
@@ -143,13 +144,13 @@ class FramedProtocol(Protocol):
         self.congested = False
         transport: Any = self.transport
         if transport.disconnecting:
-            # The transport asks for more before it lets go; there is no more.
+            # The transport asks for more before it ends the connection; there is no more.
             transport.unregisterProducer()
         else:
             self.drained()
 
     def stopProducing(self) -> None:
-        """The transport is going; `connectionLost` follows."""
+        """Do nothing: `connectionLost` follows."""
 
     def __str__(self) -> str:
         return type(self).__name__

@@ -1,7 +1,7 @@
-"""Noticing an end that vanished without a word: its power went, or the network between.
+"""TCP keepalive: it detects a peer that vanished, such as after a power cut.
 
-The kernel probes a silent connection, by default first after two hours; so long a router would take
-a dead gateway's users for online. Links between our daemons are probed sooner.
+By default the kernel probes a silent connection only after two hours. For that time a router would
+regard the users of a dead gateway as online. So the links between our daemons are probed sooner.
 """
 
 import socket
@@ -12,10 +12,10 @@ from gobelieve.protocols.writing import beneath
 IDLE = 30
 INTERVAL_SECONDS = 10
 PROBES = 3
-"""A connection silent for `IDLE` seconds is probed every `INTERVAL_SECONDS`; after `PROBES`
-unanswered probes it is gone."""
+"""A connection that is silent for `IDLE` seconds is probed every `INTERVAL_SECONDS`. After `PROBES`
+unanswered probes the kernel ends it."""
 UNACKNOWLEDGED = 60
-"""Seconds after which one is gone that takes nothing of what was sent."""
+"""Seconds after which the kernel ends a connection whose peer acknowledges nothing."""
 
 _OPTIONS = {
     "TCP_KEEPIDLE": IDLE,
@@ -26,9 +26,9 @@ _OPTIONS = {
 
 
 def probe_soon(transport: Any) -> None:
-    """Have the kernel give the connection up a minute after the other end vanished.
+    """Let the kernel end the connection about a minute after the peer vanished.
 
-    Without effect on what is no socket, and where the system has no such options.
+    This has no effect if the transport is no socket, or if the system lacks the options.
     """
     handle = getattr(beneath(transport), "getHandle", lambda: None)()
     if isinstance(handle, socket.socket) and handle.family != getattr(socket, "AF_UNIX", None):

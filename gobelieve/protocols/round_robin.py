@@ -1,8 +1,8 @@
-"""Work of several, one piece each in turn, and no turn of the event loop for long.
+"""Long work of several workers: each does one piece in turn, within a time limit per turn.
 
-A piece may take milliseconds, and somebody may ask for hundreds at once. Whoever asks while nothing
-waits is served at once. What is left when a turn's time is up goes on in the next one, so that the
-loop looks after all sockets in between.
+A piece may take milliseconds, and a worker may have hundreds of them. While nothing waits, a worker
+is served at once. When the time of a turn of the event loop is over, the work continues in the next
+turn. So the loop handles all sockets meanwhile.
 """
 
 from collections import deque
@@ -11,18 +11,18 @@ from typing import Protocol
 from gobelieve.interfaces import Time, Turn
 
 BUDGET = 0.01
-"""Seconds of a turn that the work may take; the last piece may take longer."""
+"""Seconds of one turn that the work may take. The last piece may exceed them."""
 
 
 class Worker(Protocol):
-    """Somebody who has work."""
+    """An object that has work, in pieces."""
 
     def work(self) -> bool:
-        """Do one piece; whether there is more."""
+        """Do one piece. Return True if there are more."""
 
 
 class RoundRobin:
-    """Who waits for work to be done, in order."""
+    """The workers that have work, in the order in which they joined."""
 
     def __init__(self, turn: Turn, time: Time, budget: float = BUDGET) -> None:
         self._turn = turn
@@ -31,10 +31,10 @@ class RoundRobin:
         self._waiting: deque[Worker] = deque()
         self._until: float | None = None
         self._busy = False
-        """Work is under way, or goes on in the next turn."""
+        """True while work is done, or continues in the next turn."""
 
     def join(self, worker: Worker) -> None:
-        """Have its pieces done until it has no more. It must not be waiting already."""
+        """Do the pieces of a worker until it has no more. It must not have joined already."""
         self._waiting.append(worker)
         if not self._busy:
             self._go_on()
@@ -51,7 +51,7 @@ class RoundRobin:
                 if worker.work():
                     waiting.append(worker)
         finally:
-            # Should a piece raise (a bug), the others are done all the same.
+            # If a piece raises an exception (a bug), the other workers still continue.
             self._busy = bool(waiting)
             if waiting:
                 self._time.callLater(0, self._go_on)

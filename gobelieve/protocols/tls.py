@@ -1,7 +1,7 @@
-"""TLS from files that may be replaced while we run: certificate, key, and whom to trust.
+"""TLS from files that may be replaced while the daemon runs: certificate, key and authorities.
 
-Connections that are there keep what they began with, new ones get what was read last. Files that
-cannot be used are a `ConfigError`; what was read before then stays.
+A connection keeps the certificates with which it began. A new connection gets those that were read
+last. Files that cannot be used raise `ConfigError`, and the ones that were read before stay in use.
 """
 
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ _BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
 class _Loaded(NamedTuple):
-    """What the files had."""
+    """The contents of the files, as they were read last."""
 
     options: dict[str, Any]
     server: SSL.Context
@@ -41,11 +41,14 @@ class _Loaded(NamedTuple):
 
 @implementer(IOpenSSLServerConnectionCreator)
 class TLSFiles:
-    """What a daemon shows of itself, and whom it trusts.
+    """The certificate of a daemon, and the authorities that it trusts.
 
-    `cert_file`: PEM, the daemon's own certificate first, then those between it and the authority.
-    `key_file`: PEM, not encrypted. `ca_file`: PEM; with it an end that calls must have a
-    certificate signed by one of these authorities. Nothing is read before `load`.
+    - `cert_file`: PEM; the daemon's own certificate, then those between it and the authority.
+    - `key_file`: PEM, not encrypted.
+    - `ca_file`: PEM; if it is set, a peer that connects must have a certificate signed by one of
+      these authorities.
+
+    Nothing is read before `load`.
     """
 
     def __init__(self, cert_file: str, key_file: str, ca_file: str = "") -> None:
@@ -74,11 +77,11 @@ class TLSFiles:
         self._loaded = _Loaded(options, context)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """For who listens."""
+        """Return the TLS connection of a server; called by Twisted."""
         return SSL.Connection(self._now().server, None)
 
     def client_options(self, host: str) -> IOpenSSLClientConnectionCreator:
-        """What a connection to this host needs now."""
+        """Return the TLS options of a new connection to this host."""
         options = dict(self._now().options)
         trust = options.pop("trustRoot", None)
         made: IOpenSSLClientConnectionCreator = optionsForClientTLS(
@@ -94,13 +97,13 @@ class TLSFiles:
 class TLSConnection(TLSMemoryBIOProtocol):
     """TLS that ends like a plain connection.
 
-    Twisted's own waits until its producer is gone, which for us only watches how fast the other end
-    reads, and then for the other end's farewell, which is not read while we are paused. To say ours
-    is enough (RFC 8446, 6.1).
+    Twisted's own class waits for two things: that its producer is unregistered, and that the peer
+    sends its close_notify. Our producers only watch how fast the peer reads, and a paused
+    connection does not read the close_notify. It is enough to send our own (RFC 8446, 6.1).
     """
 
     def loseConnection(self) -> None:
-        """Send what waits, then end it."""
+        """Send what waits, then end the connection."""
         self.unregisterProducer()
         super().loseConnection()
         below: Any = self.transport
@@ -110,7 +113,7 @@ class TLSConnection(TLSMemoryBIOProtocol):
 class TLSFactory(TLSMemoryBIOFactory):
     """Runs TLS below the protocols of a factory.
 
-    Twisted's own gathers small writes until the next turn; ours are gathered already.
+    Twisted's own class collects small writes until the next turn. Our writes are collected already.
     """
 
     protocol = TLSConnection
@@ -119,9 +122,9 @@ class TLSFactory(TLSMemoryBIOFactory):
 
 @implementer(IStreamClientEndpoint)
 class TLSEndpoint:
-    """Runs TLS on the connections of another endpoint, each with what was read last.
+    """Runs TLS on the connections of another endpoint, with the files that were read last.
 
-    `host`: the name or IP address that the certificate of the other end must be for.
+    `host` is the name or IP address that the certificate of the peer must contain.
     """
 
     def __init__(
@@ -133,8 +136,8 @@ class TLSEndpoint:
         self._clock = clock
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connected when TCP is; the protocol hears of TLS by `handshakeCompleted`."""
-        # A host that can be no name is an attempt that failed, not an error in who tries again.
+        """Connect by TCP. If TLS succeeds, the protocol's `handshakeCompleted` is called later."""
+        # A host that is no valid name fails this attempt. It is no error of the caller.
         creating: Deferred[Any] = execute(self._files.client_options, self._host)
         return creating.addCallback(self._connect, protocolFactory)
 
@@ -147,7 +150,7 @@ class TLSEndpoint:
 
 
 def tls_trouble(reason: Failure) -> str | None:
-    """Why a connection ended, in words, if TLS was why."""
+    """Return a sentence on why TLS ended a connection, or None if TLS was not the reason."""
     if isinstance(reason.value, VerificationError):
         return "its certificate is for another name or address"
     if isinstance(reason.value, SSL.Error):
@@ -156,7 +159,7 @@ def tls_trouble(reason: Failure) -> str | None:
 
 
 def _words(why: SSL.Error) -> str:
-    """What the library says; a mere end of the connection is nothing to it."""
+    """Return the messages of the library. It has none if the peer only ended the connection."""
     errors = why.args[0] if why.args and isinstance(why.args[0], list) else []
     return ", ".join(error[-1] for error in errors)
 

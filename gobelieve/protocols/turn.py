@@ -1,9 +1,8 @@
-"""The end of a turn: when everything that this batch of events caused leaves at once.
+"""The end of a turn of the event loop: the time to send what one batch of events caused.
 
-The reactor takes a batch of events from the kernel, calls everybody concerned, and then makes the
-calls that are due. A call asked for by ``callLater(0)`` meanwhile is made right there. So one such
-call a turn, shared by all, runs behind every event of the batch, and costs 1.2 us a turn and
-nothing a message.
+The reactor takes a batch of events from the kernel, handles them, and then makes the calls that are
+due. A ``callLater(0)`` that was made meanwhile is due too. So one such call per turn, shared by
+all, runs after every event of the batch. It costs 1.2 us per turn, and nothing per message.
 """
 
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from gobelieve.interfaces import Time
 
 
 class ReactorTurn:
-    """`gobelieve.interfaces.Turn` on a reactor."""
+    """Implements `gobelieve.interfaces.Turn` on a reactor."""
 
     __slots__ = ("_calls", "_time")
 
@@ -21,13 +20,14 @@ class ReactorTurn:
         self._calls: list[Callable[[], None]] = []
 
     def at_end(self, call: Callable[[], None]) -> None:
-        """Make a call when the events of this turn are handled."""
+        """Make a call when all events of this turn are handled."""
         if not self._calls:
             self._time.callLater(0, self._run)
         self._calls.append(call)
 
     def _run(self) -> None:
-        # What the calls ask for belongs to the same turn: asks are sent before the loop sleeps.
+        # A call that is added by a call belongs to this turn too. So requests are sent before the
+        # loop sleeps.
         calls = self._calls
         done = 0
         try:
@@ -35,7 +35,7 @@ class ReactorTurn:
                 done += 1
                 calls[done - 1]()
         finally:
-            # Should a call raise (a bug, logged by the reactor), the others are still made.
+            # If a call raises (a bug, which the reactor logs), the others are still made.
             self._calls = calls[done:]
             if self._calls:
                 self._time.callLater(0, self._run)

@@ -1,4 +1,4 @@
-"""Connections of clients and their sessions, from their beginning to their end."""
+"""Counts the connections of clients, and makes and ends their sessions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,9 @@ from gobelieve.metrics import Counters
 
 
 class ClientRegistry:
-    """Where connections and their sessions begin and end, whatever their transport.
+    """All connections of clients, on every transport.
 
-    A connection may be there before its session: while a handshake is under way.
+    A connection exists before its session while a handshake is in progress.
     """
 
     def __init__(
@@ -27,31 +27,31 @@ class ClientRegistry:
         self._gone = gone
         self.timeouts = timeouts
         self.received = [0] * 256
-        """By command: how many frames came."""
+        """By command: the number of frames received."""
         self._unauthenticated = unauthenticated
         self.arrivals = Counters()
-        """By transport: how many connections there ever were."""
+        """By transport: the number of connections so far."""
         self.departures = Counters()
-        """And how many of them are gone."""
+        """By transport: the number of connections that have ended."""
 
     def connected(self, connection: Connection, transport: Any, transport_name: str) -> None:
-        """Somebody connected; `transport_name` names how."""
+        """Count a new connection; `transport_name` is its key in the counters."""
         self.arrivals.add(transport_name)
         self._unauthenticated.entered(connection, getattr(transport.getPeer(), "host", ""))
 
     def disconnected(self, connection: Connection, transport_name: str) -> None:
-        """The connection is gone."""
+        """Count a connection that has ended."""
         self.departures.add(transport_name)
         self._unauthenticated.left(connection)
 
     def ready(self, connection: Connection) -> Session:
-        """A client can send frames now."""
+        """Return a new session, since the client can send frames now."""
         session = self._new_session(connection, self.timeouts.tick)
         self.timeouts.add(session)
         return session
 
     def closed(self, session: Session) -> None:
-        """It cannot any more."""
+        """End the session, since the client can send no more frames."""
         session.closed = True
         self.timeouts.remove(session)
         self._gone(session)

@@ -1,17 +1,23 @@
 """The browsers of 2018: engine.io, protocol 3, on WebSocket.
 
-The client opens ``/engine.io/?EIO=3&transport=websocket``, and the server tells the parameters of
-the session in a packet ``open``. From then on each side sends packets, one a message. A packet is
-its type and its data: a byte and bytes in a binary message, a digit and text in a text message, or
-``b``, the digit, and bytes in base64 in a text message. The types are::
+The client opens ``/engine.io/?EIO=3&transport=websocket``. The server sends the parameters of the
+session in a packet ``open``. From then on each side sends packets, one per WebSocket message.
+
+A packet has a type and data. It has three forms:
+
+- a binary message: a byte and bytes
+- a text message: a digit and text
+- a text message: ``b``, a digit, and bytes in base64
+
+The types are::
 
     0 open   1 close   2 ping   3 pong   4 message   5 upgrade   6 noop
 
-A frame is the data of one ``message``. The client pings, and the server answers with the same data;
-since that is all a client of 2018 says while its user is silent, it counts as a sign of life. A
-``message`` of text is none of ours and ends the connection, as does what is no packet.
+A frame is the data of one ``message``. The client pings, and the server answers with the same data.
+A client of 2018 sends nothing else while its user is silent, so a ping counts as activity. A
+``message`` of text ends the connection, and so does a malformed packet.
 
-The transport ``polling`` is not offered: who asks for it is told so in engine.io's words.
+The transport ``polling`` is not offered. A client that requests it gets an error of engine.io.
 """
 
 import json
@@ -34,9 +40,9 @@ from gobelieve.protocols.clients.websocket import (
 
 PATHS = ("/engine.io/", "/engine.io")
 PING_INTERVAL, PING_TIMEOUT = 25.0, 60.0
-"""Seconds: how often a client is to ping, and how long it waits for an answer."""
+"""Seconds between two pings of a client, and seconds that it waits for an answer."""
 MAX_TEXT_BYTES = 2 + (MAX_MESSAGE_BYTES + 2) // 3 * 4
-"""``b4`` and the longest frame in base64."""
+"""The longest message in bytes: ``b4`` and the longest frame in base64."""
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = range(7)
 BINARY_MESSAGE = bytes((MESSAGE,))
@@ -46,11 +52,11 @@ REFUSALS = {
     405: '{"code":2,"message":"Bad handshake method"}',
     426: '{"code":0,"message":"Transport unknown"}',
 }
-"""What engine.io says; the statuses are ours."""
+"""The errors of engine.io, and HTTP statuses that we chose for them."""
 
 
 class EngineConnection(BrowserConnection):
-    """One client at ``/engine.io/``."""
+    """The connection of one client at ``/engine.io/``."""
 
     factory: "EngineFactory"
     _sid = ""
@@ -66,7 +72,7 @@ class EngineConnection(BrowserConnection):
             raise ConnectionDeny(400, "this is protocol 3 on websocket")
         if "sid" in asked:
             raise ConnectionDeny(400, "no session has this id: polling is not offered")
-        # Where the client cannot read binary messages.
+        # The client asks for it if it cannot read binary messages.
         self._in_text = "b64" in asked
         self._sid = self.factory.new_sid()
         return None, {"Set-Cookie": f"io={self._sid}; Path={PATHS[0]}; HttpOnly; SameSite=Strict"}
@@ -99,7 +105,7 @@ class EngineConnection(BrowserConnection):
     def sendHttpErrorResponse(
         self, code: int, reason: str, responseHeaders: list[tuple[str, str]] | None = None
     ) -> None:
-        """In engine.io's words, so that its client tells its user why."""
+        """Send an error of engine.io, so that its client shows the reason."""
         status = 400 if code == 426 else code
         body = REFUSALS.get(code, "")
         headers = [
@@ -109,7 +115,7 @@ class EngineConnection(BrowserConnection):
             *(responseHeaders or []),
         ]
         if self.factory.for_anybody:
-            # Without credentials: it is the same for everybody, and nothing that is secret.
+            # Any page may read the answer, since it contains no secret.
             headers.append(("Access-Control-Allow-Origin", "*"))
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
         self.sendData(f"HTTP/1.1 {status} Refused\r\n{head}\r\n{body}".encode())
@@ -117,7 +123,7 @@ class EngineConnection(BrowserConnection):
     # --- for the session
 
     def send(self, frame: bytes) -> None:
-        """Send one frame as one packet; without effect once it is closing."""
+        """Send one frame as one packet. A connection that is closing sends nothing."""
         if self.state != self.STATE_OPEN:
             return
         if self._in_text:
@@ -135,7 +141,7 @@ class EngineConnection(BrowserConnection):
                 self.refuse(NOT_ACCEPTABLE, "a message of text")
         elif kind == PING:
             self._alive()
-            # A ping's data is text, or it is no answer that could be read.
+            # Other data than text could not be sent back in a pong.
             self._say(PONG, b"" if is_binary else data)
         elif kind in (PONG, UPGRADE, NOOP):
             self._alive()
@@ -157,7 +163,7 @@ def _digit(text: bytes) -> int:
 
 
 class EngineFactory(BrowserFactory):
-    """Clients at ``/engine.io/``. `new_sid` makes the 20 characters that name a session."""
+    """The clients at ``/engine.io/``. `new_sid` returns the 20 characters that name a session."""
 
     connection = EngineConnection
 

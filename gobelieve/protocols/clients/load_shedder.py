@@ -1,4 +1,4 @@
-"""A port that may be shut for a while, without giving it up."""
+"""A port that refuses clients for a while, and keeps listening."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,9 @@ from zope.interface import implementer
 
 @implementer(IProtocolFactory)
 class LoadShedder:
-    """Lets nobody in while it is shut: who connects is closed at once, and costs no more than that.
+    """Closes each new connection at once while `is_full` returns True.
 
-    (A port that does not listen would leave them waiting, and come back to all of them at once.)
+    On a port that stops listening, clients would wait, and all of them would connect at once later.
     """
 
     def __init__(self, factory: IProtocolFactory, is_full: Callable[[], bool]) -> None:
@@ -21,9 +21,9 @@ class LoadShedder:
         return None if self._is_full() else self.factory.buildProtocol(addr)
 
     def doStart(self) -> None:
-        """A port listens."""
+        """Start the factory inside; called by Twisted when a port listens."""
         self.factory.doStart()
 
     def doStop(self) -> None:
-        """It does not any more."""
+        """Stop the factory inside; called by Twisted when a port no longer listens."""
         self.factory.doStop()

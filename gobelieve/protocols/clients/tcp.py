@@ -15,7 +15,7 @@ CLIENT_COMMANDS = sent_by(Sender.CLIENT)
 
 
 class ClientConnection(FramedProtocol):
-    """One client on TCP. While it does not read, nothing is read from it either."""
+    """The connection of one client. While the client does not read, its frames are not read."""
 
     limit = CLIENT_BODY_LIMIT
     allowed = CLIENT_COMMANDS
@@ -55,7 +55,7 @@ class ClientConnection(FramedProtocol):
 
 
 class ClientFactory(Factory):
-    """Clients on TCP, or on TLS: `transport_name` says which."""
+    """The clients on TCP or TLS; `transport_name` is their key in the counters."""
 
     noisy = False
 

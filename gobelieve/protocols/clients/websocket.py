@@ -1,12 +1,12 @@
 """A browser's connection: each binary message is one frame, in both directions.
 
-The path is ``/ws`` and nothing else. A text message, a message that is not exactly one frame, and
-one that is too long end the connection with the close code that fits. Fragments of a message are
-joined. Compression is not agreed upon: what is said is short, and often encrypted by the apps; yet
-it would cost each connection some hundred kB.
+The path is ``/ws``. These end the connection, with the close code that fits: a text message, a
+message that is not exactly one frame, and a message that is too long. Fragments of a message are
+joined. Compression is not offered: messages are short, and many apps encrypt them. It would take
+some hundred kB per connection.
 
-The library is for peers that behave. What is added here: an end to a handshake that never ends, to
-fragments without content, and to pages that it would show; nobody who is slow is taken for dead.
+The library trusts its peers. This module adds limits: for the time and the size of a handshake, and
+for fragments without content. It shows no HTML pages, and does not regard a slow client as dead.
 """
 
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER_SIZE, FrameReader
 PATH = "/ws"
 MAX_MESSAGE_BYTES = HEADER_SIZE + CLIENT_BODY_LIMIT
 MAX_REQUEST_BYTES = 16 << 10
-"""Bytes of a handshake; browsers need about 500."""
+"""The longest handshake in bytes; browsers send about 500."""
 CLOSE_TIMEOUT = 4.0
-"""For the answer to our farewell."""
+"""Seconds that the client has to answer our close frame."""
 # Close codes: an application may only use 1000 and those from 3000.
 GOING_AWAY = 1000
 NOT_ACCEPTABLE = 4003
@@ -45,12 +45,13 @@ ANY = "*"
 
 @dataclass(frozen=True)
 class WebSocketSettings:
-    """Who may connect from where, and how it is found out that somebody is gone.
+    """The origins that may connect, and the timeouts.
 
-    `origins`: ``scheme://host`` or ``scheme://host:port``, with ``*`` for any part; ``null`` for
-    pages of no server. Who is not a browser sends none, and is not asked for it.
-    `ping_interval`: seconds, 0 for never; `ping_timeout`: seconds for the answer.
-    `open_timeout`: seconds for TLS and handshake.
+    - `origins`: ``scheme://host`` or ``scheme://host:port``, with ``*`` for any part. ``null``
+      stands for pages of no server. A client that is no browser sends no origin, and needs none.
+    - `ping_interval`: seconds, or 0 for no pings.
+    - `ping_timeout`: seconds that the client has to answer a ping.
+    - `open_timeout`: seconds for TLS and the handshake.
     """
 
     origins: Sequence[str] = (ANY,)
@@ -60,7 +61,7 @@ class WebSocketSettings:
 
 
 def _with_port(origin: str) -> str:
-    """As the library compares it: with the port, also where that goes without saying."""
+    """Return the origin with its port, as the library compares it."""
     scheme, is_url, host = origin.partition("://")
     if not is_url or ":" in host:
         return origin
@@ -70,9 +71,9 @@ def _with_port(origin: str) -> str:
 
 @implementer(IPushProducer)
 class BrowserConnection(WebSocketServerProtocol):
-    """`gobelieve.interfaces.Connection` for a session, on WebSocket.
+    """Implements `gobelieve.interfaces.Connection` on WebSocket.
 
-    A subclass says how frames are put into messages, by `send` and `onMessage`.
+    A subclass puts frames into messages (`send`), and takes them out (`onMessage`).
     """
 
     _log = Logger()  # not `log`, in which autobahn tells every step it takes
@@ -88,7 +89,7 @@ class BrowserConnection(WebSocketServerProtocol):
     # --- for subclasses
 
     def frame_received(self, payload: bytes) -> None:
-        """A message that is to be exactly one frame."""
+        """Handle a message, which must be exactly one frame."""
         session = self.session
         if session is None or self.state != self.STATE_OPEN:
             return
@@ -105,7 +106,7 @@ class BrowserConnection(WebSocketServerProtocol):
             session.received(frames)
 
     def refuse(self, code: int, why: str) -> None:
-        """End it since the client did what it must not."""
+        """Log what the client did wrong, and end the connection with this close code."""
         if self.state == self.STATE_OPEN:
             self._log.warn("websocket {peer} is cut off: {why}", peer=self.peer, why=why)
             self._leave(code, why[:100])
@@ -113,46 +114,40 @@ class BrowserConnection(WebSocketServerProtocol):
     # --- for the session
 
     def unsent(self) -> int:
-        """See `gobelieve.interfaces.Connection`."""
         return unsent(self.transport)
 
     def send(self, frame: bytes) -> None:
-        """Send one frame; without effect once it is closing."""
+        """Send one frame. A connection that is closing sends nothing."""
         raise NotImplementedError
 
     def pause(self) -> None:
-        """See `gobelieve.interfaces.Connection`."""
         self._pauses += 1
         if self._pauses == 1 and self._reads():
             self.transport.pauseProducing()
 
     def resume(self) -> None:
-        """See `gobelieve.interfaces.Connection`."""
         self._pauses -= 1
         if self._pauses == 0 and self._reads():
             self.transport.resumeProducing()
 
     def cut(self, why: WireError) -> None:
-        """See `gobelieve.interfaces.Connection`."""
         self.refuse(MAKES_NO_SENSE, str(why))
 
     def close(self) -> None:
-        """See `gobelieve.interfaces.Connection`."""
         if self.state == self.STATE_OPEN:
             self._leave(GOING_AWAY, None)
 
     def abort(self) -> None:
-        """See `gobelieve.interfaces.Connection`."""
         self.transport.abortConnection()
 
     def _leave(self, code: int, why: str | None) -> None:
         self.sendClose(code, why)
-        # The answer must be read to know that all was taken. What else comes is not looked at.
+        # The answer shows that the client has read everything. Other messages are ignored.
         if self._pauses > 0:
             self.transport.resumeProducing()
 
     def _reads(self) -> bool:
-        """Whether it is up to the session what is read."""
+        """True if the session controls the reading."""
         return self.session is not None and self.state == self.STATE_OPEN
 
     # --- called by autobahn
@@ -161,7 +156,7 @@ class BrowserConnection(WebSocketServerProtocol):
         self.session = self.factory.registry.ready(self)
 
     def onMessageFrameData(self, payload: bytes) -> None:
-        # Fragments without content would be kept without a limit.
+        # The library would keep fragments without content, and has no limit for them.
         if payload:
             super().onMessageFrameData(payload)
 
@@ -169,7 +164,8 @@ class BrowserConnection(WebSocketServerProtocol):
         self._ended()
 
     def onAutoPingTimeout(self) -> None:
-        # Of whom nothing is read no answer can come. Whether he reads is seen to by the watch.
+        # While nothing is read from the client, its answer cannot arrive. `Timeouts` finds out
+        # whether the client reads.
         if self._pauses > 0:
             self.autoPingTimeoutCall = None
             self.autoPingPending = None
@@ -178,7 +174,7 @@ class BrowserConnection(WebSocketServerProtocol):
             super().onAutoPingTimeout()
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """All messages of a turn leave in one write."""
+        """Send all messages of a turn in one write."""
         self._writer.write(data)
 
     def _closeConnection(self, abort: bool = False) -> None:
@@ -231,11 +227,11 @@ class BrowserConnection(WebSocketServerProtocol):
         self.resume()
 
     def stopProducing(self) -> None:
-        """The transport is going; `connectionLost` follows."""
+        """Do nothing: `connectionLost` follows."""
 
 
 class WebSocketConnection(BrowserConnection):
-    """One client at ``/ws``."""
+    """The connection of one client at ``/ws``."""
 
     def onConnect(self, request: ConnectionRequest) -> None:
         if request.path != PATH:
@@ -248,13 +244,13 @@ class WebSocketConnection(BrowserConnection):
             self.refuse(NOT_ACCEPTABLE, "a text message")
 
     def send(self, frame: bytes) -> None:
-        """Send one frame as one message; without effect once it is closing."""
+        """Send one frame as one message. A connection that is closing sends nothing."""
         if self.state == self.STATE_OPEN:
             self.sendMessage(frame, isBinary=True)
 
 
 class BrowserFactory(WebSocketServerFactory):
-    """What clients on WebSocket have in common."""
+    """The common part of the factories for clients on WebSocket."""
 
     noisy = False
     connection: type[BrowserConnection]
@@ -290,6 +286,6 @@ class BrowserFactory(WebSocketServerFactory):
 
 
 class WebSocketFactory(BrowserFactory):
-    """Clients at ``/ws``."""
+    """The factory for the clients at ``/ws``."""
 
     connection = WebSocketConnection

@@ -1,8 +1,8 @@
-"""Factories and endpoints of our own daemons' links, with a greeting or without.
+"""Factories and endpoints of the links between our daemons, with or without a greeting.
 
-`AuthenticatedFactory` and `AuthenticatedEndpoint` build the port's own protocol behind a
-`HandshakeProtocol`, `PlainFactory` and `PlainEndpoint` behind a `MismatchDetector`. What is refused
-is counted, and logged in moderation: a scan of the port must not fill the log.
+`AuthenticatedFactory` and `AuthenticatedEndpoint` build the port's own protocol after a
+`HandshakeProtocol`. `PlainFactory` and `PlainEndpoint` build it after a `MismatchDetector`. Refused
+peers are counted and logged. The log is throttled, so that a scan of the port does not fill it.
 """
 
 from collections.abc import Callable
@@ -31,21 +31,21 @@ from gobelieve.protocols.cluster.handshake_protocol import HandshakeProtocol, Mi
 from gobelieve.wire.cluster import Port, Refusal
 
 MAX_PENDING_HANDSHAKES = 128
-"""So many connections of a port may be in their greeting; the oldest makes room for the next."""
+"""The connections of one port that may be in their greeting. A new one replaces the oldest."""
 LOG_SECONDS = 60.0
-"""Seconds between two lines of the log about one host."""
+"""Seconds between two log lines about one host."""
 MAX_HOSTS = 1000
-"""More hosts than this are not told apart."""
+"""The number of hosts that the log remembers."""
 REFUSED, NOT_MADE = "links_refused", "links_not_made"
-"""What is counted: at ports, and of connections to others."""
+"""The names of the counters: for our ports, and for our connections to others."""
 
 
 @dataclass(frozen=True)
 class LinkSecurity:
-    """What a daemon's links have in common.
+    """The security of all links of a daemon.
 
-    `secret` gives the present one; `nonce` fresh random bytes. `greets`: whether there is a
-    greeting at all; `tls`: whether it runs under TLS.
+    `secret` returns the present secret, and `nonce` returns fresh random bytes. `greets` is True if
+    there is a greeting, and `tls` if the links use TLS.
     """
 
     secret: Callable[[], bytes]
@@ -58,9 +58,9 @@ class LinkSecurity:
 
 
 class RefusalLog:
-    """Counts and logs ends that are refused: of each host at most a line a minute.
+    """Counts and logs refused peers, with at most one line per host and minute.
 
-    `event` is the name of the count, `what` how the line begins.
+    `event` is the name of the counter, and `what` is the beginning of the line.
     """
 
     def __init__(self, security: LinkSecurity, event: str, what: str) -> None:
@@ -71,7 +71,7 @@ class RefusalLog:
         self._untold = 0
 
     def refused(self, peer: Any, why: str) -> None:
-        """This end was refused just now."""
+        """Count a peer that is refused now, and log it if a line is due."""
         security = self._security
         security.counters.add(self._event)
         now, host = security.time.seconds(), str(getattr(peer, "host", peer))
@@ -93,7 +93,7 @@ class RefusalLog:
 
 
 class Listener(Factory):
-    """A factory of a port of ours around the port's own; it starts and stops with it."""
+    """A factory around the port's own factory, which starts and stops with it."""
 
     noisy = False
 
@@ -112,12 +112,12 @@ class Listener(Factory):
         self.factory.doStop()
 
     def logPrefix(self) -> str:
-        """As the port's own factory is called."""
+        """Return the name of the port's own factory."""
         return type(self.factory).__name__
 
 
 class PlainFactory(Listener):
-    """Where no greeting is configured."""
+    """The factory of a port for which no greeting is configured."""
 
     def buildProtocol(self, addr: IAddress | None) -> MismatchDetector | None:
         real = self.factory.buildProtocol(addr)
@@ -129,12 +129,12 @@ class PlainFactory(Listener):
 
 
 class AuthenticatedFactory(Listener):
-    """Where one is: the port's own factory is asked for a protocol when it is over."""
+    """The factory of a port with a greeting. The port's own protocol is built after it."""
 
     def __init__(self, factory: Factory, port: Port, security: LinkSecurity) -> None:
         super().__init__(factory, port, security)
         self.strangers: dict[HandshakeProtocol, IAddress | None] = {}
-        """Those that have not proved anything yet, oldest first."""
+        """Connections whose greeting is not complete, oldest first."""
 
     def buildProtocol(self, addr: IAddress | None) -> HandshakeProtocol:
         if len(self.strangers) >= MAX_PENDING_HANDSHAKES:
@@ -153,7 +153,7 @@ class AuthenticatedFactory(Listener):
         return handshake
 
     def stopFactory(self) -> None:
-        """Nobody is let in any more: what is behind the port is about to stop."""
+        """Abort all greetings, since the daemon is about to stop."""
         strangers, self.strangers = self.strangers, {}
         for handshake in strangers:
             handshake.abort()
@@ -165,7 +165,7 @@ class AuthenticatedFactory(Listener):
 
 
 class _HandshakeFactory(Factory):
-    """Builds a guard for each connection of a connecting side."""
+    """Builds a `HandshakeProtocol` for each connection that we make."""
 
     noisy = False
 
@@ -178,7 +178,7 @@ class _HandshakeFactory(Factory):
 
 @implementer(IStreamClientEndpoint)
 class AuthenticatedEndpoint:
-    """An endpoint that is connected when the other end has proved to know the secret."""
+    """An endpoint that is connected when the peer has proved that it knows the secret."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, port: Port, security: LinkSecurity) -> None:
         self._endpoint = endpoint
@@ -186,7 +186,7 @@ class AuthenticatedEndpoint:
         self._security = security
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Fails with `GreetingError` if it has not; a cancelled attempt ends its connection."""
+        """Connect. Fails with `GreetingError`; cancelling ends the connection."""
 
         def build(addr: IAddress) -> HandshakeProtocol:
             security = self._security
@@ -217,14 +217,14 @@ class AuthenticatedEndpoint:
 
 @implementer(IStreamClientEndpoint)
 class PlainEndpoint:
-    """An endpoint without a greeting, that sees when the other end wants one."""
+    """An endpoint without a greeting. It logs a peer that wants one."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, port: Port, security: LinkSecurity) -> None:
         self._endpoint = endpoint
         self._refused = RefusalLog(security, NOT_MADE, f"no link to port {port.name} of")
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connected at once."""
+        """Connect, without waiting for any byte of the peer."""
 
         def build(addr: IAddress) -> MismatchDetector | None:
             real = protocolFactory.buildProtocol(addr)

@@ -1,7 +1,7 @@
-"""The greeting of two of our daemons, as `gobelieve.wire.cluster` tells it: bytes in, bytes out.
+"""The greeting of two of our daemons, without sockets and clocks: bytes in, bytes out.
 
-An end that does not go along is a `GreetingError`, which says why in words for the log. What came
-behind the greeting is in `rest`. No socket, no clock.
+`gobelieve.wire.cluster` describes the dialogue. A peer that does not follow it raises
+`GreetingError`, whose text is for the log. `rest` has the bytes that came after the greeting.
 """
 
 from hmac import compare_digest
@@ -25,7 +25,7 @@ from gobelieve.wire.message import MESSAGES, Message
 MAX_GREETING_BYTES = 64
 """The longest body of a greeting, in bytes."""
 TLS_CLIENT, TLS_SERVER = b"\x16\x03", b"\x15\x03"
-"""How TLS begins that comes to a plain port, and how it ends that meets a plain client."""
+"""The first bytes of TLS: of a client on a plain port, and of an alert to a plain client."""
 
 SAID = {
     Refusal.NO_GREETING: "it did not understand our greeting",
@@ -35,11 +35,11 @@ SAID = {
     Refusal.NOTHING_HERE: "it has no cluster secret",
     Refusal.TOO_MANY: "others pressed in that do not prove to know its cluster secret",
 }
-"""What a connecting side logs when it is told so."""
+"""The words that a connecting daemon logs for each reason of REFUSED."""
 
 
 class GreetingError(GobelieveError):
-    """The other end is not let in; what it may be told of it is in `refusal`."""
+    """The peer is refused. `refusal` is the reason that it may know."""
 
     def __init__(self, why: str, refusal: Refusal = Refusal.NO_GREETING) -> None:
         super().__init__(why)
@@ -47,11 +47,11 @@ class GreetingError(GobelieveError):
 
 
 class Greeting:
-    """One side of it. `nonce`: fresh random bytes, never used before."""
+    """One side of a greeting. `nonce` is fresh random bytes, never used before."""
 
     def __init__(self, port: Port, secret: bytes, nonce: bytes) -> None:
         self.done = False
-        """The other end knows the secret: its port's own dialogue begins."""
+        """True when the peer has proved that it knows the secret."""
         self.rest = b""
         self._port = port
         self._secret = secret
@@ -59,11 +59,11 @@ class Greeting:
         self._held = b""
 
     def begin(self) -> bytes:
-        """What to say first."""
+        """Return the bytes to send first."""
         raise NotImplementedError
 
     def feed(self, data: bytes) -> bytes:
-        """Take what came; what to say to it. Raises `GreetingError`."""
+        """Handle bytes of the peer, and return the bytes to send. Raises `GreetingError`."""
         self._held += data
         answers: list[bytes] = []
         while not self.done:
@@ -75,7 +75,7 @@ class Greeting:
         return b"".join(answers)
 
     def _next(self) -> Message | None:
-        """One frame and no more: what is behind the last is not ours."""
+        """Return one frame. The bytes after the last frame belong to the port's own protocol."""
         held = self._held
         if held[:2] in (TLS_CLIENT, TLS_SERVER):
             raise GreetingError("it speaks TLS, which we do not here: see [cluster]")
@@ -111,7 +111,7 @@ class Greeting:
 
 
 class ListenerGreeting(Greeting):
-    """Of the side that listens."""
+    """The greeting of the side that listens."""
 
     _hello: bytes | None = None
 
@@ -134,7 +134,7 @@ class ListenerGreeting(Greeting):
 
 
 class ConnectorGreeting(Greeting):
-    """Of the side that connects."""
+    """The greeting of the side that connects."""
 
     _challenge: bytes | None = None
 
@@ -161,6 +161,6 @@ class ConnectorGreeting(Greeting):
 
 
 def said(reason: int) -> str:
-    """What a listener's REFUSED means, in words of our own."""
+    """Return the words for the reason of a REFUSED."""
     known = reason in set(Refusal)
     return f"it refuses us: {SAID[Refusal(reason)] if known else f'reason {reason}'}"

@@ -1,12 +1,11 @@
-"""A guard goes first on a connection of our daemons, and lets the port's own protocol follow.
+"""The greeting on a connection between our daemons, before the port's own protocol.
 
-That one is built only when the other end has proved to know the cluster secret (and, under TLS, to
-have a certificate): nothing of a stranger reaches it, and a connecting side does not count as
-connected before. The guard then steps aside: what comes goes to the protocol without a call in
-between.
+The port's own protocol is built when the peer has proved that it knows the cluster secret (and,
+with TLS, that it has a certificate). So no byte of a stranger reaches it, and a connecting daemon
+does not count as connected before. After the greeting the transport calls that protocol directly.
 
-Where nothing is configured, a `MismatchDetector` passes everything on from the first byte. It only
-sees to it that an end which wants to be greeted, or speaks TLS, is told so in the log.
+Without a configured secret, a `MismatchDetector` forwards everything from the first byte. It logs a
+peer that wants a greeting, or that speaks TLS.
 """
 
 from collections.abc import Callable
@@ -30,18 +29,18 @@ from gobelieve.wire.cluster import (
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 
 GREETING_TIMEOUT = 5.0
-"""Seconds that a greeting may take, TLS included."""
+"""Seconds that a greeting may take, including TLS."""
 REFUSAL_TIMEOUT = 1.0
-"""Seconds that a refused end has to go by itself."""
+"""Seconds that a refused peer has to disconnect by itself."""
 
 
 @implementer(IHandshakeListener)
 class HandshakeProtocol(Protocol):
     """The greeting on one connection.
 
-    `build` makes the protocol that follows. `ended` is told once what came of it: that protocol,
-    or why there is none. `tls`: the greeting begins when TLS is agreed upon. `refuses`: this is
-    the end that listens, and says why it refuses.
+    `build` makes the protocol that follows. `ended` is called once, with that protocol or with the
+    error. `tls` is True if the greeting begins after the TLS handshake. `refuses` is True for the
+    side that listens: it sends the reason of a refusal.
     """
 
     def __init__(
@@ -65,12 +64,12 @@ class HandshakeProtocol(Protocol):
         self._timer: Cancellable | None = None
 
     def give_up(self, why: GreetingError) -> None:
-        """Greet no longer."""
+        """End the greeting with this error."""
         if not self._over:
             self._fail(why)
 
     def abort(self) -> None:
-        """End the connection now; nobody is told."""
+        """End the connection now, without a call of `ended`."""
         self._over = True
         transport: Any = self.transport
         transport.abortConnection()
@@ -86,7 +85,7 @@ class HandshakeProtocol(Protocol):
             self._begin()
 
     def handshakeCompleted(self) -> None:
-        """TLS is agreed upon."""
+        """Begin the greeting; called by Twisted after the TLS handshake."""
         self._begin()
 
     def dataReceived(self, data: bytes) -> None:
@@ -169,9 +168,10 @@ class HandshakeProtocol(Protocol):
 
 
 class MismatchDetector(Protocol):
-    """Looks at the first bytes of a connection, and at nothing after. `seen` is told what is wrong.
+    """Checks the first bytes of a connection for a greeting or TLS.
 
-    `listens`: whether this end is the one that listens.
+    `seen` is called with the reason if something is wrong. `listens` is True for the side that
+    listens.
     """
 
     def __init__(
@@ -218,4 +218,4 @@ _GREETS = {True: LinkHello.number, False: LinkChallenge.number}
 
 
 def _nothing(data: bytes) -> None:
-    """What comes from an end that is being hung up on."""
+    """Ignore the bytes of a peer that is being disconnected."""

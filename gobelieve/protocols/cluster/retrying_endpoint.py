@@ -1,8 +1,8 @@
-"""Attempts to connect to one of our own daemons: how long to wait for the next.
+"""The pauses between attempts to connect to one of our own daemons.
 
-`ClientService` forgets its failures as soon as a connection is made. Here a connection counts as
-good only when it has lasted, so that a peer which accepts and hangs up is not called on many times
-per second.
+`ClientService` resets its failures as soon as a connection is made. Here a connection must last for
+a while before it counts as good. A peer that accepts and disconnects would otherwise be called many
+times per second.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,16 @@ from gobelieve.interfaces import Time
 from gobelieve.support.backoff import Backoff
 
 FIRST_DELAY, LONGEST_DELAY, GROWTH = 0.1, 1.5, 1.5
-"""Seconds before connecting again at the most, and how they grow with each failure. At the least it
-is half of that, so that a daemon which comes back is found within 1.5 s, and not by all at once."""
+"""The longest pause in seconds, and its growth with each failure. A pause is at least half of that.
+So a daemon that comes back is found within 1.5 s, and not by all others at once."""
 LASTING_SECONDS = 5.0
 """Seconds after which a connection counts as good."""
 
 
 class RetryingEndpoint(ReportingEndpoint):
-    """An endpoint for `ClientService`, and with `delay` its retry policy.
+    """An endpoint for `ClientService`; its method `delay` is the retry policy.
 
-    `jitter` gives a number from 0 to 1: where the delay lies between its half and its whole.
+    `jitter` returns a number from 0 to 1: 0 is half of the pause, and 1 is the whole pause.
     """
 
     log = Logger()
@@ -44,11 +44,11 @@ class RetryingEndpoint(ReportingEndpoint):
         self._connected_at: float | None = None
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Make one attempt."""
+        """Make one attempt to connect; see `IStreamClientEndpoint`."""
         return super().connect(protocolFactory).addCallback(self._connected)
 
     def delay(self, attempt: int) -> float:
-        """Seconds to wait now."""
+        """Return the seconds until the next attempt."""
         now = self._time.seconds()
         if self._connected_at is not None and now - self._connected_at >= LASTING_SECONDS:
             self._backoff.reset()

@@ -1,18 +1,21 @@
-"""The master's side of replication (3334).
+"""The master's side of replication (port 3334).
 
-A slave connects and says where its own files end (220). If the header of that has version 2, the
-checksum of its last bytes follows (225), which must be ours too; a slave of upstream's sends none.
-Its end must be where a record begins. Who cannot be served is told why (224) and hung up
-on; upstream's slaves know no such thing and come back at once, so that is done after a while. So it
-is to who does not ask.
+1. A slave connects and reports the end of its own files (220), where a record must begin. If that
+   header has version 2, the checksum of the slave's last bytes follows (225). It must be the same
+   as ours. A slave of the Go server sends no checksum.
+2. The master refuses a slave that it cannot serve, with the reason (224), and disconnects. A slave
+   of the Go server does not know 224 and would connect again at once. So it is disconnected after
+   `HANG_UP` seconds, like a slave that requests nothing.
+3. The master sends its files from that end on, as far as they are settled: records as batches
+   (222), other bytes as they are (226). New data is sent after `delay` seconds, or earlier if it is
+   enough for a batch.
+4. The slave reports how much it has on disk (223).
 
-Then the slave is sent our files from there on, records as batches (222), the rest as bytes (226),
-as far as they are settled; and so it goes on for ever. What is new leaves after `delay` seconds, or
-once there is enough for a batch. The slave says how much it has on disk (223). At the end slaves
-have a moment to get the rest: one that takes over then has everything.
+When the master stops, slaves have a moment to get the rest. A slave that takes over then has
+everything.
 
-To the master a slave is a cursor. Nothing is kept for it: what it is sent is read when its socket
-takes it, one batch each in turn, 2 ms a turn of the event loop.
+For the master a slave is a cursor, and nothing is kept for it. The data is read when the slave's
+socket takes it. The slaves take turns, one batch each, for 2 ms per turn of the event loop.
 """
 
 from twisted.internet.interfaces import IAddress
@@ -52,21 +55,22 @@ from gobelieve.wire.replication import (
 )
 
 ENOUGH_BYTES = RECORDS_PER_BATCH * ENTRY_SIZE
-"""So many bytes may be a whole batch: they are not held back."""
+"""This number of bytes may be a whole batch, and is sent without a delay."""
 
 OURS = 2
-"""The version in the header of a slave's 220 that says its tail."""
+"""The version in the header of 220 with which a slave announces the checksum (225)."""
 
 BUDGET = 0.002
-"""Seconds of a turn of the event loop that reading for slaves may take: saves go first."""
+"""Seconds of one turn of the event loop that reading for slaves may take. Saves go first."""
 HANG_UP = 10.0
-"""Seconds until who does not ask is hung up on, and a slave of upstream's that cannot be served."""
+"""Seconds until the master disconnects a slave that requests nothing, or a refused slave of the Go
+server."""
 DRAIN_TIMEOUT = 2.0
 """Seconds that slaves have to get the rest when the daemon stops."""
 
 
 class SlaveConnection(FramedProtocol):
-    """One slave's connection."""
+    """The connection of one slave."""
 
     limit = CLIENT_BODY_LIMIT
     allowed = sent_by(Sender.SLAVE)
@@ -86,7 +90,7 @@ class SlaveConnection(FramedProtocol):
 
     @property
     def is_fed(self) -> bool:
-        """Whether it has asked, and is not refused."""
+        """True if the slave has sent its request, and is not refused."""
         return self._replication_reader is not None
 
     def opened(self) -> None:
@@ -166,14 +170,14 @@ class SlaveConnection(FramedProtocol):
     # --- what is new
 
     def moved(self) -> None:
-        """There may be more to send."""
+        """Send new data, now or soon; called when more of the files is settled."""
         if self._replication_reader is None:
             return
         self._note()
         if self._in_line or self.congested:
             return
         if self._replication_reader.waiting() >= ENOUGH_BYTES:
-            # Behind the answers to those who saved it.
+            # It is sent after the answers to the clients that saved it.
             self._turn.at_end(self._join_behind)
         elif self._timer is None or not self._timer.active():
             self._timer = self._factory.time.callLater(self._factory.delay, self._join)
@@ -187,7 +191,7 @@ class SlaveConnection(FramedProtocol):
             self._factory.feeds.join(self)
 
     def work(self) -> bool:
-        """Send one piece; whether there is more, as long as the slave takes it."""
+        """Send one piece. Return True if there is more and the slave takes it."""
         more = False
         try:
             if self._replication_reader is not None and not self._closing and not self.congested:
@@ -195,14 +199,14 @@ class SlaveConnection(FramedProtocol):
         except StorageError as why:
             self._refuse(why)
         except Exception:
-            # A bug. The slave is told as Twisted does it: its connection is gone.
+            # A bug. Twisted too ends the connection of a protocol that raises.
             self.log.failure("slave {peer} cannot be fed", peer=self.peer)
             self.abort()
         self._in_line = more
         return more
 
     def _look(self) -> bool:
-        """Whether it is still to be seen that the slave's end is where a record begins."""
+        """Search on for a record that begins at the slave's end. Return False when it is found."""
         if self._boundary is not None and self._boundary.found():
             self._boundary = None
         return self._boundary is not None
@@ -227,13 +231,13 @@ class SlaveConnection(FramedProtocol):
     def _say(self, sent: Message) -> None:
         self.send(sent.frame(version=0))
         if self._writer is not None:
-            # At once, which shows whether it is taken.
+            # Only what is written shows whether the slave reads.
             self._writer.flush()
 
     # --- the end
 
     def finish(self) -> None:
-        """Send the rest, then end."""
+        """Send the rest, then end the connection."""
         self._finishing = True
         if self._replication_reader is None:
             self.close()
@@ -247,7 +251,7 @@ class SlaveConnection(FramedProtocol):
             or self._replication_reader.waiting()
         ):
             return
-        # A slave of ours says when it has stored the rest, one of upstream's says nothing.
+        # Our slave reports when it has stored the rest. A slave of the Go server reports nothing.
         if not self._ours or self.slave.durable == self._replication_reader.id:
             self.close()
 
@@ -269,12 +273,12 @@ class SlaveConnection(FramedProtocol):
 
 
 def _is_header(piece: Bytes, size: int) -> bool:
-    """Whether it is what any slave begins a block with by itself."""
+    """Return True for the header of a block, which every slave writes by itself."""
     return piece.first % size == 0 and piece.data == FILE_HEADER
 
 
 class SlavesFactory(DrainingFactory[SlaveConnection]):
-    """The connections of all slaves. `delay`: seconds that what is new may wait for more."""
+    """The connections of all slaves. `delay` is the seconds that new data may wait for more."""
 
     drain_timeout = DRAIN_TIMEOUT
 
@@ -292,12 +296,12 @@ class SlavesFactory(DrainingFactory[SlaveConnection]):
 
     @property
     def end(self) -> int:
-        """The id up to which everything is settled."""
+        """The id of the end of the settled data."""
         return id_of(self.store, self.store.settled)
 
     @property
     def slaves(self) -> list[Slave]:
-        """Those that are fed."""
+        """The slaves that receive data."""
         return [connection.slave for connection in self.connections if connection.is_fed]
 
     def _moved(self) -> None:

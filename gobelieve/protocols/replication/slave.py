@@ -1,12 +1,12 @@
 """A slave's link to its master.
 
-It says where our files end (220, with version 2) and the checksum of our last bytes (225). What
-the master sends is stored like any save, a sync for all that came meanwhile, and then the master is
-told how much is on disk (223).
+The slave reports the end of its files (220, with version 2) and the checksum of its last bytes
+(225). It stores what the master sends like any save: one sync for everything that came meanwhile.
+Then it reports how much is on disk (223).
 
-A master that sends what does not begin at our end, or cannot be, is hung up on: the next connection
-asks from our own end again. So no hole can form. While much is not yet on disk nothing is read, and
-what an earlier connection brought is on disk, or taken back, before the next one asks.
+The slave disconnects if the data does not begin at its end, or is malformed. The next connection
+requests the data from its own end again, so no hole can form. A new connection waits until the data
+of the earlier one is on disk or removed. The slave stops reading while too much is not on disk.
 """
 
 from twisted.internet.interfaces import IAddress
@@ -34,13 +34,13 @@ from gobelieve.wire.replication import (
 )
 
 MAX_BODY_BYTES = 32 << 20
-"""The longest body from a master, in bytes; upstream's batches are long."""
+"""The longest body from a master, in bytes. The batches of the Go server are long."""
 UNSYNCED = 8 << 20
-"""With so many bytes not yet on disk, no more are read."""
+"""The slave stops reading while this number of bytes is not on disk."""
 
 
 class MasterConnection(FramedProtocol):
-    """One connection to the master."""
+    """The connection to the master."""
 
     limit = MAX_BODY_BYTES
     allowed = frozenset(
@@ -70,7 +70,7 @@ class MasterConnection(FramedProtocol):
         self.moved()
 
     def moved(self) -> None:
-        """More of what came is on disk, or was taken back."""
+        """Continue, since more of the data is on disk, or was removed again."""
         unsynced = self._link.unsynced
         if not self._asked:
             if not unsynced:
@@ -148,7 +148,7 @@ class MasterConnection(FramedProtocol):
 
     def _say(self) -> None:
         self._news = False
-        # A master of upstream's never reads: what it does not take must not pile up.
+        # A master of the Go server never reads. Reports must not collect in memory.
         if not self.congested:
             store = self._storage.store
             self.send(StorageSyncPosition(cursor=id_of(store, store.settled)).frame())
@@ -167,13 +167,13 @@ class MasterLink(Factory):
         self.time = time
         self.connection: MasterConnection | None = None
         self.unsynced = 0
-        """How many bytes came, on whichever connection, that are neither on disk nor taken back."""
+        """The received bytes, on all connections, that are neither on disk nor removed again."""
         self.refused = False
-        """Whether the master said last that it gives us nothing."""
+        """True if the last thing that the master sent was a refusal."""
         self.failed = False
-        """Whether our files could not be read, or what it sent last not be stored."""
+        """True if our files could not be read, or the last data could not be stored."""
         self.heard_at = 0.0
-        """When it sent something last, seconds since the epoch; 0: it never did."""
+        """The time of the last bytes from the master, in seconds since 1970; 0 before the first."""
 
     def buildProtocol(self, addr: IAddress | None) -> MasterConnection:
         return MasterConnection(self)

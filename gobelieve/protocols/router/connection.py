@@ -86,7 +86,7 @@ class RouteConnection(FramedProtocol):
         prev: int,
         seconds: float,
     ) -> None:
-        """Send a publication.
+        """Send a publication at the end of this turn.
 
         `outer` is PUBLISH, PUBLISH_GROUP or PUBLISH_ROOM. `receiver` is an app, and a user, a super
         group or a room in it. `seconds` is the time since 1970.

@@ -93,7 +93,6 @@ class RouteLink(Factory):
     def publish(
         self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
     ) -> None:
-        """See `gobelieve.interfaces.Routing`."""
         connection = self._connection
         if connection is None or not connection.has_room_for(len(body)):
             self._notifies.keep(user, cmd, body, msgid)
@@ -126,7 +125,6 @@ class RouteLink(Factory):
             connection.publish(route.PUBLISH_ROOM, room, cmd, body, flag, 0, 0, now)
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
-        """See `gobelieve.interfaces.Routing`."""
         connection = self._connection_for_push(len(body))
         if len(receivers) == 1 and connection is not None:
             connection.push(appid, receivers[0], cmd, body)

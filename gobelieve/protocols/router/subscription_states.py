@@ -4,7 +4,7 @@ from enum import Enum, auto
 
 
 class State(Enum):
-    """What the router knows."""
+    """The knowledge of the router, as far as the gateway can tell."""
 
     ABSENT = auto()
     """There is no connection: the router has forgotten this gateway."""
@@ -19,7 +19,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What changes the state."""
+    """A change on the link, or in the subscriptions."""
 
     CONNECTED = auto()
     DISCONNECTED = auto()

@@ -1,10 +1,12 @@
-"""The gateway's links to storage: many asks under way on one connection each.
+"""The gateway's link to one storage: one connection carries many requests at the same time.
 
-All saves of one turn go to one storage as one SAVE. An ask carries its tag in the header's seq, and
-the answer the same tag. An ask that is not answered within `timeout` seconds has failed, and so
-have all when the connection goes; whether storage did it nevertheless is then not known. A storage
-that says nothing at all for so long is connected anew. While there is no connection, asks fail at
-once: the client knows best whether to try again.
+All saves of one turn go to one storage as one SAVE. A request has a tag in the seq of its header,
+and the answer has the same tag.
+
+A request fails if storage does not answer within `timeout` seconds, or if the connection ends. It
+is then unknown whether storage carried it out. If storage sends nothing at all for that time, the
+gateway connects again. Without a connection a request fails at once: the client decides whether to
+try again.
 """
 
 from typing import NamedTuple
@@ -26,29 +28,29 @@ from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, encode_frame
 from gobelieve.wire.message import Sender, decode, sent_by
 
 SAVE_BYTES = 1 << 20
-"""A SAVE of so many bytes is complete, and the turn's next save begins another."""
+"""A SAVE of this size is sent at once, and the next save of the turn begins another one."""
 SWEEP = 0.5
-"""Seconds between two looks for asks that are overdue."""
+"""Seconds between two searches for overdue requests."""
 
 
 ASK_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Bounds for `AskTimes`."""
+"""The upper bounds of the buckets of `AskTimes`, in seconds."""
 
 Saving = tuple[MessageInFlight, int]
 """One item of a SAVE: the message that waits for the answer, and its number of queues."""
 
 
 class _Asked(NamedTuple):
-    """An ask under way: the savings of a SAVE, or a Deferred for the answer to anything else."""
+    """An unanswered request: the callbacks of a SAVE, or a Deferred for any other answer."""
 
     overdue_at: float
     waiting: list[Saving] | Deferred[Message]
 
 
 class AskTimes:
-    """How long storage took to answer, in seconds: by asks, and by the messages in them.
+    """The time in seconds that storage took to answer, per request and per message.
 
-    For a message it is the time until its ack, but for the turn before and the turn after.
+    The time of a message is the time until its ack, without the turns before and after.
     """
 
     __slots__ = ("asks", "messages")
@@ -59,7 +61,7 @@ class AskTimes:
 
 
 class StorageConnection(FramedProtocol):
-    """One connection to a storage daemon."""
+    """The connection to a storage daemon."""
 
     limit = RPC_BODY_LIMIT
     allowed = sent_by(Sender.STORAGE)
@@ -81,7 +83,7 @@ class StorageConnection(FramedProtocol):
 
 
 class StorageLink(Factory):
-    """The asks to one storage daemon, over one connection after another."""
+    """The requests to one storage daemon, over one connection after another."""
 
     log = Logger()
     noisy = False
@@ -107,19 +109,19 @@ class StorageLink(Factory):
         self._tag = 0
         self._heard = 0.0
         self.newest = 0
-        """The last id it gave to a message of ours; 0 before the first."""
+        """The newest id that storage gave to a message of ours; 0 before the first."""
         self._sweeping = False
 
     def buildProtocol(self, addr: IAddress | None) -> StorageConnection:
         return StorageConnection(self)
 
     def __len__(self) -> int:
-        """How many asks are under way."""
+        """Return the number of unanswered requests."""
         return len(self._asked)
 
     @property
     def is_connected(self) -> bool:
-        """Whether it can be asked."""
+        """True if there is a connection."""
         return self._connection is not None
 
     # --- asking
@@ -143,7 +145,7 @@ class StorageLink(Factory):
             self._ask(storage.Save.number, body, savings)
 
     async def ask(self, question: Message) -> Message:
-        """The answer to anything but SAVE. Raises `StorageError`."""
+        """Send a request other than SAVE, and return the answer. Raises `StorageError`."""
         waiting: Deferred[Message] = Deferred()
         self._ask(question.number, question.encode(), waiting)
         answer = await waiting
@@ -152,9 +154,9 @@ class StorageLink(Factory):
         return answer
 
     async def decided(self) -> None:
-        """Returns when what was saved before is on disk, or never will be. Raises `StorageError`.
+        """Return when all earlier saves are on disk or have failed. Raises `StorageError`.
 
-        (A SAVE of nothing is answered then.)
+        Storage answers an empty SAVE at that time.
         """
         self._flush()
         await self.ask(storage.Save(items=b""))
@@ -186,7 +188,7 @@ class StorageLink(Factory):
             waiting = self._asked.pop(tag).waiting
             self._fail(waiting, AckStatus.STORAGE_AWAY, "did not answer in time")
         if overdue and self._connection is not None and self._heard <= now - self._timeout:
-            # It says nothing at all: what is written to it would only pile up.
+            # Storage sends nothing at all. Requests would only collect in its socket.
             self._connection.abort()
         self._sweeping = bool(self._asked)
         if self._sweeping:
@@ -195,13 +197,13 @@ class StorageLink(Factory):
     # --- told by the connection
 
     def connected(self, connection: StorageConnection) -> None:
-        """Asks can be sent."""
+        """Send requests over this connection from now on."""
         self._connection = connection
         self._heard = self._time.seconds()
         self.log.info("storage {address} is connected", address=self.address)
 
     def disconnected(self, reason: Failure) -> None:
-        """What is under way will not be answered."""
+        """Let all unanswered requests fail."""
         self._connection = None
         self.log.warn(
             "storage {address} is gone: {why}", address=self.address, why=reason.getErrorMessage()
@@ -211,11 +213,11 @@ class StorageLink(Factory):
             self._fail(ask.waiting, AckStatus.STORAGE_AWAY, "is gone")
 
     def answered(self, frame: Frame) -> None:
-        """An answer came. `BodyError` if it makes no sense."""
+        """Handle an answer; `BodyError` if it is malformed."""
         self._heard = self._time.seconds()
         asked = self._asked.pop(frame.seq, None)
         if asked is None:
-            return  # it was overdue, and nobody waits any more
+            return  # The request was overdue, and has failed already.
         took = self._heard - asked.overdue_at + self._timeout
         self.times.asks.observe(took)
         if not isinstance(asked.waiting, Deferred):
@@ -251,7 +253,7 @@ class StorageLink(Factory):
             self._answer(message, status, entries)
 
     def _fail(self, waiting: list[Saving] | Deferred[Message], status: int, why: str) -> None:
-        """Tell those who wait that nothing came of it."""
+        """Report a failure to everything that waits for the answer."""
         if isinstance(waiting, Deferred):
             waiting.errback(StorageError(status, f"storage {self.address} {why}"))
         else:
@@ -267,7 +269,7 @@ class StorageLink(Factory):
 
 
 def page_of(answer: Message) -> Page:
-    """A PAGE as the gateway wants it; `StorageError` if the answer is something else."""
+    """Return a PAGE in the form of the interfaces; `StorageError` for another answer."""
     if not isinstance(answer, storage.Page):
         raise StorageError(AckStatus.STORAGE_FAILED, f"{answer.label} where PAGE belongs")
     try:

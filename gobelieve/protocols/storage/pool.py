@@ -1,8 +1,8 @@
-"""All storage daemons as one: whose queue lies where.
+"""The links to all storage daemons: they find the daemon that has a queue.
 
-A queue belongs to the instance ``|id| mod n``, in the order of the configuration. A message for
-queues of one instance is stored there once; for queues of several, each of these has its copy.
-Super groups may have instances of their own.
+A queue belongs to daemon ``|id| mod n``, in the order of the configuration. A message for several
+queues is stored once in each daemon that has one of them. Super groups may have daemons of their
+own.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from gobelieve.protocols.storage.link import StorageLink, page_of
 from gobelieve.wire import storage
 
 LATEST = (1 << 31) - 1
-"""The last second that a message's own time can be."""
+"""The highest time that a message can have, in seconds since 1970."""
 
 
 class StoragePool:
-    """`MessageSaver`, `MessageReader` and `SuperGroupQueues` on a list of links.
+    """Implements `MessageSaver`, `MessageReader` and `SuperGroupQueues` on a list of links.
 
-    `group_links`: where super groups' queues are; None if they are where users' queues are.
+    `group_links` are the daemons of super groups; with None they share the daemons of users.
     """
 
     def __init__(
@@ -37,7 +37,6 @@ class StoragePool:
         queues: Sequence[User],
         waiting: MessageInFlight,
     ) -> None:
-        """See `gobelieve.interfaces.MessageSaver`."""
         count = len(self._links)
         home = shard(queues[0][1], count)
         if count == 1 or all(shard(uid, count) == home for _, uid in queues):
@@ -63,40 +62,33 @@ class StoragePool:
         group_id: int,
         waiting: MessageInFlight,
     ) -> None:
-        """See `gobelieve.interfaces.MessageSaver`."""
         item = storage.pack_save(device, cmd, storage.SUPER_GROUPS, (appid, group_id), body)
         self._group_link(group_id).save(item, waiting, 1)
 
     def newest(self) -> tuple[int, ...]:
-        """See `gobelieve.interfaces.MessageSaver`."""
         return tuple(link.newest for link in self._links)
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
         question = storage.Fetch(appid=user.appid, uid=user.uid, after=after, limit=limit)
         return page_of(await self._link(user).ask(question))
 
     async def fetch_group(
         self, appid: int, group_id: int, after: int, joined: int, limit: int = 0
     ) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
         question = storage.FetchGroup(
             appid=appid, group_id=group_id, after=after, joined=min(joined, LATEST), limit=limit
         )
         return page_of(await self._group_link(group_id).ask(question))
 
     async def fetch_latest(self, user: User, limit: int) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
         question = storage.FetchLatest(appid=user.appid, uid=user.uid, limit=limit)
         return page_of(await self._link(user).ask(question))
 
     async def fetch_before(self, user: User, before: int, limit: int) -> Page:
-        """See `gobelieve.interfaces.MessageReader`."""
         question = storage.FetchBefore(appid=user.appid, uid=user.uid, before=before, limit=limit)
         return page_of(await self._link(user).ask(question))
 
     async def count_new(self, user: User, after: int) -> int:
-        """See `gobelieve.interfaces.MessageReader`."""
         question = storage.CountNew(appid=user.appid, uid=user.uid, after=after)
         answer = await self._link(user).ask(question)
         if not isinstance(answer, storage.Counted):
@@ -104,7 +96,6 @@ class StoragePool:
         return answer.count
 
     async def decided(self, user: User) -> None:
-        """See `gobelieve.interfaces.MessageReader`."""
         await self._link(user).decided()
 
     def _link(self, user: User) -> StorageLink:
