@@ -76,11 +76,19 @@ def add_storage(
     # Slaves end behind those who save, so that they get all that was answered.
     slaves: SlavesFactory | None = None
     if config.sync_listen:
-        slaves = SlavesFactory(storage.store, turn, reactor, config.sync_delay)
+        slaves = SlavesFactory(
+            storage.store,
+            world=_world(reactor, turn, "gobelieve.protocols.replication.master"),
+            delay=config.sync_delay,
+        )
         parent.add("slaves", replication.slaves(config.sync_listen, slaves, reactor, cluster))
     master: MasterLink | None = None
     if config.master_address:
-        master = MasterLink(storage, config.master_address, turn, reactor)
+        master = MasterLink(
+            storage,
+            config.master_address,
+            world=_world(reactor, turn, "gobelieve.protocols.replication.slave"),
+        )
         parent.add("master", replication.master(master, cluster))
     ports = {
         "rpc": StorageFactory(

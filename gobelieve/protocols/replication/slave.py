@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gobelieve.errors import StorageError
-from gobelieve.interfaces import Time, Turn
+from gobelieve.interfaces import World
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import probe_soon
 from gobelieve.storage.queues.commit import Result
@@ -160,11 +160,11 @@ class MasterLink(Factory):
     log = Logger()
     noisy = False
 
-    def __init__(self, storage: Storage, address: str, turn: Turn, time: Time) -> None:
+    def __init__(self, storage: Storage, address: str, *, world: World) -> None:
         self.storage = storage
         self.address = address
-        self.turn = turn
-        self.time = time
+        self.turn = world.turn
+        self.time = world.time
         self.connection: MasterConnection | None = None
         self.unsynced = 0
         """The received bytes, on all connections, that are neither on disk nor removed again."""

@@ -14,14 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import StorageError
 from gobelieve.names import AckStatus, User
-from gobelieve.protocols.replication.master import (
-    DRAIN_TIMEOUT,
+from gobelieve.protocols.replication.master import DRAIN_TIMEOUT, SlavesFactory
+from gobelieve.protocols.replication.slave import UNSYNCED, MasterConnection, MasterLink
+from gobelieve.protocols.replication.slave_connection import (
     ENOUGH_BYTES,
     HANG_UP,
     SlaveConnection,
-    SlavesFactory,
 )
-from gobelieve.protocols.replication.slave import UNSYNCED, MasterConnection, MasterLink
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.storage.files.blocks import Blocks
 from gobelieve.storage.index.recovery import recover
@@ -74,8 +73,9 @@ class Site:
             slave=self.slave,
         )
         self.storage.open()
-        self.slaves = SlavesFactory(self.storage.store, self.turn, self.clock, DELAY)
-        self.link = MasterLink(self.storage, "master:3334", self.turn, self.clock)
+        here = world(turn=self.turn, time=self.clock)
+        self.slaves = SlavesFactory(self.storage.store, world=here, delay=DELAY)
+        self.link = MasterLink(self.storage, "master:3334", world=here)
 
     def _in_thread(self, work: Any, done: Any) -> None:
         if self.stuck:

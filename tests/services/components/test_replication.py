@@ -48,7 +48,9 @@ class MasterTests(SynchronousTestCase):
 
     def test_soon_again_and_later_when_refused(self) -> None:
         """A lost connection is made anew at once; a refusal is for an operator."""
-        link = MasterLink(self.storage, "127.0.0.1:3334", self.turn, self.reactor)
+        link = MasterLink(
+            self.storage, "127.0.0.1:3334", world=world(turn=self.turn, time=self.reactor)
+        )
         service = master(link, self.cluster)
         service.startService()
         self.assertEqual(self.reactor.tcpClients[0][:2], ("127.0.0.1", 3334))
@@ -73,7 +75,9 @@ class MasterTests(SynchronousTestCase):
 
     def test_the_end_of_a_master(self) -> None:
         """Its slaves' connections are ended."""
-        factory = SlavesFactory(self.storage.store, self.turn, self.reactor, 0.05)
+        factory = SlavesFactory(
+            self.storage.store, world=world(turn=self.turn, time=self.reactor), delay=0.05
+        )
         port = slaves("127.0.0.1:3334", factory, self.reactor, self.cluster)
         service = port.getServiceNamed("connections")
         assert isinstance(service, DrainingService)
