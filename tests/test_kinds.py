@@ -180,7 +180,7 @@ class StoredKindTests(StoredKindCase):
     def test_what_the_app_server_sends(self) -> None:
         """A system message and a notification are synced and dumped; the HTTP API hides them."""
         bob = self.gateway.client(2)
-        app_server_messages = self.gateway.gateway.app_server_messages
+        app_server_messages = self.gateway.app_server_messages
         app_server_messages.system(APP, [2], b"{}", lambda status, missing: None)
         self.turn.end()
         self.local.save(7, b"{}", 0, (User(APP, 2),), Waiting())
@@ -200,7 +200,7 @@ class BrowserTests(RealStorageCase):
     def test_what_is_posted_in_the_name_of_a_browser_user_is_not_marked_as_their_own(self) -> None:
         """A browser would not show a posted message that is marked as its own."""
         tab = self.gateway.client(1, platform=WEB)
-        self.gateway.gateway.app_server_messages.peer(APP, 1, 2, b"hi", lambda status: None)
+        self.gateway.app_server_messages.peer(APP, 1, 2, b"hi", lambda status: None)
         self.turn.end()
         tab.messages()
         self.assertEqual([own for _, own in self.synced(tab)], [False])
@@ -215,7 +215,7 @@ class BrowserTests(RealStorageCase):
     def test_what_is_posted_in_the_name_of_a_phone_user_is_not_marked_as_their_own(self) -> None:
         """A posted message is from no device."""
         phone = self.gateway.client(1)
-        self.gateway.gateway.app_server_messages.peer(APP, 1, 2, b"hi", lambda status: None)
+        self.gateway.app_server_messages.peer(APP, 1, 2, b"hi", lambda status: None)
         self.turn.end()
         phone.messages()
         self.assertEqual([own for _, own in self.synced(phone)], [False])
@@ -239,11 +239,11 @@ class NewKindTests(StoredKindCase):
 
             gateway = self.gateway
             peer_delivery = PeerDelivery(
-                self.local,
-                gateway.delivery,
-                gateway.routing,
-                gateway.saves_in_flight,
-                gateway.counters,
+                saver=self.local,
+                delivery=gateway.delivery,
+                routing=gateway.routing,
+                saves_in_flight=gateway.saves_in_flight,
+                counters=gateway.counters,
             )
 
             class Notes:

@@ -30,8 +30,9 @@ from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
+from gobelieve.services.components.backends import Backends, tokens
 from gobelieve.services.components.cluster import add_cluster
-from gobelieve.services.components.gateway import Backends, Gateway, tokens
+from gobelieve.services.components.gateway import build_gateway
 from gobelieve.services.components.listeners import add_listeners
 from gobelieve.services.components.pending import PendingService
 from gobelieve.services.components.word_file import add_words
@@ -154,22 +155,30 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     )
     preferences = SqlitePreferences(db)
     backends = Backends(
-        tokens(config.im, SqliteTokens(db), preferences),
-        SqliteDeviceNumbers(db),
-        SqliteSyncKeys(db),
-        SqliteGroupSyncKeys(db),
-        SqliteUnreadCounts(db),
-        SqliteDailyUsers(db),
-        preferences,
-        pending,
-        groups,
-        relations,
+        tokens=tokens(config.im, SqliteTokens(db), preferences),
+        devices=SqliteDeviceNumbers(db),
+        sync_keys=SqliteSyncKeys(db),
+        group_sync_keys=SqliteGroupSyncKeys(db),
+        unread=SqliteUnreadCounts(db),
+        daily=SqliteDailyUsers(db),
+        preferences=preferences,
+        pending=pending,
+        groups=groups,
+        relations=relations,
     )
     local = LocalStorage(storage.storage)
-    gateway = Gateway(config.im, reactor, backends, local, routing, counters)
-    routing.attach(gateway.delivery)
-    add_words(im, service, config.im.word_file, gateway.words)
-    im.add("pending", PendingService(pending, gateway.fan_out))
+    gateway = build_gateway(
+        config.im,
+        time=reactor,
+        turn=turn,
+        backends=backends,
+        storage=local,
+        routing=routing,
+        counters=counters,
+    )
+    routing.attach(gateway.controls.publications)
+    add_words(im, service, config.im.word_file, gateway.controls.words)
+    im.add("pending", PendingService(pending, gateway.unfinished.fan_out))
     add_listeners(im, service, gateway, config.im, reactor, turn)
     status = GatewayStatus(gateway)
     shown = GroupStatus(groups)

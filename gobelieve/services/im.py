@@ -26,8 +26,9 @@ from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.storage.link import AskTimes, StorageLink
 from gobelieve.protocols.storage.pool import StoragePool
 from gobelieve.protocols.turn import ReactorTurn
+from gobelieve.services.components.backends import Backends, tokens
 from gobelieve.services.components.cluster import add_cluster
-from gobelieve.services.components.gateway import Backends, Gateway, tokens
+from gobelieve.services.components.gateway import build_gateway
 from gobelieve.services.components.listeners import add_listeners
 from gobelieve.services.components.pending import PendingService
 from gobelieve.services.components.word_file import add_words
@@ -86,45 +87,54 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     )
     preferences = RedisPreferences(redis)
     backends = Backends(
-        tokens(config, RedisTokens(redis), preferences),
-        RedisDeviceNumbers(redis),
-        RedisSyncKeys(redis),
-        RedisGroupSyncKeys(redis),
-        RedisUnreadCounts(redis),
-        RedisDailyUsers(redis),
-        preferences,
-        pending,
-        groups,
-        relations,
+        tokens=tokens(config, RedisTokens(redis), preferences),
+        devices=RedisDeviceNumbers(redis),
+        sync_keys=RedisSyncKeys(redis),
+        group_sync_keys=RedisGroupSyncKeys(redis),
+        unread=RedisUnreadCounts(redis),
+        daily=RedisDailyUsers(redis),
+        preferences=preferences,
+        pending=pending,
+        groups=groups,
+        relations=relations,
     )
     pool = StoragePool(
         [storage_links[address] for address in config.storage_rpc_addrs],
         [storage_links[address] for address in config.group_storage_rpc_addrs] or None,
     )
-    gateway = Gateway(config, reactor, backends, pool, routing, counters)
+    gateway = build_gateway(
+        config,
+        time=reactor,
+        turn=turn,
+        backends=backends,
+        storage=pool,
+        routing=routing,
+        counters=counters,
+    )
 
     route = OrderedService()
     service.add("route", route)
     routing.attach(
-        gateway.sessions,
-        gateway.rooms,
-        gateway.delivery,
-        users_missed=gateway.catch_up.begin,
-        groups_missed=gateway.group_catch_up.begin,
+        gateway.clients.sessions,
+        gateway.clients.rooms,
+        gateway.controls.publications,
+        users_missed=gateway.controls.catch_up.begin,
+        groups_missed=gateway.controls.group_catch_up.begin,
     )
     for route_link in routing.links:
         connecting = cluster.connecting(Port.ROUTE, route_link.address, route_link)
         route.add(route_link.address, connecting)
 
-    room_bans = gateway.room_bans
+    room_bans = gateway.controls.room_bans
     forbidden = SpeakForbidden(room_bans.listening, room_bans.announced, reactor)
     service.add("speak-forbidden", RedisEvents(config.redis, reactor, forbidden))
-    ended = SpeakForbidden(lambda: None, gateway.ended_sessions.announced, reactor, SESSIONS_ENDED)
+    ended_sessions = gateway.controls.ended_sessions
+    ended = SpeakForbidden(lambda: None, ended_sessions.announced, reactor, SESSIONS_ENDED)
     service.add("sessions-ended", RedisEvents(config.redis, reactor, ended))
-    add_words(service, service, config.word_file, gateway.words)
+    add_words(service, service, config.word_file, gateway.controls.words)
     if groups is not None or os.path.isdir(config.pending_root):
         # What was acked when there were groups is sent on, also when there are none any more.
-        service.add("pending", PendingService(pending, gateway.fan_out))
+        service.add("pending", PendingService(pending, gateway.unfinished.fan_out))
     add_listeners(service, service, gateway, config, reactor, turn)
     links = Links([*storage_links.values()], routing.links)
     status = GatewayStatus(gateway, links, times)

@@ -8,11 +8,22 @@ from twisted.internet.task import Clock
 
 from gobelieve.config import ClientsConfig
 from gobelieve.errors import WireError
+from gobelieve.gateway.delivery.delivery import Delivery
 from gobelieve.gateway.rules.table import RuleTables
-from gobelieve.interfaces import Entries, Identity, Members, MessageInFlight, Page
+from gobelieve.interfaces import (
+    Entries,
+    Identity,
+    Log,
+    Members,
+    MessageInFlight,
+    Page,
+    Tasks,
+    World,
+)
 from gobelieve.metrics import GatewayCounters
 from gobelieve.names import GroupReader, Room, User
-from gobelieve.services.components.gateway import Backends, Gateway
+from gobelieve.services.components.backends import Backends
+from gobelieve.services.components.gateway import build_gateway
 from gobelieve.storage.local import LocalStorage
 from gobelieve.wire import Frame, FrameReader, Message, client, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
@@ -29,6 +40,7 @@ from tests.fakes.backends import (
 )
 from tests.fakes.groups import MemoryGroups
 from tests.fakes.relations import MemoryRelations
+from tests.fakes.world import FakeTurn, world
 
 APP = 7
 KEFU = 1453
@@ -293,40 +305,58 @@ class TestGateway:
         self.preferences = MemoryPreferences(self.memory)
         self.pending = MemoryPending()
         backends = Backends(
-            self.tokens,
-            MemoryDeviceNumbers(self.memory),
-            MemorySyncKeys[User](self.memory),
-            MemorySyncKeys[GroupReader](self.memory),
-            MemoryUnreadCounts(self.memory),
-            MemoryDailyUsers(self.memory),
-            self.preferences,
-            self.pending,
-            self.groups if with_groups else None,
-            self.relations,
+            tokens=self.tokens,
+            devices=MemoryDeviceNumbers(self.memory),
+            sync_keys=MemorySyncKeys[User](self.memory),
+            group_sync_keys=MemorySyncKeys[GroupReader](self.memory),
+            unread=MemoryUnreadCounts(self.memory),
+            daily=MemoryDailyUsers(self.memory),
+            preferences=self.preferences,
+            pending=self.pending,
+            groups=self.groups if with_groups else None,
+            relations=self.relations,
         )
         settings = ClientsConfig(**{"kefu_appid": KEFU, **config})
-        gateway = Gateway(
-            settings, self.clock, backends, storage or self.storage, self.routing, self.counters
+        gateway = build_gateway(
+            settings,
+            time=self.clock,
+            turn=FakeTurn(),
+            backends=backends,
+            storage=storage or self.storage,
+            routing=self.routing,
+            counters=self.counters,
         )
         self.gateway = gateway
         self.settings = settings
-        self.sessions = gateway.sessions
-        self.unauthenticated = gateway.unauthenticated
-        self.rooms = gateway.rooms
-        self.room_messages = gateway.room_messages
-        self.room_bans = gateway.room_bans
-        self.words = gateway.words
-        self.delivery = gateway.delivery
-        self.fan_out = gateway.fan_out
-        self.group_catch_up = gateway.group_catch_up
-        self.keys = gateway.keys
-        self.group_keys = gateway.group_keys
-        self.unread = gateway.unread
-        self.saves_in_flight = gateway.saves_in_flight
-        self.timeouts = gateway.timeouts
-        self.tables = gateway.tables
-        self.tasks = gateway.tasks
-        self.registry = gateway.registry
+        self.added: RuleTables | None = None
+        clients, controls, unfinished = gateway.clients, gateway.controls, gateway.unfinished
+        self.sessions = clients.sessions
+        self.unauthenticated = clients.unauthenticated
+        self.rooms = clients.rooms
+        self.timeouts = clients.timeouts
+        self.registry = clients.registry
+        self.app_server_messages = controls.app_server_messages
+        self.room_bans = controls.room_bans
+        self.ended_sessions = controls.ended_sessions
+        self.words = controls.words
+        self.publications = controls.publications
+        self.group_catch_up = controls.group_catch_up
+        self.tasks = unfinished.tasks
+        self.saves_in_flight = unfinished.saves_in_flight
+        self.fan_out = unfinished.fan_out
+        self.keys = unfinished.reports.keys
+        self.group_keys = unfinished.reports.group_keys
+        self.unread = unfinished.reports.unread
+        self.delivery = Delivery(
+            sessions=self.sessions,
+            rooms=self.rooms,
+            routing=self.routing,
+            direct_push=settings.direct_push,
+        )
+
+    def world(self, *, tasks: Tasks | None = None, log: Log | None = None) -> World:
+        """The clock, the tasks and the counters of this gateway, with a log of the test's."""
+        return world(time=self.clock, tasks=tasks or self.tasks, counters=self.counters, log=log)
 
     def grant(self, uid: int, notification_on: bool = False, appid: int = APP) -> str:
         """A token for a user."""
@@ -338,13 +368,7 @@ class TestGateway:
 
     def add_rules(self, more: RuleTables) -> None:
         """Add rules for the commands that have none; for clients that log in from now on."""
-        tables = self.gateway.tables
-        self.gateway.tables = RuleTables(
-            *(
-                tuple(old or new for old, new in zip(before, added, strict=True))
-                for before, added in zip(tables, more, strict=True)
-            )
-        )
+        self.added = more
 
     def connect(self) -> "TestClient":
         """A client that has not logged in."""
@@ -389,6 +413,10 @@ class TestClient:
         self.say(
             client.AuthToken(platform=platform, token=token.encode(), device_id=device.encode())
         )
+        added = self._gateway.added
+        if added is not None:
+            rules = zip(self.session.rules, added.after_login, strict=True)
+            self.session.rules = tuple(rule or more for rule, more in rules)
 
     def told(self) -> list[Told]:
         """What the client got since the last call."""

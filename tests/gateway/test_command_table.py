@@ -218,7 +218,7 @@ class ServersOwnTests(TableCase):
         for version in self.versions():
             phone = self.phone(2, version)
             inner = frame(0, 36, 1, b"notice")
-            self.gateway.delivery.published_to_user(User(APP, 2), inner, 0, 0)
+            self.gateway.publications.published_to_user(User(APP, 2), inner, 0, 0)
             self.assertEqual(phone.heard(), [frame(2, 36, version, b"notice")])
 
 
@@ -499,7 +499,7 @@ class GroupTests(TableCase):
         for version in self.versions():
             phone = self.phone(1, version)
             inner = frame(0, 33, 1, q(SUPER, 50))
-            self.gateway.delivery.published_to_group(APP, SUPER, inner, 0, 0)
+            self.gateway.publications.published_to_group(APP, SUPER, inner, 0, 0)
             self.assertEqual(phone.heard(), [frame(2, 33, version, q(SUPER, 50))])
 
     def test_35_group_sync_key(self) -> None:

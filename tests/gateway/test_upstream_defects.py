@@ -20,7 +20,7 @@ from gobelieve.config import ClientsConfig
 from gobelieve.errors import WireError
 from gobelieve.interfaces import Page, PendingMessage
 from gobelieve.names import GroupReader, Room, User, shard
-from gobelieve.services.components.gateway import tokens
+from gobelieve.services.components.backends import tokens
 from gobelieve.wire.storage import StoredMessage
 from tests import defect_table
 from tests.backends.pending.test_database import Thread
@@ -194,14 +194,14 @@ class SlowClientTests(TableCase):
             phone = self.phone(2, version)
             phone.say(frame(2, 18, version, q(5)))
             self.deafen(phone)
-            delivery = self.gateway.delivery
+            delivery, publications = self.gateway.delivery, self.gateway.publications
             user = User(APP, 2)
             delivery.stored(user, 4, im(1, NOW, 1, 2, b"hi"), 0, 500, 400, None)
             group_notify = frame(0, 33, 1, q(SUPER, 700))
-            delivery.published_to_group(APP, SUPER, group_notify, 0, 0)
+            publications.published_to_group(APP, SUPER, group_notify, 0, 0)
             for _ in range(2000):
-                delivery.published_to_user(user, frame(0, 17, 1, q(1, 2) + b"rt"), 0, 0)
-                delivery.published_to_room(Room(APP, 5), frame(0, 20, 1, q(1, 5) + b"hi"))
+                publications.published_to_user(user, frame(0, 17, 1, q(1, 2) + b"rt"), 0, 0)
+                publications.published_to_room(Room(APP, 5), frame(0, 20, 1, q(1, 5) + b"hi"))
             self.assertEqual(phone.heard(), [])
             phone.connection.resumeProducing()
             self.assertEqual(
@@ -217,15 +217,15 @@ class FlagTests(TableCase):
         """M9. original: a frame of a router with a flag that made no sense ended the gateway; ours:
         whatever comes is passed on as what it is, or is an error for the link to log."""
         phone = self.phone(1, 2)
-        delivery = self.gateway.delivery
+        publications = self.gateway.publications
         for cmd in (4, 8, 17, 20, 24, 29, 33, 36, 37, 64, 0, 255):
             for flag in range(256):
                 for body in (b"", q(1, 2) + i(3, 4) + bytes(20)):
                     inner = frame(0, cmd, 1, body, flag)
                     for publish in (
-                        lambda: delivery.published_to_user(User(APP, 1), inner, 9, 8),  # noqa: B023
-                        lambda: delivery.published_to_group(APP, SUPER, inner, 9, 8),  # noqa: B023
-                        lambda: delivery.published_to_room(Room(APP, 5), inner),  # noqa: B023
+                        lambda: publications.published_to_user(User(APP, 1), inner, 9, 8),  # noqa: B023
+                        lambda: publications.published_to_group(APP, SUPER, inner, 9, 8),  # noqa: B023
+                        lambda: publications.published_to_room(Room(APP, 5), inner),  # noqa: B023
                     ):
                         try:
                             publish()
@@ -245,7 +245,7 @@ class FlagTests(TableCase):
             alice.say(frame(2, 4, version, im(version, 5, 1, 2, b"hi"), forged))
             self.storage.saves[0].answer(0, [(500, 400), (600, 300)])
             inner = frame(0, 4, 1, im(1, NOW, 1, 2, b"hi"), forged | PUSH)
-            self.gateway.delivery.published_to_user(User(APP, 2), inner, 510, 500)
+            self.gateway.publications.published_to_user(User(APP, 2), inner, 510, 500)
             shown = im(version, NOW, 1, 2, b"hi")
             self.assertEqual(
                 bob.heard(),
@@ -265,7 +265,7 @@ class FlagTests(TableCase):
         phones = [self.phone(2, version) for version in (0, 1, 2, 2, 1)]
         for count, phone in enumerate(phones):
             phone.say(*[frame(2, 13, 2)] * count)
-        publish = self.gateway.delivery.published_to_user
+        publish = self.gateway.publications.published_to_user
         publish(User(APP, 2), frame(0, 4, 1, im(1, NOW, 1, 2, b"hi"), PUSH), 500, 400)
         publish(User(APP, 2), frame(0, 17, 1, q(1, 2) + b"rt"), 0, 0)
         for count, phone in enumerate(phones):

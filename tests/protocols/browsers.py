@@ -9,8 +9,6 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Connection
 from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.websocket import (
     BrowserConnection,
@@ -78,14 +76,7 @@ class BrowserTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.gateway = gateway = TestGateway()
-
-        def new_session(connection: Connection, tick: int) -> Session:
-            return Session(connection, gateway.tables.before_login, gateway.counters, tick)
-
-        registry = ClientRegistry(
-            new_session, gateway.sessions.remove, gateway.timeouts, gateway.unauthenticated
-        )
-        factory = self.factory(ReactorTurn(gateway.clock), registry)
+        factory = self.factory(ReactorTurn(gateway.clock), gateway.registry)
         factory._batched_timer = Timer(gateway.clock)
         protocol: object = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5))
         assert isinstance(protocol, BrowserConnection)

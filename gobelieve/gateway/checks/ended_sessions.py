@@ -8,8 +8,7 @@ import re
 
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight, RecentChanges
 from gobelieve.gateway.sessions.registry import Sessions
-from gobelieve.interfaces import Log, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import World
 from gobelieve.names import User
 from gobelieve.support.throttled_log import ThrottledLog
 
@@ -19,12 +18,10 @@ _FORM = re.compile(rb"([0-9]{1,19}),([0-9]{1,19})", re.ASCII)
 class EndedSessions:
     """Ends connections here, and knows the logins that such an end concerns."""
 
-    def __init__(
-        self, sessions: Sessions, logins: LoginsInFlight, time: Time, counters: Counters, log: Log
-    ) -> None:
+    def __init__(self, sessions: Sessions, logins: LoginsInFlight, world: World) -> None:
         self._sessions = sessions
-        self._counters = counters
-        self._throttled = ThrottledLog(log, time)
+        self._counters = world.counters
+        self._throttled = ThrottledLog(world.log, world.time)
         self._recent = RecentChanges[bool](logins)
 
     def end(self, user: User) -> None:

@@ -10,8 +10,7 @@ from gobelieve.errors import BackendError
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight, RecentChanges
 from gobelieve.gateway.delivery.in_batches import InBatches
 from gobelieve.gateway.sessions.registry import Sessions
-from gobelieve.interfaces import Log, Preferences, Tasks, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Preferences, World
 from gobelieve.names import User
 from gobelieve.support.throttled_log import ThrottledLog
 
@@ -24,20 +23,17 @@ class RoomBans:
 
     def __init__(
         self,
+        *,
+        world: World,
         sessions: Sessions,
         preferences: Preferences,
         logins: LoginsInFlight,
-        *,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
-        log: Log,
     ) -> None:
         self._sessions = sessions
         self._preferences = preferences
-        self._counters = counters
-        self._throttled = ThrottledLog(log, time)
-        self._in_batches = InBatches(sessions.__contains__, self._read, time, tasks)
+        self._counters = world.counters
+        self._throttled = ThrottledLog(world.log, world.time)
+        self._in_batches = InBatches(sessions.__contains__, self._read, world)
         self._recent = RecentChanges[bool](logins)
         self._reading: set[User] = set()
 

@@ -12,8 +12,7 @@ from gobelieve.errors import StorageError
 from gobelieve.gateway.delivery.group_members_here import GroupMembersHere
 from gobelieve.gateway.delivery.in_batches import InBatches
 from gobelieve.gateway.sessions.registry import Sessions
-from gobelieve.interfaces import Groups, MessageReader, SuperGroupQueues, Tasks, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Groups, MessageReader, SuperGroupQueues, World
 from gobelieve.names import User
 
 BEYOND_ALL = (1 << 63) - 1
@@ -22,18 +21,11 @@ BEYOND_ALL = (1 << 63) - 1
 class CatchUp:
     """Catches up with storage for any number of users: at a tenth of a storage's time."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        reader: MessageReader,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
-    ) -> None:
+    def __init__(self, sessions: Sessions, reader: MessageReader, world: World) -> None:
         self._sessions = sessions
         self._reader = reader
-        self._counters = counters
-        self._in_batches = InBatches(sessions.__contains__, self._tell, time, tasks)
+        self._counters = world.counters
+        self._in_batches = InBatches(sessions.__contains__, self._tell, world)
 
     def begin(self, users: Iterable[User]) -> None:
         """These users may have missed something."""
@@ -56,18 +48,17 @@ class GroupCatchUp:
 
     def __init__(
         self,
+        *,
+        world: World,
         groups: Groups | None,
         queues: SuperGroupQueues,
         members_here: GroupMembersHere,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
     ) -> None:
         self._groups = groups
         self._queues = queues
         self._members_here = members_here
-        self._counters = counters
-        self._in_batches = InBatches(self._is_at_hand, self._tell, time, tasks)
+        self._counters = world.counters
+        self._in_batches = InBatches(self._is_at_hand, self._tell, world)
 
     def begin(self, missed: Callable[[int], bool]) -> None:
         """Those groups may have missed something of which this is true."""

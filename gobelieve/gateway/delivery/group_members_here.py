@@ -15,8 +15,7 @@ from typing import NamedTuple
 from gobelieve.errors import BackendError
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Group, Groups, Tasks, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Group, Groups, World
 from gobelieve.names import User
 
 USERS_PER_TURN = 5000
@@ -79,19 +78,12 @@ class _Waiting:
 class GroupMembersHere:
     """Tells the sessions of a group's members. `groups` is None where the site has none."""
 
-    def __init__(
-        self,
-        groups: Groups | None,
-        sessions: Sessions,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
-    ) -> None:
+    def __init__(self, groups: Groups | None, sessions: Sessions, world: World) -> None:
         self._groups = groups
         self._sessions = sessions
-        self._time = time
-        self._tasks = tasks
-        self._counters = counters
+        self._time = world.time
+        self._tasks = world.tasks
+        self._counters = world.counters
         self._waiting: dict[tuple[int, int], _Waiting] = {}
 
     def tell(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from gobelieve.interfaces import Tasks, Time
+from gobelieve.interfaces import World
 
 K = TypeVar("K")
 
@@ -24,13 +24,12 @@ class InBatches(Generic[K]):
         self,
         wanted: Callable[[K], bool],
         visit: Callable[[K], Coroutine[Any, Any, bool]],
-        time: Time,
-        tasks: Tasks,
+        world: World,
     ) -> None:
         self._wanted = wanted
         self._visit = visit
-        self._time = time
-        self._tasks = tasks
+        self._time = world.time
+        self._tasks = world.tasks
         # A dict for its order: each once, whoever asks first is served first.
         self._waiting: dict[K, None] = {}
         self._scheduled = False

@@ -26,6 +26,7 @@ class PeerDelivery:
 
     def __init__(
         self,
+        *,
         saver: MessageSaver,
         delivery: Delivery,
         routing: Routing,

@@ -14,17 +14,14 @@ from gobelieve.gateway.fan_out.member_queues import QUEUES_PER_ASK, MemberQueues
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.interfaces import (
     Entries,
-    Log,
     MessageInFlight,
     MessageReader,
     MessageSaver,
     PendingMessage,
     PendingMessages,
     Routing,
-    Tasks,
-    Time,
+    World,
 )
-from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User, shard
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import pushed_as
@@ -73,33 +70,23 @@ class FanOut:
 
     def __init__(
         self,
+        *,
+        world: World,
         pending: PendingMessages,
         saver: MessageSaver,
         reader: MessageReader,
         delivery: Delivery,
         routing: Routing,
-        *,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
-        log: Log,
     ) -> None:
         self._pending = pending
         self._saver = saver
         self._delivery = delivery
         self._routing = routing
-        self._time = time
-        self._counters = counters
+        self._time = world.time
+        self._counters = world.counters
         self._member_queues = [
             MemberQueues(
-                saver,
-                reader,
-                self._told,
-                self._ended,
-                time=time,
-                tasks=tasks,
-                counters=counters,
-                log=log,
+                world=world, saver=saver, reader=reader, done=self._told, ended=self._ended
             )
             for _ in saver.newest()
         ]

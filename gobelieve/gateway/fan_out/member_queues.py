@@ -16,13 +16,10 @@ from gobelieve.gateway.fan_out.batch import Batch, Search
 from gobelieve.interfaces import (
     Cancellable,
     Entries,
-    Log,
     MessageReader,
     MessageSaver,
-    Tasks,
-    Time,
+    World,
 )
-from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 
 QUEUES_PER_ASK = 1000
@@ -63,24 +60,21 @@ class MemberQueues:
 
     def __init__(
         self,
+        *,
+        world: World,
         saver: MessageSaver,
         reader: MessageReader,
         done: Done,
         ended: Callable[[Batch, int], None],
-        *,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
-        log: Log,
     ) -> None:
         self._saver = saver
-        self._search = Search(reader, time)
+        self._search = Search(reader, world.time)
         self._done = done
         self._ended = ended
-        self._time = time
-        self._tasks = tasks
-        self._counters = counters
-        self._log = log
+        self._time = world.time
+        self._tasks = world.tasks
+        self._counters = world.counters
+        self._log = world.log
         self._group_queues: dict[tuple[int, int], _GroupQueue] = {}
         self._ready: deque[_GroupQueue] = deque()
         """Groups that have something to ask and do not ask yet."""

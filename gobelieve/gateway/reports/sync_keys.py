@@ -4,8 +4,7 @@ from typing import Generic, TypeVar
 
 from gobelieve.errors import BackendError
 from gobelieve.gateway.reports.write_behind import WriteBehind
-from gobelieve.interfaces import SyncKeys, Tasks, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import SyncKeys, World
 
 R = TypeVar("R")
 
@@ -14,17 +13,10 @@ class KeptKeys(Generic[R]):
     """Sync keys, written behind: a client that comes without a key after the gateway was killed
     gets the messages of its last second again."""
 
-    def __init__(
-        self,
-        store: SyncKeys[R],
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
-        interval: float = 1.0,
-    ) -> None:
+    def __init__(self, store: SyncKeys[R], world: World, interval: float = 1.0) -> None:
         self._store = store
-        self._counters = counters
-        self._behind = WriteBehind(store.advance, "sync_keys", time, tasks, counters, interval)
+        self._counters = world.counters
+        self._behind = WriteBehind(store.advance, world=world, what="sync_keys", interval=interval)
 
     def __len__(self) -> int:
         """How many keys wait to be written."""

@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Tasks, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import World
 
 BACKLOG = 200_000
 """So many values wait at the most while the store is away; the rest is dropped, counted."""
@@ -25,17 +24,16 @@ class WriteBehind(Generic[K]):
     def __init__(
         self,
         write: Callable[[Mapping[K, int]], Awaitable[None]],
+        *,
+        world: World,
         what: str,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
         interval: float,
     ) -> None:
         self._write = write
         self._what = what
-        self._time = time
-        self._tasks = tasks
-        self._counters = counters
+        self._time = world.time
+        self._tasks = world.tasks
+        self._counters = world.counters
         self._interval = interval
         self._waiting: dict[K, int] = {}
         self._scheduled = False

@@ -12,8 +12,7 @@ from gobelieve.gateway.delivery.peer_delivery import PeerDelivery, PostDone
 from gobelieve.gateway.fan_out.member_queues import QUEUES_PER_ASK
 from gobelieve.gateway.rules.group_posts import GroupPosts
 from gobelieve.gateway.sessions.saves_in_flight import SavesInFlight
-from gobelieve.interfaces import Entries, MessageSaver, Routing, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Entries, MessageSaver, Routing, World
 from gobelieve.names import AckStatus, Room, User
 from gobelieve.wire import client, customers
 
@@ -29,14 +28,14 @@ class AppServerMessages:
 
     def __init__(
         self,
+        *,
+        world: World,
         groups: GroupPosts,
         peer_delivery: PeerDelivery,
         saver: MessageSaver,
         delivery: Delivery,
         routing: Routing,
         saves_in_flight: SavesInFlight,
-        time: Time,
-        counters: Counters,
     ) -> None:
         self.groups = groups
         self._peer_delivery = peer_delivery
@@ -44,8 +43,8 @@ class AppServerMessages:
         self._delivery = delivery
         self._routing = routing
         self.saves_in_flight = saves_in_flight
-        self._time = time
-        self._counters = counters
+        self._time = world.time
+        self._counters = world.counters
 
     # --- stored
 

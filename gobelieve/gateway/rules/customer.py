@@ -12,8 +12,7 @@ from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.rules.peer import Peer
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import World
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import customers
 from gobelieve.wire.frames import TEXT, UNPERSISTENT, Frame
@@ -35,19 +34,19 @@ class CustomerService:
 
     def __init__(
         self,
+        *,
+        world: World,
         peer_delivery: PeerDelivery,
         delivery: Delivery,
         peer: Peer,
-        time: Time,
-        counters: Counters,
         kefu_appid: int,
         unpersistent: bool,
     ) -> None:
         self._peer_delivery = peer_delivery
         self._delivery = delivery
         self._peer = peer
-        self._time = time
-        self._counters = counters
+        self._time = world.time
+        self._counters = world.counters
         self._kefu_appid = kefu_appid
         self._unpersistent = unpersistent
 

@@ -20,9 +20,8 @@ from gobelieve.interfaces import (
     Groups,
     Routing,
     SuperGroupQueues,
-    Time,
+    World,
 )
-from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import client
 
@@ -35,6 +34,8 @@ class GroupPosts:
 
     def __init__(
         self,
+        *,
+        world: World,
         groups: Groups | None,
         queues: SuperGroupQueues,
         fan_out: FanOut,
@@ -43,8 +44,6 @@ class GroupPosts:
         routing: Routing,
         sessions: Sessions,
         saves_in_flight: SavesInFlight,
-        time: Time,
-        counters: Counters,
     ) -> None:
         self._groups = groups
         self._queues = queues
@@ -54,8 +53,8 @@ class GroupPosts:
         self._routing = routing
         self._sessions = sessions
         self.saves_in_flight = saves_in_flight
-        self._time = time
-        self.counters = counters
+        self._time = world.time
+        self.counters = world.counters
         self._number = 0
 
     async def find(self, appid: int, group_id: int) -> Group | None:

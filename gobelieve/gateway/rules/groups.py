@@ -8,7 +8,7 @@ from struct import Struct
 
 from gobelieve.gateway.checks.membership import Membership
 from gobelieve.gateway.checks.word_filter import WordFilter
-from gobelieve.gateway.delivery.delivery import Delivery, Inner
+from gobelieve.gateway.delivery.delivery import Delivery
 from gobelieve.gateway.delivery.group_members_here import GroupMembersHere
 from gobelieve.gateway.fan_out.fan_out import FanOut
 from gobelieve.gateway.rules.table import receives
@@ -16,8 +16,7 @@ from gobelieve.gateway.rules.waiting import run_in_order
 from gobelieve.gateway.sessions.packing import GroupMessage
 from gobelieve.gateway.sessions.saves_in_flight import SavesInFlight
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Entries, Group, Routing, SuperGroupQueues, Tasks, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Entries, Group, Routing, SuperGroupQueues, World
 from gobelieve.names import AckStatus
 from gobelieve.wire import bodies, client
 from gobelieve.wire.frames import PUSH, SUPER_GROUP, Frame
@@ -32,6 +31,8 @@ class GroupMessages:
 
     def __init__(
         self,
+        *,
+        world: World,
         membership: Membership,
         queues: SuperGroupQueues,
         fan_out: FanOut,
@@ -40,9 +41,6 @@ class GroupMessages:
         routing: Routing,
         saves_in_flight: SavesInFlight,
         words: WordFilter,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
     ) -> None:
         self._membership = membership
         self._queues = queues
@@ -52,9 +50,9 @@ class GroupMessages:
         self._routing = routing
         self.saves_in_flight = saves_in_flight
         self._words = words
-        self._time = time
-        self._tasks = tasks
-        self.counters = counters
+        self._time = world.time
+        self._tasks = world.tasks
+        self.counters = world.counters
         self._number = 0
 
     @receives(client.GroupIM)
@@ -126,32 +124,6 @@ class GroupMessages:
             self._routing.publish_group(appid, id_, client.SyncGroupNotify.number, notify)
         told = GroupMessage(cmd, body, id_, key, prev)
         self._members_here.tell(appid, id_, lambda other: other.deliver_group(told), key, session)
-
-    def published(self, appid: int, group_id: int, inner: Inner, key: int, prev: int) -> None:
-        """Another gateway has something for the members of a super group."""
-        cmd, flag, body = inner
-        if flag & PUSH:
-            if not key:
-                # Nobody could place it; the notify that follows brings it by sync.
-                return
-            if not self.delivery.direct_push:
-                prev = 0
-
-            told = GroupMessage(cmd, body, group_id, key, prev)
-
-            def tell(session: Session) -> None:
-                session.deliver_group(told)
-        elif cmd == client.SyncGroupNotify.number:
-            key = client.SyncGroupNotify.decode(body).sync_key
-
-            def tell(session: Session) -> None:
-                session.notify_group(group_id, key)
-        else:
-
-            def tell(session: Session) -> None:
-                session.live(cmd, body)
-
-        self._members_here.tell(appid, group_id, tell, key)
 
 
 class _GroupMessage:

@@ -1,20 +1,18 @@
-"""Login, and the two other things that need no storage: pings and the unread count."""
+"""Login: a client proves with a token which user it belongs to."""
 
-from collections.abc import Callable
 from datetime import date
 
 from gobelieve.errors import BackendError
 from gobelieve.gateway.checks.ended_sessions import EndedSessions
 from gobelieve.gateway.checks.recent_changes import LoginsInFlight
 from gobelieve.gateway.checks.room_bans import RoomBans
-from gobelieve.gateway.reports.write_behind import WriteBehind
+from gobelieve.gateway.reports.reports import Reports
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.session import Rules, Session
 from gobelieve.gateway.sessions.unauthenticated_limit import UnauthenticatedLimit
-from gobelieve.interfaces import DeviceNumbers, Identity, Log, Routing, Seen, Tasks, Time, Tokens
-from gobelieve.metrics import Counters
-from gobelieve.names import MOBILE, Platform, User
+from gobelieve.interfaces import DeviceNumbers, Identity, Routing, Seen, Tokens, World
+from gobelieve.names import MOBILE, Platform
 from gobelieve.wire import client
 from gobelieve.wire.frames import Frame
 
@@ -29,41 +27,39 @@ class Login:
     A token that is unknown is answered by status 1; the client may try again, three times in all.
     When the token's store does not answer, the connection is closed without a status: to a client
     that is a lost connection and it comes again, while status 1 would say that the token is bad.
+    `rules` are those of sessions that are logged in.
     """
 
     def __init__(
         self,
+        *,
+        world: World,
         tokens: Tokens,
         devices: DeviceNumbers,
-        unread: WriteBehind[User],
-        daily: WriteBehind[Seen],
-        room_bans: RoomBans,
-        ended_sessions: EndedSessions,
-        logins: LoginsInFlight,
+        routing: Routing,
         sessions: Sessions,
         unauthenticated: UnauthenticatedLimit,
-        routing: Routing,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
-        rules: Callable[[], Rules],
-        log: Log,
+        logins: LoginsInFlight,
+        ended_sessions: EndedSessions,
+        room_bans: RoomBans,
+        reports: Reports,
+        rules: Rules,
     ) -> None:
         self._tokens = tokens
         self._devices = devices
-        self._unread = unread
-        self._daily = daily
-        self._room_bans = room_bans
-        self._ended_sessions = ended_sessions
-        self._logins = logins
+        self._routing = routing
         self._sessions = sessions
         self._unauthenticated = unauthenticated
-        self._routing = routing
-        self._time = time
-        self._tasks = tasks
-        self._counters = counters
+        self._logins = logins
+        self._ended_sessions = ended_sessions
+        self._room_bans = room_bans
+        self._unread = reports.unread
+        self._daily = reports.daily
         self._rules = rules
-        self._log = log
+        self._time = world.time
+        self._tasks = world.tasks
+        self._counters = world.counters
+        self._log = world.log
 
     @receives(client.AuthToken, before_login=True, after_login=False)
     def auth_token(self, session: Session, frame: Frame) -> None:
@@ -141,7 +137,7 @@ class Login:
         session.platform = platform
         session.forbidden = identity.forbidden
         session.online = platform in MOBILE or not identity.notification_on
-        session.rules = self._rules()
+        session.rules = self._rules
         session.send(client.AuthStatus.number, client.AuthStatus(status=ACCEPTED).encode())
         self._log.debug(
             "user {uid} of app {appid} logged in from {peer}, platform {platform}, device {device}",
@@ -156,13 +152,3 @@ class Login:
         self._unread.put(session.user, 0)
         today = date.fromtimestamp(self._time.seconds()).toordinal()
         self._daily.put(Seen(*session.user, today), 1)
-
-    @receives(client.UnreadCount)
-    def unread_count(self, session: Session, frame: Frame) -> None:
-        """Keep the count for the push workers. Not answered, as in both eras."""
-        self._unread.put(session.user, client.UnreadCount.decode(frame.body).count)
-
-    @receives(client.Ping, before_login=True)
-    def ping(self, session: Session, frame: Frame) -> None:
-        """Answer; an app that gets no PONG in 3 s hangs up."""
-        session.send(client.Pong.number, b"")

@@ -10,8 +10,7 @@ from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.rules.waiting import run_in_order
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Tasks, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import World
 from gobelieve.names import AckStatus, User
 from gobelieve.wire import bodies, client
 from gobelieve.wire.frames import TEXT, Frame
@@ -24,21 +23,20 @@ class Peer:
 
     def __init__(
         self,
+        *,
+        world: World,
         peer_delivery: PeerDelivery,
         delivery: Delivery,
         permission: Permission | None,
         words: WordFilter,
-        time: Time,
-        tasks: Tasks,
-        counters: Counters,
     ) -> None:
         self._peer_delivery = peer_delivery
         self._delivery = delivery
         self._permission = permission
         self._words = words
-        self._time = time
-        self._tasks = tasks
-        self._counters = counters
+        self._time = world.time
+        self._tasks = world.tasks
+        self._counters = world.counters
 
     @receives(client.IM)
     def im(self, session: Session, frame: Frame) -> None:

@@ -27,6 +27,7 @@ class RoomMessages:
 
     def __init__(
         self,
+        *,
         rooms: Rooms,
         sessions: Sessions,
         delivery: Delivery,

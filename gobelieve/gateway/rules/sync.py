@@ -10,13 +10,12 @@ queue is read by its members alone; to anybody else it is empty.
 from gobelieve.errors import BackendError, StorageError
 from gobelieve.gateway.checks.membership import Membership
 from gobelieve.gateway.delivery.catch_up import CatchUp, GroupCatchUp
-from gobelieve.gateway.reports.sync_keys import KeptKeys
+from gobelieve.gateway.reports.reports import Reports
 from gobelieve.gateway.rules.sync_queues import GroupQueue, OwnQueue, Queue
 from gobelieve.gateway.rules.table import receives
 from gobelieve.gateway.rules.waiting import run_in_order
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Group, MessageReader, Page, SuperGroupQueues, Tasks
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Group, MessageReader, Page, SuperGroupQueues, World
 from gobelieve.names import AckStatus, GroupReader, User
 from gobelieve.wire import bodies, client
 from gobelieve.wire.frames import SELF, Frame
@@ -40,26 +39,25 @@ class Sync:
 
     def __init__(
         self,
+        *,
+        world: World,
         reader: MessageReader,
         queues: SuperGroupQueues,
         membership: Membership,
-        keys: KeptKeys[User],
-        group_keys: KeptKeys[GroupReader],
+        reports: Reports,
         catch_up: CatchUp,
         group_catch_up: GroupCatchUp,
-        tasks: Tasks,
-        counters: Counters,
         sync_self: bool = True,
     ) -> None:
         self._reader = reader
         self._queues = queues
         self._membership = membership
-        self._keys = keys
-        self._group_keys = group_keys
+        self._keys = reports.keys
+        self._group_keys = reports.group_keys
         self._catch_up = catch_up
         self._group_catch_up = group_catch_up
-        self._tasks = tasks
-        self._counters = counters
+        self._tasks = world.tasks
+        self._counters = world.counters
         self._sync_self = sync_self
 
     @receives(client.Sync)

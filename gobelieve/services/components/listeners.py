@@ -66,7 +66,7 @@ def add_listeners(
 
     The certificate is read again when the daemon is sent SIGHUP.
     """
-    timeouts = TimerService(1, safe_sweep(gateway.timeouts))
+    timeouts = TimerService(1, safe_sweep(gateway.clients.timeouts))
     timeouts.clock = reactor
     parent.add("watch", timeouts)
     parent.add("sessions", GracefulShutdown(gateway, reactor, config.drain_seconds))
@@ -80,7 +80,7 @@ def add_listeners(
         ping_timeout=config.write_timeout,
         open_timeout=config.auth_timeout,
     )
-    registry = gateway.registry
+    registry = gateway.clients.registry
 
     def tcp(transport_name: str) -> IProtocolFactory:
         return ClientFactory(turn, registry, transport_name)

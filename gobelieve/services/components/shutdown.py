@@ -28,7 +28,8 @@ class GracefulShutdown(Service):
     """
 
     def __init__(self, gateway: Gateway, time: Time, spread: float) -> None:
-        self._gateway = gateway
+        self._timeouts = gateway.clients.timeouts
+        self._unfinished = gateway.unfinished
         self._time = time
         self._spread = spread
 
@@ -37,21 +38,18 @@ class GracefulShutdown(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        gateway = self._gateway
+        timeouts, unfinished = self._timeouts, self._unfinished
         await self._send_away_in_batches()
-        gateway.timeouts.pause_all()
+        timeouts.pause_all()
         # A storage or a client may stand still: neither is waited for without a limit.
-        await called_within(DRAIN_TIMEOUT, self._time, gateway.saves_in_flight.when_none)
-        gateway.timeouts.close_all()
-        await called_within(DRAIN_TIMEOUT, self._time, gateway.timeouts.when_empty)
-        await gateway.keys.flush()
-        await gateway.group_keys.flush()
-        await gateway.unread.flush()
-        await gateway.daily.flush()
-        gateway.tasks.cancel()
+        await called_within(DRAIN_TIMEOUT, self._time, unfinished.saves_in_flight.when_none)
+        timeouts.close_all()
+        await called_within(DRAIN_TIMEOUT, self._time, timeouts.when_empty)
+        await unfinished.reports.flush()
+        unfinished.tasks.cancel()
 
     async def _send_away_in_batches(self) -> None:
-        timeouts = self._gateway.timeouts
+        timeouts = self._timeouts
         sessions = timeouts.oldest()
         steps = round(self._spread / STEP_SECONDS)
         if len(sessions) <= CLIENTS_AT_ONCE or steps < 2:

@@ -64,10 +64,11 @@ def routes(
 ) -> list[Route]:
     """Everything that can be asked for."""
     access = ApiKeys(config.http_api_keys)
-    posts = Posts(gateway.app_server_messages, config.kefu_appid, access)
+    clients, keys = gateway.clients, gateway.unfinished.reports.keys
+    posts = Posts(gateway.controls.app_server_messages, config.kefu_appid, access)
     reads = Reads(
-        reader, gateway.keys, gateway.sessions, gateway.room_bans, gateway.counters, access
+        reader, keys, clients.sessions, gateway.controls.room_bans, gateway.counters, access
     )
-    about = About(summary, gateway.sessions, gateway.rooms, access)
+    about = About(summary, clients.sessions, clients.rooms, access)
     of_apps = [] if app is None else app.routes(reads)
     return [*posts.routes(), *reads.routes(), *about.routes(), *of_apps]

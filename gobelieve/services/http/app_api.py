@@ -28,7 +28,6 @@ from gobelieve.interfaces import (
     Tokens,
     UserAdmin,
 )
-from gobelieve.metrics import Counters
 from gobelieve.protocols.http.app.access import AppAccess, UserAccess
 from gobelieve.protocols.http.app.groups import GroupRoutes
 from gobelieve.protocols.http.app.messages import MessageRoutes
@@ -72,14 +71,15 @@ class AppApi(PendingChanges):
     ) -> None:
         super().__init__(time)
         self._kept_tokens = config.auth_method == "redis"
-        self._gateway = gateway
+        self._counters = gateway.counters
+        self._controls = gateway.controls
         self._logins = logins
         self._backends = backends
 
     def routes(self, reads: Reads) -> list[Route]:
         """All routes."""
-        gateway, backends = self._gateway, self._backends
-        app = AppRoutes(AppAccess(backends.secrets, gateway.counters))
+        controls, backends = self._controls, self._backends
+        app = AppRoutes(AppAccess(backends.secrets, self._counters))
         tokens = backends.tokens if self._kept_tokens else None
         parts = (
             UserRoutes(
@@ -88,25 +88,25 @@ class AppApi(PendingChanges):
                 tokens,
                 new_token,
                 self,
-                gateway.ended_sessions,
-                gateway.room_bans,
+                controls.ended_sessions,
+                controls.room_bans,
             ),
-            GroupRoutes(app, self._changes(gateway.counters), backends.users, self),
-            MessageRoutes(app, UserAccess(self._logins), gateway.app_server_messages, reads),
+            GroupRoutes(app, self._changes(), backends.users, self),
+            MessageRoutes(app, UserAccess(self._logins), controls.app_server_messages, reads),
         )
         return [route for part in parts for route in part.routes()]
 
-    def _changes(self, counters: Counters) -> GroupChanges | None:
+    def _changes(self) -> GroupChanges | None:
         backends = self._backends
         if backends.groups is None or backends.announcer is None:
             return None
         return GroupChanges(
             backends.groups,
             backends.announcer,
-            NotificationPoster(self._gateway.app_server_messages.groups),
+            NotificationPoster(self._controls.app_server_messages.groups),
             backends.users,
             time=self._time,
-            counters=counters,
+            counters=self._counters,
             log=Logger("gobelieve.groups.changes"),
         )
 

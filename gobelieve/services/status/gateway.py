@@ -72,7 +72,9 @@ class GatewayStatus(Collector):
     def __init__(
         self, gateway: Gateway, links: Links = Links(), times: AskTimes | None = None
     ) -> None:
-        self._gateway = gateway
+        self._counters = gateway.counters
+        self._clients = gateway.clients
+        self._unfinished = gateway.unfinished
         self._links = links
         self._times = times or AskTimes()
 
@@ -84,8 +86,8 @@ class GatewayStatus(Collector):
 
     def _present(self) -> Iterable[Metric]:
         """What there is at the moment."""
-        gateway = self._gateway
-        arrived, left = gateway.registry.arrivals, gateway.registry.departures
+        clients, unfinished = self._clients, self._unfinished
+        arrived, left = clients.registry.arrivals, clients.registry.departures
         yield labelled(
             _gauge("connections", "Connections of clients.", "transport"),
             (
@@ -94,23 +96,23 @@ class GatewayStatus(Collector):
             ),
         )
         for name, what, value in (
-            ("clients", "Clients that are logged in.", gateway.sessions.count),
-            ("users", "Users that have a client here.", len(gateway.sessions)),
-            ("anonymous", "Connections that have not logged in.", len(gateway.unauthenticated)),
-            ("rooms", "Rooms that somebody here is in.", len(gateway.rooms)),
-            ("tasks", "Logins, syncs and writes that are under way.", len(gateway.tasks)),
-            ("saves", "Messages that storage has not answered.", len(gateway.saves_in_flight)),
+            ("clients", "Clients that are logged in.", clients.sessions.count),
+            ("users", "Users that have a client here.", len(clients.sessions)),
+            ("anonymous", "Connections that have not logged in.", len(clients.unauthenticated)),
+            ("rooms", "Rooms that somebody here is in.", len(clients.rooms)),
+            ("tasks", "Logins, syncs and writes that are under way.", len(unfinished.tasks)),
+            ("saves", "Messages that storage has not answered.", len(unfinished.saves_in_flight)),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, value)
         kept = [link.kept for link in self._links.routers]
         yield labelled(
             _gauge("waiting", "What waits to be done.", "queue"),
             (
-                (["group_messages"], len(gateway.fan_out)),
-                (["sync_keys"], len(gateway.keys)),
-                (["group_sync_keys"], len(gateway.group_keys)),
-                (["unread_counts"], len(gateway.unread)),
-                (["daily_users"], len(gateway.daily)),
+                (["group_messages"], len(unfinished.fan_out)),
+                (["sync_keys"], len(unfinished.reports.keys)),
+                (["group_sync_keys"], len(unfinished.reports.group_keys)),
+                (["unread_counts"], len(unfinished.reports.unread)),
+                (["daily_users"], len(unfinished.reports.daily)),
                 (["notifies"], sum(notifies for notifies, _ in kept)),
                 (["pushes"], sum(pushes for _, pushes in kept)),
             ),
@@ -118,7 +120,7 @@ class GatewayStatus(Collector):
 
     def _traffic(self) -> Iterable[Metric]:
         """What happened."""
-        registry, counters = self._gateway.registry, self._gateway.counters
+        registry, counters = self._clients.registry, self._counters
         yield labelled(
             _counter("arrivals", "Connections of clients since the start.", "transport"),
             (
@@ -183,12 +185,12 @@ class GatewayStatus(Collector):
 
     def summary(self) -> dict[str, object]:
         """The figures of the status page: upstream's, and all that is counted."""
-        gateway, counters = self._gateway, self._gateway.counters
+        clients, counters = self._clients, self._counters
         return {
-            "connection_count": len(gateway.timeouts),
-            "client_count": gateway.sessions.count,
-            "clientset_count": len(gateway.sessions),
-            "goroutine_count": len(gateway.tasks),
+            "connection_count": len(clients.timeouts),
+            "client_count": clients.sessions.count,
+            "clientset_count": len(clients.sessions),
+            "goroutine_count": len(self._unfinished.tasks),
             "in_message_count": counters["messages"] + counters["live"],
             "out_message_count": counters["delivered"],
             "counts": dict(counters.counts),

@@ -20,7 +20,7 @@ class LoginTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.gateway = TestGateway()
-        self.ended_sessions = self.gateway.gateway.ended_sessions
+        self.ended_sessions = self.gateway.ended_sessions
 
     def test_a_login_that_had_begun(self) -> None:
         """It may have found the token while it was good. So it is as if the connection was lost:
@@ -88,7 +88,7 @@ class AnnouncedTests(SynchronousTestCase):
         gateway = TestGateway()
         client = gateway.client(1)
         ended_sessions = EndedSessions(
-            gateway.sessions, LoginsInFlight(), gateway.clock, gateway.counters, events.log()
+            gateway.sessions, LoginsInFlight(), gateway.world(log=events.log())
         )
         for content in (b"", b"7", b"7,1,2", b"x,1", b"\xff"):
             ended_sessions.announced(content)

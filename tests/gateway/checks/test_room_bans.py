@@ -47,13 +47,10 @@ class SpeakersTests(SynchronousTestCase):
         events = Events()
         gateway = self.gateway
         room_bans = RoomBans(
-            gateway.sessions,
-            gateway.preferences,
-            LoginsInFlight(),
-            time=gateway.clock,
-            tasks=gateway.tasks,
-            counters=gateway.counters,
-            log=events.log(),
+            world=gateway.world(log=events.log()),
+            sessions=gateway.sessions,
+            preferences=gateway.preferences,
+            logins=LoginsInFlight(),
         )
         bad = (
             b"",

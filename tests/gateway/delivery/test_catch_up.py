@@ -17,9 +17,7 @@ class CatchUpTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.gateway = gateway = TestGateway()
-        self.catch_up = CatchUp(
-            gateway.sessions, gateway.storage, gateway.clock, gateway.tasks, gateway.counters
-        )
+        self.catch_up = CatchUp(gateway.sessions, gateway.storage, gateway.world())
 
     def put(self, uid: int, newest: int) -> User:
         """The newest id of a user in storage."""

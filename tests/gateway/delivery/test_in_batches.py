@@ -21,10 +21,8 @@ class SlicesTests(SynchronousTestCase):
             self.gateway.client(uid)
         self.visited: list[int] = []
         self.failing: set[int] = set()
-        clock = self.gateway.clock
-        self.in_batches = InBatches(
-            self.gateway.sessions.__contains__, self.visit, clock, self.gateway.tasks
-        )
+        here = self.gateway.sessions.__contains__
+        self.in_batches = InBatches(here, self.visit, self.gateway.world())
 
     async def visit(self, user: User) -> bool:
         """Write it down."""

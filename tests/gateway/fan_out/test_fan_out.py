@@ -13,7 +13,7 @@ from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User, shard
 from tests.fakes.backends import MemoryPending
 from tests.fakes.storage import Waiting
-from tests.fakes.world import FakeTasks
+from tests.fakes.world import FakeTasks, world
 from tests.gateway.fan_out.test_member_queues import Storage
 from tests.gateway.support import APP, FakeRouting, TestGateway
 from tests.protocols.logs import Events
@@ -90,15 +90,14 @@ class FanOutTestCase(SynchronousTestCase):
         self.routing = FakeRouting()
         self.tasks = FakeTasks()
         self.fan_out = FanOut(
-            self.pending,
-            self.storage,
-            self.storage,
-            self.gateway.delivery,
-            self.routing,
-            time=self.clock,
-            tasks=self.tasks,
-            counters=self.counters,
-            log=self.events.log(),
+            world=world(
+                time=self.clock, tasks=self.tasks, counters=self.counters, log=self.events.log()
+            ),
+            pending=self.pending,
+            saver=self.storage,
+            reader=self.storage,
+            delivery=self.gateway.delivery,
+            routing=self.routing,
         )
         for number, (message, done) in sorted(self.pending.messages.items()):
             self.fan_out.resume(number, message, frozenset(done))

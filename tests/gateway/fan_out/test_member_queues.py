@@ -19,7 +19,7 @@ from gobelieve.interfaces import Entries, MessageInFlight, Page, PendingMessage
 from gobelieve.metrics import Counters
 from gobelieve.names import AckStatus, User
 from gobelieve.wire.storage import StoredMessage
-from tests.fakes.world import FakeTasks
+from tests.fakes.world import FakeTasks, world
 from tests.protocols.logs import Events
 
 APP = 7
@@ -148,14 +148,13 @@ class LanesTestCase(SynchronousTestCase):
         self.ended: list[tuple[int, int]] = []
         self.given_up: list[int] = []
         self.member_queues = MemberQueues(
-            self.storage,
-            self.storage,
-            self._done,
-            self._ended,
-            time=self.clock,
-            tasks=self.tasks,
-            counters=self.counters,
-            log=self.events.log(),
+            world=world(
+                time=self.clock, tasks=self.tasks, counters=self.counters, log=self.events.log()
+            ),
+            saver=self.storage,
+            reader=self.storage,
+            done=self._done,
+            ended=self._ended,
         )
         self.number = 0
         self.addCleanup(lambda: self.assertEqual(self.tasks.failures, []))

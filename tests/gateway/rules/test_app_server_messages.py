@@ -24,7 +24,7 @@ class PostingCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.gateway = TestGateway()
-        self.app_server_messages = self.gateway.gateway.app_server_messages
+        self.app_server_messages = self.gateway.app_server_messages
         self.storage, self.routing = self.gateway.storage, self.gateway.routing
         self.answers: list[Any] = []
 
@@ -208,7 +208,7 @@ class GroupTests(PostingCase):
 
     def test_no_groups(self) -> None:
         """A site that has none."""
-        app_server_messages = TestGateway(with_groups=False).gateway.app_server_messages
+        app_server_messages = TestGateway(with_groups=False).app_server_messages
         found = Deferred.fromCoroutine(app_server_messages.groups.find(APP, 100))
         self.assertIsNone(self.successResultOf(found))
 

@@ -202,7 +202,7 @@ class SuperGroupTests(GroupTestCase):
         """The message with its ids, a notify, or something live."""
         body = stored(3, SUPER).encode(1)
         flag = PUSH | SUPER_GROUP
-        publish = self.gateway.delivery.published_to_group
+        publish = self.gateway.publications.published_to_group
         publish(APP, SUPER, encode_frame(8, body, 0, 1, flag), 500, 400)
         labels = [type(one).label for one in self.bob.messages()]
         self.assertEqual(labels, ["METADATA", "GROUP_IM", "SYNC_GROUP_NOTIFY"])
@@ -219,7 +219,7 @@ class SuperGroupTests(GroupTestCase):
         """Whom another gateway tells alone: it is a notify like any other, and is not dropped."""
         notify = client.SyncGroupNotify(group_id=SUPER, sync_key=500)
         self.bob.connection.congested = True
-        self.gateway.delivery.published_to_user(User(APP, 2), notify.frame(), 0, 0)
+        self.gateway.publications.published_to_user(User(APP, 2), notify.frame(), 0, 0)
         self.bob.connection.congested = False
         self.bob.session.drained()
         self.assertEqual(self.bob.messages(), [notify])
@@ -436,7 +436,7 @@ class AudienceTests(GroupTestCase):
     def publish(self, key: int, where: int = SUPER) -> None:
         """A notify from another gateway."""
         notify = client.SyncGroupNotify(group_id=where, sync_key=key)
-        self.gateway.delivery.published_to_group(APP, where, notify.frame(), 0, 0)
+        self.gateway.publications.published_to_group(APP, where, notify.frame(), 0, 0)
 
     def keys(self, who: TestClient) -> list[int]:
         """The keys that it was notified of."""
@@ -543,9 +543,7 @@ class AudienceTests(GroupTestCase):
             raise RuntimeError("a bug")
 
         gateway, tasks, told = self.gateway, FakeTasks(), set[Session]()
-        members_here = GroupMembersHere(
-            self.groups, gateway.sessions, gateway.clock, tasks, gateway.counters
-        )
+        members_here = GroupMembersHere(self.groups, gateway.sessions, gateway.world(tasks=tasks))
         members_here.tell(APP, SUPER, bug, 500)
         members_here.tell(APP, SUPER, told.add, 600)
         for _ in range(10):

@@ -64,7 +64,7 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(alice.messages(), [client.AuthStatus(status=0)])
         self.assertEqual(self.gateway.storage.fetched, [])
         inner = encode_frame(client.SyncNotify.number, (500).to_bytes(8, "big"), 0, 1)
-        self.gateway.delivery.published_to_user(User(APP, 1001), inner, 0, 0)
+        self.gateway.publications.published_to_user(User(APP, 1001), inner, 0, 0)
         self.assertEqual(alice.messages(), [client.SyncNotify(sync_key=500)])
         (known,) = waiting
         known()

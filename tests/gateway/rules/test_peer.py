@@ -346,11 +346,11 @@ class NotStoredTests(SynchronousTestCase):
         gateway = TestGateway()
         alice, rt = gateway.client(1), client.RT(sender=1, receiver=2, content=b"x")
         peer_delivery = PeerDelivery(
-            gateway.storage,
-            gateway.delivery,
-            gateway.routing,
-            gateway.saves_in_flight,
-            gateway.counters,
+            saver=gateway.storage,
+            delivery=gateway.delivery,
+            routing=gateway.routing,
+            saves_in_flight=gateway.saves_in_flight,
+            counters=gateway.counters,
         )
         sender, receiver = User(APP, 1), User(APP, 2)
         with self.assertRaises(ValueError):

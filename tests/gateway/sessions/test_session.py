@@ -87,7 +87,7 @@ class PublicationTests(SynchronousTestCase):
 
     def published(self, cmd: int, body: bytes, flag: int = 0, key: int = 0, prev: int = 0) -> None:
         """A publication arrives."""
-        self.gateway.delivery.published_to_user(
+        self.gateway.publications.published_to_user(
             self.user, encode_frame(cmd, body, 0, 1, flag), key, prev
         )
 
@@ -123,7 +123,7 @@ class PublicationTests(SynchronousTestCase):
         """`direct_push = false`."""
         gateway = TestGateway(direct_push=False)
         alice = gateway.client(1)
-        gateway.delivery.published_to_user(
+        gateway.publications.published_to_user(
             self.user, encode_frame(4, IM_BODY, 0, 1, PUSH), 500, 400
         )
         self.assertEqual(alice.messages(), [client.SyncNotify(sync_key=500)])
@@ -137,12 +137,12 @@ class PublicationTests(SynchronousTestCase):
             encode_frame(4, IM_BODY) + b"x",
         ):
             with self.assertRaises(BodyError):
-                self.gateway.delivery.published_to_user(self.user, inner, 1, 1)
+                self.gateway.publications.published_to_user(self.user, inner, 1, 1)
 
     def test_for_a_user_who_is_not_here_it_is_counted(self) -> None:
         """The user just left."""
         inner = encode_frame(17, bytes(16), 0, 1)
-        self.gateway.delivery.published_to_user(User(APP, 99), inner, 0, 0)
+        self.gateway.publications.published_to_user(User(APP, 99), inner, 0, 0)
         self.assertEqual(self.gateway.counters["publications_for_nobody"], 1)
 
     def test_for_a_room(self) -> None:
@@ -150,28 +150,31 @@ class PublicationTests(SynchronousTestCase):
         room = Room(APP, 50)
         body = client.RoomIM(sender=9, receiver=50, content=b"hello").encode()
         inner = encode_frame(client.RoomIM.number, body, 0, 1)
-        self.gateway.delivery.published_to_room(room, inner)
+        self.gateway.publications.published_to_room(room, inner)
         self.assertEqual(self.gateway.counters["publications_for_nobody"], 1)
         self.gateway.rooms.enter(room, self.alice.session)
-        self.gateway.delivery.published_to_room(room, inner)
+        self.gateway.publications.published_to_room(room, inner)
         self.assertEqual([m.label for m in self.alice.messages()], ["ROOM_IM"])
         self.assertEqual(self.gateway.counters["publications_for_nobody"], 1)
 
     def test_for_a_super_group(self) -> None:
-        """Whoever knows its members is handed the frame with its ids; till then nobody wants it."""
-        delivery = self.gateway.delivery
-        delivery.group_audience = None
+        """Where the site has no groups, a publication for a group is counted and dropped."""
         inner = encode_frame(8, IM_BODY, 0, 1, PUSH | SUPER_GROUP)
-        delivery.published_to_group(APP, 100, inner, 500, 400)
-        self.assertEqual(self.gateway.counters["publications_for_nobody"], 1)
-        got: list[object] = []
-        delivery.group_audience = lambda *told: got.append(told)
-        delivery.published_to_group(APP, 100, inner, 500, 400)
-        self.assertEqual(got, [(APP, 100, (8, PUSH | SUPER_GROUP, IM_BODY), 500, 400)])
+        self.gateway.publications.published_to_group(APP, 100, inner, 500, 400)
+        self.assertEqual(self.gateway.counters["publications_for_nobody"], 0)
+        gateway = TestGateway(with_groups=False)
+        gateway.publications.published_to_group(APP, 100, inner, 500, 400)
+        self.assertEqual(gateway.counters["publications_for_nobody"], 1)
+
+    def test_a_publication_without_a_whole_frame(self) -> None:
+        """It is an error, whatever it is for; the link logs it."""
+        publications, inner = self.gateway.publications, encode_frame(8, IM_BODY, 0, 1)[:-1]
         with self.assertRaises(BodyError):
-            delivery.published_to_group(APP, 100, inner[:-1], 1, 1)
+            publications.published_to_user(User(APP, 1), inner, 1, 1)
         with self.assertRaises(BodyError):
-            delivery.published_to_room(Room(APP, 50), inner[:-1])
+            publications.published_to_group(APP, 100, inner, 1, 1)
+        with self.assertRaises(BodyError):
+            publications.published_to_room(Room(APP, 50), inner)
 
 
 class WatchTests(SynchronousTestCase):
@@ -356,12 +359,12 @@ class RuleTests(SynchronousTestCase):
     def test_every_message_that_clients_send_has_a_rule_or_is_ignored_on_purpose(self) -> None:
         """Adding a message without deciding what happens fails here."""
         ignored = {1, 2, 5, 6, 9, 11, 12, 14, 15, 16, 23, 37}
-        after = TestGateway().tables.after_login
+        after = TestGateway().client(1).session.rules
         ruled = {cmd for cmd in range(256) if after[cmd] is not None}
         self.assertEqual(ruled | ignored, set(sent_by(Sender.CLIENT)))
         self.assertEqual(ruled & ignored, set())
 
     def test_before_login_only_two_commands_have_a_rule(self) -> None:
         """AUTH_TOKEN and PING."""
-        before = TestGateway().tables.before_login
+        before = TestGateway().connect().session.rules
         self.assertEqual([cmd for cmd in range(256) if before[cmd] is not None], [13, 15])

@@ -3,9 +3,6 @@
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.gateway.sessions.session import Session
-from gobelieve.interfaces import Connection
-from gobelieve.protocols.clients.client_registry import ClientRegistry
 from gobelieve.protocols.clients.tcp import ClientConnection, ClientFactory
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import FrameReader, client, decode
@@ -17,14 +14,7 @@ class ClientListenerTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.gateway = gateway = TestGateway()
-
-        def new_session(connection: Connection, tick: int) -> Session:
-            return Session(connection, gateway.tables.before_login, gateway.counters, tick)
-
-        registry = ClientRegistry(
-            new_session, gateway.sessions.remove, gateway.timeouts, gateway.unauthenticated
-        )
-        self.factory = ClientFactory(ReactorTurn(gateway.clock), registry)
+        self.factory = ClientFactory(ReactorTurn(gateway.clock), gateway.registry)
 
     def connect(self) -> tuple[ClientConnection, StringTransport]:
         """A new connection."""

@@ -548,14 +548,11 @@ class PairTests(SynchronousTestCase):
         """What a gateway brings into many queues is there once, however often it tries again."""
         pool, tasks, ended = StoragePool([self.link]), FakeTasks(), list[int]()
         member_queues = MemberQueues(
-            pool,
-            pool,
-            lambda batch, queues, entries: None,
-            lambda batch, status: ended.append(status),
-            time=self.clock,
-            tasks=tasks,
-            counters=Counters(),
-            log=self.log.log(),
+            world=world(time=self.clock, tasks=tasks, log=self.log.log()),
+            saver=pool,
+            reader=pool,
+            done=lambda batch, queues, entries: None,
+            ended=lambda batch, status: ended.append(status),
         )
         self.stands_still = True
         message = PendingMessage(7, 1, 1, 5, 8, b"hello", (1, 2, 3), (0,))

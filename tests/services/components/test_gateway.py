@@ -10,7 +10,8 @@ from gobelieve.config import ClientsConfig
 from gobelieve.metrics import GatewayCounters
 from gobelieve.names import User
 from gobelieve.services.components import shutdown as module
-from gobelieve.services.components.gateway import Backends, Gateway
+from gobelieve.services.components.backends import Backends
+from gobelieve.services.components.gateway import build_gateway
 from gobelieve.services.components.shutdown import GracefulShutdown, safe_sweep
 from gobelieve.wire import FrameReader, client
 from tests.fakes.backends import (
@@ -23,6 +24,7 @@ from tests.fakes.backends import (
     MemoryTokens,
     MemoryUnreadCounts,
 )
+from tests.fakes.world import FakeTurn
 from tests.gateway.support import FakeConnection, FakeRouting, FakeStorage
 
 
@@ -34,27 +36,28 @@ class FarewellTests(SynchronousTestCase):
         self.memory = Memory(tokens={"t": User(7, 1)})
         self.storage = FakeStorage()
         backends = Backends(
-            MemoryTokens(self.memory),
-            MemoryDeviceNumbers(self.memory),
-            MemorySyncKeys(self.memory),
-            MemorySyncKeys(self.memory),
-            MemoryUnreadCounts(self.memory),
-            MemoryDailyUsers(self.memory),
-            MemoryPreferences(self.memory),
-            MemoryPending(),
-            None,
-            None,
+            tokens=MemoryTokens(self.memory),
+            devices=MemoryDeviceNumbers(self.memory),
+            sync_keys=MemorySyncKeys(self.memory),
+            group_sync_keys=MemorySyncKeys(self.memory),
+            unread=MemoryUnreadCounts(self.memory),
+            daily=MemoryDailyUsers(self.memory),
+            preferences=MemoryPreferences(self.memory),
+            pending=MemoryPending(),
+            groups=None,
+            relations=None,
         )
-        self.gateway = Gateway(
+        self.gateway = build_gateway(
             ClientsConfig(),
-            self.clock,
-            backends,
-            self.storage,
-            FakeRouting(),
-            GatewayCounters(),
+            time=self.clock,
+            turn=FakeTurn(),
+            backends=backends,
+            storage=self.storage,
+            routing=FakeRouting(),
+            counters=GatewayCounters(),
         )
         self.connection = FakeConnection()
-        self.session = self.gateway.registry.ready(self.connection)
+        self.session = self.gateway.clients.registry.ready(self.connection)
         self.say(client.AuthToken(platform=2, token=b"t", device_id=b""))
         self.connection.messages()
 
@@ -79,7 +82,7 @@ class FarewellTests(SynchronousTestCase):
         self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])
         self.assertEqual(self.connection.ended, "closed")
         self.assertNoResult(stopping)
-        self.gateway.registry.closed(self.session)
+        self.gateway.clients.registry.closed(self.session)
         self.successResultOf(stopping)
         self.assertEqual(self.memory.sync_keys, {User(7, 1): 77})
         self.assertEqual(self.memory.unread, {User(7, 1): 5})
@@ -98,7 +101,7 @@ class FarewellTests(SynchronousTestCase):
         """The oldest first; who is owed an ack at the end, and who is still there is served."""
         self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"first"))
         connections = [FakeConnection() for _ in range(module.CLIENTS_AT_ONCE)]
-        sessions = [self.gateway.registry.ready(connection) for connection in connections]
+        sessions = [self.gateway.clients.registry.ready(connection) for connection in connections]
         stopping = self.stop()
 
         def ended() -> int:
@@ -118,7 +121,7 @@ class FarewellTests(SynchronousTestCase):
         self.assertEqual([m.label for m in self.connection.messages()], ["ACK"])
         self.assertEqual(self.connection.ended, "closed")
         for session in (self.session, *sessions):
-            self.gateway.registry.closed(session)
+            self.gateway.clients.registry.closed(session)
         self.successResultOf(stopping)
 
     def test_a_sweep_that_fails_does_not_end_the_watch(self) -> None:
@@ -127,8 +130,8 @@ class FarewellTests(SynchronousTestCase):
         def fails() -> None:
             raise ValueError("a bug")
 
-        self.patch(self.gateway.timeouts, "sweep", fails)
-        safe_sweep(self.gateway.timeouts)()
+        self.patch(self.gateway.clients.timeouts, "sweep", fails)
+        safe_sweep(self.gateway.clients.timeouts)()
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
 

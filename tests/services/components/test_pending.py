@@ -41,15 +41,12 @@ class PendingTestCase(SynchronousTestCase):
         pending = PendingDatabase(self.root, self.thread, Events().log())
         gateway = self.gateway
         self.fan_out = FanOut(
-            pending,
-            self.storage,
-            self.storage,
-            gateway.delivery,
-            gateway.routing,
-            time=gateway.clock,
-            tasks=gateway.tasks,
-            counters=gateway.counters,
-            log=Events().log(),
+            world=gateway.world(log=Events().log()),
+            pending=pending,
+            saver=self.storage,
+            reader=self.storage,
+            delivery=gateway.delivery,
+            routing=gateway.routing,
         )
         service = PendingService(pending, self.fan_out)
         self.running.append(service)

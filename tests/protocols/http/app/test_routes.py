@@ -270,7 +270,7 @@ class UserTests(AppCase):
     def test_another_gateway_ends_sessions(self) -> None:
         """What makes no sense is left out."""
         phone, other = self.gateway.client(1), self.gateway.client(1, appid=8)
-        ended_sessions = self.gateway.gateway.ended_sessions
+        ended_sessions = self.gateway.ended_sessions
         for content in (b"", b"7", b"7,x", b"7,1,1", b"7,1\n", b"x" * 1000, b"7,2"):
             ended_sessions.announced(content)
         self.assertIsNone(phone.connection.ended)
