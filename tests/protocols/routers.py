@@ -1,4 +1,4 @@
-"""The far ends of a gateway's links to its routers, without sockets."""
+"""The router's end of a gateway's links, without sockets."""
 
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -19,8 +19,8 @@ BODY = client.IM(sender=1, receiver=2, timestamp=3, msgid=0, content=b"hi").enco
 ALICE, BOB = User(7, 1), User(7, 2)
 
 
-class Wire:
-    """The far end of one link: what a router would see and say."""
+class RouterEnd:
+    """The end of one link at which a router would be."""
 
     def __init__(self, pool: RoutePool, index: int = 0) -> None:
         self.connection: RouteConnection = pool.links[index].buildProtocol(None)
@@ -28,31 +28,31 @@ class Wire:
         self.connection.makeConnection(self.transport)
         self._reader = FrameReader(LINK_BODY_LIMIT)
 
-    def all_told(self) -> list[Frame]:
-        """The frames since the last call."""
+    def all_frames(self) -> list[Frame]:
+        """Return the frames since the last call."""
         data = self.transport.value()
         self.transport.clear()
         return self._reader.feed(data)
 
-    def told(self) -> list[Frame]:
-        """The same without MARK."""
-        return [frame for frame in self.all_told() if frame.cmd != route.MARK]
+    def frames(self) -> list[Frame]:
+        """Return the frames since the last call, without MARK."""
+        return [frame for frame in self.all_frames() if frame.cmd != route.MARK]
 
-    def say(self, cmd: int, body: bytes, version: int = 1) -> None:
-        """A frame comes from the router."""
+    def send(self, cmd: int, body: bytes, version: int = 1) -> None:
+        """Send a frame to the gateway."""
         self.connection.dataReceived(encode_frame(cmd, body, 1, version))
 
-    def mark(self, abilities: int = 0) -> None:
-        """The router answers a MARK."""
-        self.say(route.MARKED, bytes((abilities,)))
+    def answer_mark(self, abilities: int = 0) -> None:
+        """Answer a MARK."""
+        self.send(route.MARKED, bytes((abilities,)))
 
-    def lose(self) -> None:
-        """The connection is gone."""
+    def disconnect(self) -> None:
+        """End the connection."""
         self.connection.connectionLost()
 
 
 class RouterCase(SynchronousTestCase):
-    """One router, or several."""
+    """A gateway with one router or several."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -65,7 +65,7 @@ class RouterCase(SynchronousTestCase):
         self.groups_missed: list[Owns] = []
 
     def pool(self, count: int = 1, groups: int = 0) -> RoutePool:
-        """Links that are not connected."""
+        """Return links that are not connected."""
         addresses = [f"127.0.0.1:{n}" for n in range(count)]
         of_groups = [f"127.0.0.1:{n}" for n in range(count, count + groups)]
         turn = ReactorTurn(self.clock)
@@ -81,15 +81,15 @@ class RouterCase(SynchronousTestCase):
         )
         return pool
 
-    def connected(self, pool: RoutePool, index: int = 0, abilities: int = 0) -> Wire:
-        """A connection whose resubscription is in effect; what was said is taken away."""
-        wire = Wire(pool, index)
+    def connected(self, pool: RoutePool, index: int = 0, abilities: int = 0) -> RouterEnd:
+        """Return a connection whose resubscription is in effect; its frames are read."""
+        wire = RouterEnd(pool, index)
         self.turn()
-        wire.mark(abilities)
+        wire.answer_mark(abilities)
         self.turn()
-        wire.all_told()
+        wire.all_frames()
         return wire
 
     def turn(self) -> None:
-        """The event loop goes round, until nothing is due."""
+        """Run the event loop until nothing is due."""
         self.clock.advance(0)

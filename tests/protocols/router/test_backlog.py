@@ -1,4 +1,4 @@
-"""What is kept for a router that is away: notifies and pushes."""
+"""Notifies and pushes that wait for a router."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -11,18 +11,18 @@ ALICE, BOB = (7, 1), (7, 2)
 
 
 def taken(kept: NotifyBacklog) -> dict[tuple[int, int], int]:
-    """All that waits."""
+    """Take all notifies that wait."""
     return dict(kept.take() for _ in range(len(kept)))
 
 
-class KeptNotifiesTests(SynchronousTestCase):
-    """The newest id of each queue."""
+class NotifyBacklogTests(SynchronousTestCase):
+    """The newest id of each queue is kept."""
 
     def setUp(self) -> None:
         self.counters = Counters()
 
-    def test_the_newest_id_of_each(self) -> None:
-        """Of the message or of the notify, whichever comes, in whatever order."""
+    def test_the_newest_id_of_each_queue(self) -> None:
+        """The id comes from the message or from the notify, in any order."""
         kept = of_users(self.counters)
         for msgid in (500, 700, 600):
             kept.keep(ALICE, client.IM.number, b"x", msgid)
@@ -30,21 +30,21 @@ class KeptNotifiesTests(SynchronousTestCase):
         self.assertEqual(taken(kept), {ALICE: 700, BOB: 5})
         self.assertEqual(len(kept), 0)
 
-    def test_groups(self) -> None:
-        """Their notify names the group first."""
+    def test_super_groups(self) -> None:
+        """The id of a SYNC_GROUP_NOTIFY comes after the group."""
         kept = of_groups(self.counters)
         notify = client.SyncGroupNotify(group_id=1, sync_key=5)
         kept.keep(ALICE, notify.number, notify.encode(), 0)
         self.assertEqual(taken(kept), {ALICE: 5})
 
-    def test_what_has_no_id_is_dropped(self) -> None:
-        """And counted."""
+    def test_a_publication_without_an_id(self) -> None:
+        """A live message is dropped and counted."""
         kept = of_users(self.counters)
         kept.keep(ALICE, client.RT.number, bytes(16), 0)
         self.assertEqual((len(kept), self.counters["live_dropped"]), (0, 1))
 
-    def test_told_again(self) -> None:
-        """What was told waits once more, unless something newer does."""
+    def test_requeue(self) -> None:
+        """A notify that was sent waits again, unless a newer one waits already."""
         kept = of_users(self.counters)
         kept.sent(ALICE, client.IM.number, b"x", 500)
         kept.sent(BOB, client.IM.number, b"x", 500)
@@ -56,8 +56,8 @@ class KeptNotifiesTests(SynchronousTestCase):
         kept.requeue()
         self.assertEqual(taken(kept), {})
 
-    def test_a_bound(self) -> None:
-        """Beyond it new queues are dropped, and counted; known ones are kept newest."""
+    def test_limit(self) -> None:
+        """Above the limit new queues are dropped and counted. The others are updated."""
         self.patch(backlog, "MAX_NOTIFIES", 1)
         kept = of_users(self.counters)
         for queue, msgid in ((ALICE, 1), (BOB, 2), (ALICE, 3)):
@@ -65,11 +65,11 @@ class KeptNotifiesTests(SynchronousTestCase):
         self.assertEqual((taken(kept), self.counters["notifies_dropped"]), ({ALICE: 3}, 1))
 
 
-class KeptPushesTests(SynchronousTestCase):
-    """In order, up to a bound."""
+class PushBacklogTests(SynchronousTestCase):
+    """Pushes keep their order, up to a limit."""
 
-    def test_order_and_bound(self) -> None:
-        """The oldest are kept; there is room again when some are taken."""
+    def test_order_and_limit(self) -> None:
+        """Above the limit new pushes are dropped and counted, until some are taken."""
         self.patch(backlog, "MAX_PUSH_BYTES", 10)
         counters = Counters()
         kept = PushBacklog(counters)

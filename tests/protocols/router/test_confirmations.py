@@ -1,4 +1,4 @@
-"""Waiting until a router has taken what it was told."""
+"""Waiting until a router has put into effect what was sent to it."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,8 +9,8 @@ from gobelieve.protocols.turn import ReactorTurn
 from tests.fakes.world import world
 
 
-class MarksTests(SynchronousTestCase):
-    """However many wait."""
+class ConfirmationsTests(SynchronousTestCase):
+    """The MARKs of one link, and the callbacks that wait for their answers."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -24,27 +24,27 @@ class MarksTests(SynchronousTestCase):
         )
 
     def due(self) -> None:
-        """Send a MARK."""
+        """Send a MARK at once."""
         self.sent += 1
         self.confirmations.sent()
 
     def unanswered(self) -> None:
-        """An answer is overdue."""
+        """Count an overdue answer."""
         self.overdue += 1
 
     def wait(self, *numbers: int, said: bool = True) -> None:
-        """These wait, behind something that was said."""
+        """Let these numbers wait for a MARK; `said`: something was sent before."""
         self.confirmations.is_needed |= said
         for number in numbers:
             self.confirmations.wait(lambda number=number: self.known.append(number))  # type: ignore[misc]
 
     def answer(self) -> None:
-        """The oldest MARK is answered."""
+        """Answer the oldest MARK, and end the turn."""
         self.confirmations.answered()
         self.clock.advance(0)
 
-    def test_one_mark_a_turn_whatever_the_number_of_logins(self) -> None:
-        """And one timer."""
+    def test_many_logins_of_a_turn_take_one_mark(self) -> None:
+        """There is also only one timer."""
         self.wait(*range(1000))
         self.clock.advance(0)
         self.assertEqual(self.sent, 1)
@@ -52,8 +52,8 @@ class MarksTests(SynchronousTestCase):
         self.answer()
         self.assertEqual(self.known, list(range(1000)))
 
-    def test_answers_come_in_order(self) -> None:
-        """Each for those who waited when its MARK was sent."""
+    def test_answers_in_order(self) -> None:
+        """An answer releases the callbacks that waited when its MARK was sent."""
         self.wait(1)
         self.clock.advance(0)
         self.wait(2)
@@ -63,8 +63,8 @@ class MarksTests(SynchronousTestCase):
         self.answer()
         self.assertEqual(self.known, [1, 2])
 
-    def test_who_said_nothing_new_waits_for_the_mark_under_way(self) -> None:
-        """A second session of a user who has just come."""
+    def test_a_second_session_waits_for_the_unanswered_mark(self) -> None:
+        """No new MARK is needed if nothing was sent since the last one."""
         self.wait(1)
         self.clock.advance(0)
         self.wait(2, said=False)
@@ -75,8 +75,8 @@ class MarksTests(SynchronousTestCase):
         self.wait(3, said=False)
         self.assertEqual(self.known, [1, 2, 3])
 
-    def test_one_that_fails_keeps_nobody_waiting(self) -> None:
-        """An error of ours, which the reactor logs."""
+    def test_a_callback_that_raises(self) -> None:
+        """The reactor logs the exception, and the other callbacks are called."""
 
         def fails() -> None:
             raise ValueError("a bug")
@@ -89,8 +89,8 @@ class MarksTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.known, [2])
 
-    def test_a_late_answer_releases_all_and_ends_the_patience(self) -> None:
-        """Those behind it too; said once."""
+    def test_an_overdue_answer_releases_all(self) -> None:
+        """Nobody waits any more until the router answers. This is reported once."""
         self.wait(1)
         self.clock.advance(0)
         self.clock.advance(MARK_TIMEOUT / 2)
@@ -107,8 +107,8 @@ class MarksTests(SynchronousTestCase):
         self.wait(5)
         self.assertEqual(self.known[4:], [])
 
-    def test_nobody_waits_longer_because_others_were_answered(self) -> None:
-        """The timer is one for all, and looks at the oldest."""
+    def test_the_time_limit_holds_for_each_login(self) -> None:
+        """The timer is common to all, and looks at the oldest MARK."""
         for number in range(20):
             self.wait(number)
             self.clock.advance(0)
@@ -123,16 +123,16 @@ class MarksTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertIn(100, self.known)
 
-    def test_who_waits_for_a_mark_that_cannot_be_sent_is_released_too(self) -> None:
-        """The resubscription before it stands still, since the router does not read."""
+    def test_a_mark_that_cannot_be_sent(self) -> None:
+        """The time limit also holds while the router does not read."""
         self.patch(self.confirmations, "_due", lambda: None)
         self.wait(1)
         self.clock.advance(MARK_TIMEOUT)
         self.clock.advance(0)
         self.assertEqual(self.known, [1])
 
-    def test_one_that_waits_for_a_certain_mark(self) -> None:
-        """However patient we are otherwise."""
+    def test_the_callback_of_a_mark(self) -> None:
+        """It waits for its answer, even if the router is not prompt."""
         self.confirmations.is_prompt = False
         self.confirmations.sent(lambda: self.known.append(1))
         self.clock.advance(0)
@@ -140,12 +140,12 @@ class MarksTests(SynchronousTestCase):
         self.answer()
         self.assertEqual((self.known, self.confirmations.is_prompt), ([1], True))
 
-    def test_an_answer_that_nobody_asked_for(self) -> None:
-        """Makes no sense."""
+    def test_an_answer_without_a_mark(self) -> None:
+        """It is an error of the router."""
         self.assertRaises(BodyError, self.confirmations.answered)
 
-    def test_lost(self) -> None:
-        """Nothing is left behind."""
+    def test_disconnected(self) -> None:
+        """All callbacks are called, and no timer is left."""
         self.wait(1)
         self.clock.advance(0)
         self.wait(2)

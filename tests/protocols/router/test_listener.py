@@ -1,4 +1,4 @@
-"""The router's side of the link to the gateways."""
+"""The router's port for gateways."""
 
 import socket
 from struct import pack
@@ -45,7 +45,7 @@ PUBLISH = encode_frame(route.PUBLISH, BODY, 1, 1)
 
 
 class ListenerCase(SynchronousTestCase):
-    """A router and the gateways at it."""
+    """A router, and gateways that are connected to it."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -60,14 +60,14 @@ class ListenerCase(SynchronousTestCase):
         )
 
     def connect(self) -> tuple[GatewayConnection, StringTransport]:
-        """A gateway comes."""
+        """Connect a gateway."""
         link = self.factory.buildProtocol(None)
         transport = StringTransport()
         link.makeConnection(transport)
         return link, transport
 
     def frames(self, transport: StringTransport) -> list[Frame]:
-        """What was sent to a gateway by the end of this turn."""
+        """Return the frames that were sent to a gateway by the end of this turn."""
         self.clock.advance(0)
         frames = FrameReader(LINK_BODY_LIMIT).feed(transport.value())
         transport.clear()
@@ -75,7 +75,7 @@ class ListenerCase(SynchronousTestCase):
 
 
 class LinkTests(ListenerCase):
-    """Frames in, frames out."""
+    """Two gateways exchange frames through the router."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -84,13 +84,13 @@ class LinkTests(ListenerCase):
         self.bob.dataReceived(SUBSCRIBE)
 
     def test_forward(self) -> None:
-        """What one publishes arrives at the other, and nothing comes back."""
+        """A publication arrives at the other gateway, and not at its source."""
         self.alice.dataReceived(PUBLISH)
         self.assertEqual(self.frames(self.bob_transport), [Frame(route.PUBLISH, 1, 0, 1, BODY)])
         self.assertEqual(self.frames(self.alice_transport), [])
 
     def test_one_write(self) -> None:
-        """All that a turn brings leaves in one write at its end."""
+        """All frames of a turn leave in one write at its end."""
         writes: list[bytes] = []
         self.bob_transport.write = writes.append  # type: ignore[method-assign]
         for _ in range(3):
@@ -101,7 +101,7 @@ class LinkTests(ListenerCase):
         self.assertEqual(len(FrameReader(LINK_BODY_LIMIT).feed(writes[0])), 6)
 
     def test_seq(self) -> None:
-        """Frames are counted from 1 on each link, and begin anew when a seq can say no more."""
+        """Frames are counted from 1 on each connection. After the highest number comes 1 again."""
         carol, carol_transport = self.connect()
         self.alice.dataReceived(PUBLISH * 2)
         carol.dataReceived(SUBSCRIBE)
@@ -115,7 +115,7 @@ class LinkTests(ListenerCase):
     @settings(max_examples=50)
     @given(st.lists(st.integers(1, 60), min_size=1))
     def test_half_frames(self, sizes: list[int]) -> None:
-        """However the bytes are cut on their way, the frames are the same."""
+        """The frames are the same however the network splits the bytes."""
         data = (SUBSCRIBE + PUBLISH) * 3
         at = 0
         while at < len(data):
@@ -125,40 +125,39 @@ class LinkTests(ListenerCase):
         bodies = [frame.body for frame in self.frames(self.bob_transport)]
         self.assertEqual(bodies, [BODY] * 3)
 
-    def test_gone(self) -> None:
-        """A gateway that leaves takes its users with it."""
+    def test_a_gateway_disconnects(self) -> None:
+        """Its users are removed from the table."""
         self.bob.connectionLost(Failure(ConnectionDone()))
         self.assertFalse(self.router.table.is_online(BOB))
         self.assertEqual(self.factory.connections, {self.alice})
         self.alice.dataReceived(PUBLISH)
         self.assertEqual(self.frames(self.bob_transport), [])
 
-    def test_ping(self) -> None:
-        """And unknown commands, as long as they are empty, are neither answered nor held against
-        a gateway."""
+    def test_empty_unknown_commands(self) -> None:
+        """They are ignored, and the connection goes on."""
         self.alice.dataReceived(encode_frame(13, b"") + encode_frame(200, b"") + PUBLISH)
         self.assertEqual(len(self.frames(self.bob_transport)), 1)
         self.assertEqual(self.frames(self.alice_transport), [])
         self.assertFalse(self.alice_transport.disconnecting)
 
-    def test_probed(self) -> None:
-        """A gateway's connection is one that the kernel probes soon."""
+    def test_keepalive(self) -> None:
+        """The kernel probes the connection of a gateway soon."""
         with socket.socket() as handle:
             transport = OnSocket(handle)
             self.factory.buildProtocol(None).makeConnection(transport)
             self.assertEqual(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)
 
-    def test_counted(self) -> None:
-        """How many frames came is known."""
+    def test_frames_are_counted(self) -> None:
+        """The counter `frames` has the number of received frames."""
         self.alice.dataReceived(PUBLISH * 3)
         self.assertEqual(self.counters["frames"], 4)
 
 
-class NonsenseTests(ListenerCase):
-    """What makes no sense cuts off the gateway that says it, and nobody else."""
+class MalformedTests(ListenerCase):
+    """A malformed frame disconnects its gateway, and no other."""
 
     def check_cut(self, data: bytes, why: str) -> None:
-        """This data ends the link, with one line in the log."""
+        """Check that these bytes end the connection, with one line in the log."""
         link, transport = self.connect()
         other, other_transport = self.connect()
         other.dataReceived(SUBSCRIBE)
@@ -176,36 +175,36 @@ class NonsenseTests(ListenerCase):
             gone.connectionLost(Failure(ConnectionDone()))
 
     def test_negative_length(self) -> None:
-        """In the header."""
+        """The length in the header is negative."""
         self.check_cut(pack(">iiBBBB", -1, 1, 132, 0, 0, 0), "-1 bytes")
 
     def test_oversize(self) -> None:
-        """More than a frame of this link may have."""
+        """The body is longer than the limit of the link."""
         header = pack(">iiBBBB", LINK_BODY_LIMIT + 1, 1, 132, 0, 0, 0)
         self.check_cut(header, "the limit is 1048576")
 
     def test_unknown_command(self) -> None:
-        """With a body."""
+        """An unknown command has a body."""
         self.check_cut(encode_frame(4, b"x"), "command 4 is not allowed here")
 
     def test_short_body(self) -> None:
-        """The seed's resubscription, which is a byte short."""
+        """A resubscription of the seed is a byte too short."""
         self.check_cut(encode_frame(130, pack(">qq", 7, 2)), "16 bytes, at least 17 are needed")
 
     def test_negative_inner_length(self) -> None:
-        """Which ended the seed's router."""
+        """This ended the router of the seed."""
         self.check_cut(
             encode_frame(132, pack(">qqqqh", 7, 1, 0, 0, -1)), "does not hold one whole frame"
         )
 
     def test_push_of_nothing(self) -> None:
-        """More receivers than there are bytes."""
+        """A PUSH names more receivers than it has bytes for."""
         self.check_cut(encode_frame(134, pack(">qHq", 7, 65535, 2)), "does not hold a frame")
 
     @settings(max_examples=200)
     @given(st.sampled_from([130, 131, 132, 134, 135, 136, 137, 138]), st.binary(), st.booleans())
     def test_anything(self, cmd: int, body: bytes, newer: bool) -> None:
-        """No body of any command is more than one line in the log, whatever is in it."""
+        """No body of any command causes more than one line in the log."""
         link, _ = self.connect()
         del self.events[:]
         link.dataReceived(encode_frame(cmd, body, 1, int(newer)))
@@ -214,7 +213,7 @@ class NonsenseTests(ListenerCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_longest(self) -> None:
-        """A body of just the limit passes."""
+        """A body of exactly the limit is accepted."""
         other, other_transport = self.connect()
         other.dataReceived(SUBSCRIBE)
         inner = encode_frame(17, bytes(LINK_BODY_LIMIT - 44 - 12))
@@ -227,7 +226,7 @@ class NonsenseTests(ListenerCase):
 
 
 class SlowGatewayTests(ListenerCase):
-    """One that does not read."""
+    """A gateway does not read what the router sends."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -239,7 +238,7 @@ class SlowGatewayTests(ListenerCase):
         del self.events[:]
 
     def test_given_up(self) -> None:
-        """Beyond the limit the link ends, with a warning; others get everything."""
+        """Above the limit it is disconnected with a warning. Others get everything."""
         self.slow.pauseProducing()
         count = 1000 // len(BODY)
         self.alice.dataReceived(PUBLISH * count)
@@ -253,7 +252,7 @@ class SlowGatewayTests(ListenerCase):
         self.assertEqual(self.counters["gateways_given_up"], 1)
 
     def test_reads_again(self) -> None:
-        """Before the limit: nothing is lost, and it has all its room again."""
+        """Below the limit nothing is lost, and the whole limit is free again."""
         for _ in range(3):
             self.slow.pauseProducing()
             self.alice.dataReceived(PUBLISH * 10)
@@ -264,18 +263,18 @@ class SlowGatewayTests(ListenerCase):
 
 
 class ClosingTests(ListenerCase):
-    """The router stops."""
+    """The router stops, and ends its connections."""
 
-    def test_nobody(self) -> None:
-        """Without gateways there is nothing to wait for."""
+    def test_no_gateway(self) -> None:
+        """Without gateways the router stops at once."""
         self.successResultOf(self.closing())
 
     def closing(self) -> Deferred[None]:
-        """Close the factory."""
+        """Start to close the factory."""
         return Deferred.fromCoroutine(self.factory.close(self.clock))
 
     def test_what_waits_is_sent(self) -> None:
-        """Links end in good order, and the stop is done when the last one is gone."""
+        """The router stops when the last gateway has disconnected."""
         links = [self.connect() for _ in range(2)]
         links[0][0].dataReceived(SUBSCRIBE)
         links[1][0].dataReceived(PUBLISH)
@@ -288,8 +287,8 @@ class ClosingTests(ListenerCase):
         self.successResultOf(closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_not_waited_for(self) -> None:
-        """A gateway that does not read what is left is cut off after a while."""
+    def test_a_gateway_that_does_not_read_the_rest(self) -> None:
+        """It is disconnected after a while."""
         link, _ = self.connect()
         aborted: list[str] = []
         self.patch(link, "abort", lambda: aborted.append("aborted"))
@@ -301,7 +300,7 @@ class ClosingTests(ListenerCase):
 
 
 class WholeLinkTests(ListenerCase):
-    """With the gateway's own end of the link."""
+    """The gateway side of the link is connected to the router side."""
 
     def gateway(self) -> tuple[RouteLink, list[tuple[User, bytes, int, int]], IOPump]:
         """A gateway that holds nobody yet, what it is told, and its wire."""
@@ -323,7 +322,7 @@ class WholeLinkTests(ListenerCase):
         return link, subscriber.users, pump
 
     def test_there_and_back(self) -> None:
-        """A delivery, a notify and a push of one gateway do at the other what they should."""
+        """A delivery, a notify and a push of one gateway have their effect at the other."""
         alice, alice_told, alice_pump = self.gateway()
         bob, bob_told, bob_pump = self.gateway()
 

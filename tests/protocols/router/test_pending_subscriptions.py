@@ -1,4 +1,4 @@
-"""Of which users and rooms a router has still to be told."""
+"""The users and rooms that a router must still be told about."""
 
 from itertools import count
 
@@ -17,8 +17,8 @@ from tests.fakes.subscribers import FakeHeld, FakeRooms
 ALICE, BOB = User(7, 1), User(7, 2)
 
 
-class UnsaidTests(SynchronousTestCase):
-    """Each once, as it is when it is said."""
+class PendingSubscriptionsTests(SynchronousTestCase):
+    """Each user and room is reported once, with its present state."""
 
     def setUp(self) -> None:
         self.held = FakeHeld({ALICE: True, BOB: False})
@@ -27,13 +27,13 @@ class UnsaidTests(SynchronousTestCase):
     def pending(
         self, owns_user: Owns = owns_all, owns_room: Owns = owns_all
     ) -> PendingSubscriptions:
-        """With all to say."""
+        """Return all users and rooms that belong to the router, pending."""
         made = PendingSubscriptions(self.held, self.rooms, owns_user=owns_user, owns_room=owns_room)
         made.add_all()
         return made
 
-    def said(self, pending: PendingSubscriptions, at_once: int = 100) -> list[Message]:
-        """What is said next."""
+    def taken(self, pending: PendingSubscriptions, at_once: int = 100) -> list[Message]:
+        """Take some, and return their messages."""
         data = pending.take(at_once, count(1).__next__)
         frames = FrameReader(100).feed(data)
         self.assertEqual([f.seq for f in frames], list(range(1, len(frames) + 1)))
@@ -41,11 +41,11 @@ class UnsaidTests(SynchronousTestCase):
         return [decode(frame) for frame in frames]
 
     def test_everything(self) -> None:
-        """Users first."""
+        """Users come before rooms."""
         pending = self.pending()
         self.assertEqual(len(pending), 4)
         self.assertCountEqual(
-            self.said(pending),
+            self.taken(pending),
             [
                 route.Subscribe(appid=7, uid=1, online=1),
                 route.Subscribe(appid=7, uid=2, online=0),
@@ -55,36 +55,36 @@ class UnsaidTests(SynchronousTestCase):
         )
         self.assertFalse(pending)
 
-    def test_what_belongs_to_the_router(self) -> None:
-        """Nothing else is looked at again."""
+    def test_only_ids_of_the_router(self) -> None:
+        """Ids of other routers are not pending."""
         pending = self.pending(lambda id_: id_ % 2 == 0, owns_none)
         self.assertEqual((set(pending.users), set(pending.rooms)), ({BOB}, set()))
 
-    def test_slices(self) -> None:
-        """So many of both together."""
+    def test_count(self) -> None:
+        """The count limits users and rooms together."""
         pending = self.pending()
-        self.assertEqual([len(self.said(pending, 3)) for _ in range(2)], [3, 1])
+        self.assertEqual([len(self.taken(pending, 3)) for _ in range(2)], [3, 1])
 
-    def test_who_left_meanwhile_is_said_to_be_gone(self) -> None:
-        """The router may have been told of the user before."""
+    def test_users_and_rooms_that_are_gone(self) -> None:
+        """They are unsubscribed, since the router may know them."""
         pending = self.pending()
         self.held.clear()
         self.rooms.clear()
-        labels = [message.label for message in self.said(pending)]
+        labels = [message.label for message in self.taken(pending)]
         self.assertEqual(labels, ["UNSUBSCRIBE"] * 2 + ["UNSUBSCRIBE_ROOM"] * 2)
 
-    def test_what_changed_meanwhile_is_said_as_it_is(self) -> None:
-        """Not as it was when it was noted."""
+    def test_changes_while_pending(self) -> None:
+        """The state at the time of sending is reported."""
         pending = self.pending(owns_room=owns_none)
         self.held[BOB] = True
         del self.held[ALICE]
         self.assertCountEqual(
-            self.said(pending),
+            self.taken(pending),
             [route.Unsubscribe(appid=7, uid=1), route.Subscribe(appid=7, uid=2, online=1)],
         )
 
     def test_clear(self) -> None:
-        """The connection is gone."""
+        """Nothing is pending any more."""
         pending = self.pending()
         pending.clear()
         self.assertEqual(len(pending), 0)

@@ -1,4 +1,4 @@
-"""Both ends of the link when a router comes back to a gateway with many users."""
+"""Gateway and router, when a router comes back to a gateway with many users."""
 
 from time import process_time
 
@@ -22,7 +22,7 @@ USERS = 20_000
 
 
 class ResubscriptionTests(SynchronousTestCase):
-    """Twenty thousand users."""
+    """A gateway with 20,000 users resubscribes."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -36,7 +36,7 @@ class ResubscriptionTests(SynchronousTestCase):
         self.missed: list[User] = []
 
     def gateway(self, held: FakeHeld, rooms: FakeRooms) -> IOPump:
-        """One whose link is connected now; its wire."""
+        """Connect a gateway, and return the pump between both ends."""
         pool = RoutePool(["router"], [], world(turn=self.turn, time=self.clock))
         pool.attach(held, rooms, FakeSubscriber(), users_missed=self.missed.extend)
 
@@ -50,7 +50,7 @@ class ResubscriptionTests(SynchronousTestCase):
         return pump
 
     def test_the_router_knows_all_in_less_than_a_second(self) -> None:
-        """Of processor time, for both ends together; each user as it is, and the rooms."""
+        """Both ends together take less than a second of processor time."""
         held = FakeHeld({User(7, uid): uid % 10 != 0 for uid in range(USERS)})
         rooms = FakeRooms(Room(7, number) for number in range(100))
         begun = process_time()
