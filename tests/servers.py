@@ -121,8 +121,12 @@ class Server:
             process.wait()
 
     def freeze(self) -> None:
-        """Stop the process until `thaw`: it neither answers nor closes anything."""
+        """Stop the process until `thaw`: it neither answers nor closes anything.
+
+        The signal alone is not enough: on a busy machine a thread may answer before it stops.
+        """
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Let the process continue after `freeze`."""
