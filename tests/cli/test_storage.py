@@ -13,17 +13,17 @@ from tests.storage.support import im
 
 
 class VerifyTests(StorageCommand):
-    """``gobelieve storage verify``."""
+    """``gobelieve storage verify`` prints findings and a summary."""
 
     def test_what_is_sound(self) -> None:
         """For a sound directory it prints a summary, and the exit code is 0."""
-        said = self.storage("verify", self.root)
+        result = self.storage("verify", self.root)
         summary = (
             f"blocks: 1\nbytes: {self.end}\nrecords: 5\n"
             "  IM (4): 1\n  GROUP_IM (8): 1\n  GROUP_ENTRY (247): 1\n  USER_ENTRY (248): 2\n"
             "messages: 2\nqueues: 3\nfindings: 0\n"
         )
-        self.assertEqual(said, (0, summary, ""))
+        self.assertEqual(result, (0, summary, ""))
 
     def test_what_the_go_server_wrote(self) -> None:
         """Directories of both versions of the Go server are verified in place and not changed."""
@@ -56,17 +56,17 @@ class VerifyTests(StorageCommand):
         """For a missing directory it prints one clear line."""
         nowhere = self.mktemp()
         for action in ("verify", "dump", "repair"):
-            said = self.storage(action, nowhere)
-            self.assertEqual(said, (1, "", f"gobelieve: {nowhere}: No such file or directory\n"))
-        said = self.storage("verify", str(self.block))
-        self.assertEqual(said, (1, "", f"gobelieve: {self.block}: Not a directory\n"))
+            result = self.storage(action, nowhere)
+            self.assertEqual(result, (1, "", f"gobelieve: {nowhere}: No such file or directory\n"))
+        result = self.storage("verify", str(self.block))
+        self.assertEqual(result, (1, "", f"gobelieve: {self.block}: Not a directory\n"))
         os.mkdir(nowhere)
-        said = self.storage("verify", nowhere)
-        self.assertEqual(said, (1, "", f"gobelieve: {nowhere}: there is no message_N in it\n"))
+        result = self.storage("verify", nowhere)
+        self.assertEqual(result, (1, "", f"gobelieve: {nowhere}: there is no message_N in it\n"))
 
 
 class DumpTests(StorageCommand):
-    """``gobelieve storage dump``."""
+    """``gobelieve storage dump`` prints records."""
 
     def lines(self, *arguments: str) -> list[str]:
         """Return the printed lines of a successful run."""
@@ -147,10 +147,10 @@ class DumpTests(StorageCommand):
                 if read["op"] != "sync":
                     continue
                 args = read["args"]
-                whose, after = f"{args['appid']}:{args['uid']}", str(args["last_id"])
+                owner, after = f"{args['appid']}:{args['uid']}", str(args["last_id"])
                 found = [
                     json.loads(line)
-                    for line in self.lines("--json", "--queue", whose, "--after", after)
+                    for line in self.lines("--json", "--queue", owner, "--after", after)
                 ]
                 expected = read["result"]["newest_first"][::-1]
                 ids = {message["msgid"] for message in expected}
@@ -200,7 +200,7 @@ class DumpTests(StorageCommand):
 
 
 class RepairTests(StorageCommand):
-    """``gobelieve storage repair``."""
+    """``gobelieve storage repair`` cuts off torn ends."""
 
     def test_nothing_to_do(self) -> None:
         """Without damage it does nothing and prints no finding."""
@@ -241,6 +241,6 @@ class RepairTests(StorageCommand):
         """A directory in use is refused."""
         self.hold()
         for more in ([], ["--yes"]):
-            said = self.storage("repair", self.root, *more)
+            result = self.storage("repair", self.root, *more)
             what = f"gobelieve: {self.root} is in use: stop its daemon first\n"
-            self.assertEqual(said, (1, "", what))
+            self.assertEqual(result, (1, "", what))

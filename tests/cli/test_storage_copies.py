@@ -95,20 +95,20 @@ class CopyTests(StorageCommand):
     def test_there_and_back(self) -> None:
         """Two backups, one without news, and a restore: all equal byte for byte."""
         backup, restored = self.mktemp(), self.mktemp()
-        said = self.storage("backup", self.root, backup)
+        result = self.storage("backup", self.root, backup)
         first = f"message_0:{self.end}"
-        self.assertEqual(said, (0, f"{backup}: from message_0:0 to {first}\n", ""))
-        said = self.storage("backup", self.root, backup)
-        self.assertEqual(said, (0, f"{backup}: nothing new, up to {first}\n", ""))
+        self.assertEqual(result, (0, f"{backup}: from message_0:0 to {first}\n", ""))
+        result = self.storage("backup", self.root, backup)
+        self.assertEqual(result, (0, f"{backup}: nothing new, up to {first}\n", ""))
         store = open_store(self.root)
         self.addCleanup(store.close)
         save(store, to_users(101, 102))
         end = f"message_0:{store.blocks.end[1]}"
-        said = self.storage("backup", self.root, backup)
-        self.assertEqual(said, (0, f"{backup}: from {first} to {end}\n", ""))
+        result = self.storage("backup", self.root, backup)
+        self.assertEqual(result, (0, f"{backup}: from {first} to {end}\n", ""))
         self.assertEqual(self.blocks(backup), self.blocks(self.root))
-        said = self.storage("restore", backup, restored)
-        self.assertEqual(said, (0, f"{restored}: 3 messages in 3 queues\n", ""))
+        result = self.storage("restore", backup, restored)
+        self.assertEqual(result, (0, f"{restored}: 3 messages in 3 queues\n", ""))
         self.assertEqual(self.files(restored), self.blocks(self.root))
 
     def test_a_backup_of_another_directory(self) -> None:

@@ -42,17 +42,17 @@ class PropertyTests(SynchronousTestCase):
 
     def play(self, seed: int, rounds: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            world = History(Path(folder) / "storage", seed)
+            history = History(Path(folder) / "storage", seed)
             try:
-                world.begin()
+                history.begin()
                 for _ in range(rounds):
-                    world.end(world.live())
-                    world.begin(world.meddle())
-                world.check_all()
+                    history.end(history.live())
+                    history.begin(history.meddle())
+                history.check_all()
             except BaseException as why:
                 again = f"GOBELIEVE_SEED={seed} GOBELIEVE_ROUNDS={rounds}"
-                told = "\n  ".join(world.steps)
-                raise self.failureException(f"{why!r}\n{again}\n  {told}") from why
+                steps = "\n  ".join(history.steps)
+                raise self.failureException(f"{why!r}\n{again}\n  {steps}") from why
             finally:
-                world.drop_slave()
-                world.disk.abandon()
+                history.drop_slave()
+                history.disk.abandon()

@@ -1,7 +1,7 @@
-"""What went wrong in the original, each in its own scenario, and goes right here.
+"""The defects of the Go server with stored messages, each as a test that passes here.
 
-The numbers are those of the table in docs/defects.md, which also names the tests elsewhere that
-are exactly such a scenario. `TableTests` sees that it is complete.
+The numbers are those of the table in docs/defects.md. It also names tests in other modules that are
+exactly such a case. `TableTests` checks that the table is complete.
 """
 
 import os
@@ -55,11 +55,11 @@ from tests.storage.support import (
 ALICE, BOB = User(APPID, 101), User(APPID, 102)
 GROUP = User(APPID, 500)
 SIZE = 2048
-"""A block of so many bytes is full after a few messages."""
+"""The length of a block that is full after a few messages."""
 
 
 class DirectoryCase(SynchronousTestCase):
-    """A directory, and stores on it, one after another."""
+    """A directory, and one store after another on it."""
 
     def setUp(self) -> None:
         self.root = Path(self.mktemp())
@@ -84,11 +84,12 @@ class DirectoryCase(SynchronousTestCase):
 
 
 class StartTests(DirectoryCase):
-    """The start after a crash, and what the index knows then."""
+    """The start after a crash, and the index after it."""
 
     def test_a_groups_last_messages_are_there_after_a_crash(self) -> None:
-        """1. original: the index of groups was read on from the newest message of a user, and a
-        group's messages before that were gone for good; ours: one scan for both kinds."""
+        """1. original: after a crash, the index of super groups was read only from the newest
+        message of any user on. Earlier messages of groups were lost; ours: one scan from the
+        snapshot's position, for both kinds."""
         thread = FakeThread()
         store = started(self.root, thread)
         save(store, to_users(102, body=b"before"), to_group(500, b"before"))
@@ -102,8 +103,8 @@ class StartTests(DirectoryCase):
         self.assertEqual(self.read_group(store), [b"before", *texts])
 
     def test_a_stop_before_the_first_message_costs_nothing_later(self) -> None:
-        """2. original: an empty index from a clean stop, then a crash: the scan began in the file's
-        header and found nothing; ours: the snapshot states a position, behind the header."""
+        """2. original: a clean stop before the first message, then a crash: everything was lost;
+        ours: the snapshot contains a position, and the scan begins after the block header."""
         thread = FakeThread()
         left(started(self.root, thread), thread)
         store = started(self.root)
@@ -116,8 +117,8 @@ class StartTests(DirectoryCase):
         self.assertEqual(prev, ids(saved)[-1])
 
     def test_later_blocks_are_found_without_an_index(self) -> None:
-        """3. original: a rebuild left the block's number out of the ids, and queues that end behind
-        the first block were empty; ours: ids have it."""
+        """3. original: a rebuild of the index forgot the block's number. Queues that ended after
+        the first block were empty; ours: ids are block and offset everywhere."""
         store = self.open()
         texts = [b"%d" % n + bytes(200) for n in range(30)]
         save(store, *(to_users(102, body=text) for text in texts))
@@ -127,8 +128,8 @@ class StartTests(DirectoryCase):
         self.assertEqual(self.read(self.open()), texts)
 
     def test_a_torn_write_hides_nothing_that_comes_later(self) -> None:
-        """7. original: new records were written behind a torn one, and the next rebuild lost them;
-        ours: what is torn is cut off first."""
+        """7. original: new records were written after a torn one, and the next rebuild lost
+        them; ours: a torn end is cut off at the start, and kept in a file."""
         store = self.open()
         save(store, *(to_users(102, body=b"%d" % n) for n in range(4)))
         store.close()
@@ -140,8 +141,8 @@ class StartTests(DirectoryCase):
         self.assertEqual(self.read(self.open()), [b"%d" % n for n in range(7)])
 
     def test_numbers_go_on_after_restarts_and_without_old_blocks(self) -> None:
-        """8. original: the record where a repair began was counted twice, and without old blocks
-        all was counted from 1, so that nothing seemed new; ours: numbers are those stored."""
+        """8. original: the numbers in a queue drifted at restarts. Without the old blocks they
+        began at 1 again, so nothing was counted as new; ours: the stored numbers continue."""
         for number in range(1, 9):
             store = self.open(block_size=400)
             save(store, to_group(500, b"%d" % number))
@@ -158,8 +159,9 @@ class StartTests(DirectoryCase):
         self.assertEqual(store.reader.count_new(BOB, newest), 2)
 
     def test_zeros_in_the_middle_of_what_was_not_synced(self) -> None:
-        """19. original: it was answered before the sync, and pages of zeros before a whole end were
-        not noticed; ours: answers wait for the sync, and zeros are stepped over and reported."""
+        """19. original: saves were answered before the sync. Zeros that a power cut left in the
+        middle were not noticed; ours: answered after the sync. Each body has a checksum, and
+        everything that was not synced is read at the start."""
         store = self.open(1 << 20)
         saved = save(store, *(to_users(102, body=b"%d" % n + bytes(300)) for n in range(9)))
         store.close()
@@ -171,8 +173,8 @@ class StartTests(DirectoryCase):
         self.assertIn("skipped", self.log.of("error")[0])
 
     def test_a_crash_while_the_snapshot_is_written(self) -> None:
-        """23. original: two index files, and a crash between them lost what the groups got between;
-        ours: one file for both kinds, renamed when it is whole."""
+        """23. original: a crash between the writing of two index files had the effect of 1. Two
+        writers could use one file; ours: one file, one writer."""
         for step in range(12):
             self.root = Path(self.mktemp())
             disk = PowerDisk(Random(step))
@@ -196,8 +198,8 @@ class StartTests(DirectoryCase):
             store.close()
 
     def test_a_start_reads_all_once_in_large_pieces(self) -> None:
-        """29. original: a cold start read everything twice, a few bytes at a time; ours: once, by a
-        MiB."""
+        """29. original: a start without an index read all data twice, a few bytes at a time;
+        ours: once, by the MiB."""
         store = self.open(1 << 27)
         for n in range(300):
             store.append(to_users(102, body=bytes(10_000)) if n % 2 else to_group(500, b"x"))
@@ -217,8 +219,9 @@ class StartTests(DirectoryCase):
         self.assertLess(len(reads), 2 * length // CHUNK_BYTES + 6)
 
     def test_blocks_of_another_directory_are_found_out(self) -> None:
-        """33. original: a foreign or mixed directory was not noticed; ours: the snapshot is refused
-        where its last records are others, and `verify` names queues that do not fit."""
+        """33. original: blocks of another directory were not noticed; ours: the snapshot is
+        refused if the records before its position are different. `verify` names queues that do
+        not fit. A start that reads everything reports nothing, since it reads what is there."""
         thread = FakeThread()
         other = Path(self.mktemp())
         for root, text in ((self.root, b"ours"), (other, b"theirs")):
@@ -242,11 +245,12 @@ class StartTests(DirectoryCase):
 
 
 class SaveTests(DirectoryCase):
-    """What is stored, and how."""
+    """The records and the index of saved messages."""
 
     def test_a_message_that_is_too_long_hides_nothing(self) -> None:
-        """4. original: a body of 32768 bytes was stored and could never be read, nor anything
-        before it in its queue; ours: refused, and one in old files is stepped over."""
+        """4. original: a body of 32,768 bytes was stored and could not be read. It hid all older
+        messages of the queue and the rest of its block; ours: refused with TOO_LARGE before
+        anything is written. Skipped in old files."""
         store = self.open(1 << 27)
         save(store, to_users(102, body=b"before"))
         for length in (BODY_LIMIT + 1, 1 << 20):
@@ -267,8 +271,9 @@ class SaveTests(DirectoryCase):
         self.assertEqual(self.read(self.open(1 << 27)), [b"before", b"after"])
 
     def test_both_queues_or_neither(self) -> None:
-        """20. original: two saves a message, and when the second failed the receiver had it and the
-        sender not; ours: one save, whose write succeeds or is cut back."""
+        """20. original: two saves per message: the receiver could have it and the sender not;
+        ours: one save for all queues of a storage, which succeeds or fails as a whole. A client
+        that sends again still has the message twice."""
         disk = BadDisk()
         store = open_store(str(self.root), files=disk)
         self.addCleanup(store.close)
@@ -278,13 +283,14 @@ class SaveTests(DirectoryCase):
             self.assertRaises(StorageError, store.flush)
             self.assertEqual((self.read(store), self.read(store, ALICE)), ([], []))
         disk.room = None
-        # What is not promised: who asks again, for the answer was lost, has it twice.
+        # Not promised: a client that sends again after a lost answer has the message twice.
         save(store, to_users(102, 101), to_users(102, 101))
         self.assertEqual(len(self.read(store)), 2)
 
     def test_a_queue_costs_little_memory(self) -> None:
-        """26. original: 120 to 200 bytes a queue, and a snapshot copied all of it under the lock;
-        ours: about 150 bytes, and a snapshot copies a piece at a time."""
+        """26. original: every queue that was ever used stayed in memory, with 120 to 200 bytes.
+        A snapshot copied all at once; ours: they stay, with about 150 bytes. A snapshot copies
+        small pieces while saves go on."""
         index, count = Index(), 50_000
         tracemalloc.start()
         try:
@@ -296,8 +302,9 @@ class SaveTests(DirectoryCase):
         self.assertLess(taken / count, 250)
 
     def test_ids_and_times_at_the_ends_of_their_ranges(self) -> None:
-        """31. original: a negative user id ended the daemon; ours: it is a queue like any other.
-        The time in a message has 32 bits in the protocol of the apps, and ends in 2038."""
+        """31. original: a negative user id ended the daemon. Times of 32 bits end in 2038; ours:
+        it is an id like any other. The times stay, as the clients' protocol needs them. Storage
+        uses them for one thing only: what a member may see of the time before they joined."""
         store = self.open(1 << 27)
         for uid in (-1, -(1 << 63), (1 << 63) - 1):
             save(store, to_users(uid, body=im(uid, 2, "x", when=(1 << 31) - 1)))
@@ -305,8 +312,8 @@ class SaveTests(DirectoryCase):
             self.assertIn(shard(uid, 3), (0, 1, 2))
 
     def test_every_command_is_stored_with_its_body(self) -> None:
-        """34. original: its last version stored commands that it did not know with an empty body;
-        ours: a body is bytes, whatever the command."""
+        """34. original: master stored bodies of unknown kinds as empty; ours: cannot arise:
+        storage does not look into bodies."""
         store = self.open(1 << 27)
         for cmd in set(range(256)) - QUEUE_KINDS:
             ((msgid, _),) = save(store, to_users(102, body=b"of %d" % cmd, cmd=cmd))
@@ -315,11 +322,11 @@ class SaveTests(DirectoryCase):
 
 
 class ReadTests(DirectoryCase):
-    """What readers get."""
+    """Pages of queues and groups."""
 
     def test_a_group_with_a_damaged_message_can_be_read(self) -> None:
-        """10. original: an entry whose message could not be read ended the daemon at any member's
-        sync, again and again; ours: the message is left out, the others come."""
+        """10. original: an entry whose message could not be read ended the daemon at each sync
+        of its group; ours: the entry is left out. The others are read, and the log reports it."""
         store = self.open()
         saved = save(store, *(to_group(500, b"%d" % n) for n in range(3)))
         with self.block().open("r+b") as file:
@@ -331,8 +338,8 @@ class ReadTests(DirectoryCase):
         self.assertEqual(self.read_group(self.open()), [b"0", b"2"])
 
     def test_small_pages_lose_nothing(self) -> None:
-        """21. original: with a limit below 1000 the oldest messages of each thousand were left out;
-        ours: pages go from old to new by count."""
+        """21. original: with a `limit` below 1000, messages were left out of syncs; ours: pages
+        from old to new, of any size."""
         store = self.open(1 << 27)
         for n in range(1800):
             store.append(to_users(102, body=b"%d" % n))
@@ -341,16 +348,15 @@ class ReadTests(DirectoryCase):
         self.assertEqual(self.read(store, limit=500), [b"%d" % n for n in range(1800)])
 
     def test_a_group_gives_more_than_a_hundred(self) -> None:
-        """22. original: the newest 100 of a group, the others were passed over silently; ours:
-        pages, until there are no more."""
+        """22. original: of a super group only the newest 100 messages came; ours: pages."""
         store = self.open(1 << 27)
         save(store, *(to_group(500, b"%d" % n) for n in range(250)))
         self.assertEqual(self.read_group(store), [b"%d" % n for n in range(250)])
         self.assertEqual(self.read_group(store, 100), [b"%d" % n for n in range(250)])
 
     def test_a_read_does_not_wait_for_a_sync(self) -> None:
-        """27. original: one lock for saves, reads and syncs, and four reads of the disk a record;
-        ours: a read goes on while a sync runs, and one read of the disk a record is the rule."""
+        """27. original: one lock for saves, reads and syncs. Four disk reads per record; ours:
+        syncs run in a thread, reads need no lock and one `pread` per record."""
         store = self.open(1 << 27)
         save(store, *(to_users(102, body=b"%d" % n) for n in range(100)))
         thread, turn = FakeThread(), FakeTurn()
@@ -393,8 +399,9 @@ class SlaveTests(DirectoryCase):
         self.assertEqual(self.read(self.slave.store), texts)
 
     def test_saves_while_a_slave_catches_up(self) -> None:
-        """11. original: what was saved between the end of the catch-up and the following never
-        came, and zeros were put in its place; ours: one cursor does both."""
+        """11. original: messages saved between a slave's catch-up and its following were never
+        sent. Zeros took their place; ours: both use one cursor. A slave accepts only what begins
+        at its end."""
         self.save(40)
         feed = self.slave.ask(self.master)
         while (piece := feed.next()) is not None:
@@ -404,8 +411,8 @@ class SlaveTests(DirectoryCase):
         self.same()
 
     def test_a_batch_ends_with_its_block(self) -> None:
-        """12. original: a batch over the end of a block got wrong ids, and the slave's block grew
-        beyond its limit; ours: a batch is of one block."""
+        """12. original: a batch across the border of two blocks got wrong ids; ours: a batch is
+        within one block."""
         feed = self.slave.ask(self.master)
         self.save(30, 100)
         while (piece := feed.next()) is not None:
@@ -416,8 +423,9 @@ class SlaveTests(DirectoryCase):
         self.same()
 
     def test_a_slave_with_a_torn_end_goes_on(self) -> None:
-        """13. original: a slave's torn end counted as stored, and it got nothing more of that
-        block; ours: it is cut off before the slave says where it is."""
+        """13. original: a slave's torn end counted as stored, and the rest of that block was
+        never sent; ours: the torn end is cut off before the slave reports its position. An end
+        inside a record is refused."""
         self.save(10)
         self.slave.follow(self.master)
         self.slave.store.close()
@@ -429,8 +437,8 @@ class SlaveTests(DirectoryCase):
         self.same()
 
     def test_a_block_that_is_shorter_than_where_the_slave_is(self) -> None:
-        """14. original: the slave's offset in its block was compared with every later block, and a
-        shorter one ended the catch-up; ours: the cursor is a block and an offset."""
+        """14. original: catching up ended at a block that was shorter than the slave's offset in
+        another block; ours: the cursor is a block and an offset."""
         self.save(6)
         self.slave.follow(self.master)
         self.assertEqual(self.slave.store.blocks.end[0], 0)
@@ -442,8 +450,9 @@ class SlaveTests(DirectoryCase):
         self.same()
 
     def test_batches_of_the_longest_messages_are_short(self) -> None:
-        """15. original: a batch of 5000 long messages was beyond what a slave takes, which hung up
-        and dialled again at once, for ever; ours: a batch has at most a MiB."""
+        """15. original: a batch of long messages was more than a slave accepts. It connected
+        again at once, without end; ours: a batch has at most 1 MiB. A slave waits longer before
+        each try, up to 3 s."""
         self.master.close()
         self.master = self.open(1 << 27)
         for _ in range(100):
@@ -462,8 +471,8 @@ class LinkTests(ReplicationCase):
     """Connections of slaves and of others."""
 
     def test_a_stalled_slave_and_its_end_stop_nobody(self) -> None:
-        """9. original: saves waited for a slave that did not read, with everything locked, and for
-        ever if it then left; ours: nothing is kept for it, and nobody waits."""
+        """9. original: a slave that did not read froze its master. If the slave then vanished,
+        the master stayed frozen; ours: a slave is a cursor over the files. Nothing waits for it."""
         server = self.master.slaves.buildProtocol(None)
         server.makeConnection(StringTransport())
         server.pauseProducing()
@@ -478,8 +487,10 @@ class LinkTests(ReplicationCase):
             self.assertTrue(self.master.storage.fetch(ALICE, 0).messages)
 
     def test_a_slave_takes_no_saves_and_says_what_is_on_its_disk(self) -> None:
-        """17. original: a slave never synced, took saves like a master, and nobody noticed when its
-        files were others; ours: it syncs first, refuses, and is refused."""
+        """17. original: a slave synced nothing to disk and accepted saves. Files that differed
+        from its master's were not noticed; ours: a slave syncs before it reports, refuses saves,
+        and cannot be opened as a master. Ends are compared by checksum. Nothing stops an old
+        master that is started again: replication.md."""
         pump = self.connect()
         self.slave.stuck = True
         self.master.save(3)
@@ -503,8 +514,8 @@ class LinkTests(ReplicationCase):
         self.slave.open()
 
     def test_a_negative_length_ends_one_connection(self) -> None:
-        """24. original: a length below 0 in a single record ended the slave (and in a save by the
-        port 3333 any storage); ours: that connection is cut off, with a line in the log."""
+        """24. original: a negative length in a request ended the daemon; ours: the connection is
+        cut off, with a line in the log."""
         for length in (-1, -32768):
             link = self.slave.link.buildProtocol(None)
             transport = StringTransport()
@@ -517,8 +528,9 @@ class LinkTests(ReplicationCase):
         self.assertEqual(self.slave.storage.follower.end, FIRST_OFFSET)
 
     def test_ports_for_daemons_are_not_open_to_the_network(self) -> None:
-        """30. original: whoever reached a port of storage could read and write everything; ours: on
-        loopback or off unless configured, and `cluster.secret` and TLS keep strangers out."""
+        """30. original: everybody who reached a port could read and write everything; ours: on
+        loopback or off unless configured. `cluster.secret` and TLS for the network: cluster.md.
+        Without them it is as in the Go server, and the log warns of it."""
         config = ImsConfig()
         self.assertEqual(config.rpc_listen.partition(":")[0], "127.0.0.1")
         self.assertEqual((config.listen, config.sync_listen), ("", ""))

@@ -276,7 +276,7 @@ class History(Life):
     def check_snapshot(self) -> None:
         """Check that a start that reads everything finds the same heads and bridges."""
         if self.rotten or not (self.root / "heads").exists():
-            return  # it knows what has been damaged since, and who reads everything does not
+            return  # the store knows of damage since its start, and a full start does not
         copy = self.root.with_name("copy")
         shutil.copytree(self.root, copy, ignore=shutil.ignore_patterns("heads*", "torn*"))
         try:

@@ -79,8 +79,8 @@ class QueueReader:
     def fetch(self, user: User, after: int, limit: int, max_bytes: int = PAGE_BYTES) -> Page:
         """Return the oldest messages of a user after an id.
 
-        At most `limit` entries are looked at (at least 1), and at most `max_bytes` of messages
-        collected (at least one message).
+        The page ends after `limit` entries (at least 1), or after `max_bytes` of messages (at least
+        one message).
         """
         return self._page(USERS, user, after, limit, max_bytes, 0)
 

@@ -213,7 +213,7 @@ class TornTailTests(RecoveryCase):
         _, offsets = self.write(b"one", body)
         whole = self.block().read_bytes()
         begin = offsets[1] + 16
-        # Not where a forged record ends: a torn write that ends there too cannot be told apart.
+        # Not where a forged record ends: a torn write that ends there too looks the same.
         ends = [begin + length for length in forged_ends(body)]
         for length in (n for n in range(begin, begin + len(body) + 4) if n not in ends):
             self.block().write_bytes(whole[:length])

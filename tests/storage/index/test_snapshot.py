@@ -189,31 +189,31 @@ class CleanEndTests(SnapshotCase):
     def test_by_storage(self) -> None:
         """Closing storage writes a snapshot, and ends when it is on disk."""
         turn = FakeTurn()
-        told: list[object] = []
+        calls: list[object] = []
         for _ in range(2):
             storage = Storage(
                 str(self.root), world=world(turn=turn, log=self.log), in_thread=self.thread
             )
             storage.open()
-            storage.save([to_users(101)], lambda *args: told.append(args), None)
-            storage.close(lambda: told.append(self.root.joinpath("heads").exists()))
+            storage.save([to_users(101)], lambda *args: calls.append(args), None)
+            storage.close(lambda: calls.append(self.root.joinpath("heads").exists()))
             turn.end()
             while self.thread.waiting:
                 self.thread.run()
                 turn.end()
-        self.assertEqual(told[1], True)
-        self.assertEqual(len(told), 4)
+        self.assertEqual(calls[1], True)
+        self.assertEqual(len(calls), 4)
         self.assertNotIn("all blocks are read", "".join(self.log.of("info")))
 
     def test_asked_twice(self) -> None:
         """Every caller of `close_with_snapshot` is called when the store is closed."""
         store = self.filled()
-        told: list[int] = []
-        store.close_with_snapshot(lambda: told.append(1))
-        store.close_with_snapshot(lambda: told.append(2))
+        calls: list[int] = []
+        store.close_with_snapshot(lambda: calls.append(1))
+        store.close_with_snapshot(lambda: calls.append(2))
         while self.thread.waiting:
             self.thread.run()
-        self.assertEqual(told, [1, 2])
+        self.assertEqual(calls, [1, 2])
         self.assertEqual(facts(self.root), rebuilt(self.root))
 
     def test_all_kinds(self) -> None:

@@ -35,7 +35,7 @@ class CommitCase(SynchronousTestCase):
             policy=self.policy,
             interval=1.0,
         )
-        self.told: list[tuple[Any, list[Result]]] = []
+        self.answers: list[tuple[Any, list[Result]]] = []
 
     def open(self) -> Store:
         return open_store(self.root, files=self.disk, log=self.log, block_size=self.block_size)
@@ -45,10 +45,10 @@ class CommitCase(SynchronousTestCase):
         self.commits.save(items, self.done, argument or messages[0])
 
     def done(self, argument: Any, results: list[Result]) -> None:
-        self.told.append((argument, results))
+        self.answers.append((argument, results))
 
     def statuses(self) -> dict[Any, list[int]]:
-        return {argument: [r[0] for r in results] for argument, results in self.told}
+        return {argument: [r[0] for r in results] for argument, results in self.answers}
 
     def read(self) -> list[bytes]:
         return bodies(self.store.reader.fetch(BOB, 0, 3000))
@@ -63,11 +63,11 @@ class CommitTests(CommitCase):
         self.save(b"three")
         self.assertEqual(self.thread.waiting, [])
         self.turn.end()
-        self.assertEqual((len(self.thread.waiting), self.told, self.read()), (1, [], []))
+        self.assertEqual((len(self.thread.waiting), self.answers, self.read()), (1, [], []))
         self.thread.run()
         msgids = [m.msgid for m in self.store.reader.fetch(BOB, 0, 9).messages]
         self.assertEqual(
-            self.told,
+            self.answers,
             [
                 (b"one", [(0, msgids[0], (0,)), (0, msgids[1], (msgids[0],))]),
                 (b"three", [(0, msgids[2], (msgids[1],))]),
@@ -119,7 +119,7 @@ class CommitTests(CommitCase):
         """A save without items is answered too."""
         self.commits.save([], self.done, "empty")
         self.turn.end()
-        self.assertEqual(self.told, [("empty", [])])
+        self.assertEqual(self.answers, [("empty", [])])
 
     def test_nothing_is_answered_when_all_before_is_there_to_be_read(self) -> None:
         """A save without items waits for the sync of earlier saves, and causes no sync."""
@@ -131,7 +131,7 @@ class CommitTests(CommitCase):
         self.turn.end()
         self.commits.save([], self.done, "behind two")
         self.turn.end()
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.answers, [])
         self.thread.run()
         self.assertEqual(list(self.statuses()), [b"one", "behind one"])
         self.thread.run()
@@ -146,7 +146,7 @@ class CommitTests(CommitCase):
         self.turn.end()
         self.disk.broken = True
         self.thread.run()
-        self.assertEqual(self.told[1:], [("behind", [])])
+        self.assertEqual(self.answers[1:], [("behind", [])])
         self.assertEqual(self.read(), [])
 
     def test_disk_full(self) -> None:
@@ -195,7 +195,7 @@ class CommitTests(CommitCase):
         self.assertEqual(self.statuses()[b"four"], [0])
         self.assertEqual(self.read(), [b"zero", b"four"])
         # The ids of the failed saves are given again.
-        self.assertEqual(self.told[-1][1], [(0, FIRST_OFFSET + 24 + 84, (FIRST_OFFSET,))])
+        self.assertEqual(self.answers[-1][1], [(0, FIRST_OFFSET + 24 + 84, (FIRST_OFFSET,))])
 
     def test_callback_that_raises(self) -> None:
         """A bug in one callback does not leave the other saves without an answer."""

@@ -27,7 +27,7 @@ class Counting(SynchronousTestCase):
         self.make()
 
     def make(self, **options: Any) -> None:
-        """Open a storage."""
+        """Open a storage with these options."""
         self.turn, self.thread, self.clock = FakeTurn(), FakeThread(), Clock()
         self.statuses: list[int] = []
         self.storage = Storage(
@@ -45,9 +45,9 @@ class Counting(SynchronousTestCase):
 
     def save(self, *items: Any) -> None:
         """Save these messages with one request."""
-        self.storage.save(items, self.told, None)
+        self.storage.save(items, self.answered, None)
 
-    def told(self, argument: None, results: list[tuple[int, int, tuple[int, ...]]]) -> None:
+    def answered(self, argument: None, results: list[tuple[int, int, tuple[int, ...]]]) -> None:
         self.statuses += [status for status, _, _ in results]
 
     def sync(self) -> None:
@@ -61,8 +61,8 @@ class Counting(SynchronousTestCase):
 
     def check(self) -> None:
         """Check that the answers agree with the counters."""
-        told = {s: self.statuses.count(s) for s in set(self.statuses)}
-        self.assertEqual(self.counted(), (told.pop(0, 0), told))
+        answers = {s: self.statuses.count(s) for s in set(self.statuses)}
+        self.assertEqual(self.counted(), (answers.pop(0, 0), answers))
 
 
 class CountersTests(Counting):

@@ -86,7 +86,7 @@ class AppendTests(StoreCase):
         self.assertEqual(len(self.read()), 3)
 
     def test_same_uid_of_another_app(self) -> None:
-        """The same uid in two apps has two queues."""
+        """A uid that is used in two apps has two queues."""
         item = to_users(102)._replace(queues=(7, 102, 8, 102))
         save(self.store, item, to_users(102))
         self.assertEqual(len(self.read(User(8, 102))), 1)
@@ -128,7 +128,7 @@ class AppendTests(StoreCase):
             self.assertEqual(self.entry(at[number - 1]).prev_batch, expected)
 
     def test_restart_continues(self) -> None:
-        """After a restart the next record is the same as without one."""
+        """After a restart the next record is what it would be without a restart."""
         count = 1003
         for cmd in [4, 8] * (count // 2):
             self.store.append(to_users(102, cmd=cmd))

@@ -157,7 +157,7 @@ class FilesTests(ReplicationCase):
     """The files of the slave equal those of the master, byte for byte."""
 
     def test_blocks_and_reads_are_equal(self) -> None:
-        """Several blocks are equal, and the slave's reads give the same as the master's."""
+        """Several blocks are equal, and the slave's reads give what the master's give."""
         self.save(40)
         self.slave.follow(self.master)
         self.assertGreater(len(blocks(self.root)), 3)
@@ -181,10 +181,10 @@ class FilesTests(ReplicationCase):
 
     def test_the_watchers_are_called(self) -> None:
         """The watchers of a store are called whenever more may be sent."""
-        told: list[tuple[int, int]] = []
-        self.master.watchers.append(lambda: told.append(self.master.settled))
+        settled: list[tuple[int, int]] = []
+        self.master.watchers.append(lambda: settled.append(self.master.settled))
         self.save()
-        self.assertEqual(told[-1], self.master.blocks.end)
+        self.assertEqual(settled[-1], self.master.blocks.end)
 
     def test_a_batch_is_of_one_block_and_short(self) -> None:
         """A batch has at most a thousand records."""
@@ -634,7 +634,7 @@ class CommitTests(ReplicationCase):
         self.follower = Follower(self.store.blocks, Lines())
         self.turn, self.thread = FakeTurn(), FakeThread()
         self.commits = GroupCommit(self.store, world=world(turn=self.turn), in_thread=self.thread)
-        self.told: list[tuple[int, int]] = []
+        self.answers: list[tuple[int, int]] = []
         self.save(12)
         self.feed = ReplicationReader(self.master, (0, FIRST_OFFSET))
 
@@ -645,7 +645,7 @@ class CommitTests(ReplicationCase):
 
         def done(_: None, results: list[tuple[int, int, tuple[int, ...]]]) -> None:
             ((status, _id, _prevs),) = results
-            self.told.append((status, id_of(self.store, self.store.settled)))
+            self.answers.append((status, id_of(self.store, self.store.settled)))
 
         self.commits.copy(self.follower.piece(as_sent(piece)), done, None)
 
@@ -654,9 +654,9 @@ class CommitTests(ReplicationCase):
         for _ in range(3):
             self.copy()
         self.turn.end()
-        self.assertEqual(self.told, [])
+        self.assertEqual(self.answers, [])
         self.thread.run()
-        self.assertEqual(self.told, [(0, self.feed.id)] * 3)
+        self.assertEqual(self.answers, [(0, self.feed.id)] * 3)
         self.assertEqual(self.thread.worked, 1)
 
     def test_a_sync_that_fails(self) -> None:
@@ -671,7 +671,7 @@ class CommitTests(ReplicationCase):
         self.disk.broken = True
         self.thread.run()
         self.turn.end()
-        self.assertEqual(self.told[1:], [(AckStatus.STORAGE_FAILED, before)] * 2)
+        self.assertEqual(self.answers[1:], [(AckStatus.STORAGE_FAILED, before)] * 2)
         self.assertEqual(self.follower.end, before)
         self.disk.broken = False
 
@@ -727,7 +727,7 @@ class CommitTests(ReplicationCase):
         self.commits.close(lambda: closed.append(None))
         self.copy()
         self.turn.end()
-        self.assertEqual(self.told, [(AckStatus.STORAGE_AWAY, FIRST_OFFSET)])
+        self.assertEqual(self.answers, [(AckStatus.STORAGE_AWAY, FIRST_OFFSET)])
         self.assertEqual((self.follower.end, closed), (FIRST_OFFSET, [None]))
 
 
@@ -833,19 +833,19 @@ class RandomTests(SynchronousTestCase):
     def test_in_the_end_all_is_equal(self, ops: list[tuple[str, Any]]) -> None:
         """The files are equal in the end. The slave's readers always see what the master's saw."""
         with tempfile.TemporaryDirectory() as folder:
-            world = Pair(folder)
+            pair = Pair(folder)
             for op, value in [*ops, ("follow", 1 << 30)]:
-                before = len(world.reads(world.slave.store, 105))
-                getattr(world, op)(value)
-                read = world.reads(world.slave.store, 105)
-                self.assertEqual(read, world.reads(world.master, 105)[: len(read)])
+                before = len(pair.reads(pair.slave.store, 105))
+                getattr(pair, op)(value)
+                read = pair.reads(pair.slave.store, 105)
+                self.assertEqual(read, pair.reads(pair.master, 105)[: len(read)])
                 if not op.startswith("slave_"):
                     self.assertGreaterEqual(len(read), before)
-            self.assertEqual(blocks(world.slave_root), blocks(world.root))
+            self.assertEqual(blocks(pair.slave_root), blocks(pair.root))
             for uid in (101, 102, 103):
-                mine, its = (world.reads(store, uid) for store in (world.slave.store, world.master))
+                mine, its = (pair.reads(store, uid) for store in (pair.slave.store, pair.master))
                 self.assertEqual(mine, its)
-            world.close()
+            pair.close()
 
 
 _IDS = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-1, 2 * SIZE + 33))

@@ -57,7 +57,7 @@ class CopyCase(SynchronousTestCase):
             save(self.store, to_users(101, 102, body=self.saved[-1]), to_group(500))
 
     def update(self, files: Files | None = None) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Back up once."""
+        """Back up the source once."""
         done: list[int] = []
         held = LockedFolder(self.target, SIZE, files or QuickFiles())
         try:

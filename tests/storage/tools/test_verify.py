@@ -31,7 +31,7 @@ def row(*numbers: int) -> bytes:
 
 
 class VerifyCase(SynchronousTestCase):
-    """Has a directory."""
+    """Has a directory to verify."""
 
     size = 128 << 20
 
@@ -305,7 +305,7 @@ class FileTests(VerifyCase):
     size = SMALL
 
     def fill(self) -> None:
-        """Fill several blocks."""
+        """Fill several blocks with messages."""
         store = open_store(str(self.root), block_size=SMALL)
         for _ in range(60):
             save(store, to_users(101, 102))
@@ -390,13 +390,13 @@ class RandomDamageTests(VerifyCase):
         lines, verification = self.verify()
         log = Lines()
         open_store(str(self.root), block_size=SMALL, log=log).close()
-        said = "\n".join(log.of("warn", "error"))
-        damage = {f"{number}:{at}" for number, at in re.findall(r"_(\d+): damage at (\d+)", said)}
-        torn = {f"{number}:{at}" for number, at in re.findall(r"torn_(\d+)_(\d+)", said)}
+        logged = "\n".join(log.of("warn", "error"))
+        damage = {f"{number}:{at}" for number, at in re.findall(r"_(\d+): damage at (\d+)", logged)}
+        torn = {f"{number}:{at}" for number, at in re.findall(r"torn_(\d+)_(\d+)", logged)}
         self.damaged += len(damage)
         self.torn += len(torn)
         places = {line.split(": ")[0].removeprefix("message_") for line in lines}
-        self.assertEqual((damage | torn) - places, set(), f"seed {seed}: {lines}\n{said}")
+        self.assertEqual((damage | torn) - places, set(), f"seed {seed}: {lines}\n{logged}")
         newest = max(int(path.name[8:]) for path in self.root.glob("message_*"))
         found = {f"{number}:{at}" for number, at, _ in verification.torn if number == newest}
         self.assertEqual(found, torn, f"seed {seed}")
