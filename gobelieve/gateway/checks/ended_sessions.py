@@ -16,7 +16,7 @@ _FORM = re.compile(rb"([0-9]{1,19}),([0-9]{1,19})", re.ASCII)
 
 
 class EndedSessions:
-    """Ends connections here, and knows the logins that such an end concerns."""
+    """Ends the connections of users, and refuses logins that began before such an end."""
 
     def __init__(self, sessions: Sessions, logins: LoginsInFlight, world: World) -> None:
         self._sessions = sessions
@@ -25,7 +25,7 @@ class EndedSessions:
         self._recent = RecentChanges[bool](logins)
 
     def end(self, user: User) -> None:
-        """All connections of the user. What was sent to them before still goes out."""
+        """Close all connections of the user; what was sent to them before still goes out."""
         sessions = self._sessions.of(user)
         self._counters.add("kicked", len(sessions))
         for session in sessions:
@@ -37,7 +37,7 @@ class EndedSessions:
         return self._recent.since(login, user) is not None
 
     def announced(self, content: bytes) -> None:
-        """A gateway says ``appid,uid``."""
+        """Apply the announcement of a gateway, ``appid,uid``; log one that is malformed."""
         form = _FORM.fullmatch(content)
         if form is None:
             self._throttled.warn(

@@ -32,7 +32,7 @@ class LoginsInFlight:
         return self.newest
 
     def end(self, login: int) -> None:
-        """The login is decided, or given up."""
+        """Remove a login that is decided or given up."""
         del self._in_flight[login]
 
 

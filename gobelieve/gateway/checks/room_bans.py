@@ -1,7 +1,8 @@
-"""Who may not speak in rooms, as the app's backend changes it while they are connected.
+"""Bans from speaking in rooms, as the app's server changes them while users are connected.
 
-The backend writes it down, where logins read it, and then announces it. So it counts at once; what
-was announced while nobody listened is read again for all who are here, some at a time.
+The app's server writes a ban to the store, where logins read it, and then announces it. An
+announcement counts at once. After an interruption the bans of all connected users are read again,
+some users at a time.
 """
 
 import re
@@ -19,7 +20,7 @@ _INT64_END = 1 << 63
 
 
 class RoomBans:
-    """Takes changes, and brings them to the sessions."""
+    """Takes changed bans and applies them to the sessions."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class RoomBans:
         self._reading: set[User] = set()
 
     def announced(self, content: bytes) -> None:
-        """The backend says ``appid,uid,0/1``."""
+        """Apply an announcement, ``appid,uid,0/1``; log one that is malformed."""
         form = _FORM.fullmatch(content)
         user = User(int(form[1]), int(form[2])) if form is not None else None
         if (
@@ -51,9 +52,9 @@ class RoomBans:
             self.speak_forbidden(user, form[3] == b"1")
 
     def speak_forbidden(self, user: User, forbidden: bool) -> None:
-        """From now on the user may not speak in rooms, or may again."""
+        """Forbid or allow the user to speak in rooms, from now on."""
         self._counters.add("speak_forbidden")
-        # What is being read for the user may be older.
+        # A read that is under way may return an older value.
         self._reading.discard(user)
         self._recent.add(user, forbidden)
         self._set(user, forbidden)
@@ -64,7 +65,7 @@ class RoomBans:
         return forbidden if changed is None else changed
 
     def listening(self) -> None:
-        """From now on announcements come; what came before may have been missed."""
+        """Read all bans again: announcements come from now on, earlier ones may be lost."""
         self._in_batches.begin(self._sessions.users())
 
     async def _read(self, user: User) -> bool:

@@ -1,11 +1,10 @@
 """The word filter: forbidden words in messages become asterisks.
 
-The content of a message is JSON; what is looked into is its string ``text``. Before that, white
-space and the characters ``| & % $ @ *`` are taken out, so that ``b a d`` is found as well as
-``bad``. If a word is found, the text goes on without them, each character of the word an ``*``.
+The content of a message is JSON, and the filter searches its string ``text``. It first removes
+white space and the characters ``| & % $ @ *``, so that it finds ``b a d`` as well as ``bad``. If it
+finds a word, the message is sent without them, and with an ``*`` for each character of the word.
 
-The words are looked for all at once (Aho-Corasick), so their number costs a message next to
-nothing.
+All words are searched at once (Aho-Corasick): their number hardly changes what a message costs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,9 +17,9 @@ from gobelieve.wire.frames import CLIENT_BODY_LIMIT, TEXT
 from gobelieve.wire.go_json import encode, encode_shortest, text
 
 NOISE = "|&%$@*"
-"""Taken out, like white space."""
+"""Characters that are removed, like white space."""
 _CONTENT = 24
-"""Where the content begins in a body as it is stored."""
+"""The offset of the content in a stored body."""
 
 
 def _no_number(name: str) -> Any:
@@ -30,18 +29,18 @@ def _no_number(name: str) -> Any:
 _decode = JSONDecoder(parse_constant=_no_number).decode
 
 
-def without_noise(said: str) -> str:
-    """The text as words are looked for in it."""
-    said = "".join(said.split())
+def without_noise(content: str) -> str:
+    """Return the text without white space and noise, in which words are searched."""
+    content = "".join(content.split())
     for character in NOISE:
-        said = said.replace(character, "")
-    return said
+        content = content.replace(character, "")
+    return content
 
 
 class WordFilter:
-    """Looks for words, of which there are none until `use`.
+    """Replaces forbidden words; there are none before the first `use`.
 
-    `all_messages`: also in messages whose client did not set the flag TEXT.
+    With `all_messages` it also filters messages whose client did not set the flag TEXT.
     """
 
     def __init__(self, all_messages: bool = False) -> None:
@@ -51,47 +50,47 @@ class WordFilter:
         self.use(())
 
     def __len__(self) -> int:
-        """How many words there are."""
+        """Return the number of words."""
         return self._count
 
     def use(self, words: Iterable[str]) -> None:
-        """Look for these from now on. Upper and lower case differ."""
+        """Filter these words from now on. Upper and lower case differ."""
         wanted = {word for word in map(without_noise, words) if word}
         every = _automaton(wanted)
         self._count = len(wanted)
-        # A word of which shorter ones cover each character, as "aaa" where "a" is one, changes
-        # nothing but the time: a text of its kind would have very many of them.
+        # Leave out a word whose characters are all covered by shorter words, as "aaa" by "a". It
+        # would only cost time: a text of its kind has very many of them.
         self._find = _automaton(
             word for word in wanted if _spans(every, word, len(word) - 1) != [(0, len(word))]
         )
 
     def clean(self, body: bytes, flag: int) -> bytes:
-        """The body of an IM or GROUP_IM as it is to be stored: mostly the one that is given.
+        """Return the body of an IM or GROUP_IM as it is to be stored, mostly unchanged.
 
-        What is no JSON object with a string ``text`` passes as it is.
+        A content that is no JSON object with a string ``text`` is not filtered.
         """
         if self._find is None or not (flag & TEXT or self._always):
             return body
         try:
-            said = _decode(text(body[_CONTENT:]))
+            decoded = _decode(text(body[_CONTENT:]))
         except (ValueError, RecursionError):
             return body
-        if type(said) is not dict or type(said.get("text")) is not str:
+        if type(decoded) is not dict or type(decoded.get("text")) is not str:
             return body
-        looked_into = without_noise(said["text"])
-        spans = _spans(self._find, looked_into)
+        searched = without_noise(decoded["text"])
+        spans = _spans(self._find, searched)
         if not spans:
             return body
-        said["text"] = _masked(looked_into, spans)
-        content = encode(said)
+        decoded["text"] = _masked(searched, spans)
+        content = encode(decoded)
         if _CONTENT + len(content) > CLIENT_BODY_LIMIT:
             # Escapes must not make a message too long to be stored.
-            content = encode_shortest(said)
+            content = encode_shortest(decoded)
         return body[:_CONTENT] + content
 
 
 def _automaton(words: Iterable[str]) -> Any:
-    """What gives (last place, length) of each word in a text; None without words."""
+    """Return a function that finds (last place, length) of each word; None without words."""
     found = Automaton()
     for word in words:
         found.add_word(word, len(word))
@@ -101,25 +100,25 @@ def _automaton(words: Iterable[str]) -> Any:
     return found.iter
 
 
-def _spans(find: Any, said: str, longest: int = CLIENT_BODY_LIMIT) -> list[tuple[int, int]]:
-    """What is covered by words up to a length, from start to end, in order and without overlaps."""
+def _spans(find: Any, content: str, longest: int = CLIENT_BODY_LIMIT) -> list[tuple[int, int]]:
+    """Return the spans (start, end) that words up to a length cover, in order, without overlaps."""
     spans: list[tuple[int, int]] = []
-    for last, length in find(said):
+    for last, length in find(content):
         if length > longest:
             continue
         start = last + 1 - length
-        # Ends only grow; so what this touches is what was found last.
+        # Ends only grow, so the word can only touch the spans that were found last.
         while spans and spans[-1][1] >= start:
             start = min(start, spans.pop()[0])
         spans.append((start, last + 1))
     return spans
 
 
-def _masked(said: str, spans: Sequence[tuple[int, int]]) -> str:
-    """The text with an asterisk for each character in the spans."""
+def _masked(content: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return the text with an asterisk for each character in the spans."""
     parts: list[str] = []
     done = 0
     for start, end in spans:
-        parts += said[done:start], "*" * (end - start)
+        parts += content[done:start], "*" * (end - start)
         done = end
-    return "".join([*parts, said[done:]])
+    return "".join([*parts, content[done:]])

@@ -1,9 +1,9 @@
-"""After a router was away, or storage: telling the users here of what they may have missed.
+"""Catching up: after an interruption users are notified of messages that they may have missed.
 
-What other gateways published meanwhile did not come, and nobody keeps it. So storage is asked for
-the newest id of each user who is here, some at a time, and their sessions are notified of it; and
-for the newest id of each super group that this gateway has in memory, which are those that were
-used here in the last hour. A client that has it already does nothing.
+While a router is away, publications of other gateways are lost. The gateway then reads from storage
+the newest id of each connected user, and notifies the user's sessions of it. It does the same for
+each super group that it has in memory: those that were used here within the last hour. A client
+that has the message already does nothing.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,19 +19,19 @@ BEYOND_ALL = (1 << 63) - 1
 
 
 class CatchUp:
-    """Catches up with storage for any number of users: at a tenth of a storage's time."""
+    """Catches up users, in batches that take a tenth of a storage's time."""
 
     def __init__(self, sessions: Sessions, reader: MessageReader, world: World) -> None:
         self._sessions = sessions
         self._reader = reader
         self._counters = world.counters
-        self._in_batches = InBatches(sessions.__contains__, self._tell, world)
+        self._in_batches = InBatches(sessions.__contains__, self._notify, world)
 
     def begin(self, users: Iterable[User]) -> None:
-        """These users may have missed something."""
+        """Notify users who may have missed a message."""
         self._in_batches.begin(users)
 
-    async def _tell(self, user: User) -> bool:
+    async def _notify(self, user: User) -> bool:
         try:
             page = await self._reader.fetch(user, BEYOND_ALL, 1)
         except StorageError:
@@ -44,7 +44,7 @@ class CatchUp:
 
 
 class GroupCatchUp:
-    """The same for super groups. `groups` is None where the site has none."""
+    """Catches up super groups, in batches. `groups` is None where the site has none."""
 
     def __init__(
         self,
@@ -58,21 +58,21 @@ class GroupCatchUp:
         self._queues = queues
         self._members_here = members_here
         self._counters = world.counters
-        self._in_batches = InBatches(self._is_at_hand, self._tell, world)
+        self._in_batches = InBatches(self._is_loaded, self._notify, world)
 
     def begin(self, missed: Callable[[int], bool]) -> None:
-        """Those groups may have missed something of which this is true."""
+        """Notify the members of the groups for whose id `missed` is true."""
         if self._groups is not None:
             self._in_batches.begin([id_ for id_ in self._groups.super_groups() if missed(id_)])
 
     def begin_with(self, group_ids: Iterable[int]) -> None:
-        """These may have."""
+        """Notify the members of groups that may have missed a message."""
         self._in_batches.begin(group_ids)
 
-    def _is_at_hand(self, group_id: int) -> bool:
+    def _is_loaded(self, group_id: int) -> bool:
         return self._groups is not None and self._groups.loaded(group_id) is not None
 
-    async def _tell(self, group_id: int) -> bool:
+    async def _notify(self, group_id: int) -> bool:
         group = None if self._groups is None else self._groups.loaded(group_id)
         if group is None:
             return True
@@ -83,7 +83,7 @@ class GroupCatchUp:
         self._counters.add("groups_caught_up")
         key = page.newest
         if key:
-            self._members_here.tell(
+            self._members_here.deliver(
                 group.appid, group_id, lambda session: session.notify_group(group_id, key), key
             )
         return True

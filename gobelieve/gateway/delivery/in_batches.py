@@ -1,5 +1,4 @@
-"""Doing something for each of many users or groups, some at a time, so that whoever is asked for it
-has time for others."""
+"""Work for many users or groups in batches, so that the store that is asked has time for others."""
 
 from collections.abc import Callable, Coroutine, Iterable
 from itertools import islice
@@ -11,14 +10,16 @@ K = TypeVar("K")
 
 KEYS_PER_BATCH = 100
 BATCH_SECONDS = 0.05
-"""So many are asked for every so many seconds: 20,000 in ten seconds."""
+"""Seconds between two batches: 2,000 keys per second."""
 RETRY_SECONDS = 1.0
-"""Seconds until those are asked for again for whom it failed."""
+"""Seconds until a visit that failed is repeated."""
 
 
 class InBatches(Generic[K]):
-    """Visits each. `visit` returns whether it could be done, and is called again if not; it is not
-    called for what is not `wanted` any more by then."""
+    """Visits each key once. `visit` returns False to be called again later.
+
+    A key that is no longer `wanted` when its turn comes is left out.
+    """
 
     def __init__(
         self,
@@ -30,12 +31,12 @@ class InBatches(Generic[K]):
         self._visit = visit
         self._time = world.time
         self._tasks = world.tasks
-        # A dict for its order: each once, whoever asks first is served first.
+        # A dict keeps the order: each key once, the first one first.
         self._waiting: dict[K, None] = {}
         self._scheduled = False
 
     def begin(self, keys: Iterable[K]) -> None:
-        """Visit these."""
+        """Visit these keys, behind those that wait."""
         self._waiting.update(dict.fromkeys(keys))
         self._schedule(BATCH_SECONDS)
 

@@ -128,7 +128,7 @@ class _Sent(_PeerMessage):
         self._seq = seq
 
     def stored(self, status: int, entries: Entries) -> None:
-        """See `gobelieve.interfaces.MessageInFlight`."""
+        """Deliver the message and ack it; see `gobelieve.interfaces.MessageInFlight`."""
         peer_delivery, session = self._peer_delivery, self._session
         peer_delivery.saves_in_flight.ended(session)
         self._deliver(status, entries)
@@ -159,7 +159,7 @@ class _Posted(_PeerMessage):
         self._posted = posted
 
     def stored(self, status: int, entries: Entries) -> None:
-        """See `gobelieve.interfaces.MessageInFlight`."""
+        """Deliver the post and answer it; see `gobelieve.interfaces.MessageInFlight`."""
         saves_in_flight = self._peer_delivery.saves_in_flight
         saves_in_flight.ended(None)
         self._deliver(status, entries)

@@ -86,7 +86,7 @@ class Publications:
             def deliver(session: Session) -> None:
                 session.live(cmd, body)
 
-        self._members_here.tell(appid, group_id, deliver, key)
+        self._members_here.deliver(appid, group_id, deliver, key)
 
     def published_to_room(self, room: Room, inner: bytes) -> None:
         """Deliver to all sessions in the room."""

@@ -1,4 +1,4 @@
-"""The batches of a message that goes into many queues, and which queues have one already."""
+"""Batches of a message that goes into many queues, and the search for queues that have it."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,14 +6,14 @@ from gobelieve.interfaces import MessageReader, PendingMessage, Time
 from gobelieve.names import User
 
 SLOW_SECONDS = 0.5
-"""Seconds after which an answer may tell less than what the storage has done meanwhile. (A clock
-that was set back tells nothing.)"""
+"""An answer that takes so many seconds may be out of date: storage may have stored more meanwhile.
+(If the clock was set back, the time tells nothing.)"""
 MAX_LOOKS = 5
-"""A storage that is always slow is believed after so many."""
+"""The number of slow answers after which the next one is believed."""
 
 
 class Batch:
-    """A message for some queues, all of one storage."""
+    """A message and some queues, all of one storage."""
 
     __slots__ = ("after_id", "index", "maybe_stored", "message", "number", "resharded", "uids")
 
@@ -21,40 +21,41 @@ class Batch:
         self, number: int, index: int, message: PendingMessage, uids: Sequence[int], after_id: int
     ) -> None:
         self.number = number
-        """The message's, see `PendingMessages`."""
+        """The number of the message, see `PendingMessages`."""
         self.index = index
-        """Which batch of the message."""
+        """The place of the batch among those of the message."""
         self.message = message
         self.uids = uids
         self.after_id = after_id
-        """An id before all that this message can have here."""
+        """An id that is smaller than all ids that the message can have in this storage."""
         self.maybe_stored = False
         self.resharded = False
-        """Whether it was in other batches before, so that any of the queues may have it already."""
+        """True if the number of storages changed; then any of the queues may have the message."""
 
     @property
     def weight(self) -> int:
-        """How much there is to do for it: a queue counts as much as 256 bytes of the message."""
+        """The work for storage: a queue counts as much as 256 bytes of the message."""
         return len(self.uids) + (len(self.message.body) >> 8)
 
 
 class Search:
-    """Looks for batches in the queues themselves."""
+    """Searches queues for the message of a batch."""
 
     def __init__(self, reader: MessageReader, time: Time) -> None:
         self._reader = reader
         self._time = time
 
     async def queues_with(self, batch: Batch, stopping: Callable[[], bool]) -> dict[int, int]:
-        """The users whose queues have it, and its id in each. Raises `StorageError`.
+        """Return the users whose queues have the message, with its id. Raises `StorageError`.
 
-        Once `stopping` says so, not all of them: the next gateway will look again.
+        When `stopping` returns True the search ends early: the next gateway searches again.
         """
         first, last = batch.uids[0], batch.uids[-1]
         for _ in range(MAX_LOOKS):
             began = self._time.seconds()
             await self._reader.decided(User(batch.message.appid, first))
-            # An ask is done as a whole, or from its first queue on to where a crash cut it off.
+            # Storage enters a batch as a whole, or from its first queue to where a crash cut it
+            # off.
             if batch.resharded or await self._entry(batch, first) or await self._entry(batch, last):
                 break
             if 0 <= self._time.seconds() - began < SLOW_SECONDS or stopping():
@@ -71,7 +72,7 @@ class Search:
         return found
 
     async def _entry(self, batch: Batch, uid: int) -> int:
-        """The id under which the user's queue has the message; 0 if it has not."""
+        """Return the id of the message in the user's queue; 0 if the queue does not have it."""
         wanted = batch.message
         after = batch.after_id
         while True:

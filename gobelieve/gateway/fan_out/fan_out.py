@@ -1,8 +1,8 @@
-"""Ordinary groups: a message goes into the queue of each member, and each member is told.
+"""Ordinary groups: a message goes into the queue of each member, and is delivered to each member.
 
-The message and its receivers are first kept on this gateway's disk (`PendingMessages`). From there
-on it is ours to bring it about, over failures of storage and over crashes of this gateway: each
-member gets it once, and gets the messages of one group in one order. See `member_queues`.
+The gateway first writes the message and its receivers to its own disk (`PendingMessages`). From
+then on each member gets the message once, whatever fails or crashes, and all members get the
+messages of a group in the same order. See `member_queues`.
 """
 
 from collections import deque
@@ -27,9 +27,9 @@ from gobelieve.wire.frames import CLIENT_BODY_LIMIT
 from gobelieve.wire.message import pushed_as
 
 OWN_IDS_TIMEOUT = 2.0
-"""Seconds that a sender waits for the ids of the own entry; the message is safe already."""
+"""Seconds that a sender waits for the ids in its own queue; the message is safe already."""
 MAX_PENDING_BYTES = 256 << 20
-"""Of messages that are not everywhere yet; beyond that new ones are refused."""
+"""The size of all messages that some queues do not have yet; beyond that new ones are refused."""
 
 
 class _Sent:
@@ -66,7 +66,7 @@ class _Sent:
 
 
 class FanOut:
-    """Brings messages to the members of ordinary groups."""
+    """Stores messages in the queues of members of ordinary groups, and delivers them."""
 
     def __init__(
         self,
@@ -86,31 +86,35 @@ class FanOut:
         self._counters = world.counters
         self._member_queues = [
             MemberQueues(
-                world=world, saver=saver, reader=reader, done=self._told, ended=self._ended
+                world=world,
+                saver=saver,
+                reader=reader,
+                done=self._batch_stored,
+                ended=self._batch_ended,
             )
             for _ in saver.newest()
         ]
         self._sent: dict[int, _Sent] = {}
         self._bytes = 0
         self._unanswered: deque[tuple[float, _Sent]] = deque()
-        self._watching = False
-        """Whether a look at these is due."""
+        self._scheduled = False
+        """True if a call of `_overdue` is scheduled."""
         self._stopping = False
 
     def __len__(self) -> int:
-        """How many messages are not everywhere yet."""
+        """Return the number of messages that some queues do not have yet."""
         return len(self._sent)
 
     @property
     def storages(self) -> int:
-        """How many storages share the queues."""
+        """The number of storages that share the queues."""
         return len(self._member_queues)
 
     def resume(self, number: int, message: PendingMessage, done: frozenset[int]) -> None:
-        """Go on with a message that was kept before; these batches of it are done."""
+        """Go on with a message of an earlier run; the batches in `done` are finished."""
         resharded = False
         if len(message.after_ids) != len(self._member_queues):
-            # There are more storages than there were: its batches are others, and no id is known.
+            # The number of storages changed: the batches are different ones, and no id is known.
             done = frozenset()
             message = message._replace(after_ids=(0,) * len(self._member_queues))
             resharded = True
@@ -163,7 +167,7 @@ class FanOut:
             self._enter(number, sent, frozenset(), maybe_stored=False)
 
     def stop(self, stopped: Callable[[], None]) -> None:
-        """Ask storage for nothing more; call `stopped` when what was asked for is answered."""
+        """Send no more saves; call `stopped` when storage has answered those under way."""
         self._stopping = True
         while self._unanswered:
             self._unanswered.popleft()[1].answer(AckStatus.SUCCESS)
@@ -196,14 +200,14 @@ class FanOut:
         ]
         sent.open = len(batches)
         if not batches:
-            self._everywhere(number, sent)
+            self._stored_everywhere(number, sent)
         for storage, batch in batches:
             batch.maybe_stored, batch.resharded = maybe_stored, resharded
             self._member_queues[storage].add(batch)
 
-    # --- what became of it
+    # --- reports of the member queues
 
-    def _told(self, batch: Batch, queues: Sequence[User], entries: Entries) -> None:
+    def _batch_stored(self, batch: Batch, queues: Sequence[User], entries: Entries) -> None:
         sent = self._sent[batch.number]
         appid, _, sender, _, cmd, body, *_ = sent.message
         if pushed_as(cmd) is not None:
@@ -217,7 +221,7 @@ class FanOut:
                 sent.answer(AckStatus.SUCCESS, key, prev)
         self._counters.add("group_entries", len(queues))
 
-    def _ended(self, batch: Batch, status: int) -> None:
+    def _batch_ended(self, batch: Batch, status: int) -> None:
         sent = self._sent[batch.number]
         if status:
             sent.answer(status)
@@ -225,9 +229,9 @@ class FanOut:
         if sent.open:
             self._pending.batch_done(batch.number, batch.index)
         else:
-            self._everywhere(batch.number, sent)
+            self._stored_everywhere(batch.number, sent)
 
-    def _everywhere(self, number: int, sent: _Sent) -> None:
+    def _stored_everywhere(self, number: int, sent: _Sent) -> None:
         del self._sent[number]
         self._bytes -= sent.size
         self._pending.finished(number)
@@ -239,8 +243,8 @@ class FanOut:
         while self._unanswered and self._unanswered[0][1].waiting is None:
             self._unanswered.popleft()
         self._unanswered.append((self._time.seconds() + OWN_IDS_TIMEOUT, sent))
-        if not self._watching:
-            self._watching = True
+        if not self._scheduled:
+            self._scheduled = True
             self._time.callLater(OWN_IDS_TIMEOUT, self._overdue)
 
     def _overdue(self) -> None:
@@ -252,11 +256,11 @@ class FanOut:
                 return
             self._unanswered.popleft()
             sent.answer(AckStatus.SUCCESS)
-        self._watching = False
+        self._scheduled = False
 
 
 def _cut(members: Sequence[int], storages: int) -> list[tuple[int, Sequence[int]]]:
-    """The batches of a message: (storage, receivers), always the same for the same arguments."""
+    """Return the batches (storage, receivers); equal arguments give equal batches."""
     if storages == 1:
         by_storage = [list(members)]
     else:

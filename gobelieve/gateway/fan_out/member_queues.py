@@ -1,11 +1,12 @@
-"""Entering messages in many queues of one storage: in order, without an end, none twice.
+"""Writes group messages into members' queues: in order per group, retried until stored, never
+twice.
 
-What is to be done comes in *batches*: a message and some queues. The batches of one group are asked
-for in order; groups do not wait for each other. A storage that failed rests a while, then is asked
-again from where it stopped.
+The work comes in *batches*: a message and some queues of one storage. Storage is asked to save the
+batches of a group in order; groups do not wait for each other. After a failure there is a pause,
+then the same batches are saved again.
 
-An ask that failed, or that a gateway made before it crashed, may have been done nevertheless. Such
-a batch is *maybe stored*: before it is asked for again, the queues themselves are looked into.
+A save that failed, or that a gateway sent before it crashed, may have been done all the same. Such
+a batch is *maybe stored*: the queues are searched before it is saved again.
 """
 
 from collections import deque
@@ -21,18 +22,19 @@ from gobelieve.interfaces import (
     World,
 )
 from gobelieve.names import AckStatus, User
+from gobelieve.support.backoff import Backoff
 
 QUEUES_PER_ASK = 1000
-"""Some 5 ms of a storage's time, and one frame, which storage does as a whole or not at all. (See
-`Batch.weight`.)"""
+"""The weight of one save (see `Batch.weight`): some 5 ms of a storage's time. Storage does it as a
+whole or not at all."""
 QUEUES_AT_ONCE = 16 * QUEUES_PER_ASK
-"""A few large groups, or hundreds of small ones: else how long storage takes to answer would limit
-how many of them are served in a second."""
+"""The weight of all saves under way: a few large groups, or hundreds of small ones. With less, the
+time that storage takes to answer would limit the messages per second."""
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 10.0
-"""Seconds that a storage is left alone after a failure; doubled each time in between."""
+"""Seconds of the pause after a failure; it doubles with each further failure."""
 
 Done = Callable[[Batch, Sequence[User], Entries], None]
-"""Told of queues that have it now: all of a batch, or some."""
+"""Called with queues of a batch that have the message now: all or some."""
 
 
 class _GroupQueue:
@@ -44,18 +46,17 @@ class _GroupQueue:
         self.key = key
         self.batches: deque[Batch] = deque()
         self.open = 0
-        """Asks that are not answered."""
+        """The number of saves that are not answered."""
         self.weight = 0
-        """Of these; while it looks, that of a full ask."""
+        """The weight of these saves; during a search, that of a full save."""
         self.failed = False
 
 
 class MemberQueues:
     """The batches for one storage.
 
-    `done(batch, queues, entries)` is called when queues have the message; `ended(batch, status)`
-    when nothing is left to do for the batch: with 0, or with the `AckStatus` for which it is given
-    up.
+    `done(batch, queues, entries)` is called when queues have the message. `ended(batch, status)` is
+    called when the batch is finished: with 0, or with the `AckStatus` for which it is given up.
     """
 
     def __init__(
@@ -77,59 +78,59 @@ class MemberQueues:
         self._log = world.log
         self._group_queues: dict[tuple[int, int], _GroupQueue] = {}
         self._ready: deque[_GroupQueue] = deque()
-        """Groups that have something to ask and do not ask yet."""
+        """Groups with batches and without a save under way."""
         self._active = 0
         self._weight = 0
-        self._going_on = False
-        self._backoff = FIRST_BACKOFF
-        self._resting: Cancellable | None = None
+        self._saving_ready = False
+        self._backoff = Backoff(FIRST_BACKOFF, LAST_BACKOFF)
+        self._retry: Cancellable | None = None
         self._stopped: Callable[[], None] | None = None
 
     def __len__(self) -> int:
-        """How many batches are not done."""
+        """Return the number of batches that are not finished."""
         return sum(len(group_queue.batches) for group_queue in self._group_queues.values())
 
     def add(self, batch: Batch) -> None:
-        """Ask for this when its turn comes."""
+        """Save a batch when its turn comes."""
         key = (batch.message.appid, batch.message.group_id)
         group_queue = self._group_queues.get(key)
         if group_queue is None:
             group_queue = self._group_queues[key] = _GroupQueue(key)
             self._ready.append(group_queue)
         group_queue.batches.append(batch)
-        self._go_on()
+        self._save_ready()
 
     def stop(self, stopped: Callable[[], None]) -> None:
-        """Ask for nothing more; call `stopped` when what was asked for is answered."""
+        """Send no more saves; call `stopped` when storage has answered those under way."""
         self._stopped = stopped
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
-        self._go_on()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._save_ready()
 
-    def _go_on(self) -> None:
+    def _save_ready(self) -> None:
         if self._stopped is not None:
             if not self._active:
                 stopped, self._stopped = self._stopped, lambda: None
                 stopped()
             return
-        if self._going_on:
-            return  # a look that was over at once: the loop below goes on by itself
-        self._going_on = True
+        if self._saving_ready:
+            return  # a search that ended at once: the loop below goes on by itself
+        self._saving_ready = True
         try:
-            while self._ready and self._weight < QUEUES_AT_ONCE and self._resting is None:
+            while self._ready and self._weight < QUEUES_AT_ONCE and self._retry is None:
                 group_queue = self._ready.popleft()
                 self._active += 1
                 if group_queue.batches[0].maybe_stored:
                     self._weigh(group_queue, QUEUES_PER_ASK)
-                    self._tasks.start(self._look(group_queue))
+                    self._tasks.start(self._save_missing(group_queue))
                 else:
-                    self._ask(group_queue)
+                    self._save(group_queue)
         finally:
-            self._going_on = False
+            self._saving_ready = False
 
-    def _ask(self, group_queue: _GroupQueue) -> None:
-        """Ask for as much as goes into one ask; all of it comes to the same end."""
+    def _save(self, group_queue: _GroupQueue) -> None:
+        """Save as many batches as fit into one save; all of them succeed or fail together."""
         together: list[Batch] = []
         weight = 0
         for batch in group_queue.batches:
@@ -160,11 +161,11 @@ class MemberQueues:
         """Take storage's answer for the queues of a batch."""
         try:
             if status == AckStatus.TOO_LARGE:
-                # It would be refused for ever, and hold up all that comes behind it.
+                # Storage would refuse it for ever, and it would hold up all batches behind it.
                 self._give_up(group_queue, batch, status)
             elif status:
                 batch.maybe_stored = group_queue.failed = True
-                self._say(f"status {status}")
+                self._warn(f"status {status}")
             else:
                 self._succeeded(group_queue, batch, queues, entries)
         finally:
@@ -180,14 +181,14 @@ class MemberQueues:
     def _succeeded(
         self, group_queue: _GroupQueue, batch: Batch, queues: Sequence[User], entries: Entries
     ) -> None:
-        # Should telling fail (a bug), the message is in the queues all the same.
+        # If the delivery fails (a bug), the message is in the queues all the same.
         try:
             self._done(batch, queues, entries)
         finally:
             self._finish(group_queue, batch)
 
     def _finish(self, group_queue: _GroupQueue, batch: Batch, status: int = 0) -> None:
-        # Nearly always the first: an ask is done as a whole, and its batches in order.
+        # Nearly always the first one: a save is done as a whole, and its batches in order.
         group_queue.batches.remove(batch)
         self._ended(batch, status)
 
@@ -196,41 +197,40 @@ class MemberQueues:
         self._weigh(group_queue, 0)
         if group_queue.failed:
             group_queue.failed = False
-            # Behind the others: what ails it may be of its own.
+            # Behind the others: the cause may lie in this group alone.
             self._ready.append(group_queue)
-            self._take_a_rest()
+            self._pause()
         else:
-            self._backoff = FIRST_BACKOFF
+            self._backoff.reset()
             if group_queue.batches:
                 self._ready.append(group_queue)
             else:
                 del self._group_queues[group_queue.key]
-        self._go_on()
+        self._save_ready()
 
-    def _say(self, why: str) -> None:
-        if self._backoff == FIRST_BACKOFF and self._resting is None:
+    def _warn(self, why: str) -> None:
+        if not self._backoff.failures and self._retry is None:
             self._log.warn("messages of groups wait for a storage: {why}", why=why)
 
-    def _take_a_rest(self) -> None:
+    def _pause(self) -> None:
         self._counters.add("pending_asks_failed")
-        if self._resting is None and self._stopped is None:
-            self._resting = self._time.callLater(self._backoff, self._rested)
-            self._backoff = min(self._backoff * 2, LAST_BACKOFF)
+        if self._retry is None and self._stopped is None:
+            self._retry = self._time.callLater(self._backoff.next(), self._pause_ended)
 
-    def _rested(self) -> None:
-        self._resting = None
-        self._go_on()
+    def _pause_ended(self) -> None:
+        self._retry = None
+        self._save_ready()
 
     # --- batches that may be stored
 
-    async def _look(self, group_queue: _GroupQueue) -> None:
-        """Ask only for those queues of the first batch that do not have it."""
+    async def _save_missing(self, group_queue: _GroupQueue) -> None:
+        """Search the queues of the first batch, and save it for those that do not have it."""
         batch = group_queue.batches[0]
         try:
             found = await self._search.queues_with(batch, lambda: self._stopped is not None)
         except Exception as why:
             group_queue.failed = True
-            self._say(str(why))
+            self._warn(str(why))
             self._answered(group_queue)
             if isinstance(why, StorageError):
                 return
@@ -239,17 +239,17 @@ class MemberQueues:
         missing = [uid for uid in batch.uids if uid not in found]
         try:
             if found:
-                self._tell_found(batch, found)
+                self._report_found(batch, found)
         finally:
             batch.uids = missing
             if not missing:
                 self._finish(group_queue, batch)
             if missing and self._stopped is None:
-                self._ask(group_queue)
+                self._save(group_queue)
             else:
                 self._answered(group_queue)
 
-    def _tell_found(self, batch: Batch, found: Mapping[int, int]) -> None:
+    def _report_found(self, batch: Batch, found: Mapping[int, int]) -> None:
         self._counters.add("pending_found", len(found))
         queues = [User(batch.message.appid, uid) for uid in found]
         self._done(batch, queues, [(msgid, 0) for msgid in found.values()])
@@ -273,5 +273,5 @@ class _AskedBatch:
         self._queues = queues
 
     def stored(self, status: int, entries: Entries) -> None:
-        """See `gobelieve.interfaces.MessageInFlight`."""
+        """Pass the answer on; see `gobelieve.interfaces.MessageInFlight`."""
         self._member_queues.stored(self._group_queue, self._batch, self._queues, status, entries)

@@ -10,8 +10,11 @@ R = TypeVar("R")
 
 
 class KeptKeys(Generic[R]):
-    """Sync keys, written behind: a client that comes without a key after the gateway was killed
-    gets the messages of its last second again."""
+    """Sync keys, collected and written every `interval` seconds.
+
+    If the gateway is killed, the keys of the last interval are lost. A client that then comes
+    without a key gets the messages of that time again.
+    """
 
     def __init__(self, store: SyncKeys[R], world: World, interval: float = 1.0) -> None:
         self._store = store
@@ -19,16 +22,16 @@ class KeptKeys(Generic[R]):
         self._behind = WriteBehind(store.advance, world=world, what="sync_keys", interval=interval)
 
     def __len__(self) -> int:
-        """How many keys wait to be written."""
+        """Return the number of keys that wait to be written."""
         return len(self._behind)
 
     def advance(self, reader: R, key: int) -> None:
-        """The user has everything up to this key."""
+        """Keep the report that the user has everything up to this key."""
         if key > (self._behind.get(reader) or 0):
             self._behind.put(reader, key)
 
     async def load(self, reader: R) -> int:
-        """The user's key; 0 if there is none, or the store does not answer: then all is synced."""
+        """Return the user's key; 0 (everything is synced) if there is none or the store fails."""
         waiting = self._behind.get(reader) or 0
         try:
             return max(waiting, await self._store.load(reader))
@@ -37,11 +40,11 @@ class KeptKeys(Generic[R]):
             return waiting
 
     async def lower(self, reader: R, key: int) -> None:
-        """There is nothing beyond this key. Raises `BackendError`."""
+        """Set the user's key back to the end of the queue. Raises `BackendError`."""
         if (self._behind.get(reader) or 0) > key:
             self._behind.forget(reader)
         await self._store.lower(reader, key)
 
     async def flush(self) -> None:
-        """Write what waits."""
+        """Write all keys that wait."""
         await self._behind.flush()

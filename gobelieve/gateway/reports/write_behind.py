@@ -1,9 +1,9 @@
-"""What clients report all the time, written all together: the newest value of each.
+"""Frequent reports of clients, collected and written together: the newest value per key.
 
-Clients report a sync key for every message they get, and an unread count whenever they like. One
-write for each would let a single client keep the store busy. So the values are collected, and
-every `interval` seconds what has changed is written in one go. What is lost when the gateway is
-killed is at most that much.
+Clients report a sync key for every message they get, and an unread count whenever they like. With
+one write per report a single client could keep the store busy. The values are collected instead,
+and the changed ones are written together every `interval` seconds. If the gateway is killed, the
+values of one interval are lost.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,13 +13,13 @@ from gobelieve.errors import BackendError
 from gobelieve.interfaces import World
 
 BACKLOG = 200_000
-"""So many values wait at the most while the store is away; the rest is dropped, counted."""
+"""Values that may wait while the store is away; further ones are dropped and counted."""
 
 K = TypeVar("K")
 
 
 class WriteBehind(Generic[K]):
-    """One number for each user, or whatever else. `what` is its name in the counters."""
+    """One number per key, such as a user. `what` is the name of the numbers in the counters."""
 
     def __init__(
         self,
@@ -39,19 +39,19 @@ class WriteBehind(Generic[K]):
         self._scheduled = False
 
     def __len__(self) -> int:
-        """How many numbers wait to be written."""
+        """Return the number of values that wait to be written."""
         return len(self._waiting)
 
     def get(self, key: K) -> int | None:
-        """What waits to be written for this one."""
+        """Return the value that waits to be written for a key; None if there is none."""
         return self._waiting.get(key)
 
     def forget(self, key: K) -> None:
-        """Do not write what waits for this one."""
+        """Drop the value that waits for a key."""
         self._waiting.pop(key, None)
 
     def put(self, key: K, value: int) -> None:
-        """Write this, in the place of what waits."""
+        """Write a value soon; it replaces the value that waits for the key."""
         waiting = self._waiting
         if key not in waiting and len(waiting) >= BACKLOG:
             self._counters.add(f"{self._what}_dropped")
@@ -66,7 +66,7 @@ class WriteBehind(Generic[K]):
         self._tasks.start(self.flush())
 
     async def flush(self) -> None:
-        """Write what waits; if that fails, it waits for the next time."""
+        """Write all values that wait; if the write fails, they wait for the next one."""
         values, self._waiting = self._waiting, {}
         if not values:
             return

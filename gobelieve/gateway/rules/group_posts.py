@@ -127,7 +127,7 @@ class GroupPosts:
         body = client.SyncGroupNotify(group_id=group_id, sync_key=key).encode()
         if group is not None:
             self._routing.publish_group(appid, group_id, cmd, body)
-            self._members_here.tell(
+            self._members_here.deliver(
                 appid, group_id, lambda session: session.notify_group(group_id, key), key
             )
         self._notify_outside(appid, group_id, key, body, iter(outside))

@@ -122,8 +122,10 @@ class GroupMessages:
             prev = 0
             notify = client.SyncGroupNotify(group_id=id_, sync_key=key).encode()
             self._routing.publish_group(appid, id_, client.SyncGroupNotify.number, notify)
-        told = GroupMessage(cmd, body, id_, key, prev)
-        self._members_here.tell(appid, id_, lambda other: other.deliver_group(told), key, session)
+        message = GroupMessage(cmd, body, id_, key, prev)
+        self._members_here.deliver(
+            appid, id_, lambda other: other.deliver_group(message), key, session
+        )
 
 
 class _GroupMessage:

@@ -544,8 +544,8 @@ class AudienceTests(GroupTestCase):
 
         gateway, tasks, told = self.gateway, FakeTasks(), set[Session]()
         members_here = GroupMembersHere(self.groups, gateway.sessions, gateway.world(tasks=tasks))
-        members_here.tell(APP, SUPER, bug, 500)
-        members_here.tell(APP, SUPER, told.add, 600)
+        members_here.deliver(APP, SUPER, bug, 500)
+        members_here.deliver(APP, SUPER, told.add, 600)
         for _ in range(10):
             gateway.clock.advance(0)
         self.assertEqual(len(tasks.failures), 1)
