@@ -36,7 +36,7 @@ FLOORS = {
 WITH_TWISTED = FLOORS["event_loop"]
 """The lowest floor that may import Twisted."""
 GROUND = {"errors", "names", "config", "metrics"}
-"""Modules of the lowest floor share one folder, so they may import each other."""
+"""The parts of the lowest floor may import each other."""
 EVERYTHING = {"bench"}
 """Packages that measure all floors, and so may import them."""
 TWISTED = {
@@ -245,7 +245,7 @@ class FloorTests(SynchronousTestCase):
             ("backends/a.py", "from gobelieve.event_loop import waiting"),
             ("services/a.py", "def f():\n    from twisted.internet import reactor"),
             ("backends/a.py", "def f():\n    import txredisapi"),
-            ("config.py", "from gobelieve.errors import ConfigError"),
+            ("config/a.py", "from gobelieve.errors import ConfigError"),
             ("cli/a.py", "from gobelieve import __version__"),
             ("bench/a.py", "from gobelieve.client import Client"),
         ]:

@@ -10,7 +10,8 @@ from twisted.logger import globalLogPublisher
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.config import ImConfig, RedisConfig, ignored, secret
+from gobelieve.config import ImConfig, RedisConfig
+from gobelieve.config.fields import ignored, secret
 from gobelieve.services.process.options import Coroutines, DaemonOptions
 from tests.protocols.logs import Events
 
