@@ -1,9 +1,9 @@
 """Catching up: after an interruption users are notified of messages that they may have missed.
 
 While a router is away, publications of other gateways are lost. The gateway then reads from storage
-the newest id of each connected user, and notifies the user's sessions of it. It does the same for
-each super group that it has in memory: those that were used here within the last hour. A client
-that has the message already does nothing.
+the newest id of each connected user, and notifies the user's sessions of it. It also notifies the
+members of each super group that it has in memory, because it was used here within the last hour. A
+client that has the message already does nothing.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,8 +1,8 @@
 """Ordinary groups: a message goes into the queue of each member, and is delivered to each member.
 
 The gateway first writes the message and its receivers to its own disk (`PendingMessages`). From
-then on each member gets the message once, whatever fails or crashes, and all members get the
-messages of a group in the same order. See `member_queues`.
+then on each member gets the message once, whatever fails or crashes. All members get the messages
+of a group in the same order. See `member_queues`.
 """
 
 from collections import deque

@@ -1,9 +1,9 @@
 """Customer service: messages between customers of an app and the sellers who serve them.
 
-Sellers are users of an app of their own, whose appid is the site's ``kefu_appid``; a customer names
-the seller, whom the app's backend has chosen. Both forms are stored by both sides like any message
-between two users. Number 64 is the later form or, as in 2018, the signalling of a call, which is
-live; see `gobelieve.wire.customers.is_customer_v2`.
+Sellers are users of an app of their own, whose appid is the site's ``kefu_appid``. A customer names
+the seller, whom the app's server has chosen. Messages of both forms go into the queues of both
+users, like all messages between two users. Command 64 is the later form or, as in 2018, the
+signalling of a call, which is live; see `gobelieve.wire.customers.is_customer_v2`.
 """
 
 from gobelieve.errors import BodyError
@@ -18,18 +18,18 @@ from gobelieve.wire import customers
 from gobelieve.wire.frames import TEXT, UNPERSISTENT, Frame
 
 _TIMESTAMP = 32
-"""Where all three messages have their time; the content follows it."""
+"""The offset of the time in the bodies of all three messages; the content follows it."""
 _CONTENT = 36
 _VOIP_HEAD = 16
-"""VOIP_CONTROL has a content behind sender and receiver."""
+"""The size of sender and receiver in VOIP_CONTROL; the content follows them."""
 
 
 class CustomerService:
-    """The rules for both forms.
+    """The rules for both forms of customer messages.
 
-    `kefu_appid`: the sellers' app; 0 if there is none, then nobody is served. `unpersistent`: the
-    flag of this name on the older form means "do not store". Only apps of 2018 to 2021 mean it;
-    those before sent the bit by accident, in every frame.
+    `kefu_appid` is the sellers' app; with 0 there are no sellers, and all messages are refused.
+    With `unpersistent` the flag of this name on the older form means "do not store". Only apps of
+    2018 to 2021 mean it; older apps set the bit by accident in every frame.
     """
 
     def __init__(
@@ -52,27 +52,27 @@ class CustomerService:
 
     @receives(customers.Customer)
     def customer(self, session: Session, frame: Frame) -> None:
-        """A customer to a seller."""
-        said = customers.Customer.decode(frame.body, frame.version)
-        sender = User(said.customer_appid, said.customer_id)
-        served = bool(self._kefu_appid and said.seller_id)
-        self._send(session, frame, sender, User(self._kefu_appid, said.seller_id), served)
+        """Send the message of a customer to a seller."""
+        message = customers.Customer.decode(frame.body, frame.version)
+        sender = User(message.customer_appid, message.customer_id)
+        served = bool(self._kefu_appid and message.seller_id)
+        self._send(session, frame, sender, User(self._kefu_appid, message.seller_id), served)
 
     @receives(customers.CustomerSupport)
     def support(self, session: Session, frame: Frame) -> None:
-        """A seller to a customer."""
-        said = customers.CustomerSupport.decode(frame.body, frame.version)
-        sender = User(self._kefu_appid, said.seller_id)
-        receiver = User(said.customer_appid, said.customer_id)
+        """Send the message of a seller to a customer."""
+        message = customers.CustomerSupport.decode(frame.body, frame.version)
+        sender = User(self._kefu_appid, message.seller_id)
+        receiver = User(message.customer_appid, message.customer_id)
         self._send(session, frame, sender, receiver, bool(self._kefu_appid))
 
     @receives(customers.CustomerV2)
     def later_form(self, session: Session, frame: Frame) -> None:
-        """Either to either; or the signalling of a call, passed on as it is."""
+        """Send a message either way; pass on the signalling of a call as it is."""
         body = frame.body
         if customers.is_customer_v2(body, *session.user):
-            said = customers.CustomerV2.decode(body, frame.version)
-            receiver = User(said.receiver_appid, said.receiver)
+            message = customers.CustomerV2.decode(body, frame.version)
+            receiver = User(message.receiver_appid, message.receiver)
             served = self._kefu_appid in (session.user.appid, receiver.appid)
             self._send(session, frame, session.user, receiver, served and bool(self._kefu_appid))
         elif len(body) <= _VOIP_HEAD:

@@ -155,7 +155,7 @@ class _Post:
         self._posted = posted
 
     def stored(self, status: int, entries: Entries) -> None:
-        """See `gobelieve.interfaces.MessageInFlight`."""
+        """Deliver the post and answer it; see `gobelieve.interfaces.MessageInFlight`."""
         posts = self._posts
         posts.saves_in_flight.ended(None)
         posts.counters.add("messages_not_stored" if status else "messages")

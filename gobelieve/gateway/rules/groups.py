@@ -1,7 +1,8 @@
-"""Messages to groups.
+"""Messages that clients send to groups.
 
-A message to a super group goes into the one queue of the group; a message to an ordinary group into
-the queue of each member, see `fan_out`. Either way: kept before told, told before acked.
+A message to a super group goes into the one queue of the group. A message to an ordinary group goes
+into the queue of each member, see `fan_out`. Both are stored before they are delivered, and
+delivered before the sender gets the ack.
 """
 
 from struct import Struct
@@ -23,7 +24,7 @@ from gobelieve.wire.frames import PUSH, SUPER_GROUP, Frame
 
 _SENDER_GROUP = Struct(">qq")
 _NUMBER = slice(20, 24)
-"""The client's own number of the message, in a body as it is stored."""
+"""The place of the client's own number of the message in a stored body."""
 
 
 class GroupMessages:
@@ -97,10 +98,10 @@ class GroupMessages:
         session.ack(frame.seq, status)
 
     def _distinct(self, body: bytes) -> bytes:
-        """The body with a number of ours if the client gave it none.
+        """Return the body, with a number of ours if the client gave it none.
 
-        Then no two messages of a session are alike, not even the same words in one second, and
-        the fan-out can tell whether a queue has a message.
+        With numbers no two messages of a session are equal, not even the same words within one
+        second. The fan-out needs this to tell whether a queue has a message.
         """
         if body[_NUMBER] != bytes(4):
             return body
@@ -168,7 +169,7 @@ class _SuperGroupMessage:
         self.body = body
 
     def stored(self, status: int, entries: Entries) -> None:
-        """See `gobelieve.interfaces.MessageInFlight`."""
+        """Deliver the message and ack it; see `gobelieve.interfaces.MessageInFlight`."""
         rules, session, group = self.rules, self.session, self.group
         rules.saves_in_flight.ended(session)
         if status:

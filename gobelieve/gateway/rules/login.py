@@ -18,16 +18,16 @@ from gobelieve.wire.frames import Frame
 
 ACCEPTED, REFUSED = 0, 1
 WRONG_TOKENS = 3
-"""A client that sent so many unknown tokens is cut off."""
+"""The number of unknown tokens after which the connection is closed."""
 
 
 class Login:
-    """AUTH_TOKEN: who is it, which device, and from now on one of the user's sessions.
+    """The rule for AUTH_TOKEN: finds the user and the device, and adds the session to the user's.
 
-    A token that is unknown is answered by status 1; the client may try again, three times in all.
-    When the token's store does not answer, the connection is closed without a status: to a client
-    that is a lost connection and it comes again, while status 1 would say that the token is bad.
-    `rules` are those of sessions that are logged in.
+    The gateway answers an unknown token with status 1. The client may send `WRONG_TOKENS` in all.
+    If the store of tokens does not answer, the connection is closed without a status: the client
+    then connects again, while status 1 would mean that its token is bad. `rules` are those of a
+    session that is logged in.
     """
 
     def __init__(
@@ -63,24 +63,24 @@ class Login:
 
     @receives(client.AuthToken, before_login=True, after_login=False)
     def auth_token(self, session: Session, frame: Frame) -> None:
-        """Begin a login; what the client sends behind it waits."""
-        asked = client.AuthToken.decode(frame.body, frame.version)
+        """Begin a login; the frames behind it wait until it has ended."""
+        request = client.AuthToken.decode(frame.body, frame.version)
         session.hold()
-        self._tasks.start(self._log_in(session, asked, frame.version))
+        self._tasks.start(self._log_in(session, request, frame.version))
 
-    async def _log_in(self, session: Session, asked: client.AuthToken, version: int) -> None:
+    async def _log_in(self, session: Session, request: client.AuthToken, version: int) -> None:
         login = self._logins.begin()
         try:
-            await self._decide(login, session, asked, version)
+            await self._decide(login, session, request, version)
         finally:
             self._logins.end(login)
 
     async def _decide(
-        self, login: int, session: Session, asked: client.AuthToken, version: int
+        self, login: int, session: Session, request: client.AuthToken, version: int
     ) -> None:
         try:
-            identity = await self._identify(asked.token)
-            device = await self._device(asked) if identity is not None else 0
+            identity = await self._identify(request.token)
+            device = await self._device(request) if identity is not None else 0
         except BackendError:
             self._counters.add("logins_without_backend")
             peer = session.connection.peer
@@ -90,14 +90,14 @@ class Login:
         if session.closed:
             return
         if identity is not None and self._ended_sessions.ended_since(login, identity.user):
-            # Whether the token is still good is found out when the client comes again.
+            # The client connects again, and then its token is looked up anew.
             session.connection.close()
         elif identity is not None:
             changed = self._room_bans.changed_since(login, identity.user, identity.forbidden)
             identity = identity._replace(forbidden=changed)
-            self._accept(session, identity, device, asked.platform, version)
-            # What is published before the routers know of the user does not come. So the SYNC that
-            # the client sent behind its login is to be answered after that.
+            self._accept(session, identity, device, request.platform, version)
+            # Publications do not arrive before the routers know the user. The SYNC that the client
+            # sent behind its login must be answered after that.
             self._routing.when_known(session.user, session.release)
         elif self._refuse(session):
             session.release()
@@ -108,16 +108,16 @@ class Login:
         except UnicodeDecodeError:
             return None
 
-    async def _device(self, asked: client.AuthToken) -> int:
-        # Browsers make up a device id each time; they all are device 0.
-        if asked.platform == Platform.WEB or not asked.device_id:
+    async def _device(self, request: client.AuthToken) -> int:
+        # A browser makes up a new device id each time; all browsers are device 0.
+        if request.platform == Platform.WEB or not request.device_id:
             return 0
-        # It need not be text; the stores want some.
-        device_id = asked.device_id.decode(errors="backslashreplace")
-        return await self._devices.number(device_id, asked.platform)
+        # A device id need not be text, but the stores need text.
+        device_id = request.device_id.decode(errors="backslashreplace")
+        return await self._devices.number(device_id, request.platform)
 
     def _refuse(self, session: Session) -> bool:
-        """True if the client may try again."""
+        """Answer an unknown token. Return True if the client may send another."""
         self._counters.add("logins_refused")
         self._log.info("{peer} has a token that is unknown", peer=session.connection.peer)
         session.wrong_tokens += 1

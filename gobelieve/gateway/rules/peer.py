@@ -71,16 +71,16 @@ class Peer:
 
     @receives(client.RT)
     def rt(self, session: Session, frame: Frame) -> None:
-        """To the receiver's connections, as it came. Not answered, as in both eras."""
+        """Deliver an RT to the receiver's sessions; the client gets no answer."""
         self.live(session, frame)
 
     @receives(client.Inputing)
     def inputing(self, session: Session, frame: Frame) -> None:
-        """The same for "is typing"; what a client adds to it is dropped."""
+        """Deliver "is typing" to the receiver's sessions, without what a client adds to it."""
         self.live(session, frame._replace(body=frame.body[: _SENDER_RECEIVER.size]))
 
     def live(self, session: Session, frame: Frame) -> None:
-        """Whatever begins with sender and receiver and is not stored."""
+        """Deliver a frame that begins with sender and receiver and is not stored."""
         body = frame.body
         if len(body) < _SENDER_RECEIVER.size:
             raise BodyError(f"{len(body)} bytes, at least {_SENDER_RECEIVER.size} are needed")

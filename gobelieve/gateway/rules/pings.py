@@ -1,4 +1,4 @@
-"""Pings and the unread count: what clients send to say that they are there and what they show."""
+"""Pings and the unread count, which clients report."""
 
 from gobelieve.gateway.reports.write_behind import WriteBehind
 from gobelieve.gateway.rules.table import receives

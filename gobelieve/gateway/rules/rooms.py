@@ -1,4 +1,4 @@
-"""Rooms: what is said in one reaches those who are in it now, and is not stored."""
+"""Messages in rooms: they reach the clients that are in the room now, and are not stored."""
 
 from struct import Struct
 
@@ -20,9 +20,9 @@ _SENDER_ROOM = Struct(">qq")
 class RoomMessages:
     """The rules for ENTER_ROOM, LEAVE_ROOM and ROOM_IM.
 
-    `at_once`: in how many rooms a session may be. Who enters one too many leaves the one that was
-    entered first. A device is in a room once: when it enters again on a new connection, the old
-    one, which may be dead and not know it, is out.
+    `at_once` is the number of rooms in which a session may be. A session that enters one more
+    leaves the room that it entered first. A device is in a room once: if it enters again on a new
+    connection, its older session leaves the room, since that connection may be dead.
     """
 
     def __init__(
@@ -44,30 +44,34 @@ class RoomMessages:
 
     @receives(client.EnterRoom)
     def enter(self, session: Session, frame: Frame) -> None:
-        """Not answered, as in both eras. What is said from now on comes, from every gateway: what
-        the client sends behind it is handled when the router knows."""
+        """Let a session enter a room; the client gets no answer.
+
+        The frames behind it wait until the router knows the room: from then on messages in the room
+        arrive from all gateways.
+        """
         number = client.EnterRoom.decode(frame.body, frame.version).room
         if number == 0 or number in session.rooms:
             return
         while len(session.rooms) >= self._at_once:
             self._leave(session, session.rooms[0])
         room = Room(session.user.appid, number)
-        # First in, then out: a room that is never empty stays known to the router.
+        # Enter before the older session leaves: a room that is never empty stays known to the
+        # router.
         self._rooms.enter(room, session)
         if session.device:
-            self._put_out_older(session, number)
+            self._remove_older(session, number)
         session.rooms = (*session.rooms, number)
         session.hold()
         self._routing.when_room_known(room, session.release)
 
-    def _put_out_older(self, session: Session, number: int) -> None:
+    def _remove_older(self, session: Session, number: int) -> None:
         for other in self._sessions.of(session.user):
             if other.device == session.device and number in other.rooms:
                 self._leave(other, number)
 
     @receives(client.LeaveRoom)
     def leave(self, session: Session, frame: Frame) -> None:
-        """Not answered either."""
+        """Let a session leave a room; the client gets no answer."""
         number = client.LeaveRoom.decode(frame.body, frame.version).room
         if number in session.rooms:
             self._leave(session, number)
@@ -77,14 +81,14 @@ class RoomMessages:
         self._rooms.leave(Room(session.user.appid, number), session)
 
     def closed(self, session: Session) -> None:
-        """The session is gone."""
+        """Remove a session that has ended from its rooms."""
         rooms, session.rooms = session.rooms, ()
         for number in rooms:
             self._rooms.leave(Room(session.user.appid, number), session)
 
     @receives(client.RoomIM)
     def room_im(self, session: Session, frame: Frame) -> None:
-        """To everybody in the room but the very session that said it; then the ack."""
+        """Deliver a message to all other sessions in the room, then ack it."""
         body = frame.body
         if len(body) < _SENDER_ROOM.size:
             raise BodyError(f"{len(body)} bytes, at least {_SENDER_ROOM.size} are needed")

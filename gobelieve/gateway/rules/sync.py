@@ -1,10 +1,10 @@
-"""Sync: a client fetches what it does not have yet, and reports how far it is.
+"""Sync: a client fetches the messages that it does not have yet, and reports how far it is.
 
-Every SYNC gets its SYNC_END, also when storage is away: then with the client's own key, which says
-that there is nothing new, and a notify makes it ask again once storage is back. A client that says
-it is further than its queue is set back, for what comes next would else be hidden from it; and one
-that names no key gets all, if the key that was reported before is beyond the queue. A super group's
-queue is read by its members alone; to anybody else it is empty.
+Every SYNC gets its SYNC_END. While storage is away, SYNC_END has the client's own key, which means
+that there is nothing new; a notify makes the client ask again once storage is back. A client whose
+key is beyond the end of its queue is set back, since it would miss the next messages. A client
+without a key gets all messages if the key that was reported before is beyond the end. Only members
+can read the queue of a super group; for others it is empty.
 """
 
 from gobelieve.errors import BackendError, StorageError
@@ -23,10 +23,9 @@ from gobelieve.wire.message import STORED
 from gobelieve.wire.storage import StoredMessage
 
 SYNCS_WAITING = 16
-"""So many SYNCs of a queue may wait behind one that is under way; the rest is answered as empty
-at once."""
+"""SYNCs that may wait per queue behind the one under way; further ones are answered as empty."""
 QUEUES_AT_ONCE = 256
-"""So many queues of a session may be synced at a time; the client is to ask for others again."""
+"""Queues that a session may sync at a time; for others the client must ask again."""
 
 LARGEST_KEY = (1 << 63) - 1
 
@@ -62,7 +61,7 @@ class Sync:
 
     @receives(client.Sync)
     def sync(self, session: Session, frame: Frame) -> None:
-        """Begin, or wait behind the sync that is under way."""
+        """Begin a sync of the user's own queue, or let it wait behind the one under way."""
         queue = OwnQueue(session, self._reader, self._keys, self._catch_up)
         self._begin(session, queue, bodies.key_of(frame.body))
 
@@ -74,24 +73,24 @@ class Sync:
     @receives(client.SyncGroup)
     def sync_group(self, session: Session, frame: Frame) -> None:
         """Begin a sync of a super group's queue, or let it wait behind the one under way."""
-        asked = client.SyncGroup.decode(frame.body, frame.version)
-        run_in_order(session, self._sync_group(session, asked), self._tasks)
+        request = client.SyncGroup.decode(frame.body, frame.version)
+        run_in_order(session, self._sync_group(session, request), self._tasks)
 
-    async def _sync_group(self, session: Session, asked: client.SyncGroup) -> None:
-        group = await self._membership.find(session.user, asked.group_id)
+    async def _sync_group(self, session: Session, request: client.SyncGroup) -> None:
+        group = await self._membership.find(session.user, request.group_id)
         queue = GroupQueue(
             session,
-            asked.group_id,
+            request.group_id,
             group.joined(session.user.uid) if isinstance(group, Group) else 0,
             self._queues,
             self._group_keys,
             self._group_catch_up,
         )
         if isinstance(group, Group):
-            self._begin(session, queue, asked.sync_key)
+            self._begin(session, queue, request.sync_key)
         else:
             self._counters.add("group_syncs_refused")
-            _answer_nothing(queue, asked.sync_key)
+            _answer_nothing(queue, request.sync_key)
 
     @receives(client.GroupSyncKey)
     def group_sync_key(self, session: Session, frame: Frame) -> None:
@@ -137,14 +136,14 @@ class Sync:
 
     async def _answer(self, session: Session, queue: Queue, key: int) -> None:
         if session.connection.congested:
-            # It has not read the page before. Once it has, it gets the notify.
+            # The client has not read the last page. Once it has, it gets the notify.
             _answer_later(queue, key)
             return
         after = key or await queue.kept_key()
         try:
             page = await queue.fetch(after)
             if not key and after > page.newest:
-                # Nobody can have read so far: what was reported says nothing.
+                # No client can have read so far: the reported key is wrong.
                 await self._lower(queue, 0)
                 after = 0
                 page = await queue.fetch(after)
@@ -152,7 +151,7 @@ class Sync:
             self._counters.add("syncs_failed")
             _answer_nothing(queue, key)
             if why.status == AckStatus.STORAGE_AWAY:
-                # (With a queue that is damaged this would go round in circles.)
+                # (With a damaged queue the client would ask for ever.)
                 queue.catch_up()
             return
         queue.begin(after)
@@ -184,7 +183,7 @@ def _answer_nothing(queue: Queue, key: int) -> None:
 
 
 def _answer_later(queue: Queue, key: int) -> None:
-    """Nothing now; the notify makes the client ask again."""
+    """Answer as empty, and notify the client so that it asks again."""
     _answer_nothing(queue, key)
     queue.notify(min(key, LARGEST_KEY - 1) + 1)
 
@@ -192,8 +191,8 @@ def _answer_later(queue: Queue, key: int) -> None:
 def _is_own(session: Session, message: StoredMessage) -> bool:
     """Return whether the session's user wrote the message on the session's device.
 
-    Device number 0 is no device: all browsers of a user have it, and so has what the app's server
-    posts in the name of a user. None of them may take such a message for its own.
+    Device number 0 is no device: all browsers of a user have it, and so have the posts of the app's
+    server in the user's name. None of these sessions may take such a message for its own.
     """
     device, kind = session.device, STORED.get(message.cmd)
     if not device or message.device != device or kind is None:

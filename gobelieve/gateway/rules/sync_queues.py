@@ -1,7 +1,7 @@
 """A queue as one session reads it: the user's own, or that of a super group.
 
-The two differ in the messages that name them on the wire, in where they are stored, and in where
-the keys of their readers are kept; how a sync goes does not.
+Both are synced in the same way. They differ in the frames that name them, in the storage that has
+them, and in the store of their readers' keys.
 """
 
 from typing import Protocol
@@ -15,35 +15,35 @@ from gobelieve.wire import client
 
 
 class Queue(Protocol):
-    """What a sync needs."""
+    """A queue that a session can sync."""
 
     number: int
-    """`OWN`, or the group."""
+    """`OWN`, or the id of the group."""
 
     async def fetch(self, after: int) -> Page:
-        """A page. Raises `StorageError`."""
+        """Return the page of messages after an id. Raises `StorageError`."""
 
     async def kept_key(self) -> int:
-        """How far the user has read it, as was reported; 0 if that is not known."""
+        """Return the key that the user reported last; 0 if none is known."""
 
     async def lower_key(self, key: int) -> None:
-        """There is nothing beyond this key. Raises `BackendError`."""
+        """Set the reported key back to the end of the queue. Raises `BackendError`."""
 
     def begin(self, key: int) -> None:
-        """Tell the client that the sync begins."""
+        """Send the client the beginning of the sync."""
 
     def end(self, key: int) -> None:
-        """Tell it that the sync is done."""
+        """Send the client the end of the sync, with its new key."""
 
     def notify(self, key: int) -> None:
-        """Tell it that there is a message with this id."""
+        """Notify the client of a message with this id."""
 
     def catch_up(self) -> None:
-        """Notify it once storage can be read again."""
+        """Notify the client of the newest id once storage can be read again."""
 
 
 class OwnQueue:
-    """The user's own."""
+    """The queue of the session's user."""
 
     number = OWN
 
@@ -78,7 +78,7 @@ class OwnQueue:
 
 
 class GroupQueue:
-    """A super group's. `joined`: when the user became a member, in seconds since 1970."""
+    """The queue of a super group that the user joined at `joined` (seconds since 1970)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Which rule receives which command: marked at the rule, gathered into a table.
+"""The table of rules by command. A rule is marked with the message that it receives.
 
 ::
 
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[[Any, Session, Frame], None])
 
 
 class Mark(NamedTuple):
-    """What `receives` writes on a rule."""
+    """The mark that `receives` sets on a rule."""
 
     number: int
     before_login: bool
@@ -45,7 +45,7 @@ class RuleTables(NamedTuple):
 
 
 def gather(*holders: object) -> RuleTables:
-    """The tables of all marked methods of some objects; two for one command is an error."""
+    """Return the tables of all marked methods. Raises `TypeError` for two rules of one command."""
     before: list[Rule | None] = [None] * 256
     after: list[Rule | None] = [None] * 256
     for mark, rule in (found for holder in holders for found in _marked(holder)):

@@ -1,4 +1,4 @@
-"""Rules that may have to wait for a look-up, as coroutines that read from top to bottom.
+"""Rules that may have to wait for a look-up, written as coroutines.
 
 Nearly always the answer is in memory. Then the coroutine runs to its end at once, without the 5 us
 of a Deferred.

@@ -1,6 +1,6 @@
-"""Which sessions are in which room at this gateway, and what the routers are told of it.
+"""The sessions in each room at this gateway, and the subscriptions at the routers.
 
-A router knows a room as soon as the first session is in it, and no longer when the last one left.
+A router knows a room from its first session on, until the last session has left.
 """
 
 from collections.abc import Collection
@@ -11,31 +11,31 @@ from gobelieve.names import Room
 
 
 class Rooms:
-    """The rooms that are not empty here. Who may be in which is for a rule to say."""
+    """The rooms that are not empty here. A rule decides which session may enter a room."""
 
     def __init__(self, routing: Routing) -> None:
         self._routing = routing
-        # Dicts for their order, and since a room may have very many: no step is in their number.
+        # A dict keeps the order, and each step takes the same time however many sessions there are.
         self._of: dict[Room, dict[Session, None]] = {}
 
     def __len__(self) -> int:
-        """How many rooms somebody is in."""
+        """Return the number of rooms that have a session."""
         return len(self._of)
 
     def __contains__(self, room: Room) -> bool:
-        """Whether somebody is in the room."""
+        """Return True if the room has a session."""
         return room in self._of
 
     def rooms(self) -> Collection[Room]:
-        """Every room that somebody is in; a view, which changes when sessions come and go."""
+        """Return all rooms, as a view that changes when sessions come and go."""
         return self._of
 
     def of(self, room: Room) -> Collection[Session]:
-        """The sessions in the room; not to be walked along while sessions come and go."""
+        """Return the sessions in the room; the collection changes when sessions come and go."""
         return self._of.get(room, ())
 
     def enter(self, room: Room, session: Session) -> None:
-        """The session is in the room. Without effect if it was before."""
+        """Add a session to a room; no effect if it is in the room already."""
         inside = self._of.get(room)
         if inside is None:
             self._of[room] = {session: None}
@@ -44,7 +44,7 @@ class Rooms:
             inside[session] = None
 
     def leave(self, room: Room, session: Session) -> None:
-        """It is not any more. Without effect if it was not before."""
+        """Remove a session from a room; no effect if it is not in the room."""
         inside = self._of.get(room)
         if inside is not None and session in inside:
             del inside[session]

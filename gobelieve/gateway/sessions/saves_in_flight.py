@@ -1,31 +1,31 @@
-"""The messages that storage has been asked to keep, and has not answered yet.
+"""The saves under way: messages for which storage has not answered yet.
 
-A session may have only so many of them: beyond that nothing is read from its client until answers
-come, so that a client which sends without end holds up its own messages and nobody else's. And a
-gateway that stops waits for the last one, since what is stored is to be told and acked.
+Their number per session is limited. Beyond the limit the gateway reads nothing from the client
+until answers come. A client that sends too fast holds up its own messages and no others. A gateway
+that stops waits for the last save, since a stored message must be delivered and acked.
 """
 
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.support.when_empty import WhenEmpty
 
 MAX_SAVES_PER_SESSION = 256
-"""A session's. What one read of the client brought (64 KiB) is still taken beyond it."""
+"""The limit per session. The frames of one read (64 KiB) are still handled beyond it."""
 
 
 class SavesInFlight:
-    """Counts saves."""
+    """Counts the saves under way, in all and per session."""
 
     def __init__(self) -> None:
         self._open = 0
         self.when_none = WhenEmpty(self)
-        """Takes a call that is made once no save is under way."""
+        """Makes a call once no save is under way."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of saves under way."""
         return self._open
 
     def begun(self, session: Session | None) -> None:
-        """Storage is asked; None for what no session sent."""
+        """Count a save; the session is None for a post of the app's server."""
         self._open += 1
         if session is None:
             return
@@ -34,7 +34,7 @@ class SavesInFlight:
             session.connection.pause()
 
     def ended(self, session: Session | None) -> None:
-        """Storage answered."""
+        """Count the answer of storage to a save."""
         self._open -= 1
         if session is None:
             return
@@ -43,6 +43,6 @@ class SavesInFlight:
             session.connection.resume()
 
     def settled(self) -> None:
-        """What the last answer caused is done."""
+        """Report that the message of the last answer is delivered and acked."""
         if not self._open:
             self.when_none.check()

@@ -1,13 +1,13 @@
-"""One client's session: who it is, what it may say, and how it is spoken to.
+"""One client's session: its identity, the rules for its frames, and the frames sent to it.
 
-A session takes the client's frames strictly in order and calls the rule of each. Clients send
-AUTH_TOKEN, ENTER_ROOM and SYNC back to back, so while the login waits for an answer, what comes
-behind it is held.
+A session handles the client's frames strictly in order and calls the rule of each. Clients send
+AUTH_TOKEN, ENTER_ROOM and SYNC back to back. While the login waits for an answer, the session holds
+the frames behind it.
 
-What is sent is numbered when it is written: seq begins at 1 and grows by 1 a frame, which clients
-rely on. A client that does not read is *congested*: what it asked for is still sent, notifies are
-kept down to the newest, live messages are dropped and counted, and messages are not pushed but
-only notified. So nothing that is stored is lost to it, and it costs the gateway little.
+Frames to the client are numbered when they are written: seq begins at 1 and grows by 1 per frame.
+Clients rely on this. A client that does not read is *congested*. It still gets the answers to its
+requests. Of the notifies only the newest is kept, messages are notified and not pushed, and live
+messages are dropped and counted. The client loses no stored message, and costs little memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from gobelieve.wire.frames import HEADER, PUSH, Frame
 
 Rule = Callable[["Session", Frame], None]
 Rules = Sequence[Rule | None]
-"""The rule for each command; None: the frame is ignored."""
+"""The rule for each command; frames whose rule is None are ignored."""
 
 _ACK = Struct(">iiBBBBi")
 _ACK_STATUS = Struct(">iiBBBBiB")
@@ -33,16 +33,15 @@ _METADATA = Struct(">iiBBBBqq16x")
 
 _METADATA_CMD, _NOTIFY_CMD = client.Metadata.number, client.SyncNotify.number
 ACKS = {int(status): f"acks_{status.name.lower()}" for status in AckStatus}
-"""The counters of acks by status, those included that an older client does not get."""
+"""The counters of acks by status; they include acks that an older client does not get."""
 
 NOBODY = User(0, 0)
 OWN = 0
-"""The user's own queue, where others are named by their group."""
+"""The name of the user's own queue; other queues are named by the id of their group."""
 
 
 class Session:
-    """A connected client. Its identity is set by the rule for AUTH_TOKEN; before, `user` is
-    `NOBODY`."""
+    """A connected client, whose `user` is `NOBODY` until the rule for AUTH_TOKEN sets it."""
 
     __slots__ = (
         "_held",
@@ -73,7 +72,7 @@ class Session:
         self.rules = rules
         self.counters = counters
         self.seen = seen
-        """The watch's tick at which the client was last heard of."""
+        """The tick of `Timeouts` at which the client last sent something."""
         self.user = NOBODY
         self.version = 0
         self.device = 0
@@ -82,19 +81,19 @@ class Session:
         self.forbidden = False
         self.wrong_tokens = 0
         self.saving = 0
-        """How many of its messages storage has not answered yet; see `saves_in_flight`."""
+        """The number of its messages that storage has not answered yet; see `saves_in_flight`."""
         self.closed = False
         self.rooms: tuple[int, ...] = ()
-        """The rooms it is in, the one entered last at the end."""
+        """The rooms that the session is in; the one entered last is at the end."""
         self.syncs: dict[int, list[int]] | None = None
-        """By queue (`OWN`, or the group): the keys of the SYNCs that wait behind the one under
-        way. None when there are none."""
+        """Per queue (`OWN`, or the group) that is being synced: the keys of the SYNCs that wait.
+        None if no queue is being synced."""
         self._held: list[Frame] | None = None
         self._owed = 0
         self._owed_groups: dict[int, int] | None = None
         self._seq = 0
 
-    # --- what the client says
+    # --- frames from the client
 
     def received(self, frames: Sequence[Frame]) -> None:
         """Handle frames, in order."""
@@ -118,18 +117,18 @@ class Session:
             self.connection.cut(why)
 
     def hold(self) -> None:
-        """Handle nothing more until `release`."""
+        """Hold the frames that come until `release`."""
         self._held = []
         self.connection.pause()
 
     def release(self) -> None:
-        """Handle what was held, then go on."""
+        """Handle the held frames, then go on reading."""
         held, self._held = self._held, None
         if held and not self.closed:
             self.received(held)
         self.connection.resume()
 
-    # --- what the client is told
+    # --- frames to the client
 
     def send(self, cmd: int, body: bytes, flag: int = 0) -> None:
         """Send a frame; its body is in the layout of the session's version."""
@@ -148,8 +147,9 @@ class Session:
     def ack(self, seq: int, status: int = AckStatus.SUCCESS, flag: int = 0) -> None:
         """Answer the client's frame `seq`.
 
-        Version 2 gets the status. An older client would take any ack for success, so it gets none
-        for what was not stored, and sends again; a refusal by a rule is acked, as it is final.
+        A client of version 2 gets the status. An older client takes any ack for success. It gets no
+        ack for a message that was not stored, and sends it again. A refusal by a rule is final and
+        is acked.
         """
         self.counters.add(ACKS.get(status, "acks_other"))
         if self.version < 2 and was_not_stored(status):
@@ -163,7 +163,7 @@ class Session:
         self.connection.send(frame)
 
     def metadata(self, key: int, prev: int) -> None:
-        """Say which ids the frame sent next has."""
+        """Send the ids of the message that is sent next."""
         seq = self._seq = self._seq % 0x7FFFFFFF + 1
         frame = _METADATA.pack(32, seq, client.Metadata.number, self.version, 0, 0, key, prev)
         self.counters.sent[_METADATA_CMD] += 1
@@ -182,14 +182,14 @@ class Session:
         self.connection.send(_GROUP_KEY.pack(16, seq, cmd, self.version, 0, 0, group_id, key))
 
     def syncing(self, queue: int = OWN) -> bool:
-        """Whether a sync of this queue is under way."""
+        """Return True if a sync of this queue is under way."""
         return self.syncs is not None and queue in self.syncs
 
     def deliver(self, cmd: int, body: bytes, flag: int, key: int, prev: int) -> None:
-        """Tell of a stored message: push it if the client can place it, then notify.
+        """Deliver a stored message: push it if the client can place it, then notify.
 
-        While a sync is under way the message is only notified: pushed between SYNC and SYNC_END it
-        would move the client's key, and SYNC_END would move it back.
+        During a sync the client is only notified. A message pushed between SYNC and SYNC_END would
+        advance the client's key, and SYNC_END would set the key back.
         """
         connection = self.connection
         if not prev or connection.congested or self.syncing():
@@ -215,7 +215,7 @@ class Session:
             self.notify(key)
 
     def deliver_group(self, message: GroupMessage) -> None:
-        """The same for a message in the queue of a super group."""
+        """Deliver a message in the queue of a super group, as `deliver` does."""
         if not message.prev or self.connection.congested or self.syncing(message.group_id):
             self.notify_group(message.group_id, message.key)
             return
@@ -232,14 +232,14 @@ class Session:
                 self.send(cmd, body, flag)
 
     def notify(self, key: int) -> None:
-        """Tell that the queue has this id; to a congested client later, the newest only."""
+        """Notify the client of an id in its queue; a congested client later, of the newest."""
         if self.connection.congested:
             self._owed = max(self._owed, key)
         else:
             self.send_key(client.SyncNotify.number, key)
 
     def notify_group(self, group_id: int, key: int) -> None:
-        """The same for the queue of a super group."""
+        """Notify the client of an id in the queue of a super group, as `notify` does."""
         if not self.connection.congested:
             self.send_group_key(client.SyncGroupNotify.number, group_id, key)
             return
@@ -248,7 +248,7 @@ class Session:
         self._owed_groups[group_id] = max(self._owed_groups.get(group_id, 0), key)
 
     def live(self, cmd: int, body: bytes) -> None:
-        """Send what is not stored; a congested client does not get it."""
+        """Send a message that is not stored; a congested client does not get it."""
         if self.connection.congested:
             self.counters.add("live_dropped")
         else:
@@ -256,7 +256,7 @@ class Session:
             self.send(cmd, body)
 
     def drained(self) -> None:
-        """The client reads again: tell it what it is owed."""
+        """Send the kept notifies, since the client reads again."""
         owed, self._owed = self._owed, 0
         if owed:
             self.send_key(client.SyncNotify.number, owed)

@@ -1,7 +1,7 @@
-"""The watch over silent and stuck clients: one sweep a second over all, no timer for any.
+"""Timeouts of silent and stuck clients: one sweep per second over all sessions, and no timers.
 
-A session is stamped with the watch's tick whenever its client is heard of; that costs a message
-8 ns, and a sweep of 100,000 sessions 2 ms.
+Whenever a client sends something, its session is stamped with the current tick. The stamp costs 8
+ns per message, and a sweep of 100,000 sessions takes 2 ms.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from gobelieve.metrics import Counters
 from gobelieve.support.when_empty import WhenEmpty
 
 PROGRESS_BYTES = 16 << 10
-"""A client that reads at least so many bytes within the write timeout is slow, but not stuck."""
+"""Bytes that a client must read within the write timeout; then it is slow, but not stuck."""
 
 
 class Timeouts:
     """Ends sessions that are idle, that do not log in, or that do not read.
 
-    All times are in ticks, of one second: the sweep is to be called once in each.
+    All times are in ticks of one second; call `sweep` once per tick.
     """
 
     def __init__(self, counters: Counters, *, idle: int, login: int, write: int) -> None:
@@ -28,35 +28,37 @@ class Timeouts:
         self._opened: dict[Session, int] = {}
         self._stuck: dict[Session, tuple[int, int]] = {}
         self.when_empty = WhenEmpty(self._opened)
-        """Takes a call that is made once there are no connections."""
+        """Makes a call once there are no connections."""
         self.tick = 0
 
     def __len__(self) -> int:
-        """How many connections there are."""
+        """Return the number of connections."""
         return len(self._opened)
 
     def add(self, session: Session) -> None:
-        """A client connected."""
+        """Add the session of a client that connected."""
         self._opened[session] = self.tick
 
     def remove(self, session: Session) -> None:
-        """A client is gone."""
+        """Remove a session that has ended."""
         self._opened.pop(session, None)
         self._stuck.pop(session, None)
         self.when_empty.check()
 
     def pause_all(self) -> None:
-        """The gateway is about to stop: clients are not listened to any more."""
+        """Read nothing more from any client, since the gateway is about to stop."""
         for session in list(self._opened):
             session.connection.pause()
 
     def oldest(self) -> list[Session]:
-        """All sessions, in the order in which they came."""
+        """Return all sessions, the oldest first."""
         return list(self._opened)
 
     def send_away(self, sessions: Iterable[Session]) -> None:
-        """These are not listened to any more, and end, but for those whom storage owes an answer:
-        they end with `close_all`."""
+        """Read nothing more from these sessions, and close them.
+
+        A session that waits for storage stays open until `close_all`.
+        """
         for session in sessions:
             if not session.closed:
                 session.connection.pause()
@@ -64,27 +66,28 @@ class Timeouts:
                     session.connection.close()
 
     def close_all(self) -> None:
-        """The gateway stops: send what waits, then end all connections."""
+        """Close all connections; what was sent before still goes out."""
         for session in list(self._opened):
             session.connection.close()
 
     def congested(self, session: Session) -> None:
-        """A client does not read what was sent to it, or not as fast."""
+        """Watch a client that reads too slowly, or not at all."""
         self._stuck[session] = (self.tick, session.connection.unsent())
 
     def drained(self, session: Session) -> None:
-        """It reads again."""
+        """Stop watching a client that has read all that was sent."""
         self._stuck.pop(session, None)
 
     def sweep(self) -> None:
-        """One second has passed."""
+        """Advance by one tick, and end the sessions that are overdue."""
         self.tick += 1
         now = self.tick
         for session, (since, left) in list(self._stuck.items()):
             unsent = session.connection.unsent()
             if unsent <= left - PROGRESS_BYTES:
                 self._stuck[session] = (now, unsent)
-                session.seen = now  # nothing is read from it meanwhile, so this is its sign of life
+                # The gateway reads nothing from a stuck client, so its reading counts instead.
+                session.seen = now
             elif now - since > self._write:
                 self._counters.add("closed_stuck")
                 session.connection.abort()
@@ -101,5 +104,5 @@ class Timeouts:
             self._counters.add(why)
             session.connection.close()
         elif overdue > self._write:
-            # It does not even take what was written before the close.
+            # The client does not even read what was sent before the close.
             session.connection.abort()

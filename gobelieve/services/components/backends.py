@@ -1,4 +1,4 @@
-"""What the gateway's rules are given: where users are known, and where messages are stored."""
+"""The stores that the gateway's rules use: of users, and of messages."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,7 +1,7 @@
-"""The gateway's rules, put together. What they talk to is given: see ``im`` and ``embedded``.
+"""The gateway's rules, put together; ``im`` and ``embedded`` give them stores, storage and routers.
 
-`build_gateway` builds in an order in which each part gets what it needs. It hands out a `Gateway`:
-three small objects, for those who deal with the clients, command the gateway, or watch its work.
+`build_gateway` builds each part after those that it needs. It returns a `Gateway` with three small
+objects: one for the clients, one for commands from outside, one for the work that is not finished.
 """
 
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ def build_gateway(
     routing: Routing,
     counters: GatewayCounters,
 ) -> Gateway:
-    """Build the rules and all that they stand on."""
+    """Build the rules and the parts that they use."""
     tasks, log = Coroutines(), Logger("gobelieve.gateway")
     given = Given(
         config=config,
@@ -238,7 +238,7 @@ def _after_login(
 
 
 def _permission(given: Given) -> Permission | None:
-    """None where nobody has to be asked."""
+    """Return the check of relations; None if the site has none."""
     friendship, blacklist = given.config.enable_friendship, given.config.enable_blacklist
     relations, counters = given.backends.relations, given.world.counters
     if relations is None or not (friendship or blacklist):
@@ -263,7 +263,7 @@ def _login(given: Given, here: Here, unauthenticated: UnauthenticatedLimit, rule
 
 
 class _SessionLifecycle:
-    """The beginning and the end of a session."""
+    """Begins and ends the sessions of connections."""
 
     def __init__(
         self,
@@ -283,7 +283,7 @@ class _SessionLifecycle:
         return Session(connection, self._rules, self._counters, tick)
 
     def end(self, session: Session) -> None:
-        """Forget a session whose connection is gone."""
+        """Remove a session whose connection has ended."""
         self._room_messages.closed(session)
         self._sessions.remove(session)
         if session.user is not NOBODY:

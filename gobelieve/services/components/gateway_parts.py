@@ -32,7 +32,7 @@ from gobelieve.services.process.options import Coroutines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """All that the rules are given."""
+    """The configuration, and what lies outside of the rules."""
 
     config: ClientsConfig
     world: World
@@ -43,7 +43,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
-    """The users who are connected here, and what concerns them alone."""
+    """The parts that deal with the users who are connected here."""
 
     sessions: Sessions
     rooms: Rooms
@@ -58,7 +58,7 @@ class Here:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messages:
-    """The way of messages to users and to groups."""
+    """The parts that store and deliver messages."""
 
     delivery: Delivery
     saves_in_flight: SavesInFlight
@@ -70,7 +70,7 @@ class Messages:
 
 
 def build_here(given: Given) -> Here:
-    """Build what concerns the users here."""
+    """Build the parts that deal with the users who are connected here."""
     world, backends, storage = given.world, given.backends, given.storage
     sessions, logins = Sessions(given.routing), LoginsInFlight()
     members_here = GroupMembersHere(backends.groups, sessions, world)
@@ -109,23 +109,14 @@ def _reports(given: Given) -> Reports:
 
 
 def build_messages(given: Given, here: Here) -> Messages:
-    """Build the way of messages."""
+    """Build the parts that store and deliver messages."""
     config, world, storage, routing = given.config, given.world, given.storage, given.routing
     delivery = Delivery(
         sessions=here.sessions, rooms=here.rooms, routing=routing, direct_push=config.direct_push
     )
     saves_in_flight, words = SavesInFlight(), WordFilter(config.filter_all)
     membership = Membership(given.backends.groups, world.counters)
-    # Its tasks go on when the sessions have ended.
-    outliving = world.running(Coroutines()).logging_to(Logger("gobelieve.gateway.fan_out"))
-    fan_out = FanOut(
-        world=outliving,
-        pending=given.backends.pending,
-        saver=storage,
-        reader=storage,
-        delivery=delivery,
-        routing=routing,
-    )
+    fan_out = _fan_out(given, delivery)
     return Messages(
         delivery=delivery,
         saves_in_flight=saves_in_flight,
@@ -150,4 +141,17 @@ def build_messages(given: Given, here: Here) -> Messages:
             saves_in_flight=saves_in_flight,
             words=words,
         ),
+    )
+
+
+def _fan_out(given: Given, delivery: Delivery) -> FanOut:
+    # Its tasks go on when the sessions have ended.
+    outliving = given.world.running(Coroutines())
+    return FanOut(
+        world=outliving.logging_to(Logger("gobelieve.gateway.fan_out")),
+        pending=given.backends.pending,
+        saver=given.storage,
+        reader=given.storage,
+        delivery=delivery,
+        routing=given.routing,
     )
