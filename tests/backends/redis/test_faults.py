@@ -1,5 +1,10 @@
-"""Redis killed, frozen, away, wrong: every call ends in time, and all is well again afterwards."""
+"""A Redis that is killed, frozen, away or wrong: each call ends in time, and later calls work.
 
+A busy machine adds some seconds to anything. So a test uses `TIMEOUT` only where it expects a call
+to reach it, and then compares with `ADDED_UP`.
+"""
+
+import re
 from typing import Any
 
 from twisted.internet import reactor  # noqa: TID253
@@ -18,15 +23,18 @@ from tests.ports import free_port
 from tests.servers import RedisServer, missing
 
 TIMEOUT = 0.3
-SLACK = 1.0
-"""What a busy machine may add."""
+NEVER_SECONDS = 60.0
+"""The timeout of calls that are answered, or fail for another reason."""
+CALLS = 100
+ADDED_UP = CALLS * TIMEOUT / 2
+"""Seconds that `CALLS` calls at once take if their limits add up, and that no busy machine adds."""
 
 
 class Faulty(TestCase):
-    """A service, and a server of its own that may suffer."""
+    """Tests with a service, and a server of its own that may suffer."""
 
     skip = missing("redis-server")
-    timeout = 30
+    timeout = 90
 
     def server(self, password: str = "") -> RedisServer:
         server = RedisServer(password)
@@ -40,13 +48,13 @@ class Faulty(TestCase):
         return service
 
     def connected(
-        self, server: RedisServer, timeout: float = TIMEOUT, max_in_flight: int = 1000
+        self, server: RedisServer, timeout: float = NEVER_SECONDS, max_in_flight: int = 1000
     ) -> RedisService:
         server.start()
         return self.started(RedisConfig(server.address, timeout=timeout), max_in_flight)
 
     async def outcomes(self, service: RedisService, count: int) -> list[Any]:
-        """Of so many calls at once: replies and failures."""
+        """Make so many calls at once, and return the replies and failures."""
         asked = [Deferred.fromCoroutine(service.call("PING")) for _ in range(count)]
         return [outcome for _, outcome in await DeferredList(asked, consumeErrors=True)]
 
@@ -56,14 +64,18 @@ class Faulty(TestCase):
             self.assertIs(outcome.type, BackendError, outcome)
             self.assertRegex(str(outcome.value), text)
 
-    async def until_answered(self, service: RedisService) -> None:
-        """Calls wait for a connection, each up to the timeout, or are refused at once."""
+    async def until_answered(self, service: RedisService, count: int = 1) -> None:
+        """Repeat until all of so many calls at once are answered."""
+        while await self.outcomes(service, count) != [b"PONG"] * count:
+            await deferLater(reactor, 0)
+
+    async def until_error(self, service: RedisService, text: str) -> None:
+        """Repeat a call that fails until its error is this one."""
         while True:
-            try:
-                await service.call("PING")
+            outcomes = await self.outcomes(service, 1)
+            self.assert_failed(outcomes, "is unreachable")
+            if re.search(text, str(outcomes[0].value)):
                 return
-            except BackendError:
-                await deferLater(reactor, 0)
 
 
 class RedisKilledTests(Faulty):
@@ -71,22 +83,20 @@ class RedisKilledTests(Faulty):
 
     async def test_calls_in_flight_fail_at_once_and_later_ones_work(self) -> None:
         server = self.server()
-        service = self.connected(server, timeout=20)
+        service = self.connected(server)
         await self.until_answered(service)
         server.freeze()
         asked = [Deferred.fromCoroutine(service.call("PING")) for _ in range(500)]
-        begun = reactor.seconds()
         server.kill()
         outcomes = [o for _, o in await DeferredList(asked, consumeErrors=True)]
         self.assert_failed(outcomes, "Lost connection")
-        self.assertLess(reactor.seconds() - begun, 5)
         server.start()
         # Asked while it was away: answered by the new one.
         self.assertEqual(await self.outcomes(service, 10), [b"PONG"] * 10)
 
-    async def test_the_log_tells_once_that_it_went_and_once_that_it_came_back(self) -> None:
+    async def test_the_log_has_each_reason_once_and_one_line_when_redis_is_back(self) -> None:
         server = self.server()
-        service = self.connected(server)
+        service = self.connected(server, TIMEOUT)
         await self.until_answered(service)
         with capturedLogs() as events:
             server.kill()
@@ -94,6 +104,7 @@ class RedisKilledTests(Faulty):
                 self.assert_failed(
                     await self.outcomes(service, 3), "Lost connection|is unreachable"
                 )
+            await self.until_error(service, "refused")
             server.start()
             await self.until_answered(service)
         ours = [
@@ -103,26 +114,27 @@ class RedisKilledTests(Faulty):
         ]
         self.assertEqual(ours[0], ("warn", "the connection was closed"))
         self.assertIn("refused", ours[1][1])
-        self.assertEqual([level for level, _ in ours], ["warn", "warn", "info"])
+        levels = [level for level, _ in ours]
+        # A busy machine may add that an attempt took too long.
+        self.assertEqual(levels, ["warn"] * (len(ours) - 1) + ["info"])
+        self.assertEqual(len(set(ours)), len(ours))
 
 
 class RedisFrozenTests(Faulty):
-    """The server process stands still: nothing is answered, nothing closed."""
+    """The server process stands still: it answers nothing and closes nothing."""
 
     async def test_calls_fail_within_the_timeout_and_work_after_the_thaw(self) -> None:
         server = self.server()
-        service = self.connected(server)
+        service = self.connected(server, TIMEOUT)
         await self.until_answered(service)
         server.freeze()
-        begun = reactor.seconds()
-        self.assert_failed(await self.outcomes(service, 100), "did not answer|Lost|is unreachable")
-        self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
-        begun = reactor.seconds()
-        self.assert_failed(await self.outcomes(service, 100), "did not answer|Lost|is unreachable")
-        self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
+        for _ in range(2):
+            begun = reactor.seconds()
+            outcomes = await self.outcomes(service, CALLS)
+            self.assertLess(reactor.seconds() - begun, ADDED_UP)
+            self.assert_failed(outcomes, "did not answer|Lost|is unreachable")
         server.thaw()
-        await self.until_answered(service)
-        self.assertEqual(await self.outcomes(service, 10), [b"PONG"] * 10)
+        await self.until_answered(service, 10)
 
     async def test_beyond_the_bound_calls_fail_at_once(self) -> None:
         server = self.server()
@@ -137,9 +149,9 @@ class RedisFrozenTests(Faulty):
         self.assertEqual(await gatherResults(asked), [b"PONG"] * 5)
         self.assertEqual(await service.call("PING"), b"PONG")
 
-    async def test_callers_that_give_up_still_count_until_redis_is_dropped(self) -> None:
+    async def test_cancelled_calls_count_until_the_connection_is_dropped(self) -> None:
         server = self.server()
-        service = self.connected(server, max_in_flight=5)
+        service = self.connected(server, TIMEOUT, max_in_flight=5)
         await self.until_answered(service)
         server.freeze()
         for _ in range(5):
@@ -152,12 +164,12 @@ class RedisFrozenTests(Faulty):
 
     async def test_the_service_stops_all_the_same(self) -> None:
         server = self.server()
-        service = self.connected(server)
+        service = self.connected(server, TIMEOUT)
         await self.until_answered(service)
         server.freeze()
         begun = reactor.seconds()
         await service.stopService()
-        self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
+        self.assertLess(reactor.seconds() - begun, ADDED_UP)
 
     async def test_one_that_was_frozen_before_it_was_connected_does_not_count(self) -> None:
         server = self.server()
@@ -170,15 +182,13 @@ class RedisFrozenTests(Faulty):
 
 
 class RedisAwayTests(Faulty):
-    """Nobody listens, or not the right one."""
+    """Nothing listens on the port, or something other than the Redis of the configuration."""
 
     async def test_away_at_the_start_and_there_later(self) -> None:
         server = self.server()
         server.port = free_port()
         service = self.started(RedisConfig(server.address, timeout=TIMEOUT))
-        begun = reactor.seconds()
-        self.assert_failed(await self.outcomes(service, 3), "is unreachable: .*refused")
-        self.assertLess(reactor.seconds() - begun, TIMEOUT + SLACK)
+        await self.until_error(service, "refused")
         server.start()
         await self.until_answered(service)
 
@@ -186,8 +196,8 @@ class RedisAwayTests(Faulty):
         service = self.connected(self.server())
         self.assertEqual(await self.outcomes(service, 100), [b"PONG"] * 100)
 
-    async def test_who_waits_for_a_connection_is_refused_when_the_service_stops(self) -> None:
-        service = self.started(RedisConfig(f"127.0.0.1:{free_port()}", timeout=20))
+    async def test_calls_that_wait_for_a_connection_fail_when_the_service_stops(self) -> None:
+        service = self.started(RedisConfig(f"127.0.0.1:{free_port()}", timeout=NEVER_SECONDS))
         asked = [Deferred.fromCoroutine(service.call("PING")) for _ in range(3)]
         await service.stopService()
         for one in asked:
@@ -203,27 +213,28 @@ class RedisAwayTests(Faulty):
     async def test_password_and_database_are_used(self) -> None:
         server = self.server("s3cret")
         server.start()
-        service = self.started(RedisConfig(server.address, "s3cret", 3, TIMEOUT))
+        service = self.started(RedisConfig(server.address, "s3cret", 3, NEVER_SECONDS))
         await service.call("SET", "here", 1)
         server.password = "s3cret"
         self.assertIn("db3:keys=1", server.tell("INFO", "keyspace"))
 
-    async def test_a_wrong_password_is_told_and_may_be_put_right_in_redis(self) -> None:
+    async def test_a_wrong_password_is_reported_and_may_be_corrected_in_redis(self) -> None:
         server = self.server("s3cret")
         server.start()
         service = self.started(RedisConfig(server.address, "other", timeout=TIMEOUT))
         with capturedLogs() as events:
-            self.assert_failed(await self.outcomes(service, 2), "is unreachable: .*WRONGPASS")
+            await self.until_error(service, "WRONGPASS")
         self.assertNotIn("other", str(events))
         server.tell("CONFIG", "SET", "requirepass", "other")
         await self.until_answered(service)
 
-    async def test_something_else_that_listens_there_is_told(self) -> None:
+    async def test_something_else_that_listens_there_is_reported(self) -> None:
         service = await self.answered_by(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        self.assert_failed(await self.outcomes(service, 2), "is unreachable: .*not Redis")
+        await self.until_error(service, "not Redis")
 
     async def test_a_redis_that_is_still_loading_is_asked_again(self) -> None:
-        service = await self.answered_by(b"-LOADING dataset in memory\r\n", b"+PONG\r\n")
+        answers = b"-LOADING dataset in memory\r\n", b"+PONG\r\n"
+        service = await self.answered_by(*answers, call_timeout=NEVER_SECONDS)
         self.assertEqual(await self.outcomes(service, 1), [b"PONG"])
 
     async def test_a_service_stops_while_a_silent_server_is_being_greeted(self) -> None:
@@ -231,8 +242,8 @@ class RedisAwayTests(Faulty):
         self.assert_failed(await self.outcomes(service, 1), "is unreachable")
         await service.stopService()
 
-    async def answered_by(self, *answers: bytes) -> RedisService:
-        """A service on a server that gives these answers, the last for ever."""
+    async def answered_by(self, *answers: bytes, call_timeout: float = TIMEOUT) -> RedisService:
+        """Return a service for a server that gives these answers, and repeats the last one."""
         left = list(answers)
 
         class Double(Protocol):
@@ -246,4 +257,4 @@ class RedisAwayTests(Faulty):
         )
         self.addCleanup(listening.stopListening)
         address = f"127.0.0.1:{listening.getHost().port}"
-        return self.started(RedisConfig(address, timeout=TIMEOUT))
+        return self.started(RedisConfig(address, timeout=call_timeout))
