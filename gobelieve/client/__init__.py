@@ -1,7 +1,8 @@
-"""The client library: `ClientCore` knows the dialogue, `Client` brings it to the network."""
+"""The client library: `Client` for the network, and `ClientCore` for the dialogue alone."""
 
 from gobelieve.client.client import Client
-from gobelieve.client.core import ClientCore
+from gobelieve.client.dialogue.core import ClientCore
+from gobelieve.client.dialogue.timeouts import Timing
 from gobelieve.client.events import (
     Acked,
     Broken,
@@ -16,7 +17,6 @@ from gobelieve.client.events import (
     Synced,
 )
 from gobelieve.client.keys import FROM_THE_BEGINNING, FileKeyStore, KeyStore, MemoryKeyStore
-from gobelieve.client.patience import Timing
 
 __all__ = [
     "FROM_THE_BEGINNING",

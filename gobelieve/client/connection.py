@@ -1,64 +1,91 @@
-"""Keeping a client's core connected: logging in, noticing what is overdue, coming back."""
+"""Keeps a client's core connected: logs in, ends connections with overdue answers, reconnects."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gobelieve.client.core import ClientCore
+from gobelieve.client.dialogue.core import ClientCore
 from gobelieve.client.events import Broken, Event, LoggedIn, LoginRefused, Overdue
 from gobelieve.client.link import Link, LinkFactory
+from gobelieve.config import parse_address
 from gobelieve.errors import LoginRefusedError
 from gobelieve.interfaces import Turn
+from gobelieve.wire import client
 
 CLOSE_TIMEOUT = 5.0
-"""Seconds until a connection that does not close is cut."""
-REFUSALS = 3
-"""Logins refused one after another until a client that was logged in before gives up."""
+"""Seconds until a connection that does not close is aborted."""
+MAX_REFUSALS = 3
+"""Refused logins in a row, after which a client that was logged in before gives up."""
 
 
-class User(Protocol):
-    """What a `Connection` asks of who uses it."""
+class Credentials(NamedTuple):
+    """The content of the client's login."""
 
-    def happened(self, events: list[Event]) -> None:
-        """Events of the core, of one read or one tick."""
+    token: str
+    platform: int
+    device_id: str
 
-    def ticked(self) -> None:
-        """A second has passed, connected or not."""
+    @classmethod
+    def checked(cls, token: str, platform: int, device_id: str) -> Self:
+        """Return credentials that fit into a frame. Raises `BodyError` if they are too long."""
+        message = client.AuthToken(
+            platform=platform, token=token.encode(), device_id=device_id.encode()
+        )
+        message.encode()
+        return cls(token, platform, device_id)
 
-    def lost(self) -> None:
-        """The connection is gone; another will be tried for."""
 
-    def ended(self, why: Exception) -> None:
-        """There will be no other."""
+class ConnectionOwner(Protocol):
+    """The owner of a `Connection`, as the connection sees it."""
+
+    def events_happened(self, events: list[Event]) -> None:
+        """Handle the core's events of one read or one tick."""
+
+    def second_passed(self) -> None:
+        """Do the work of every second, connected or not."""
+
+    def disconnected(self) -> None:
+        """Note that the connection is lost. The client reconnects."""
+
+    def closed(self, why: Exception) -> None:
+        """Note that the client does not reconnect."""
 
 
 class Connection:
-    """One connection after another, with a core that outlives them all."""
+    """A series of connections that use the same core, one after another.
+
+    `address` is ``host:port`` or an endpoint. `retry` gives the seconds before a try, from the
+    number of tries that failed.
+    """
 
     log = Logger()
 
     def __init__(
         self,
-        reactor: IReactorTime,
-        endpoint: IStreamClientEndpoint,
+        owner: ConnectionOwner,
         core: ClientCore,
-        identity: tuple[str, int, str],
-        user: User,
+        credentials: Credentials,
+        *,
+        reactor: IReactorTime,
+        address: str | IStreamClientEndpoint,
         turn: Turn,
         retry: Callable[[int], float] | None,
     ) -> None:
-        self._reactor = reactor
+        if isinstance(address, str):
+            address = HostnameEndpoint(reactor, *parse_address(address))
+        self._owner = owner
         self._core = core
-        self._identity = identity
-        self._user = user
+        self._credentials = credentials
+        self._reactor = reactor
         self._service = ClientService(
-            endpoint,
+            address,
             LinkFactory(self, turn),
             retryPolicy=retry or backoffPolicy(initialDelay=0.5, maxDelay=10.0),
             clock=reactor,
@@ -69,10 +96,10 @@ class Connection:
         self._refusals = 0
         self._first_login: Deferred[None] | None = None
         self.room = 0
-        """The room to be in after every login; 0 for none."""
+        """The room to enter after every login; 0 for none."""
 
     async def open(self) -> None:
-        """Connect and log in; without effect if that was done. What fails here is final."""
+        """Connect and log in. Does nothing after the first call. An error here is final."""
         if self._service.running:
             return
         first: Deferred[None] = Deferred()
@@ -83,7 +110,7 @@ class Connection:
             await self._service.whenConnected(failAfterFailures=1)
             await first
         except Exception as why:
-            # The service tells of its failure from within, and cannot be stopped there.
+            # The service reports its failure from inside, and cannot be stopped there.
             await deferLater(self._reactor, 0)
             await self.close(why)
             raise
@@ -91,7 +118,7 @@ class Connection:
             self._first_login = None
 
     async def close(self, why: Exception) -> None:
-        """Send what waits, end the connection for good, wait until it is gone."""
+        """Send the frames that wait, close the connection for good, and wait for its end."""
         if self._ticker.running:
             self._ticker.stop()
         link = self._link
@@ -99,14 +126,14 @@ class Connection:
             self.flush()
             link.flush()
         stopping = self._service.stopService()
-        cut = self._reactor.callLater(CLOSE_TIMEOUT, _abort, link)
-        self._user.ended(why)
+        aborting = self._reactor.callLater(CLOSE_TIMEOUT, _abort, link)
+        self._owner.closed(why)
         await stopping
-        if cut.active():
-            cut.cancel()
+        if aborting.active():
+            aborting.cancel()
 
     def flush(self) -> None:
-        """Send what the core has to say. Without a connection it is forgotten."""
+        """Send the core's frames. Without a connection they are dropped."""
         frames = self._core.frames_to_send()
         if self._link is not None:
             self._link.send(frames)
@@ -114,10 +141,10 @@ class Connection:
     # --- called by the link
 
     def connected(self, link: Link) -> None:
-        """Say everything at once; the server answers in order."""
+        """Send the login and the syncs together; the server answers in order."""
         self._link = link
         self._core.connect()
-        self._core.log_in(*self._identity)
+        self._core.log_in(*self._credentials)
         if self.room:
             self._core.enter_room(self.room)
         if not self._core.holding:
@@ -125,27 +152,27 @@ class Connection:
         self.flush()
 
     def received(self, link: Link, data: bytes) -> None:
-        """Bytes came."""
+        """Give bytes from the server to the core."""
         if link is self._link:
-            self._tell(self._core.receive_data(data))
+            self._handle(self._core.receive_data(data))
 
     def disconnected(self, link: Link, reason: Failure) -> None:
-        """What comes next is up to the service."""
+        """Report that the connection is lost. The service reconnects."""
         self._link = None
-        self._user.lost()
+        self._owner.disconnected()
         if self._first_login is not None and not self._first_login.called:
             self._first_login.errback(reason)
 
     # --- inside
 
     def _tick(self) -> None:
-        self._user.ticked()
+        self._owner.second_passed()
         self.flush()
         if self._link is not None:
-            self._tell(self._core.tick())
+            self._handle(self._core.tick())
 
-    def _tell(self, events: list[Event]) -> None:
-        self._user.happened(events)
+    def _handle(self, events: list[Event]) -> None:
+        self._owner.events_happened(events)
         self.flush()
         for event in events:
             match event:
@@ -154,9 +181,9 @@ class Connection:
                 case LoginRefused(status):
                     self._refused(LoginRefusedError(status))
                 case Overdue(what):
-                    self._give_up(f"{what} is overdue")
+                    self._abort(f"{what} is overdue")
                 case Broken(why):
-                    self._give_up(why)
+                    self._abort(why)
 
     def _logged_in(self) -> None:
         self._refusals = 0
@@ -167,17 +194,16 @@ class Connection:
         self._refusals += 1
         if self._first_login is not None and not self._first_login.called:
             self._first_login.errback(refused)
-        elif self._refusals >= REFUSALS:
-            self.log.warn("{uid} gives up: {why}", uid=self._core.uid, why=refused)
+        elif self._refusals >= MAX_REFUSALS:
+            self.log.warn("{uid} stops reconnecting: {why}", uid=self._core.uid, why=refused)
             Deferred.fromCoroutine(self.close(refused))
         else:
-            # Upstream refuses a login for a Redis that is away, too.
-            self._give_up("login refused")
+            # The Go server also refuses logins while its Redis is away.
+            self._abort("login refused")
 
-    def _give_up(self, why: str) -> None:
-        self.log.warn("{uid} gives its connection up: {why}", uid=self._core.uid, why=why)
-        if self._link is not None:
-            self._link.abort()
+    def _abort(self, why: str) -> None:
+        self.log.warn("{uid} ends its connection: {why}", uid=self._core.uid, why=why)
+        _abort(self._link)
 
 
 def _abort(link: Link | None) -> None:

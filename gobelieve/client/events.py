@@ -1,6 +1,6 @@
-"""What a client is told, as frozen values.
+"""The events of a client, as frozen values.
 
-Where an event names a `group_id`, it is about that super group's queue, and 0 is the user's own.
+The `group_id` of an event names the queue of a super group; 0 is the user's own queue.
 """
 
 from dataclasses import dataclass
@@ -17,22 +17,23 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class LoginRefused:
-    """It did not. Upstream says 1 for every reason, a Redis that is away among them."""
+    """The server refused the login. The Go server sends 1 for every reason, also while its Redis
+    is away."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """A stored message: IM, GROUP_IM, GROUP_NOTIFICATION, SYSTEM or of customer service."""
+    """A stored message: IM, GROUP_IM, GROUP_NOTIFICATION, SYSTEM, or of customer service."""
 
     message: Message
     msgid: int | None
-    """Its id, where the protocol tells it: for pushed messages. Those of a sync have none."""
+    """The id of a pushed message. The protocol gives no id for the messages of a sync."""
     is_self: bool
-    """Written by this same user on this same device."""
+    """Whether this user sent it from this device."""
     pushed: bool
-    """It came unasked, when it was sent; else in a sync."""
+    """Whether the server sent it without a request; False if it was part of a sync."""
     group_id: int = 0
 
     @property
@@ -43,33 +44,33 @@ class MessageReceived:
 
     @property
     def content(self) -> bytes:
-        """What it says, UTF-8 JSON by convention."""
+        """The content. By convention it is JSON in UTF-8."""
         return getattr(self.message, "content", b"")
 
 
 @dataclass(frozen=True, slots=True)
 class LiveReceived:
-    """A message that is stored nowhere: RT, INPUTING, ROOM_IM, NOTIFICATION, VOIP_CONTROL."""
+    """A message that is not stored: RT, INPUTING, ROOM_IM, NOTIFICATION, VOIP_CONTROL."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """The server is done with the frame of this seq; `status` is an `AckStatus`, 0 for success."""
+    """The server has handled the frame with this seq. `status` is an `AckStatus`; 0 is success."""
 
     seq: int
     status: int
 
     @property
     def name(self) -> str:
-        """The status in a word."""
+        """The name of the status."""
         return status_name(self.status)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyMoved:
-    """All messages up to this key have been told of before this event."""
+    """The client has all messages up to this key; their events came before this one."""
 
     key: int
     group_id: int = 0
@@ -77,7 +78,7 @@ class KeyMoved:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A sync is complete. There is nothing more if `key` is `before`."""
+    """A sync is complete. If `key` equals `before`, the server has nothing more."""
 
     key: int
     before: int
@@ -86,19 +87,21 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class Ponged:
-    """The server is there."""
+    """The server answered PING."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """An answer did not come in time; the connection is to be given up."""
+    """An answer is overdue; the owner must end the connection."""
 
     what: str
+    """The answer: ``login``, ``ack``, ``pong`` or ``sync``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The server's bytes make no sense; the connection is to be given up. The last event of it."""
+    """The server's bytes are malformed. This is the last event of a connection: its owner must end
+    it."""
 
     why: str
 

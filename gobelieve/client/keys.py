@@ -1,4 +1,7 @@
-"""Where a client keeps how far it has read: 0 is the user's queue, other ids are super groups."""
+"""Stores for sync keys. A key says how far a client has read one queue.
+
+The keys are by group id: 0 is the user's own queue, other ids are super groups.
+"""
 
 import json
 import os
@@ -10,44 +13,46 @@ from gobelieve.errors import ConfigError
 
 
 class KeyStore(Protocol):
-    """Keeps sync keys."""
+    """A store for the sync keys of one user and device."""
 
     def load(self) -> dict[int, int]:
-        """What was kept; nothing at first."""
+        """Return the stored keys, or an empty dict at first."""
 
     def save(self, keys: Mapping[int, int]) -> None:
-        """Keep these; when it returns they are safe. `OSError` if they are not."""
+        """Store these keys. Returns when they are safe; raises `OSError` if they are not."""
 
 
 FROM_THE_BEGINNING: Mapping[int, int] = {0: 1}
-"""Keys before every message of the user's queue. (Without any key the server goes on where the
-user's other devices were.)"""
+"""Keys before every message of the user's queue.
+
+Without a key the server begins at the last key that any device of the user reported.
+"""
 
 
 class MemoryKeyStore:
-    """Keeps them while the process lives. After that the server's own record is used."""
+    """Keeps the keys in memory. After a restart the client begins at the server's key."""
 
     def __init__(self, keys: Mapping[int, int] | None = None) -> None:
         self.keys: dict[int, int] = dict(keys or {})
 
     def load(self) -> dict[int, int]:
-        """What was kept."""
+        """Return the stored keys."""
         return dict(self.keys)
 
     def save(self, keys: Mapping[int, int]) -> None:
-        """Keep these."""
+        """Store these keys in memory."""
         self.keys.update(keys)
 
 
 class FileKeyStore:
-    """Keeps them in a file, one a user and device. The file is whole at every moment."""
+    """Keeps the keys in a file, one file per user and device. The file is complete at any time."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._keys: dict[int, int] = {}
 
     def load(self) -> dict[int, int]:
-        """What the file says; `ConfigError` if it is not one of ours."""
+        """Return the keys in the file. Raises `ConfigError` if it is not a file of sync keys."""
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:
@@ -59,7 +64,7 @@ class FileKeyStore:
         return dict(self._keys)
 
     def save(self, keys: Mapping[int, int]) -> None:
-        """Write aside, sync, rename, sync the folder."""
+        """Write a new file, sync it, give it the name of the old one, and sync the folder."""
         self._keys.update(keys)
         aside = self._path.with_name(self._path.name + ".new")
         with aside.open("w") as file:

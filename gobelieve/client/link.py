@@ -1,4 +1,4 @@
-"""The connection of a `Client`: where frames meet TCP. WebSocket would be another such module."""
+"""The TCP or TLS connection of a `Client`. WebSocket would be another such module."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -13,49 +13,49 @@ from gobelieve.protocols.writing import TurnWriter
 
 
 class Link(Protocol):
-    """What a client asks of its connection."""
+    """The connection, as its owner sees it."""
 
     def send(self, frames: Iterable[bytes]) -> None:
         """Send whole frames, in order."""
 
     def flush(self) -> None:
-        """Let what waits go now."""
+        """Write the frames that wait to the transport now."""
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once. Data that was not sent is lost."""
 
 
-class LinkUser(Protocol):
-    """What a connection asks of its client."""
+class LinkOwner(Protocol):
+    """The owner of a connection, as the connection sees it."""
 
     def connected(self, link: Link) -> None:
-        """There is a connection."""
+        """Begin to use a new connection."""
 
     def received(self, link: Link, data: bytes) -> None:
-        """Bytes came, cut anyhow."""
+        """Take bytes from the server. A frame may begin and end anywhere in them."""
 
     def disconnected(self, link: Link, reason: Failure) -> None:
-        """It is gone."""
+        """Stop using a connection: it is closed."""
 
 
 class TcpLink(TwistedProtocol):
-    """Over TCP or TLS, all frames of a turn in one write."""
+    """A link over TCP or TLS. All frames of a turn go out in one write."""
 
-    def __init__(self, user: LinkUser, turn: Turn) -> None:
-        self._user = user
+    def __init__(self, owner: LinkOwner, turn: Turn) -> None:
+        self._owner = owner
         self._turn = turn
 
     def send(self, frames: Iterable[bytes]) -> None:
-        """Send at the end of the turn."""
+        """Send frames at the end of the turn."""
         for frame in frames:
             self._writer.write(frame)
 
     def flush(self) -> None:
-        """Send now."""
+        """Write the frames that wait to the transport now."""
         self._writer.flush()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once. Data that was not sent is lost."""
         transport: Any = self.transport
         transport.abortConnection()
 
@@ -64,23 +64,23 @@ class TcpLink(TwistedProtocol):
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
         self._writer = TurnWriter(transport, self._turn)
-        self._user.connected(self)
+        self._owner.connected(self)
 
     def dataReceived(self, data: bytes) -> None:
-        self._user.received(self, data)
+        self._owner.received(self, data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._user.disconnected(self, reason)
+        self._owner.disconnected(self, reason)
 
 
 class LinkFactory(Factory):
-    """Makes the connections of one client."""
+    """Makes the links of one client."""
 
     noisy = False
 
-    def __init__(self, user: LinkUser, turn: Turn) -> None:
-        self._user = user
+    def __init__(self, owner: LinkOwner, turn: Turn) -> None:
+        self._owner = owner
         self._turn = turn
 
     def buildProtocol(self, addr: IAddress | None) -> TcpLink:
-        return TcpLink(self._user, self._turn)
+        return TcpLink(self._owner, self._turn)

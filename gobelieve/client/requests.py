@@ -1,4 +1,4 @@
-"""What a user may ask of the server, in words instead of messages."""
+"""The requests of a client as methods, so that the program need not build messages."""
 
 from typing import Generic, TypeVar
 
@@ -9,46 +9,48 @@ R = TypeVar("R")
 
 
 class Requests(Generic[R]):
-    """Requests that need nothing but a way to send; for a subclass that has one.
+    """Requests for a subclass that can send messages.
 
-    Those that are acked give what `_ask` gives; the others have no answer.
+    Requests that the server acks return the result of `_send_acked`. The others have no answer.
     """
 
     uid: int
     appid: int
-    """Our application, which only customer service names on the wire."""
+    """The application of the user. Only messages of customer service contain it."""
 
-    def _ask(self, message: Message) -> R:
-        """Send a message that is acked."""
+    def _send_acked(self, message: Message) -> R:
+        """Send a message that the server acks."""
         raise NotImplementedError
 
-    def _say(self, message: Message) -> None:
-        """Send one that is not."""
+    def _send_unacked(self, message: Message) -> None:
+        """Send a message without an answer."""
         raise NotImplementedError
 
     # --- acked
 
     def send_im(self, receiver: int, content: str | bytes, msgid: int = 0) -> R:
-        """A message to a user; `msgid` is a number of our own, which comes back with it."""
-        return self._ask(
+        """Send a message to a user. `msgid` is a number of the sender; the receiver gets it too."""
+        return self._send_acked(
             client.IM(sender=self.uid, receiver=receiver, msgid=msgid, content=as_bytes(content))
         )
 
     def send_group(self, group_id: int, content: str | bytes, msgid: int = 0) -> R:
-        """A message to a group of either kind."""
-        return self._ask(
+        """Send a message to an ordinary group or a super group."""
+        return self._send_acked(
             client.GroupIM(
                 sender=self.uid, receiver=group_id, msgid=msgid, content=as_bytes(content)
             )
         )
 
     def send_room(self, room: int, content: str | bytes) -> R:
-        """Say something in the room that was entered; nothing is stored."""
-        return self._ask(client.RoomIM(sender=self.uid, receiver=room, content=as_bytes(content)))
+        """Send a message to the room that the client is in. It is not stored."""
+        return self._send_acked(
+            client.RoomIM(sender=self.uid, receiver=room, content=as_bytes(content))
+        )
 
     def send_customer(self, seller: int, content: str | bytes, store_id: int = 0) -> R:
-        """As a customer to a seller, in the form of 2018 to 2021."""
-        return self._ask(
+        """Send a message from a customer to a seller, in the format of 2018 to 2021."""
+        return self._send_acked(
             customers.Customer(
                 customer_appid=self.appid,
                 customer_id=self.uid,
@@ -60,8 +62,8 @@ class Requests(Generic[R]):
         )
 
     def send_support(self, customer: User, content: str | bytes, store_id: int = 0) -> R:
-        """As a seller to a customer, in the form of 2018 to 2021."""
-        return self._ask(
+        """Send a message from a seller to a customer, in the format of 2018 to 2021."""
+        return self._send_acked(
             customers.CustomerSupport(
                 customer_appid=customer.appid,
                 customer_id=customer.uid,
@@ -73,8 +75,8 @@ class Requests(Generic[R]):
         )
 
     def send_customer_v2(self, receiver: User, content: str | bytes) -> R:
-        """Customer to seller or seller to customer, in the form since 2021."""
-        return self._ask(
+        """Send a message between customer and seller, in the format since 2021."""
+        return self._send_acked(
             customers.CustomerV2(
                 sender_appid=self.appid,
                 sender=self.uid,
@@ -88,22 +90,24 @@ class Requests(Generic[R]):
     # --- without an answer
 
     def send_rt(self, receiver: int, content: str | bytes) -> None:
-        """To the receiver's connections, if there are any."""
-        self._say(client.RT(sender=self.uid, receiver=receiver, content=as_bytes(content)))
+        """Send a message to the connections that the receiver has now. It is not stored."""
+        self._send_unacked(client.RT(sender=self.uid, receiver=receiver, content=as_bytes(content)))
 
     def send_inputing(self, receiver: int) -> None:
-        """We are typing."""
-        self._say(client.Inputing(sender=self.uid, receiver=receiver))
+        """Show the receiver that the user is typing."""
+        self._send_unacked(client.Inputing(sender=self.uid, receiver=receiver))
 
     def send_voip(self, receiver: int, content: bytes) -> None:
-        """Signalling of a call; the content is not empty, and below 20 bytes in all apps."""
-        self._say(customers.VoipControl(sender=self.uid, receiver=receiver, content=content))
+        """Send a signal of a call. The content has 1 to 19 bytes in all apps."""
+        self._send_unacked(
+            customers.VoipControl(sender=self.uid, receiver=receiver, content=content)
+        )
 
     def report_unread(self, count: int) -> None:
-        """The number on the app's badge."""
-        self._say(client.UnreadCount(count=count))
+        """Report the number on the app's badge."""
+        self._send_unacked(client.UnreadCount(count=count))
 
 
 def as_bytes(content: str | bytes) -> bytes:
-    """What goes over the wire for a text."""
+    """Return the bytes of a text in UTF-8; bytes are returned unchanged."""
     return content.encode() if isinstance(content, str) else content

@@ -241,7 +241,7 @@ class SendTests(ClientTestCase):
         sending = start(self.client.send(2, "hi"))
         self.clock.pump([1.0] * 6 + [0.0])
         self.assertTrue(wire.gone)
-        self.assertEqual(self.events.texts(), ["1 gives its connection up: ack is overdue"])
+        self.assertEqual(self.events.texts(), ["1 ends its connection: ack is overdue"])
         self.assertEqual(
             self.successResultOf(start(self.client.next_event(Overdue))), Overdue("ack")
         )
@@ -442,7 +442,7 @@ class ReceiveTests(ClientTestCase):
         self.clock.advance(1)
         self.assertEqual(store.keys, {0: 100})
         self.assertNotIn(client.SyncKey(sync_key=110), wire.hear())
-        self.assertEqual(self.events.texts(), ["1 cannot keep its sync keys"])
+        self.assertEqual(self.events.texts(), ["1 cannot store its sync keys"])
         store.full = False
         self.clock.advance(1)
         self.assertEqual(store.keys, {0: 110})
@@ -523,7 +523,7 @@ class ReconnectTests(ClientTestCase):
         self.assertTrue(wire.gone)
         self.assertEqual(self.content(start(self.client.receive())), b"a")
         (text,) = self.events.texts()
-        self.assertIn("gives its connection up", text)
+        self.assertIn("ends its connection", text)
         self.again()
 
     def test_refused_later(self) -> None:
@@ -623,7 +623,7 @@ class CloseTests(ClientTestCase):
         wire = self.log_in()
         wire.say(wire.server.push(im("a"), 110, 100))
         start(self.client.receive())
-        self.client.ended(LoginRefusedError(1))
+        self.client.closed(LoginRefusedError(1))
         closing = start(self.client.close())
         wire.hear()
         self.successResultOf(closing)

@@ -6,7 +6,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.client import FileKeyStore, KeyMoved, KeyStore, MemoryKeyStore, MessageReceived
-from gobelieve.client.inbox import Inbox
+from gobelieve.client.waiting.inbox import Inbox
 from gobelieve.errors import ConfigError
 from tests.client.scripted import im
 
@@ -101,7 +101,7 @@ class InboxTests(SynchronousTestCase):
         self.inbox.take()
         self.inbox.put(KeyMoved(110))
         self.assertEqual(self.inbox.collect(), {})
-        self.inbox.done()
+        self.inbox.finish()
         self.assertEqual(self.inbox.collect(), {0: 110})
 
     def test_without_messages(self) -> None:

@@ -1,4 +1,4 @@
-"""Messages that wait for the user, and the keys that become safe as they are taken."""
+"""Messages that wait for the program, and the keys that are safe when the program took them."""
 
 from collections import deque
 
@@ -8,45 +8,45 @@ from gobelieve.client.events import KeyMoved, MessageReceived
 class Inbox:
     """A queue of messages with the keys between them.
 
-    A key is *reached* when the user has taken all messages before it and is done with the last
-    of them: when the next is asked for. Only then may it be kept, so that a user who dies over a
-    message gets it again.
+    A key is *reached* when the program took all messages before it and has finished the last one.
+    It has finished a message when it asks for the next. Only then may the key be stored: if the
+    program ends while it handles a message, it receives that message again.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[MessageReceived | KeyMoved] = deque()
-        self._busy = False
+        self._unfinished = False
         self.messages = 0
-        """How many messages wait."""
+        """The number of messages that wait."""
         self.reached: dict[int, int] = {}
-        """Keys that were reached and not collected yet, by queue."""
+        """The keys that were reached since the last `collect`, by group id."""
 
     def put(self, event: MessageReceived | KeyMoved) -> None:
-        """Add what came."""
+        """Add a message or a key."""
         self._waiting.append(event)
         if isinstance(event, MessageReceived):
             self.messages += 1
-        elif not self._busy:
+        elif not self._unfinished:
             self._pass_keys()
 
     def take(self) -> MessageReceived | None:
-        """The next message, if there is one; the user is done with the one before."""
-        self.done()
+        """Return the next message, if there is one. The program has finished the one before."""
+        self.finish()
         if not self._waiting:
             return None
         message = self._waiting.popleft()
         assert isinstance(message, MessageReceived)  # the keys before it have been passed
         self.messages -= 1
-        self._busy = True
+        self._unfinished = True
         return message
 
-    def done(self) -> None:
-        """The user is done with all that was taken."""
-        self._busy = False
+    def finish(self) -> None:
+        """Note that the program has finished all messages that it took."""
+        self._unfinished = False
         self._pass_keys()
 
     def collect(self) -> dict[int, int]:
-        """The keys that were reached since the last time."""
+        """Return the keys that were reached since the last call, by group id."""
         reached, self.reached = self.reached, {}
         return reached
 

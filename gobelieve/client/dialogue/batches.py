@@ -1,42 +1,41 @@
-"""The syncs that are being answered: what has come of each."""
+"""The syncs that the server is answering, with the messages received so far."""
 
 from gobelieve.client.events import MessageReceived
 from gobelieve.wire import Message, client
 
 
 class Batches:
-    """By queue, the messages between BEGIN and END, each with the seq by which it is acked."""
+    """The messages between BEGIN and END of each queue, each with the seq that acks it."""
 
     def __init__(self) -> None:
         self._batches: dict[int, list[tuple[int, MessageReceived]]] = {}
 
     def __bool__(self) -> bool:
-        """Whether a sync is being answered."""
+        """Return True while the server is answering a sync."""
         return bool(self._batches)
 
     def begin(self, group_id: int) -> None:
-        """The answer to a sync of this queue begins; what came of one before is forgotten."""
+        """Begin the batch of a queue. An unfinished one of the same queue is forgotten."""
         self._batches.pop(group_id, None)
         self._batches[group_id] = []
 
     def add(self, seq: int, message: Message, is_self: bool) -> bool:
-        """Put a message into its batch; False if it is of none."""
+        """Add a message to its batch. Return False if no batch can contain it."""
         queue = self._queue_of(message)
         if queue is None:
             return False
-        told = MessageReceived(message, None, is_self, False, queue)
-        self._batches[queue].append((seq, told))
+        self._batches[queue].append((seq, MessageReceived(message, None, is_self, False, queue)))
         return True
 
     def end(self, group_id: int) -> list[tuple[int, MessageReceived]]:
-        """The answer is complete: its messages."""
+        """End the batch of a queue and return its messages."""
         return self._batches.pop(group_id, [])
 
     def _queue_of(self, message: Message) -> int | None:
-        """The queue whose batch a message belongs to.
+        """Return the queue whose batch contains a message, or None.
 
-        A frame does not say so, and batches may be under way for several queues. A group's queue
-        has what was said to that group, and notifications of it.
+        The frame does not name the queue, and the batches of several queues may be open. The queue
+        of a group contains only messages to that group and notifications.
         """
         for queue in reversed(self._batches):
             if queue == 0:
