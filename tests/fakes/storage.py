@@ -1,4 +1,4 @@
-"""What unit tests hand to storage in the place of a message of the gateway."""
+"""A message under way that unit tests give to storage in place of the gateway's."""
 
 from collections.abc import Callable
 

@@ -57,7 +57,7 @@ class Told(NamedTuple):
 
 
 def one_frame(frame: Frame) -> bytes:
-    """Its bytes."""
+    """Return the bytes of a frame."""
     return encode_frame(frame.cmd, frame.body, frame.seq, frame.version, frame.flag)
 
 
@@ -103,7 +103,7 @@ class FakeConnection:
         self.ended = "aborted"
 
     def told(self) -> list[Told]:
-        """What came since the last call."""
+        """Return the frames that came since the last call."""
         frames, self.frames = self.frames, []
         return [
             Told(MESSAGES[f.cmd].decode(f.body, f.version), f.flag, f.seq, f.version)
@@ -111,7 +111,7 @@ class FakeConnection:
         ]
 
     def messages(self) -> list[Message]:
-        """The same, only the messages."""
+        """Return the messages of the frames that came since the last call."""
         return [told.message for told in self.told()]
 
 
@@ -126,7 +126,7 @@ class Save(NamedTuple):
 
 
 class GroupSave(NamedTuple):
-    """The same for the queue of a super group."""
+    """A save in the queue of a super group that the fake storage was asked for."""
 
     cmd: int
     body: bytes
@@ -212,8 +212,10 @@ class FakeStorage:
 
 
 class FakeRouting:
-    """Writes down what the routers would be told. What is said is in effect at once, unless
-    `waiting` is a list, to which those are added who wait."""
+    """Notes the calls to the routers. Subscriptions are in effect at once.
+
+    If `waiting` is a list, the callers of `when_known` are added to it instead.
+    """
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
@@ -269,7 +271,7 @@ class FakeRouting:
         self.told.append(("push_group", appid, group_id, tuple(members()), sender, cmd, body))
 
     def take(self) -> list[tuple[Any, ...]]:
-        """What was told since the last call."""
+        """Return the calls since the last `take`."""
         told, self.told = self.told, []
         return told
 
@@ -386,7 +388,7 @@ class TestGateway:
 
 
 class TestClient:
-    """Says things to a session and sees what comes back."""
+    """A client that sends messages to a session and keeps the answers."""
 
     __test__ = False
 
@@ -408,7 +410,7 @@ class TestClient:
         return self.seq
 
     def log_in(self, token: str, *, version: int = 1, platform: int = 2, device: str = "d") -> None:
-        """Send AUTH_TOKEN."""
+        """Send AUTH_TOKEN with a token and a device id."""
         self.version = version
         self.say(
             client.AuthToken(platform=platform, token=token.encode(), device_id=device.encode())
@@ -419,11 +421,11 @@ class TestClient:
             self.session.rules = tuple(rule or more for rule, more in rules)
 
     def told(self) -> list[Told]:
-        """What the client got since the last call."""
+        """Return the frames that the client got since the last call."""
         return self.connection.told()
 
     def messages(self) -> list[Message]:
-        """The same, only the messages."""
+        """Return the messages that the client got since the last call."""
         return self.connection.messages()
 
     def hang_up(self) -> None:

@@ -50,7 +50,7 @@ NOW = 1_700_000_000
 
 
 class LoginTests(TableCase):
-    """Who is let in."""
+    """Logins."""
 
     def test_a_signed_token_logs_in_with_the_key_of_the_configuration(self) -> None:
         """M4. original: the key never reached the verifier, and each signed token was refused;
@@ -166,7 +166,7 @@ class IdTests(TableCase):
 
 
 class SlowClientTests(TableCase):
-    """Who does not read."""
+    """Clients that do not read."""
 
     def deafen(self, phone: Phone) -> None:
         """Its socket takes no more."""

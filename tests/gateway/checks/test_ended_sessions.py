@@ -80,7 +80,7 @@ class LoginTests(SynchronousTestCase):
 
 
 class AnnouncedTests(SynchronousTestCase):
-    """What other gateways announce."""
+    """Announcements of other gateways."""
 
     def test_what_makes_no_sense(self) -> None:
         """A malformed announcement ends nothing, and is logged once per minute."""

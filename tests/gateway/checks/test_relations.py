@@ -68,13 +68,13 @@ class PermissionTests(SynchronousTestCase):
         self.assertEqual(self.outcome(0), -1)
 
     def test_a_site_that_asks_for_neither(self) -> None:
-        """Nobody looks."""
+        """The gateway does not look up the relation."""
         self.gateway_with(False, False)
         self.assertEqual(self.outcome(IN_YOUR_BLACKLIST), -1)
         self.assertEqual(self.gateway.relations.asked, [])
 
     def test_to_oneself(self) -> None:
-        """Always."""
+        """The gateway does not look up a relation, and stores the message."""
         self.alice.say(im(1))
         self.assertEqual(len(self.gateway.storage.saves), 1)
         self.assertEqual(self.gateway.relations.asked, [])
@@ -104,7 +104,7 @@ class PermissionTests(SynchronousTestCase):
         self.assertEqual(self.gateway.relations.asked, [])
 
     def test_what_must_be_loaded_holds_up_what_comes_behind(self) -> None:
-        """So that messages stay in order; other clients do not wait."""
+        """The client's next frames wait, and stay in order; other clients do not wait."""
         relations = self.gateway.relations
         relations.stored[ALICE, BOB] = FRIENDS
         relations.waiting = Deferred()
@@ -124,7 +124,7 @@ class PermissionTests(SynchronousTestCase):
         self.assertEqual(relations.asked, [(ALICE, BOB)])
 
     def test_the_database_is_away(self) -> None:
-        """Which is neither yes nor no: nothing is stored, and the client is to send again."""
+        """The gateway stores nothing, and the status tells the client to send the message again."""
         self.gateway.relations.away = True
         self.alice.say(im())
         self.assertEqual(self.statuses(), [AckStatus.RELATIONS_AWAY])

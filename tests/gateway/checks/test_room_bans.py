@@ -1,4 +1,4 @@
-"""Who may not speak in rooms, while they are connected."""
+"""Bans from speaking in rooms, while users are connected."""
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,8 +16,8 @@ from tests.protocols.logs import Events
 ALICE = User(APP, 1)
 
 
-class SpeakersTests(SynchronousTestCase):
-    """What the app's backend announces."""
+class RoomBanTests(SynchronousTestCase):
+    """Announcements of the app's server."""
 
     def setUp(self) -> None:
         self.gateway = TestGateway()
@@ -25,7 +25,7 @@ class SpeakersTests(SynchronousTestCase):
         self.other = self.gateway.client(1, device="other")
 
     def forbidden(self) -> list[bool]:
-        """Of Alice's sessions."""
+        """Return the bans of Alice's sessions."""
         return [session.forbidden for session in self.gateway.sessions.of(ALICE)]
 
     def test_a_change_counts_at_once_and_for_all_sessions(self) -> None:
@@ -72,7 +72,7 @@ class SpeakersTests(SynchronousTestCase):
         self.assertEqual(self.forbidden(), [False, False])
 
     def test_what_was_missed_is_read_again(self) -> None:
-        """Both ways, for whoever is here."""
+        """After an interruption each connected user is banned or allowed as the store says."""
         bob = self.gateway.client(2)
         bob.session.forbidden = True
         self.gateway.memory.forbidden.add(ALICE)
@@ -142,7 +142,7 @@ class LoginTests(SynchronousTestCase):
         self.assertTrue(alice.session.forbidden)
 
     def test_a_change_from_before_does_not(self) -> None:
-        """What the login reads is newer; and it is forgotten when no login is in flight."""
+        """The login reads the newer value; the change is forgotten when no login is in flight."""
         self.gateway.room_bans.announced(b"7,1,1")
         self.gateway.clock.advance(1)
         alice, pending = self.slow_login(False)

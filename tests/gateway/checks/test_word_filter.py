@@ -1,4 +1,4 @@
-"""Forbidden words."""
+"""The filter of forbidden words."""
 
 import json
 from time import perf_counter
@@ -18,7 +18,7 @@ HEAD = bytes(range(24))
 
 
 class WordFilterTests(SynchronousTestCase):
-    """What becomes of a content."""
+    """The content of a message before and after the filter."""
 
     def setUp(self) -> None:
         self.filter = WordFilter()
@@ -48,7 +48,7 @@ class WordFilterTests(SynchronousTestCase):
             self.assertEqual(self.clean(content), content)
 
     def test_what_is_no_object_with_a_text_passes(self) -> None:
-        """Whatever it is."""
+        """A content that is no JSON object, or has no text, is not changed."""
         for content in (
             *(
                 b"bad",
@@ -120,7 +120,7 @@ class WordFilterTests(SynchronousTestCase):
         st.lists(st.text("abc", min_size=1, max_size=4), max_size=8), st.text("abc &", max_size=30)
     )
     def test_any_words_in_any_text(self, words: list[str], said: str) -> None:
-        """As if one looked for each word at each place."""
+        """The filter finds the same words as a search for each word at each place."""
         self.filter = WordFilter()
         self.filter.use(words)
         plain = without_noise(said)
@@ -134,7 +134,7 @@ class WordFilterTests(SynchronousTestCase):
 
 
 class FilteredMessagesTests(SynchronousTestCase):
-    """Which messages go through it."""
+    """Messages that the filter changes, and messages that it does not."""
 
     def setUp(self) -> None:
         self.gateway = TestGateway()
@@ -157,13 +157,13 @@ class FilteredMessagesTests(SynchronousTestCase):
         self.assertEqual(self.stored(), b'{"text":"bad"}')
 
     def test_messages_of_version_0(self) -> None:
-        """Which have no timestamp when they come."""
+        """The body of version 0 has no timestamp when it comes; the filter still finds the text."""
         old = self.gateway.client(5, version=0)
         old.say(client.IM(sender=5, receiver=2, msgid=9, content=b'{"text":"bad"}'), flag=TEXT)
         self.assertEqual(self.stored(), b'{"text":"***"}')
 
     def test_group_messages(self) -> None:
-        """Of both kinds."""
+        """Messages to ordinary groups and to super groups are filtered."""
         ordinary, large = group(10, 1, 2), Group(11, 7, True, {1: 2, 2: 2})
         self.gateway.groups.at_hand.update({10: ordinary, 11: large})
         for receiver in (10, 11):
@@ -174,7 +174,7 @@ class FilteredMessagesTests(SynchronousTestCase):
         self.assertEqual(client.GroupIM.decode(large_save.body).content, b'{"text":"***"}')
 
     def test_a_gateway_that_filters_all(self) -> None:
-        """`filter_all`."""
+        """With `filter_all` messages without the flag TEXT are filtered too."""
         self.gateway = TestGateway(filter_all=True)
         self.gateway.words.use(["bad"])
         self.alice = self.gateway.client(1)

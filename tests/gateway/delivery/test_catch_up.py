@@ -40,7 +40,7 @@ class CatchUpTests(SynchronousTestCase):
         self.assertEqual(self.gateway.storage.fetched, asked)
 
     def test_many_users_are_asked_for_some_at_a_time(self) -> None:
-        """So that storage has time for others."""
+        """The users are read in batches, so that storage has time for others."""
         users = [self.put(uid, 500) for uid in range(1, 2 * KEYS_PER_BATCH + 2)]
         for user in users:
             self.gateway.client(user.uid)
@@ -115,5 +115,5 @@ class GroupCatchUpTests(SynchronousTestCase):
         self.assertEqual(len(self.alice.messages()), 1)
 
     def test_a_site_without_groups_has_nothing_to_catch_up_with(self) -> None:
-        """Nor an error."""
+        """The catch-up ends without an error and asks storage nothing."""
         TestGateway(with_groups=False).group_catch_up.begin(lambda group_id: True)

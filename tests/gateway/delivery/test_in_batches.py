@@ -12,7 +12,7 @@ from gobelieve.names import User
 from tests.gateway.support import APP, TestGateway
 
 
-class SlicesTests(SynchronousTestCase):
+class InBatchesTests(SynchronousTestCase):
     """Users 1 to 250 are here."""
 
     def setUp(self) -> None:
@@ -25,12 +25,12 @@ class SlicesTests(SynchronousTestCase):
         self.in_batches = InBatches(here, self.visit, self.gateway.world())
 
     async def visit(self, user: User) -> bool:
-        """Write it down."""
+        """Note the visit; it fails for users in `failing`."""
         self.visited.append(user.uid)
         return user.uid not in self.failing
 
     def test_each_once_in_order(self) -> None:
-        """Who left meanwhile is left out, and so is who was never here."""
+        """Users who left meanwhile, or were never here, are not visited."""
         users = [User(APP, uid) for uid in range(1, 251)]
         self.in_batches.begin([*users, User(APP, 999)])
         self.in_batches.begin(users[::-1])
@@ -43,7 +43,7 @@ class SlicesTests(SynchronousTestCase):
         self.assertEqual(self.visited, [uid for uid in range(1, 251) if uid != 150])
 
     def test_those_for_whom_it_failed_are_visited_again(self) -> None:
-        """A while later."""
+        """The visit is repeated after `RETRY_SECONDS`."""
         self.failing = {2}
         self.in_batches.begin([User(APP, uid) for uid in (1, 2, 3)])
         self.gateway.clock.advance(BATCH_SECONDS)

@@ -105,7 +105,7 @@ class FanOutTestCase(SynchronousTestCase):
     def send(
         self, body: bytes, members: tuple[int, ...] = (1, 2, 3, 4), group: int = GROUP
     ) -> None:
-        """User 1 speaks."""
+        """Send a message of user 1 to a group."""
 
         def answered(status: int, entries: Entries) -> None:
             ((key, prev),) = entries
@@ -164,7 +164,7 @@ class FanOutTests(FanOutTestCase):
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
     def test_a_sender_who_is_no_member_is_answered_when_all_have_it(self) -> None:
-        """As when the app's backend speaks."""
+        """A post of the app's server can name a sender who is no member."""
         self.send(b"hello", members=(2, 3))
         self.storage.answer()
         self.assertEqual(self.settled, [(0, 0, 0)])
@@ -212,7 +212,7 @@ class FanOutTests(FanOutTestCase):
         self.assertEqual(sorted(published), [1, 2, 3, 4])
 
     def test_a_notification_is_not_pushed_to_phones(self) -> None:
-        """As upstream's."""
+        """Phones get no push of a notification, as in the Go server."""
         self.fan_out.send(User(APP, 0), GROUP, 7, b"{}", (1, 2), Waiting())
         self.storage.answer()
         self.assertEqual([told for told in self.routing.take() if told[0] == "push"], [])
@@ -251,7 +251,7 @@ class FanOutTests(FanOutTestCase):
         self.assertEqual((len(self.fan_out), self.pending.messages), (0, {}))
 
     def test_too_much_that_waits_is_refused_and_not_lost(self) -> None:
-        """So an absent storage does not fill the memory; the client keeps what is refused."""
+        """An absent storage does not fill the memory; the client keeps refused messages."""
         body = bytes(32_000)
         for _ in range(8400):
             self.send(body, members=(1,))

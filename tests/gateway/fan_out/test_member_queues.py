@@ -91,7 +91,7 @@ class Storage:
         return len(some)
 
     def forget_askers(self, *, done_all_the_same: bool) -> None:
-        """Who asked is gone; what waits is done, or not."""
+        """Drop the messages that wait for an answer; their saves are done, or not."""
         self.decide()
         some, self._waiting = self._waiting, []
         if done_all_the_same:
@@ -130,11 +130,11 @@ class Storage:
         return (self._next,)
 
     def bodies(self, uid: int) -> list[bytes]:
-        """What a user finds in the queue, in order."""
+        """Return the contents of a user's queue, in order."""
         return [one.body for one in self.queues.get(User(APP, uid), [])]
 
 
-class LanesTestCase(SynchronousTestCase):
+class MemberQueuesTestCase(SynchronousTestCase):
     """One storage, and what the lanes said."""
 
     def setUp(self) -> None:
@@ -200,11 +200,11 @@ class LanesTestCase(SynchronousTestCase):
         self.assertEqual(len(self.ended), len(bodies))
 
 
-class OrderTests(LanesTestCase):
+class OrderTests(MemberQueuesTestCase):
     """Asks when all goes well."""
 
     def test_a_message_is_one_ask_and_ends_when_it_is_answered(self) -> None:
-        """Not before."""
+        """The batch ends when storage answers, not before."""
         self.add(b"a", [1, 2, 3])
         self.assertEqual(self.storage.asked, [(b"a", (1, 2, 3))])
         self.assertEqual((self.told, self.ended), ([], []))
@@ -242,7 +242,7 @@ class OrderTests(LanesTestCase):
         self.assertEqual(len(self.member_queues), 0)
 
     def test_a_busy_group_does_not_keep_others_out(self) -> None:
-        """Who has asked queues behind those that have not."""
+        """A group that was served waits behind the groups that were not."""
         for number in range(3):
             for group in range(LARGE_AT_ONCE):
                 self.add(b"%d" % number, EVERYBODY, group)
@@ -278,8 +278,8 @@ class OrderTests(LanesTestCase):
         self.assertLess(len(self.storage.asked), 1004)
 
 
-class FailureTests(LanesTestCase):
-    """Storage that fails."""
+class FailureTests(MemberQueuesTestCase):
+    """Saves that storage fails or answers late."""
 
     def test_what_failed_is_asked_for_again_after_a_rest(self) -> None:
         """And what came behind it stays behind it."""
@@ -470,7 +470,7 @@ class FailureTests(LanesTestCase):
         self.assertEqual((self.storage.bodies(1), len(self.member_queues)), ([b"bug", b"b"], 0))
 
     def test_a_bug_in_telling_who_was_found_holds_up_nobody(self) -> None:
-        """The same after a look."""
+        """A bug in the delivery after a search does not stop the other groups."""
         self.add(b"bug", [1, 2, 3])
         self.add(b"b", [1, 2, 3])
         self.storage.answer(AckStatus.STORAGE_AWAY, done_all_the_same=True)
@@ -498,11 +498,11 @@ class FailureTests(LanesTestCase):
         self.tasks.failures.clear()
 
 
-class RecoveryTests(LanesTestCase):
+class RecoveryTests(MemberQueuesTestCase):
     """After a crash of the gateway."""
 
     def test_what_storage_did_not_get_is_asked_for(self) -> None:
-        """In order."""
+        """The messages are saved in order."""
         for body in (b"a", b"b", b"c"):
             self.add(body, [1, 2, 3], maybe_stored=True)
         while self.storage.answer():
@@ -521,8 +521,8 @@ class RecoveryTests(LanesTestCase):
         self.assertEqual([body for body, _ in self.storage.asked], [b"c"])
 
 
-class StopTests(LanesTestCase):
-    """The gateway stops."""
+class StopTests(MemberQueuesTestCase):
+    """The end of the gateway, with saves or searches under way."""
 
     def test_what_was_asked_for_is_waited_for_and_nothing_more_is_asked(self) -> None:
         """The rest is on disk and goes on next time."""
@@ -537,7 +537,7 @@ class StopTests(LanesTestCase):
         self.assertEqual(len(self.storage.asked), 1)
 
     def test_a_look_is_not_carried_on(self) -> None:
-        """What it did not find out is found out next time."""
+        """The next gateway searches the queues that this one did not reach."""
         self.storage.enter(b"a", list(range(500)))
         self.storage.undecided = Deferred()
         self.add(b"a", list(range(500)), maybe_stored=True)

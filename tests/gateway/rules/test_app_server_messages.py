@@ -1,4 +1,4 @@
-"""What the app's server posts: stored, then told, then answered; to everybody, from no device."""
+"""Posts of the app's server: stored, then delivered to all sessions, then answered."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -64,7 +64,7 @@ class PeerTests(PostingCase):
         self.not_underway()
 
     def test_to_oneself(self) -> None:
-        """Is entered once."""
+        """The message is entered once in the queue."""
         self.app_server_messages.peer(APP, 1, 1, b"note", self.answers.append)
         (save,) = self.storage.saves
         self.assertEqual(save.queues, (ALICE,))
@@ -91,7 +91,7 @@ class PeerTests(PostingCase):
         self.assertEqual(self.answers, [AckStatus.STORAGE_AWAY])
 
     def test_customers(self) -> None:
-        """Both forms, across two apps."""
+        """Messages of both forms go from one app to another."""
         customer, seller = User(APP, 1), User(KEFU, 55)
         self.app_server_messages.customer(customer, seller, 9, b"help", self.answers.append)
         self.app_server_messages.customer_v2(seller, customer, b"yes?", self.answers.append)
@@ -159,7 +159,7 @@ class SystemTests(PostingCase):
 
 
 class LiveTests(PostingCase):
-    """What is not stored."""
+    """Posts that are not stored."""
 
     def test_kinds(self) -> None:
         """To all sessions of the user, or all in the room, here and elsewhere."""
@@ -213,8 +213,8 @@ class GroupTests(PostingCase):
         self.assertIsNone(self.successResultOf(found))
 
     def test_ordinary(self) -> None:
-        """Kept, then into every member's queue; the sender need not be one, and gets no push if
-        he is one."""
+        """The message goes into each member's queue. The sender need not be a member, and a member
+        who is the sender gets no push."""
         bob = self.gateway.client(2)
         self.app_server_messages.groups.message(group(100, 1, 2), 1, b"hi", self.answers.append)
         (save,) = self.storage.saves
@@ -265,7 +265,7 @@ class GroupTests(PostingCase):
         self.not_underway()
 
     def test_super_not_stored(self) -> None:
-        """Nobody is told."""
+        """No member gets the message, and the app's server gets the status."""
         self.app_server_messages.groups.message(
             group(111, 1, super=True), 1, b"hi", self.answers.append
         )
@@ -276,7 +276,7 @@ class GroupTests(PostingCase):
 
 
 class NoticeTests(PostingCase):
-    """GROUP_NOTIFICATION."""
+    """Notifications to groups, GROUP_NOTIFICATION."""
 
     def post(self, of: Group | None, others: Sequence[int], super_: bool = False) -> None:
         id_ = 100 if of is None else of.id
@@ -295,7 +295,7 @@ class NoticeTests(PostingCase):
         self.assertEqual(self.answers, [0])
 
     def test_a_group_that_is_gone(self) -> None:
-        """Those who are named get it."""
+        """Users who are named get the notification."""
         self.post(None, [3])
         self.assertEqual(list(self.storage.saves[0].queues), [User(APP, 3)])
 
@@ -321,7 +321,7 @@ class NoticeTests(PostingCase):
         self.assertEqual(self.answers, [0])
 
     def test_super_that_is_gone(self) -> None:
-        """As the caller says; very many are told over several turns."""
+        """The caller tells the kind of the group; many users are notified over several turns."""
         self.post(None, range(1, 12_001), super_=True)
         self.routing.take()
         self.storage.group_saves[0].answer(0, [(9, 0)])

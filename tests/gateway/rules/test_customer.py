@@ -15,7 +15,7 @@ CUSTOMER, SELLER = 1, 55
 def asks(
     appid: int = APP, customer: int = CUSTOMER, seller: int = SELLER, timestamp: int = 1
 ) -> customers.Customer:
-    """What a customer says; as it is stored when `timestamp` is the server's."""
+    """Return the message of a customer, stored if `timestamp` is the server's."""
     return customers.Customer(
         customer_appid=appid,
         customer_id=customer,
@@ -27,7 +27,7 @@ def asks(
 
 
 def answers(seller: int = SELLER, timestamp: int = 1) -> customers.CustomerSupport:
-    """What a seller says."""
+    """Return the message of a seller."""
     return customers.CustomerSupport(
         customer_appid=APP,
         customer_id=CUSTOMER,
@@ -39,7 +39,7 @@ def answers(seller: int = SELLER, timestamp: int = 1) -> customers.CustomerSuppo
 
 
 def says(sender: User, receiver: User, timestamp: int = 1) -> customers.CustomerV2:
-    """The later form."""
+    """Return a message of the later form."""
     return customers.CustomerV2(
         sender_appid=sender.appid,
         sender=sender.uid,
@@ -73,7 +73,7 @@ class CustomerTestCase(SynchronousTestCase):
 
 
 class OlderFormTests(CustomerTestCase):
-    """CUSTOMER and CUSTOMER_SUPPORT."""
+    """The older form: CUSTOMER and CUSTOMER_SUPPORT."""
 
     def test_a_customers_message_goes_to_the_sellers_queue_in_the_sellers_app(self) -> None:
         """And to the customer's own; with the server's time."""
@@ -84,7 +84,7 @@ class OlderFormTests(CustomerTestCase):
         self.assertEqual(self.customer.messages(), [])
 
     def test_the_seller_is_told_and_the_customer_acked_once_it_is_stored(self) -> None:
-        """As with any stored message: metadata, message, notify; push decision; ack."""
+        """The seller gets metadata, message and notify; the customer gets an ack."""
         seq = self.customer.say(asks(), flag=TEXT)
         self.gateway.storage.saves[0].answer(0, [(500, 400), (500, 300)])
         metadata, message, notify = self.seller.told()
@@ -160,7 +160,7 @@ class LaterFormTests(CustomerTestCase):
         self.assertEqual(customers.CustomerV2.decode(there.body), says(customer, seller, NOW))
 
     def test_the_receiver_gets_it_like_any_stored_message(self) -> None:
-        """Metadata, message, notify."""
+        """The receiver gets metadata, message and notify."""
         said = says(User(APP, CUSTOMER), User(KEFU, SELLER))
         self.customer.say(said)
         self.gateway.storage.saves[0].answer(0, [(500, 400), (500, 300)])
@@ -194,7 +194,7 @@ class LaterFormTests(CustomerTestCase):
         self.assertEqual(self.gateway.counters["forged_senders"], 1)
 
     def test_what_is_too_short_for_both_ends_the_connection(self) -> None:
-        """As upstream does."""
+        """A body without sender and receiver is an error, as in the Go server."""
         for size in (0, 8, 16):
             somebody = self.gateway.client(3)
             somebody.session.received([Frame(64, 1, 0, 9, bytes(size))])

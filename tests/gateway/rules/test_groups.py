@@ -27,14 +27,14 @@ GROUP, SUPER = 100, 200
 
 
 def said(sender: int, receiver: int, content: bytes = b"hello", msgid: int = 9) -> client.GroupIM:
-    """As an app sends it."""
+    """Return a message as an app sends it."""
     return client.GroupIM(
         sender=sender, receiver=receiver, timestamp=1, msgid=msgid, content=content
     )
 
 
 def stored(sender: int, receiver: int, content: bytes = b"hello", msgid: int = 9) -> client.GroupIM:
-    """As it is stored."""
+    """Return a message as it is stored."""
     return client.GroupIM(
         sender=sender, receiver=receiver, timestamp=NOW, msgid=msgid, content=content
     )
@@ -225,7 +225,7 @@ class SuperGroupTests(GroupTestCase):
         self.assertEqual(self.bob.messages(), [notify])
 
     def test_a_member_who_does_not_read_is_owed_one_notify_a_group(self) -> None:
-        """The newest."""
+        """The member gets the newest id per group when it reads again."""
         self.groups.at_hand[201] = group(201, 2, super=True)
         self.bob.connection.congested = True
         for key in (500, 700, 600):
@@ -248,7 +248,7 @@ class OrdinaryGroupTests(GroupTestCase):
     """A place in every member's queue; the fan-out has its own tests."""
 
     def test_a_message_is_kept_with_its_receivers_and_goes_into_their_queues(self) -> None:
-        """The sender's too."""
+        """The sender's queue gets the message too."""
         self.alice.say(said(1, GROUP))
         ((message, _),) = self.gateway.pending.messages.values()
         self.assertEqual((message.members, message.device), ((1, 2, 3), 1))
@@ -257,7 +257,7 @@ class OrdinaryGroupTests(GroupTestCase):
         self.assertEqual(client.GroupIM.decode(save.body), stored(1, GROUP))
 
     def test_the_ack_comes_with_the_ids_of_the_own_entry(self) -> None:
-        """So the client need not sync its own words."""
+        """With the ids the client need not sync its own message."""
         seq = self.alice.say(said(1, GROUP))
         self.assertEqual(self.alice.messages(), [])
         self.gateway.storage.saves[0].answer(0, [(500, 300), (500, 301), (500, 302)])
@@ -268,7 +268,7 @@ class OrdinaryGroupTests(GroupTestCase):
         self.assertEqual(labels, ["METADATA", "GROUP_IM", "SYNC_NOTIFY"])
 
     def test_a_full_disk_of_the_gateway_is_told(self) -> None:
-        """Nobody gets it."""
+        """No member gets the message, and the sender gets the status."""
         self.gateway.pending.full = True
         seq = self.alice.say(said(1, GROUP))
         status = AckStatus.STORAGE_FULL
@@ -292,7 +292,7 @@ class OrdinaryGroupTests(GroupTestCase):
 
 
 class GroupSyncTests(GroupTestCase):
-    """SYNC_GROUP and GROUP_SYNC_KEY."""
+    """Syncs of super groups: SYNC_GROUP and GROUP_SYNC_KEY."""
 
     def sync(self, who: TestClient, key: int, where: int = SUPER) -> list[object]:
         """Ask, and what comes."""
@@ -300,7 +300,7 @@ class GroupSyncTests(GroupTestCase):
         return list(who.messages())
 
     def page(self, *messages: StoredMessage, more: bool = False, newest: int = 600) -> None:
-        """What the group's queue has."""
+        """Set the messages of the group's queue."""
         last = messages[-1].msgid if messages else 0
         self.gateway.storage.group_pages[APP, SUPER] = Page(last, newest, more, messages)
 
@@ -375,7 +375,7 @@ class GroupSyncTests(GroupTestCase):
         self.assertEqual(self.sync(self.alice, 400), self.empty(400))
 
     def test_when_storage_is_back_members_are_notified(self) -> None:
-        """Those who could not sync would not know that there is something."""
+        """A client whose sync failed would else not know that there are messages."""
         away = StorageError(AckStatus.STORAGE_AWAY, "away")
         self.gateway.storage.group_pages[APP, SUPER] = away
         self.sync(self.alice, 400)
@@ -404,7 +404,7 @@ class GroupSyncTests(GroupTestCase):
         self.assertEqual(self.gateway.memory.sync_keys, {})
 
     def test_who_is_in_very_many_groups_misses_nothing(self) -> None:
-        """Those beyond the bound are asked for again."""
+        """The client is notified of groups beyond the bound, and asks again."""
         first: Deferred[Page] = Deferred()
         for number in range(QUEUES_AT_ONCE + 2):
             self.groups.at_hand[1000 + number] = group(1000 + number, 2, super=True)
@@ -415,7 +415,7 @@ class GroupSyncTests(GroupTestCase):
         self.assertEqual(late, list(groups[QUEUES_AT_ONCE:]))
 
     def test_during_a_sync_of_the_group_its_messages_are_only_notified(self) -> None:
-        """Those of another queue are not concerned."""
+        """Messages in other queues are still pushed."""
         page: Deferred[Page] = Deferred()
         self.gateway.storage.group_pages[APP, SUPER] = page
         self.bob.say(client.SyncGroup(group_id=SUPER, sync_key=400))
@@ -463,7 +463,7 @@ class AudienceTests(GroupTestCase):
         self.assertEqual(self.keys(self.bob), [800])
 
     def test_a_group_that_is_gone_is_forgotten(self) -> None:
-        """What waited concerns nobody."""
+        """Publications that waited for the group are dropped."""
         self.publish(500, 999)
         self.publish(600, 999)
         self.assertEqual(self.groups.asked, [999, 999])
@@ -520,7 +520,7 @@ class AudienceTests(GroupTestCase):
         self.assertEqual(len(self.groups.asked), 2)
 
     def test_a_group_that_cannot_be_loaded_again_in_between_is_told_later(self) -> None:
-        """All of it."""
+        """No delivery is lost."""
         self.make_big()
         self.publish(500)
         self.publish(600)
@@ -536,7 +536,7 @@ class AudienceTests(GroupTestCase):
         self.assertEqual(told, [500] * (USERS_PER_TURN + 2) + [600] * (USERS_PER_TURN + 2))
 
     def test_a_bug_in_telling_a_large_group_holds_up_nothing_else(self) -> None:
-        """What it was about is given up."""
+        """The delivery with the bug is given up; the next one reaches all members."""
         self.make_big()
 
         def bug(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Who gets in, and what happens to those who do not."""
+"""Logins that are accepted, and logins that are refused."""
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
@@ -17,7 +17,7 @@ async def _noted(writes: list[object], counts: object) -> None:
 
 
 class LoginTests(SynchronousTestCase):
-    """AUTH_TOKEN."""
+    """The login with AUTH_TOKEN."""
 
     def setUp(self) -> None:
         self.gateway = TestGateway()
@@ -97,7 +97,7 @@ class LoginTests(SynchronousTestCase):
         self.assertIsNone(stranger.connection.ended)
 
     def test_the_third_wrong_token_ends_the_connection(self) -> None:
-        """Guessing is slow."""
+        """Guessing a token takes a new connection for every three guesses."""
         stranger = self.gateway.connect()
         for _ in range(3):
             self.assertIsNone(stranger.connection.ended)
@@ -106,7 +106,7 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(stranger.connection.ended, "closed")
 
     def test_guesses_sent_all_at_once_are_three_too(self) -> None:
-        """What comes behind the third is not looked at."""
+        """The gateway does not look at the frames behind the third."""
         stranger = self.gateway.connect()
         guess = client.AuthToken(platform=2, token=b"guess", device_id=b"")
         stranger.say(*[guess] * 10)

@@ -20,12 +20,12 @@ def im(sender: int, receiver: int, content: bytes = b"hello") -> client.IM:
 
 
 def stored(sender: int, receiver: int, content: bytes = b"hello") -> client.IM:
-    """The same as it is stored: with the server's time."""
+    """Return the message as it is stored, with the server's time."""
     return client.IM(sender=sender, receiver=receiver, timestamp=NOW, msgid=9, content=content)
 
 
 def shape(told: list[Told]) -> list[tuple[str, int]]:
-    """Labels and flags."""
+    """Return the labels and flags of the frames."""
     return [(one.message.label, one.flag) for one in told]
 
 
@@ -361,7 +361,7 @@ class NotStoredTests(SynchronousTestCase):
 
 
 class IgnoredTests(SynchronousTestCase):
-    """What a client may send and nobody answers."""
+    """Commands that a client may send and the gateway ignores."""
 
     def test_retired_commands_and_answers_are_ignored(self) -> None:
         """They are parsed by their header alone and do not end the connection."""

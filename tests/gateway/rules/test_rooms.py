@@ -24,7 +24,7 @@ class RoomTestCase(SynchronousTestCase):
         self.start(TestGateway())
 
     def start(self, gateway: TestGateway) -> None:
-        """Log them in."""
+        """Log Alice and Bob in at a gateway."""
         self.gateway = gateway
         self.alice = gateway.client(1, version=2, device="a")
         self.bob = gateway.client(2, version=2, device="b")
@@ -46,7 +46,7 @@ class RoomTestCase(SynchronousTestCase):
 
 
 class SpeakingTests(RoomTestCase):
-    """ROOM_IM."""
+    """Messages in a room, ROOM_IM."""
 
     def test_everybody_in_the_room_hears_it_but_who_said_it(self) -> None:
         """Here and at other gateways; then comes the ack."""
@@ -97,16 +97,16 @@ class SpeakingTests(RoomTestCase):
         self.assertEqual(other.messages(), [])
 
     def test_what_is_too_short_ends_the_connection(self) -> None:
-        """As every body that cannot be."""
+        """A body without sender and room closes the connection, like all malformed bodies."""
         self.alice.session.received([Frame(20, 2, 0, 1, bytes(15))])
         self.assertIsInstance(self.alice.connection.cut_for, WireError)
 
 
 class EnteringTests(RoomTestCase):
-    """ENTER_ROOM and LEAVE_ROOM."""
+    """Entering and leaving: ENTER_ROOM and LEAVE_ROOM."""
 
     def told(self) -> list[tuple[object, ...]]:
-        """What routers heard."""
+        """Return the calls to the routers since the last call."""
         return self.gateway.routing.take()
 
     def test_routers_hear_of_the_first_and_of_the_last_only(self) -> None:
@@ -119,7 +119,7 @@ class EnteringTests(RoomTestCase):
         self.assertIn(("unsubscribe_room", Room(APP, ROOM)), self.told())
 
     def test_who_enters_another_room_leaves_the_one_before(self) -> None:
-        """As apps expect: they never say that they leave."""
+        """Apps rely on it: they send no LEAVE_ROOM."""
         self.enter(self.alice, self.bob)
         self.enter(self.alice, room=51)
         self.bob.say(said(2))
@@ -127,7 +127,7 @@ class EnteringTests(RoomTestCase):
         self.refused(self.alice, said(1), AckStatus.WRONG_ROOM)
 
     def test_a_site_may_allow_several_rooms_at_once(self) -> None:
-        """Who enters one too many leaves the first."""
+        """A session that enters one room too many leaves the first."""
         self.start(TestGateway(rooms_at_once=2))
         for room in (50, 51, 52):
             self.enter(self.alice, room=room)
@@ -171,7 +171,7 @@ class EnteringTests(RoomTestCase):
         self.assertEqual(self.gateway.routing.take(), [])
 
     def test_what_is_sent_behind_entering_waits_until_the_router_knows(self) -> None:
-        """So nothing that is said after one's first words is missed."""
+        """An answer to the client's first message in the room is not lost."""
         waiting: list[Callable[[], None]] = []
         self.gateway.routing.waiting = waiting
         self.alice.say(client.EnterRoom(room=ROOM), said(1))
@@ -180,7 +180,7 @@ class EnteringTests(RoomTestCase):
         self.assertEqual([type(one).label for one in self.alice.messages()], ["ACK"])
 
     def test_before_login_there_are_no_rooms(self) -> None:
-        """Ignored."""
+        """The gateway ignores ENTER_ROOM."""
         stranger = self.gateway.connect()
         stranger.say(client.EnterRoom(room=ROOM), said(0))
         self.assertEqual((stranger.messages(), len(self.gateway.rooms)), ([], 0))

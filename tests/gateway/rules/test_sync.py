@@ -46,7 +46,7 @@ class SyncTests(SynchronousTestCase):
         self.assertEqual(len(told), 4)
 
     def test_an_empty_sync_ends_with_the_clients_own_key(self) -> None:
-        """Nothing new."""
+        """The key means that there is nothing new."""
         self.gateway.storage.pages[ALICE] = Page(500, 500, False, ())
         self.alice.say(client.Sync(sync_key=500))
         self.assertEqual(
@@ -77,7 +77,7 @@ class SyncTests(SynchronousTestCase):
         )
 
     def test_own_messages_of_this_device_are_marked(self) -> None:
-        """Those from the user's other devices are not."""
+        """Messages from the user's other devices are not marked."""
         device = self.alice.session.device
         self.put(im(100, 1, device), im(200, 1, device + 1), im(300, 2, device))
         self.alice.say(client.Sync(sync_key=0))
@@ -252,7 +252,7 @@ class KeptKeyTests(SynchronousTestCase):
         self.assertEqual(self.gateway.memory.sync_keys, {ALICE: 50})
 
     def test_zero_and_negative_keys_are_ignored(self) -> None:
-        """They say nothing."""
+        """The kept key does not change."""
         self.alice.say(client.SyncKey(sync_key=0), client.SyncKey(sync_key=-5))
         self.gateway.clock.advance(1)
         self.assertEqual(self.gateway.memory.sync_keys, {})

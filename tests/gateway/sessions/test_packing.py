@@ -1,4 +1,4 @@
-"""What is packed at once is what would be sent frame by frame."""
+"""Frames packed at once are equal to frames packed one by one."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,7 +13,7 @@ class PackedTests(SynchronousTestCase):
     """A stream takes several frames at once, a browser's connection one by one."""
 
     def told(self, version: int, seq: int, stream: bool) -> list[Frame]:
-        """What a client gets of three deliveries, when it has got so many frames before."""
+        """Return the frames of three deliveries to a client that got `seq` frames before."""
         phone = TestGateway().client(1, version=version)
         phone.connection.stream = stream
         phone.session._seq = seq

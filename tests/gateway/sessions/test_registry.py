@@ -1,4 +1,4 @@
-"""What the routers are told of a user's sessions: each case, and any number at two gateways."""
+"""The subscriptions of a user's sessions: each case, and any number at two gateways."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,14 +24,14 @@ def session(online: bool) -> Session:
 
 
 class OnlineFlagTests(SynchronousTestCase):
-    """At one gateway."""
+    """The online flag of a user with sessions at one gateway."""
 
     def setUp(self) -> None:
         self.routing = FakeRouting()
         self.sessions = Sessions(self.routing)
 
     def here(self, *online: bool) -> list[Session]:
-        """These sessions are there already."""
+        """Begin with these sessions, each online or not."""
         there = [session(on) for on in online]
         for one in there:
             self.sessions.add(one)

@@ -1,4 +1,4 @@
-"""Who is in which room, and what the routers are told of it."""
+"""The sessions in each room, and the subscriptions at the routers."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

@@ -57,7 +57,7 @@ class NumberingTests(SynchronousTestCase):
     """The seq of what is sent."""
 
     def test_frames_are_numbered_from_one_without_a_gap(self) -> None:
-        """Whatever they are."""
+        """All frames count, of whatever command."""
         gateway = TestGateway()
         alice = gateway.connect()
         alice.say(client.Ping())
@@ -78,7 +78,7 @@ class NumberingTests(SynchronousTestCase):
 
 
 class PublicationTests(SynchronousTestCase):
-    """What other gateways publish to users here."""
+    """Publications of other gateways for users here."""
 
     def setUp(self) -> None:
         self.gateway = TestGateway()
@@ -86,7 +86,7 @@ class PublicationTests(SynchronousTestCase):
         self.user = User(APP, 1)
 
     def published(self, cmd: int, body: bytes, flag: int = 0, key: int = 0, prev: int = 0) -> None:
-        """A publication arrives."""
+        """Let a publication arrive."""
         self.gateway.publications.published_to_user(
             self.user, encode_frame(cmd, body, 0, 1, flag), key, prev
         )
@@ -106,7 +106,7 @@ class PublicationTests(SynchronousTestCase):
         self.assertEqual([t.flag for t in told], [0, PUSH, 0])
 
     def test_a_delivery_without_a_previous_id_is_only_notified(self) -> None:
-        """As upstream's gateways send it."""
+        """The Go server's gateways publish without the previous id."""
         self.published(4, IM_BODY, PUSH, 500, 0)
         self.assertEqual(self.alice.messages(), [client.SyncNotify(sync_key=500)])
 
@@ -120,7 +120,7 @@ class PublicationTests(SynchronousTestCase):
         )
 
     def test_a_gateway_that_only_notifies_does_so_for_others_too(self) -> None:
-        """`direct_push = false`."""
+        """With `direct_push = false` publications of other gateways are only notified."""
         gateway = TestGateway(direct_push=False)
         alice = gateway.client(1)
         gateway.publications.published_to_user(
@@ -189,7 +189,7 @@ class WatchTests(SynchronousTestCase):
             self.gateway.timeouts.sweep()
 
     def test_a_client_that_does_not_log_in_is_closed_after_ten_seconds(self) -> None:
-        """Not before."""
+        """The connection is open until then."""
         stranger = self.gateway.connect()
         self.pass_seconds(10)
         self.assertIsNone(stranger.connection.ended)
@@ -239,7 +239,7 @@ class WatchTests(SynchronousTestCase):
             slow.connection.left -= PROGRESS_BYTES
 
     def test_a_client_that_reads_less_than_that_is_stuck(self) -> None:
-        """What is written to it meanwhile is not held against it, nor for it."""
+        """Frames that are written to it meanwhile do not count."""
         slow = self.gateway.client(1)
         slow.connection.left = 1 << 20
         self.gateway.timeouts.congested(slow.session)
@@ -263,7 +263,7 @@ class WatchTests(SynchronousTestCase):
 
 
 class EndTests(SynchronousTestCase):
-    """The gateway stops."""
+    """The end of the gateway."""
 
     def test_connections_are_told_of_when_they_are_all_gone(self) -> None:
         """At once if there are none."""
@@ -286,7 +286,7 @@ class TableTests(SynchronousTestCase):
     """Users and their sessions."""
 
     def test_everyone_is_listed_with_the_online_flag(self) -> None:
-        """What is said again to a router that comes back."""
+        """A router that is back gets this list."""
         gateway = TestGateway()
         gateway.client(1)
         gateway.client(1, device="other")
@@ -301,7 +301,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual((len(gateway.sessions), gateway.sessions.count), (2, 3))
 
     def test_a_session_that_leaves_twice_counts_once(self) -> None:
-        """However it ended."""
+        """The count is right, however the session ended."""
         gateway = TestGateway()
         alice = gateway.client(1)
         alice.hang_up()
@@ -319,7 +319,7 @@ class TableTests(SynchronousTestCase):
 
 
 class SentTests(SynchronousTestCase):
-    """What clients were sent is counted by command, however it is packed."""
+    """Frames to clients are counted by command, however they are packed."""
 
     def test_every_frame_is_counted_once(self) -> None:
         """On a stream several are packed at once; a browser gets each by itself."""
@@ -365,6 +365,6 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual(ruled & ignored, set())
 
     def test_before_login_only_two_commands_have_a_rule(self) -> None:
-        """AUTH_TOKEN and PING."""
+        """AUTH_TOKEN and PING are handled; all other frames are ignored."""
         before = TestGateway().connect().session.rules
         self.assertEqual([cmd for cmd in range(256) if before[cmd] is not None], [13, 15])

@@ -1,4 +1,4 @@
-"""Those who have not logged in."""
+"""Connections that have not logged in."""
 
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,7 +16,7 @@ class LobbyTests(SynchronousTestCase):
         self.unauthenticated = UnauthenticatedLimit(self.counters, 4, 3)
 
     def come(self, *hosts: str) -> list[FakeConnection]:
-        """Connections from these."""
+        """Connect from these addresses; return the connections."""
         made = []
         for host in hosts:
             made.append(FakeConnection())
@@ -28,7 +28,7 @@ class LobbyTests(SynchronousTestCase):
         return [i for i, one in enumerate(connections) if one.ended == "aborted"]
 
     def test_of_one_address_the_oldest_gives_way(self) -> None:
-        """And nobody else."""
+        """Connections from other addresses stay open."""
         others = self.come("10.0.0.2")
         many = self.come(*["10.0.0.1"] * 7)
         self.assertEqual(self.aborted(many), [0, 1, 2, 3])
@@ -37,7 +37,7 @@ class LobbyTests(SynchronousTestCase):
         self.assertEqual(len(self.unauthenticated), 4)
 
     def test_of_all_the_oldest_gives_way(self) -> None:
-        """Whoever it is."""
+        """The oldest connection is closed, whatever its address."""
         many = self.come(*(f"10.0.0.{n}" for n in range(6)))
         self.assertEqual(self.aborted(many), [0, 1])
         self.assertEqual((self.counters["closed_for_others"], len(self.unauthenticated)), (2, 4))
@@ -73,7 +73,7 @@ class LobbyTests(SynchronousTestCase):
             self.assertEqual((len(unauthenticated), unauthenticated._at), (0, {}))
 
     def test_no_bounds(self) -> None:
-        """0 is none."""
+        """A bound of 0 means no limit."""
         self.unauthenticated = UnauthenticatedLimit(self.counters, 0, 0)
         self.assertEqual(self.aborted(self.come(*["10.0.0.1"] * 100)), [])
 
