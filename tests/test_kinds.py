@@ -16,7 +16,7 @@ from gobelieve.gateway.delivery.peer_delivery import PeerDelivery
 from gobelieve.gateway.rules.table import gather, receives
 from gobelieve.gateway.sessions.session import Session
 from gobelieve.names import User
-from gobelieve.protocols.http.gateway.about import api_router
+from gobelieve.protocols.http.gateway.documents import api_router
 from gobelieve.protocols.http.site import LimitedSite
 from gobelieve.services.http.api import routes
 from gobelieve.storage.local import LocalStorage

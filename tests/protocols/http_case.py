@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gobelieve.protocols.http.gateway.about import api_router
+from gobelieve.protocols.http.gateway.documents import api_router
 from gobelieve.protocols.http.site import LimitedSite
 from gobelieve.services.http.api import routes
 from tests.gateway.support import TestGateway

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.web.server import Request
 
 from gobelieve.config import is_loopback
-from gobelieve.protocols.http.routes import HttpError
+from gobelieve.protocols.http.errors import HttpError
 
 _OURS = (None, b"same-origin", b"none")
 

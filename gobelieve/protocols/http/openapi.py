@@ -1,10 +1,11 @@
 """The OpenAPI document of a table of routes: of what is declared there, and of nothing else."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from gobelieve.protocols.http.routes import JSON, JsonBody, Route, TextBody, TextOrJson
+from gobelieve.protocols.http.declarations.bodies import JSON
+from gobelieve.protocols.http.declarations.routes import OpenToAll, Route
 
 ERRORS = {
     400: "A parameter or the body is not what it must be.",
@@ -36,14 +37,14 @@ _ERROR: dict[str, Any] = {
 
 
 def document(routes: Sequence[Route], version: str, about: str) -> dict[str, Any]:
-    """All of it, OpenAPI 3.1."""
+    """Return the document, in OpenAPI 3.1; `about` is its description."""
     paths: dict[str, dict[str, Any]] = {}
     schemes: dict[str, Any] = {}
     for route in routes:
         for method in route.methods:
             paths.setdefault(route.path, {})[method.lower()] = _operation(route, method)
-        scheme = _scheme(route)
-        if route.access is not None and scheme is not None:
+        scheme = route.access.scheme()
+        if scheme is not None:
             schemes[route.access.name] = dict(scheme)
     return {
         "openapi": "3.1.0",
@@ -53,48 +54,31 @@ def document(routes: Sequence[Route], version: str, about: str) -> dict[str, Any
     }
 
 
-def _scheme(route: Route) -> Mapping[str, Any] | None:
-    return None if route.access is None else route.access.scheme()
-
-
 def _operation(route: Route, method: str) -> dict[str, Any]:
+    operation = route.operation
     made: dict[str, Any] = {
         "operationId": _name(route, method),
-        "summary": route.what,
+        "summary": operation.summary,
         "responses": _responses(route),
-        "security": [],
+        "security": [] if route.access.scheme() is None else [{route.access.name: []}],
     }
-    if route.access is not None and _scheme(route) is not None:
-        made["security"] = [{route.access.name: []}]
-    if route.more:
-        made["description"] = route.more
-    if route.parameters:
+    if operation.description:
+        made["description"] = operation.description
+    if operation.parameters.declared:
         made["parameters"] = [
             {
                 "name": one.name,
                 "in": "path" if f"{{{one.name}}}" in route.path else "query",
                 "required": one.required,
-                "description": one.what,
+                "description": one.description,
                 "schema": one.shape.schema(),
             }
-            for one in route.parameters
+            for one in operation.parameters.declared
         ]
-    if route.body is not None:
-        made["requestBody"] = _body(route.body)
+    body = operation.body.described()
+    if body is not None:
+        made["requestBody"] = body
     return made
-
-
-def _body(body: TextBody | JsonBody | TextOrJson) -> dict[str, Any]:
-    if isinstance(body, TextOrJson):
-        text, json = _body(body.text), _body(body.json)
-        named = " and ".join(f"`{name}`" for name in body.parameters)
-        what = f"With {named} in the URL text, else JSON. {text['description']}"
-        return {"description": what, "content": {**json["content"], **text["content"]}}
-    if isinstance(body, TextBody):
-        content = {"text/plain": {"schema": {"type": "string"}}}
-        return {"description": body.what, "content": content}
-    made = {"required": True, "content": {JSON: {"schema": body.shape.schema()}}}
-    return {"description": body.what, **made} if body.what else made
 
 
 def _name(route: Route, method: str) -> str:
@@ -102,22 +86,19 @@ def _name(route: Route, method: str) -> str:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    good: dict[str, Any] = {"description": "Done."}
-    if isinstance(route.gives, str):
-        good["content"] = {route.gives: {"schema": {"type": "string"}}}
-    elif route.gives is not None:
-        schema = route.gives.schema()
-        if route.wraps:
-            schema = {"type": "object", "required": ["data"], "properties": {"data": schema}}
-        good["content"] = {"application/json": {"schema": schema}}
-    errors = dict(route.errors)
-    if route.parameters or isinstance(route.body, JsonBody | TextOrJson):
+    operation = route.operation
+    done: dict[str, Any] = {"description": "Done."}
+    content = operation.answer.described()
+    if content is not None:
+        done["content"] = content
+    errors = dict(operation.errors)
+    if operation.parameters.declared or operation.body.may_be_invalid:
         errors.setdefault(400, ERRORS[400])
-    if route.access is not None:
-        code = 403 if _scheme(route) is None else 401
+    if not isinstance(route.access, OpenToAll):
+        code = 403 if route.access.scheme() is None else 401
         errors[code] = ERRORS[code]
         errors.setdefault(503, BUSY)
     errors.setdefault(413, ERRORS[413])
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
     found = {str(code): {"description": errors[code], "content": error} for code in sorted(errors)}
-    return {"200": good, **found}
+    return {"200": done, **found}

@@ -6,14 +6,12 @@ escape, or with bytes that are not UTF-8, equals no segment of a route.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
-V = TypeVar("V")
+from gobelieve.protocols.http.declarations.parameters import PathValues
 
-Parameters = Mapping[str, str | None]
-"""The decoded segments that are parameters, by name; None for one that cannot be decoded."""
+V = TypeVar("V")
 
 _MALFORMED_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -35,7 +33,7 @@ class PathTable(Generic[V]):
             return self._templates.setdefault(segments, value)
         return self._fixed.setdefault(segments, value)
 
-    def find(self, path: bytes) -> tuple[V, Parameters] | None:
+    def find(self, path: bytes) -> tuple[V, PathValues] | None:
         """Return the value for a request's path, and the parameters in it; None if there is none.
 
         The path is still encoded, and has no query.
@@ -61,7 +59,7 @@ def _decoded(segment: bytes) -> str | None:
         return None
 
 
-def _match(template: tuple[str, ...], segments: tuple[str | None, ...]) -> Parameters | None:
+def _match(template: tuple[str, ...], segments: tuple[str | None, ...]) -> PathValues | None:
     """Return the parameters if the segments fit the template. A parameter is never empty."""
     if len(template) != len(segments):
         return None

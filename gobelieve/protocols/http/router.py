@@ -11,7 +11,6 @@ A request is cancelled when the client hangs up.
 The code and the message are upstream's, with the exception of 503 for what storage could not do.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
@@ -24,22 +23,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from gobelieve.errors import BackendError, StorageError
-from gobelieve.protocols.http.paths import Parameters, PathTable
-from gobelieve.protocols.http.routes import (
-    JSON,
-    Answer,
-    Call,
-    HttpError,
-    JsonBody,
-    Page,
-    Parameter,
-    Route,
-    TextBody,
-    TextOrJson,
-    not_done,
-)
-from gobelieve.protocols.http.shapes import ShapeError
-from gobelieve.wire.go_json import encode
+from gobelieve.protocols.http.declarations.bodies import JSON
+from gobelieve.protocols.http.declarations.parameters import PathValues
+from gobelieve.protocols.http.declarations.routes import Call, Route
+from gobelieve.protocols.http.errors import HttpError, not_done
+from gobelieve.protocols.http.paths import PathTable
+from gobelieve.support.throttled_log import ThrottledLog
 
 OTHER = "other"
 """All paths at which there is no route."""
@@ -55,7 +44,7 @@ class Router(Resource):
         super().__init__()
         self.routes: Sequence[Route] = tuple(routes)
         self._paths: PathTable[dict[str, Route]] = PathTable()
-        self._told = ""
+        self._backend_log = ThrottledLog(self.log)
         self.answered: Counter[tuple[str, int]] = Counter()
         """How many requests, by path (of the route, or `OTHER`) and status."""
         for route in self.routes:
@@ -89,19 +78,17 @@ class Router(Resource):
         )
         return NOT_DONE_YET
 
-    async def _answer(self, route: Route, call: Call) -> Answer:
+    async def _answer(self, route: Route, call: Call[Any, Any, Any]) -> Any:
         try:
-            return await route.answer(call)
+            return await route.handler(call)
         except StorageError as why:
             raise not_done(why.status, str(why)) from None
         except BackendError as why:
-            # It names the database, its user and what it said: that is for us alone.
-            if str(why) != self._told:
-                self._told = str(why)
-                self.log.warn("a request cannot be answered: {why}", why=why)
+            # The reason names the database and its user, which only the operator may read.
+            self._backend_log.warn_of("backend", str(why), "a request cannot be answered: {why}")
             raise HttpError(503, "service unavailable", WHY_AWAY) from None
 
-    def _find(self, request: Request) -> tuple[Route, Parameters]:
+    def _find(self, request: Request) -> tuple[Route, PathValues]:
         found = self._paths.find(request.path)
         if found is None:
             raise _NotFoundError
@@ -113,13 +100,12 @@ class Router(Resource):
             raise HttpError(405, "method not allowed", headers={"allow": allow})
         return route, parameters
 
-    def _reply(self, answer: Answer, request: Request, route: Route) -> None:
-        if answer is None:
+    def _reply(self, answer: Any, request: Request, route: Route) -> None:
+        page = route.operation.answer.page(answer)
+        if page is None:
             request.setHeader(b"content-length", b"0")
-        elif isinstance(answer, Page):
-            _write(request, answer.content_type, answer.content)
         else:
-            _write(request, JSON, encode({"data": answer} if route.wraps else dict(answer)))
+            _write(request, page.content_type, page.content)
         self._end(request, route.path)
 
     def _failed(self, failure: Failure, request: Request, path: str) -> None:
@@ -160,60 +146,16 @@ class _NotFoundError(HttpError):
 # --- checking
 
 
-def _checked(route: Route, in_path: Parameters, request: Request) -> Call:
-    who = None if route.access is None else route.access.check(request)
+def _checked(route: Route, in_path: PathValues, request: Request) -> Call[Any, Any, Any]:
+    caller = route.access.check(request)
     if getattr(request, "too_long", False):
         raise HttpError(413, "request too large", headers={"connection": "close"})
     if getattr(request, "crowded", False):
         raise HttpError(503, "too many large requests", headers={"retry-after": "1"})
-    query: dict[str, Any] = {}
-    for one in route.parameters:
-        try:
-            query[one.name] = _parameter(one, in_path, request)
-        except ShapeError as why:
-            raise HttpError(400, one.invalid or route.invalid, str(why)) from None
-    body = route.body
-    if isinstance(body, TextOrJson):
-        text = all(query[name] is not None for name in body.parameters)
-        body = body.text if text else body.json
-    return Call(query, None if body is None else _body(body, request), who)
-
-
-def _parameter(declared: Parameter, in_path: Parameters, request: Request) -> Any:
-    if declared.name in in_path:
-        text = in_path[declared.name]
-        if text is None:
-            raise ShapeError(f"{declared.name} is not percent-encoded UTF-8")
-    else:
-        # A name may come twice; the first one counts.
-        values = request.args.get(declared.name.encode())
-        if not values:
-            if declared.required:
-                raise ShapeError(f"{declared.name} is missing")
-            return None
-        try:
-            text = values[0].decode()
-        except UnicodeDecodeError:
-            raise ShapeError(f"{declared.name} is not UTF-8") from None
-    return declared.shape.parse(text, declared.name)
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-_decode = json.JSONDecoder(parse_constant=_no_number).decode
-
-
-def _body(body: TextBody | JsonBody, request: Request) -> Any:
+    operation = route.operation
+    parameters = operation.parameters.read(in_path, request.args, operation.invalid)
     assert request.content is not None
-    content: bytes = request.content.read()
-    if isinstance(body, TextBody):
-        return content
-    try:
-        return body.shape.read(_decode(content.decode()), "the body")
-    except (ValueError, RecursionError, ShapeError) as why:
-        raise HttpError(400, "invalid json format", str(why)[:200]) from None
+    return Call(parameters, operation.body.read(request.content.read(), parameters), caller)
 
 
 # --- writing

@@ -8,11 +8,17 @@ from prometheus_client.registry import Collector
 from gobelieve.config import ClientsConfig, parse_address
 from gobelieve.interfaces import MessageReader
 from gobelieve.protocols.http.access import ApiKeys
-from gobelieve.protocols.http.gateway.about import About, api_router
-from gobelieve.protocols.http.gateway.posts import Posts
-from gobelieve.protocols.http.gateway.reads import Reads
+from gobelieve.protocols.http.declarations.routes import Route
+from gobelieve.protocols.http.gateway.diagnostics import Diagnostics
+from gobelieve.protocols.http.gateway.documents import api_router
+from gobelieve.protocols.http.gateway.group_posts import GroupPosts
+from gobelieve.protocols.http.gateway.live_posts import LivePosts
+from gobelieve.protocols.http.gateway.queue_reader import QueueReader
+from gobelieve.protocols.http.gateway.queues import Queues
+from gobelieve.protocols.http.gateway.sessions import UserSessions
+from gobelieve.protocols.http.gateway.system_posts import SystemPosts
+from gobelieve.protocols.http.gateway.user_posts import UserPosts
 from gobelieve.protocols.http.router import Router
-from gobelieve.protocols.http.routes import Route
 from gobelieve.protocols.http.status.metrics import labelled
 from gobelieve.protocols.http.status.pages import Figures, Trouble, with_status
 from gobelieve.services.components.gateway import Gateway
@@ -41,7 +47,7 @@ def add_http(
     parent: OrderedService,
     config: ClientsConfig,
     gateway: Gateway,
-    reader: MessageReader,
+    storage: MessageReader,
     summary: Figures,
     collectors: Iterable[Collector],
     trouble: Trouble | None = None,
@@ -49,7 +55,7 @@ def add_http(
 ) -> None:
     """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``."""
     if config.http_listen_address:
-        router = api_router(routes(config, gateway, reader, summary, app))
+        router = api_router(routes(config, gateway, storage, summary, app))
         site = with_status(router, [*collectors, HttpStatus(router)], trouble)
         address = parse_address(config.http_listen_address, "http_listen_address")
         parent.add("http", Listening(address, site))
@@ -58,17 +64,25 @@ def add_http(
 def routes(
     config: ClientsConfig,
     gateway: Gateway,
-    reader: MessageReader,
+    storage: MessageReader,
     summary: Figures,
     app: AppApi | None = None,
 ) -> list[Route]:
-    """Everything that can be asked for."""
+    """Return all routes of the API: the gateway's own, and those of the app API."""
     access = ApiKeys(config.http_api_keys)
-    clients, keys = gateway.clients, gateway.unfinished.reports.keys
-    posts = Posts(gateway.controls.app_server_messages, config.kefu_appid, access)
-    reads = Reads(
-        reader, keys, clients.sessions, gateway.controls.room_bans, gateway.counters, access
-    )
-    about = About(summary, clients.sessions, clients.rooms, access)
-    of_apps = [] if app is None else app.routes(reads)
-    return [*posts.routes(), *reads.routes(), *about.routes(), *of_apps]
+    clients, controls = gateway.clients, gateway.controls
+    messages, reader = controls.app_server_messages, QueueReader(storage)
+    queues = Queues(reader, gateway.unfinished.reports.keys)
+    sessions = UserSessions(clients.sessions, controls.room_bans, gateway.counters)
+    diagnostics = Diagnostics(summary, clients.sessions, clients.rooms)
+    return [
+        *UserPosts(messages, config.kefu_appid).routes(access),
+        *GroupPosts(messages.groups).routes(access),
+        *SystemPosts(messages).routes(access),
+        *LivePosts(messages).routes(access),
+        *queues.routes(access),
+        *sessions.routes(access),
+        *queues.idle_routes(access),
+        *diagnostics.routes(access),
+        *([] if app is None else app.routes(reader)),
+    ]

@@ -29,11 +29,14 @@ from gobelieve.interfaces import (
     UserAdmin,
 )
 from gobelieve.protocols.http.app.access import AppAccess, UserAccess
+from gobelieve.protocols.http.app.group_changes import Groups
 from gobelieve.protocols.http.app.groups import GroupRoutes
+from gobelieve.protocols.http.app.members import MemberRoutes
 from gobelieve.protocols.http.app.messages import MessageRoutes
-from gobelieve.protocols.http.app.users import AppRoutes, UserRoutes
-from gobelieve.protocols.http.gateway.reads import Reads
-from gobelieve.protocols.http.routes import Route
+from gobelieve.protocols.http.app.queues import QueueRoutes
+from gobelieve.protocols.http.app.users import UserRoutes
+from gobelieve.protocols.http.declarations.routes import Route
+from gobelieve.protocols.http.gateway.queue_reader import QueueReader
 from gobelieve.services.components.gateway import Gateway
 from gobelieve.services.http.group_announcements import (
     DirectAnnouncer,
@@ -70,31 +73,33 @@ class AppApi(PendingChanges):
         time: Time,
     ) -> None:
         super().__init__(time)
-        self._kept_tokens = config.auth_method == "redis"
+        self._has_stored_tokens = config.auth_method == "redis"
         self._counters = gateway.counters
         self._controls = gateway.controls
+        self._keys = gateway.unfinished.reports.keys
         self._logins = logins
         self._backends = backends
 
-    def routes(self, reads: Reads) -> list[Route]:
-        """All routes."""
+    def routes(self, reader: QueueReader) -> list[Route]:
+        """Return all routes of the app API."""
         controls, backends = self._controls, self._backends
-        app = AppRoutes(AppAccess(backends.secrets, self._counters))
-        tokens = backends.tokens if self._kept_tokens else None
-        parts = (
-            UserRoutes(
-                app,
-                backends.users,
-                tokens,
-                new_token,
-                self,
-                controls.ended_sessions,
-                controls.room_bans,
-            ),
-            GroupRoutes(app, self._changes(), backends.users, self),
-            MessageRoutes(app, UserAccess(self._logins), controls.app_server_messages, reads),
+        access = AppAccess(backends.secrets, self._counters)
+        groups = Groups(self._changes(), self)
+        users = UserRoutes(
+            backends.users,
+            backends.tokens if self._has_stored_tokens else None,
+            new_token=new_token,
+            tasks=self,
+            ended_sessions=controls.ended_sessions,
+            room_bans=controls.room_bans,
         )
-        return [route for part in parts for route in part.routes()]
+        return [
+            *users.routes(access),
+            *GroupRoutes(groups).routes(access),
+            *MemberRoutes(groups, backends.users).routes(access),
+            *MessageRoutes(controls.app_server_messages).routes(access),
+            *QueueRoutes(UserAccess(self._logins), reader, self._keys).routes(access),
+        ]
 
     def _changes(self) -> GroupChanges | None:
         backends = self._backends

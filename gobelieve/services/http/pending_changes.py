@@ -24,7 +24,7 @@ DRAIN_TIMEOUT = 5.0
 
 
 class PendingChanges(OrderedService):
-    """`gobelieve.protocols.http.app.users.TaskQueue`. Its children are what the work needs."""
+    """`gobelieve.protocols.http.app.operations.TaskQueue`. Its children are what the work needs."""
 
     log = Logger()
 

@@ -5,7 +5,7 @@ import hmac
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.protocols.http.access import ApiKeys
-from gobelieve.protocols.http.routes import Route
+from gobelieve.protocols.http.declarations.routes import Route
 from tests.protocols.http_case import KEY, WITH_KEY, ApiCase
 from tests.web import Response, Wire, ask
 

@@ -4,23 +4,22 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gobelieve.protocols.http.declarations.answers import Data, PageAnswer
+from gobelieve.protocols.http.declarations.bodies import JsonBody, TextBody
+from gobelieve.protocols.http.declarations.fields import Field, Fields, OptionalField
+from gobelieve.protocols.http.declarations.parameters import (
+    OptionalParameter,
+    Parameter,
+    Parameters,
+)
+from gobelieve.protocols.http.declarations.routes import Call, OpenToAll, Operation
+from gobelieve.protocols.http.declarations.shapes import Boolean, Integer, ListOf, NumbersOf, Text
 from gobelieve.protocols.http.docs import page
 from gobelieve.protocols.http.openapi import document
-from gobelieve.protocols.http.routes import Answer, Call, JsonBody, Parameter, Route, TextBody
-from gobelieve.protocols.http.shapes import (
-    Anything,
-    Boolean,
-    Fields,
-    Integer,
-    ListOf,
-    NumbersOf,
-    Text,
-)
 
 
-async def nothing(call: Call) -> Answer:
-    """Answers all of them."""
-    return None
+async def answer(call: Call[Any, Any]) -> Any:
+    """Answer nothing: the document is made of declarations alone."""
 
 
 class Basic:
@@ -35,33 +34,41 @@ class Basic:
         raise NotImplementedError
 
 
-SHAPE = Fields(
-    {"name": Text(), "members": NumbersOf(5)}, {"on": Boolean(), "ids": ListOf(Integer(), 9)}
-)
+class Group(Parameters):
+    """A group."""
+
+    group = Parameter("group", Integer(), "Which.")
+
+
+class GroupAndWay(Group):
+    """A group, and a way to change it."""
+
+    how = OptionalParameter("how", Text("a", "b"), "How.")
+
+
+class Change(Fields):
+    """A change of a group."""
+
+    name = Field(Text())
+    members = Field(NumbersOf(5))
+    on = OptionalField(Boolean())
+    ids = OptionalField(ListOf(Integer(), 9))
+
+
 ROUTES = [
-    Route(
+    Operation(
+        "PATCH PUT",
         "/groups/{group}",
-        ("PATCH", "PUT"),
         "Change <it> & `that`.",
-        nothing,
-        Basic(),
-        parameters=(
-            Parameter("group", Integer(), "Which."),
-            Parameter("how", Text("a", "b"), "How.", required=False),
-        ),
-        body=JsonBody(SHAPE, "What."),
-        gives=Anything({"type": "object", "properties": {"id": {"type": "integer"}}}),
-        errors={404: "There is none."},
-    ),
-    Route(
-        "/groups/{group}",
-        ("DELETE",),
-        "End it.",
-        nothing,
-        Basic(),
-        parameters=(Parameter("group", Integer(), ""),),
-    ),
-    Route("/free", ("GET",), "Free.", nothing, None, body=TextBody("Text."), gives="text/html"),
+        GroupAndWay,
+        JsonBody(Change, "What."),
+        Data[object]({"type": "object", "properties": {"id": {"type": "integer"}}}),
+        {404: "There is none."},
+    ).route(Basic(), answer),
+    Operation("DELETE", "/groups/{group}", "End it.", Group).route(Basic(), answer),
+    Operation(
+        "GET", "/free", "Free.", body=TextBody("Text."), answer=PageAnswer("text/html")
+    ).route(OpenToAll(), answer),
 ]
 
 

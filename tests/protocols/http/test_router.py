@@ -1,34 +1,50 @@
 """The table of routes."""
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BackendError, StorageError
 from gobelieve.names import AckStatus
-from gobelieve.protocols.http.router import Router
-from gobelieve.protocols.http.routes import (
-    Answer,
-    Call,
-    HttpError,
-    JsonBody,
-    Page,
+from gobelieve.protocols.http.declarations.answers import Answer, Data, Page, PageAnswer
+from gobelieve.protocols.http.declarations.bodies import JsonBody
+from gobelieve.protocols.http.declarations.fields import Field, Fields
+from gobelieve.protocols.http.declarations.parameters import (
+    NoParameters,
+    OptionalParameter,
     Parameter,
+    Parameters,
+)
+from gobelieve.protocols.http.declarations.routes import (
+    NO_ANSWER,
+    Call,
+    OpenToAll,
+    Operation,
     Route,
 )
-from gobelieve.protocols.http.shapes import Fields, Integer, Text
+from gobelieve.protocols.http.declarations.shapes import Integer, Text
+from gobelieve.protocols.http.errors import HttpError
+from gobelieve.protocols.http.router import Router
 from gobelieve.protocols.http.site import BODY_LIMIT, LARGE_AT_ONCE, SMALL, LimitedSite
 from tests.web import Response, Wire, ask
+
+
+class Named(Parameters):
+    """A name."""
+
+    name = Parameter("name", Text(), "")
 
 
 class RouterTests(SynchronousTestCase):
     """Requests and what becomes of them."""
 
     def setUp(self) -> None:
-        self.calls: list[Call] = []
-        self.gives: Answer | Exception | Deferred[Answer] = None
+        self.calls: list[Call[Any, Any]] = []
+        self.gives: Any = None
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call[Any, Any]) -> Any:
         self.calls.append(call)
         if isinstance(self.gives, Exception):
             raise self.gives
@@ -39,8 +55,15 @@ class RouterTests(SynchronousTestCase):
     def site(self, *routes: Route) -> LimitedSite:
         return LimitedSite(Router(routes), Clock())
 
-    def route(self, path: str = "/x", methods: tuple[str, ...] = ("GET",), **more: object) -> Route:
-        return Route(path, methods, "", self.answer, None, **more)  # type: ignore[arg-type]
+    def route(
+        self,
+        path: str = "/x",
+        methods: str = "GET",
+        parameters: type[Parameters] = NoParameters,
+        answer: Answer[Any] = NO_ANSWER,
+    ) -> Route:
+        operation = Operation(methods, path, "", parameters, answer=answer)
+        return operation.route(OpenToAll(), self.answer)
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> Response:
         return ask(self.site(*self.routes), method, path, body)
@@ -53,6 +76,7 @@ class RouterTests(SynchronousTestCase):
         nothing = self.ask("/x")
         self.assertEqual((nothing.code, nothing.body), (200, b""))
         self.assertNotIn("content-type", nothing.headers)
+        self.routes = (self.route(answer=Data[object]({})),)
         self.gives = {"b": 1, "a": "<"}
         self.assertEqual(self.ask("/x").body, b'{"data":{"a":"\\u003c","b":1}}')
         wire = Wire(self.site(*self.routes))
@@ -60,6 +84,7 @@ class RouterTests(SynchronousTestCase):
         head = wire.transport.value().decode()
         self.assertIn("Content-Length: 29", head)
         self.assertTrue(head.endswith("\r\n\r\n"))
+        self.routes = (self.route(answer=PageAnswer("text/plain")),)
         self.gives = Page("text/plain", b"text")
         page = self.ask("/x")
         self.assertEqual((page.headers["content-type"], page.body), ("text/plain", b"text"))
@@ -73,8 +98,7 @@ class RouterTests(SynchronousTestCase):
 
     def test_escapes_in_paths(self) -> None:
         """Each segment is decoded, once; a slash that is escaped does not separate."""
-        name = Parameter("name", Text(), "")
-        self.routes = (self.route("/plain"), self.route("/y/{name}/z", parameters=(name,)))
+        self.routes = (self.route("/plain"), self.route("/y/{name}/z", parameters=Named))
         for path in ("/plain", "/pl%61in", "/%70%6C%61%69%6e", "/y/1/%7A", "/%79/1/z"):
             self.assertEqual(self.ask(path).code, 200, path)
         self.calls.clear()
@@ -89,7 +113,7 @@ class RouterTests(SynchronousTestCase):
             ("%7Bname%7D", "{name}"),
         ):
             self.assertEqual(self.ask(f"/y/{segment}/z").code, 200, segment)
-            self.assertEqual(self.calls.pop().query, {"name": value})
+            self.assertEqual(self.calls.pop().parameters.values, {"name": value})
 
     def test_escaped_paths_that_do_not_exist(self) -> None:
         """An escaped slash, a double escape and segments with dots lead nowhere."""
@@ -114,8 +138,7 @@ class RouterTests(SynchronousTestCase):
 
     def test_malformed_escapes(self) -> None:
         """404 in the name of a path, 400 in a parameter; never an error in the log."""
-        name = Parameter("name", Text(), "")
-        self.routes = (self.route("/plain"), self.route("/y/{name}", parameters=(name,)))
+        self.routes = (self.route("/plain"), self.route("/y/{name}", parameters=Named))
         for bad in ("%", "%6", "%zz", "%6z", "%%36", "%u0061", "%ff", "%C3", "%ED%A0%80", "%C0%AF"):
             self.assertEqual(self.ask(f"/pl{bad}in").code, 404, bad)
             self.assertEqual(self.ask(f"/y{bad}/1").code, 404, bad)
@@ -136,11 +159,11 @@ class RouterTests(SynchronousTestCase):
         """Each with a route of its own; the others are named."""
         other: list[Call] = []
 
-        async def write(call: Call) -> Answer:
+        async def write(call: Call) -> None:
             other.append(call)
-            return None
 
-        self.routes = (self.route(), Route("/x", ("POST", "PATCH"), "", write, None))
+        patch = Operation("POST PATCH", "/x", "").route(OpenToAll(), write)
+        self.routes = (self.route(), patch)
         self.ask("/x")
         self.ask("/x", "PATCH", b"")
         self.assertEqual((len(self.calls), len(other)), (1, 1))
@@ -155,21 +178,17 @@ class RouterTests(SynchronousTestCase):
 
     def test_parameters(self) -> None:
         """In the path and behind it; the first of a name counts; absent ones are None."""
-        number = Integer()
-        self.routes = (
-            self.route(
-                "/groups/{group}/x",
-                parameters=(
-                    Parameter("group", number, ""),
-                    Parameter("b", Text(), "", required=False),
-                    Parameter("c", number, "", required=False),
-                ),
-            ),
-        )
+
+        class Three(Parameters):
+            group = Parameter("group", Integer(), "")
+            b = OptionalParameter("b", Text(), "")
+            c = OptionalParameter("c", Integer(), "")
+
+        self.routes = (self.route("/groups/{group}/x", parameters=Three),)
         self.assertEqual(self.ask("/groups/7/x?b=%C3%BC&b=2").code, 200)
-        self.assertEqual(self.calls.pop().query, {"group": 7, "b": "ü", "c": None})
+        self.assertEqual(self.calls.pop().parameters.values, {"group": 7, "b": "ü", "c": None})
         self.assertEqual(self.ask("/groups/7/x").code, 200)
-        self.assertEqual(self.calls.pop().query, {"group": 7, "b": None, "c": None})
+        self.assertEqual(self.calls.pop().parameters.values, {"group": 7, "b": None, "c": None})
         for path in ("/groups/x/x", "/groups/7/x?c=y", "/groups/7/x?c=", "/groups/7/x?b=%ff"):
             response = self.ask(path)
             self.assertEqual((response.code, response.message), (400, "invalid query param"), path)
@@ -178,10 +197,14 @@ class RouterTests(SynchronousTestCase):
 
     def test_bodies_of_json(self) -> None:
         """What is none, or not the right one, is refused."""
-        shape = Fields({"a": Integer()})
-        self.routes = (self.route(methods=("POST",), body=JsonBody(shape)),)
+
+        class Number(Fields):
+            a = Field(Integer())
+
+        operation = Operation("POST", "/x", "", body=JsonBody(Number))
+        self.routes = (operation.route(OpenToAll(), self.answer),)
         self.assertEqual(self.ask("/x", "POST", b' {"a": 1, "b": 2} ').code, 200)
-        self.assertEqual(self.calls.pop().body, {"a": 1})
+        self.assertEqual(self.calls.pop().body.given, {"a": 1})
         deep = b"[" * 100_000
         for bad in (b"", b"{", b"\xff", b'{"a": NaN}', b'{"a": 1.0}', b"[]", deep, b'{"a": 1} 2'):
             response = self.ask("/x", "POST", bad)
@@ -192,7 +215,7 @@ class RouterTests(SynchronousTestCase):
 
     def test_a_body_that_is_too_long(self) -> None:
         """413, also where no body belongs."""
-        self.routes = (self.route(methods=("GET", "POST")),)
+        self.routes = (self.route(methods="GET POST"),)
         response = self.ask("/x", "POST", bytes(BODY_LIMIT + 1))
         self.assertEqual((response.code, response.message), (413, "request too large"))
         self.assertEqual(self.calls, [])
@@ -221,7 +244,7 @@ class RouterTests(SynchronousTestCase):
 
     def test_too_many_large_bodies_at_once(self) -> None:
         """To be sent again."""
-        self.routes = (self.route(methods=("POST",)),)
+        self.routes = (self.route(methods="POST"),)
         site = self.site(*self.routes)
         for _ in range(LARGE_AT_ONCE):
             head = b"POST /x HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % BODY_LIMIT
@@ -239,10 +262,10 @@ class RouterTests(SynchronousTestCase):
             def scheme(self) -> None:
                 return None
 
-            def check(self, request: object) -> object:
+            def check(self, request: object) -> None:
                 raise ZeroDivisionError
 
-        router = Router([Route("/x", ("GET",), "", self.answer, Broken())])
+        router = Router([Operation("GET", "/x", "").route(Broken(), self.answer)])
         response = ask(LimitedSite(router, Clock()), "GET", "/x")
         self.assertEqual((response.code, response.message), (500, "internal server error"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -250,9 +273,9 @@ class RouterTests(SynchronousTestCase):
 
     def test_an_answer_that_takes_its_time(self) -> None:
         """Comes when it is there; what is asked for behind it waits."""
-        waited: Deferred[Answer] = Deferred()
+        waited: Deferred[object] = Deferred()
         self.gives = waited
-        wire = Wire(self.site(self.route()))
+        wire = Wire(self.site(self.route(answer=Data[object]({}))))
         wire.send("GET", "/x")
         wire.send("GET", "/none")
         self.assertEqual(wire.responses(), [])

@@ -18,7 +18,7 @@ from twisted.web.server import Request
 from gobelieve.interfaces import AppSecrets, Tokens
 from gobelieve.metrics import Counters
 from gobelieve.names import User
-from gobelieve.protocols.http.routes import HttpError
+from gobelieve.protocols.http.errors import HttpError
 
 _APPID = re.compile(rb"[0-9]{1,18}", re.ASCII)
 
@@ -58,9 +58,8 @@ class AppAccess:
             raise self._refused()
         return Claim(int(name), password)
 
-    async def app(self, claim: object) -> int:
+    async def app(self, claim: Claim) -> int:
         """The id of the app that asks."""
-        assert isinstance(claim, Claim)
         secrets = [secret.encode() for secret in await self._secrets.of(claim.appid)]
         right = [
             hmac.compare_digest(claim.password.lower() if hashed else claim.password, one)
@@ -101,9 +100,9 @@ class UserAccess:
         except UnicodeDecodeError:
             raise _no_user() from None
 
-    async def user(self, token: object) -> User:
+    async def user(self, token: str) -> User:
         """Who asks."""
-        identity = await self._tokens.find(str(token))
+        identity = await self._tokens.find(token)
         if identity is None:
             raise _no_user()
         return identity.user

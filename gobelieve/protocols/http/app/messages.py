@@ -1,213 +1,145 @@
-"""The routes by which the server of an app writes messages, and its users read theirs."""
-
-from typing import Any
+"""Operations of the app API that write messages."""
 
 from gobelieve.event_loop.waiting import called_back
 from gobelieve.gateway.rules.app_server_messages import AppServerMessages
 from gobelieve.names import Room, User
-from gobelieve.protocols.http.app.access import UserAccess
-from gobelieve.protocols.http.app.users import ID, PREFIX, AppRoutes
-from gobelieve.protocols.http.gateway.parameters import CONTENT_LIMIT, encoded, posted
-from gobelieve.protocols.http.gateway.reads import LIST, Reads
-from gobelieve.protocols.http.openapi import ERRORS
-from gobelieve.protocols.http.routes import (
-    Answer,
-    Call,
-    HttpError,
-    JsonBody,
-    Parameter,
-    Route,
-    not_done,
+from gobelieve.protocols.http.app.access import AppAccess
+from gobelieve.protocols.http.app.operations import ID, AppCall, AppOperation
+from gobelieve.protocols.http.declarations.bodies import JsonBody
+from gobelieve.protocols.http.declarations.fields import Field, Fields
+from gobelieve.protocols.http.declarations.parameters import NoParameters
+from gobelieve.protocols.http.declarations.routes import Route
+from gobelieve.protocols.http.declarations.shapes import Text
+from gobelieve.protocols.http.errors import HttpError, not_done
+from gobelieve.protocols.http.gateway.posting import (
+    CONTENT_LIMIT,
+    NO_GROUP,
+    STORED,
+    encoded,
+    posted,
+    posted_to_group,
 )
-from gobelieve.protocols.http.shapes import Anything, Fields, Integer, Text
 
-LATEST = 1024
-"""Messages that a user gets."""
-CUSTOMER, SUPPORT = 24, 25
+AT_MOST = f"At most {CONTENT_LIMIT:,} bytes."
 
-STORED = {503: ERRORS[503]}
-NO_GROUP = {**STORED, 404: "The app has no such group."}
-BETWEEN = Fields({"sender": ID, "receiver": ID, "content": Text()})
-TO_ONE = Fields({"receiver": ID, "content": Text()})
-TO_GROUP = Fields({"group_id": ID, "content": Text()})
-COUNT = Anything(
-    {
-        "type": "object",
-        "required": ["count", "new"],
-        "properties": {"count": {"type": "integer"}, "new": {"type": "integer"}},
-    }
+
+class Message(Fields):
+    """A message from a user to a user, a group or a room."""
+
+    sender = Field(ID)
+    receiver = Field(ID)
+    content = Field(Text())
+
+
+class ToOne(Fields):
+    """A message from the app to a user."""
+
+    receiver = Field(ID)
+    content = Field(Text())
+
+
+class ToGroup(Fields):
+    """A notification for the members of a group."""
+
+    group_id = Field(ID)
+    content = Field(Text())
+
+
+PEER = AppOperation(
+    "POST",
+    "/api/messages/peers",
+    "A message from a user to a user.",
+    body=JsonBody(Message),
+    errors=STORED,
+    description=AT_MOST,
+)
+GROUP = AppOperation(
+    "POST",
+    "/api/messages/groups",
+    "A message from a user to a group.",
+    body=JsonBody(Message),
+    errors={**STORED, **NO_GROUP},
+    description=f"{AT_MOST} The sender need not be a member.",
+)
+GROUP_NOTIFICATION = AppOperation(
+    "POST",
+    "/api/messages/groups/notifications",
+    "A notification for the members of a group.",
+    body=JsonBody(ToGroup),
+    errors={**STORED, **NO_GROUP},
+    description=f"{AT_MOST} Phones get no push.",
+)
+SYSTEM = AppOperation(
+    "POST",
+    "/api/messages/systems",
+    "A system message to a user.",
+    body=JsonBody(ToOne),
+    errors=STORED,
+    description=AT_MOST,
+)
+NOTIFICATION = AppOperation(
+    "POST",
+    "/api/messages/notifications",
+    "A notification for a user who is connected; not stored.",
+    body=JsonBody(ToOne),
+    description=AT_MOST,
+)
+ROOM = AppOperation(
+    "POST",
+    "/api/messages/rooms",
+    "A message to all who are in a room; not stored.",
+    body=JsonBody(Message),
+    description=f"{AT_MOST} `receiver` is the room.",
 )
 
 
 class MessageRoutes:
-    """Answers them."""
+    """Answers posts of messages."""
 
-    def __init__(
-        self,
-        routes: AppRoutes,
-        users: UserAccess,
-        app_server_messages: AppServerMessages,
-        reads: Reads,
-    ) -> None:
-        self._routes = routes
-        self._users = users
-        self._app_server_messages = app_server_messages
-        self._reads = reads
+    def __init__(self, messages: AppServerMessages) -> None:
+        self._messages = messages
 
-    def routes(self) -> list[Route]:
-        """All of them."""
-        return [*self._written(), *self._read()]
-
-    def _written(self) -> list[Route]:
-        def post(path: str, what: str, answer: Any, shape: Fields, **declared: Any) -> Route:
-            return self._routes.route(
-                "POST", f"/messages/{path}", what, answer, body=JsonBody(shape), **declared
-            )
-
-        limit = f"At most {CONTENT_LIMIT:,} bytes."
-        stored: dict[str, Any] = {"errors": STORED, "more": limit}
+    def routes(self, access: AppAccess) -> list[Route]:
+        """Return the routes for servers of apps."""
         return [
-            post("peers", "A message from a user to a user.", self._peer, BETWEEN, **stored),
-            post(
-                "groups",
-                "A message from a user to a group.",
-                self._group,
-                BETWEEN,
-                errors=NO_GROUP,
-                more=f"{limit} The sender need not be a member.",
-            ),
-            post(
-                "groups/notifications",
-                "A notification for the members of a group.",
-                self._group_notification,
-                TO_GROUP,
-                errors=NO_GROUP,
-                more=f"{limit} Phones get no push.",
-            ),
-            post("systems", "A system message to a user.", self._system, TO_ONE, **stored),
-            post(
-                "notifications",
-                "A notification for a user who is connected; not stored.",
-                self._notification,
-                TO_ONE,
-                more=limit,
-            ),
-            post(
-                "rooms",
-                "A message to all who are in a room; not stored.",
-                self._room,
-                BETWEEN,
-                more=f"{limit} `receiver` is the room.",
-            ),
+            PEER.app_route(access, self._peer),
+            GROUP.app_route(access, self._group),
+            GROUP_NOTIFICATION.app_route(access, self._group_notification),
+            SYSTEM.app_route(access, self._system),
+            NOTIFICATION.app_route(access, self._notification),
+            ROOM.app_route(access, self._room),
         ]
 
-    def _read(self) -> list[Route]:
-        route = self._routes.route
-        return [
-            Route(
-                PREFIX + "/messages",
-                ("GET",),
-                "The newest messages of the user whose token it is, oldest first.",
-                self._latest,
-                self._users,
-                parameters=(
-                    Parameter(
-                        "store",
-                        Integer(),
-                        "Of the messages between customers and sellers only this store's.",
-                        required=False,
-                    ),
-                ),
-                gives=LIST,
-                errors=STORED,
-                invalid="invalid param",
-                more=f"At most {LATEST:,}.",
-            ),
-            route(
-                "GET",
-                "/messages/offline",
-                "Whether a user has something new to read.",
-                self._offline,
-                parameters=(Parameter("uid", ID, "The user."),),
-                gives=COUNT,
-                errors=STORED,
-                more="Both are 1 if there is something the user did not write, beyond what the "
-                "apps reported as read; else 0.",
-            ),
-            route("POST", "/messages/dequeue", "Does nothing, and always did.", self._nothing),
-        ]
+    async def _peer(self, call: AppCall[NoParameters, Message]) -> None:
+        message, content = call.body, encoded(call.body.content)
+        peer = self._messages.peer
+        await posted(peer, call.appid, message.sender, message.receiver, content)
 
-    # --- writing
+    async def _group(self, call: AppCall[NoParameters, Message]) -> None:
+        message, content = call.body, encoded(call.body.content)
+        groups = self._messages.groups
+        await posted_to_group(groups, call.appid, message.sender, message.receiver, content)
 
-    async def _peer(self, appid: int, call: Call) -> Answer:
-        sender, receiver, content = _said(call)
-        await posted(self._app_server_messages.peer, appid, sender, receiver, content)
-        return None
-
-    async def _group(self, appid: int, call: Call) -> Answer:
-        sender, receiver, content = _said(call)
-        group = await self._app_server_messages.groups.find(appid, receiver)
-        if group is None:
-            raise HttpError(404, "group not found")
-        await posted(self._app_server_messages.groups.message, group, sender, content)
-        return None
-
-    async def _group_notification(self, appid: int, call: Call) -> Answer:
-        group_id, content = call.body["group_id"], encoded(call.body["content"])
-        group = await self._app_server_messages.groups.find(appid, group_id)
+    async def _group_notification(self, call: AppCall[NoParameters, ToGroup]) -> None:
+        group_id, content = call.body.group_id, encoded(call.body.content)
+        groups = self._messages.groups
+        group = await groups.find(call.appid, group_id)
         if group is None:
             raise HttpError(404, "group not found")
         if not len(group):
             raise HttpError(400, "group no member")
-        await posted(
-            self._app_server_messages.groups.notification,
-            appid,
-            group_id,
-            group,
-            group.super,
-            (),
-            content,
-        )
-        return None
+        await posted(groups.notification, call.appid, group_id, group, group.super, (), content)
 
-    async def _system(self, appid: int, call: Call) -> Answer:
-        receivers, content = [call.body["receiver"]], encoded(call.body["content"])
-        status, _ = await called_back(self._app_server_messages.system, appid, receivers, content)
+    async def _system(self, call: AppCall[NoParameters, ToOne]) -> None:
+        receivers, content = [call.body.receiver], encoded(call.body.content)
+        status, _ = await called_back(self._messages.system, call.appid, receivers, content)
         if status:
             raise not_done(status)
-        return None
 
-    async def _notification(self, appid: int, call: Call) -> Answer:
-        user = User(appid, call.body["receiver"])
-        self._app_server_messages.notification(user, encoded(call.body["content"]))
-        return None
+    async def _notification(self, call: AppCall[NoParameters, ToOne]) -> None:
+        user = User(call.appid, call.body.receiver)
+        self._messages.notification(user, encoded(call.body.content))
 
-    async def _room(self, appid: int, call: Call) -> Answer:
-        sender, room, content = _said(call)
-        self._app_server_messages.room(Room(appid, room), sender, content)
-        return None
-
-    # --- reading
-
-    async def _latest(self, call: Call) -> Any:
-        user, store = await self._users.user(call.who), call.query["store"]
-        found = await self._reads.latest(user, LATEST)
-        if store is None:
-            return found
-        return [
-            one
-            for one in found
-            if one["command"] not in (CUSTOMER, SUPPORT) or one["store_id"] == store
-        ]
-
-    async def _offline(self, appid: int, call: Call) -> Answer:
-        new = int(await self._reads.has_unread(User(appid, call.query["uid"])))
-        return {"count": new, "new": new}
-
-    async def _nothing(self, appid: int, call: Call) -> Answer:
-        return None
-
-
-def _said(call: Call) -> tuple[int, int, bytes]:
-    body = call.body
-    return body["sender"], body["receiver"], encoded(body["content"])
+    async def _room(self, call: AppCall[NoParameters, Message]) -> None:
+        message, content = call.body, encoded(call.body.content)
+        self._messages.room(Room(call.appid, message.receiver), message.sender, content)

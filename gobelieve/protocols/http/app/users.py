@@ -1,197 +1,184 @@
-"""The app API: what upstream has a server of its own for, with its paths and bodies below ``/api``.
+"""Operations of the app API on users: tokens and settings."""
 
-The server of an app says who may log in, makes and changes groups, and writes messages; all within
-its own app, which it proves with the app's secret. Here: what is asked for, and how it is answered.
-What is done with groups is `gobelieve.groups.changes`'s, with messages `Posting`'s.
-"""
-
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import TypedDict
 
 from gobelieve.gateway.checks.ended_sessions import EndedSessions
 from gobelieve.gateway.checks.room_bans import RoomBans
 from gobelieve.interfaces import Conversation, TokenAdmin, UserAdmin
 from gobelieve.names import User
 from gobelieve.protocols.http.app.access import AppAccess
-from gobelieve.protocols.http.routes import Answer, Call, HttpError, JsonBody, Parameter, Route
-from gobelieve.protocols.http.shapes import AnyOf, Anything, Boolean, Fields, Integer, Text
-
-T = TypeVar("T")
-
-PREFIX = "/api"
-ID = Integer(1)
-NAME = Text(max_length=255)
-"""Of users, groups and members: the database has no more room."""
-FLAG = AnyOf(Boolean(), Integer(0, 1))
-UID = Parameter("uid", ID, "The user.")
-TOKEN = Anything(
-    {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
+from gobelieve.protocols.http.app.operations import (
+    AWAY,
+    FLAG,
+    ID,
+    NAME,
+    AppCall,
+    AppOperation,
+    OfUser,
+    TaskQueue,
+    only_one,
 )
-AWAY = {503: "What it is written to, or announced by, is away. Ask again; that does no harm."}
+from gobelieve.protocols.http.declarations.answers import Data
+from gobelieve.protocols.http.declarations.bodies import JsonBody
+from gobelieve.protocols.http.declarations.fields import Field, Fields, OptionalField
+from gobelieve.protocols.http.declarations.parameters import NoParameters
+from gobelieve.protocols.http.declarations.routes import Route
+from gobelieve.protocols.http.declarations.shapes import Text
+from gobelieve.protocols.http.errors import HttpError
+
 NO_TOKENS = {501: "`auth_method` is jwt: whoever signs tokens also ends them."}
 
-SETTINGS = Fields(
-    {},
-    {
-        "name": NAME,
-        "forbidden": FLAG,
-        "mute": FLAG,
-        "do_not_disturb": Fields({"peer_uid": ID, "on": FLAG}),
-    },
+
+class Login(Fields):
+    """A user who may log in."""
+
+    uid = Field(ID)
+    user_name = OptionalField(NAME)
+
+
+class Token(TypedDict):
+    """The token of a user."""
+
+    token: str
+
+
+GRANT = AppOperation(
+    "POST",
+    "/api/auth/grant",
+    "A token for a user.",
+    body=JsonBody(Login),
+    answer=Data[Token](
+        {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
+    ),
+    errors={**AWAY, **NO_TOKENS},
+    description="A user whose token is still good gets the same one again. It is good until it is "
+    "revoked.",
 )
 
-AppAnswer = Callable[[int, Call], Awaitable[Answer]]
-"""Answers the server of an app, which is given by its id."""
+
+class UserOrToken(Fields):
+    """A user, or one of the user's tokens."""
+
+    uid = OptionalField(ID)
+    token = OptionalField(Text())
 
 
-class TaskQueue(Protocol):
-    """Carries out what must come to its end, whether somebody waits for it or not."""
-
-    async def do(self, key: object, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it, behind all that was begun with the same key."""
-
-
-class AppRoutes:
-    """Declares routes for servers of apps."""
-
-    def __init__(self, access: AppAccess) -> None:
-        self._access = access
-
-    def route(
-        self, methods: str, path: str, what: str, answer: AppAnswer, **declared: Any
-    ) -> Route:
-        """`methods`: with spaces between; `answer` is given the app that asks."""
-
-        async def checked(call: Call) -> Answer:
-            return await answer(await self._access.app(call.who), call)
-
-        access, named = self._access, tuple(methods.split())
-        declared.setdefault("invalid", "invalid param")
-        return Route(PREFIX + path, named, what, checked, access, **declared)
+REVOKE = AppOperation(
+    "POST",
+    "/api/auth/revoke",
+    "End a user's token, or one that is named, and the user's connections.",
+    body=JsonBody(UserOrToken, "One of `uid` and `token` is wanted."),
+    errors={**AWAY, **NO_TOKENS, 404: "The app's users have no such token."},
+    description="With `uid`, in Redis: the one that was granted last. Connections end at all "
+    "gateways that hear of it.",
+)
 
 
-def only_one(body: dict[str, Any], *names: str) -> str:
-    """Which of these the body has; it must be one."""
-    found = [name for name in names if name in body]
-    if len(found) != 1:
-        raise HttpError(400, "invalid param", f"exactly one of {', '.join(names)} is wanted")
-    return found[0]
+class DoNotDisturb(Fields):
+    """Another user, and whether their messages shall not disturb."""
+
+    peer_uid = Field(ID)
+    on = Field(FLAG)
+
+
+class Settings(Fields):
+    """Settings of a user."""
+
+    name = OptionalField(NAME)
+    forbidden = OptionalField(FLAG)
+    mute = OptionalField(FLAG)
+    do_not_disturb = OptionalField(DoNotDisturb)
+
+
+SET = AppOperation(
+    "POST PATCH",
+    "/api/users/{uid}",
+    "A setting of a user.",
+    OfUser,
+    JsonBody(Settings, "Exactly one of them."),
+    errors=AWAY,
+    description="`name` is shown in phone pushes. Who is `forbidden` may not speak in rooms, from "
+    "now on. With `mute` the phone is silent while the user is connected from a desktop or a "
+    "browser, from the next login on. With `do_not_disturb` it is silent for messages of that "
+    "user.",
+)
 
 
 class UserRoutes:
-    """Who may log in, and what users may do. `tokens` is None where none are kept."""
+    """Answers requests about users. `tokens` is None where tokens are signed and not stored."""
 
     def __init__(
         self,
-        routes: AppRoutes,
         users: UserAdmin,
         tokens: TokenAdmin | None,
+        *,
         new_token: Callable[[], str],
-        work: TaskQueue,
+        tasks: TaskQueue,
         ended_sessions: EndedSessions,
         room_bans: RoomBans,
     ) -> None:
-        self._routes = routes
         self._users = users
         self._tokens = tokens
         self._new_token = new_token
-        self._work = work
+        self._tasks = tasks
         self._ended_sessions = ended_sessions
         self._room_bans = room_bans
 
-    def routes(self) -> list[Route]:
-        """All of them."""
-        route = self._routes.route
+    def routes(self, access: AppAccess) -> list[Route]:
+        """Return the routes for servers of apps."""
         return [
-            route(
-                "POST",
-                "/auth/grant",
-                "A token for a user.",
-                self._grant,
-                body=JsonBody(Fields({"uid": ID}, {"user_name": NAME})),
-                gives=TOKEN,
-                errors={**AWAY, **NO_TOKENS},
-                more="A user whose token is still good gets the same one again. It is good until "
-                "it is revoked.",
-            ),
-            route(
-                "POST",
-                "/auth/revoke",
-                "End a user's token, or one that is named, and the user's connections.",
-                self._revoke,
-                body=JsonBody(
-                    Fields({}, {"uid": ID, "token": Text()}), "One of `uid` and `token` is wanted."
-                ),
-                errors={**AWAY, **NO_TOKENS, 404: "The app's users have no such token."},
-                more="With `uid`, in Redis: the one that was granted last. Connections end at all "
-                "gateways that hear of it.",
-            ),
-            route(
-                "POST PATCH",
-                "/users/{uid}",
-                "A setting of a user.",
-                self._set,
-                parameters=(UID,),
-                body=JsonBody(SETTINGS, "Exactly one of them."),
-                errors=AWAY,
-                more="`name` is shown in phone pushes. Who is `forbidden` may not speak in rooms, "
-                "from now on. With `mute` the phone is silent while the user is connected from a "
-                "desktop or a browser, from the next login on. With `do_not_disturb` it is silent "
-                "for messages of that user.",
-            ),
+            GRANT.app_route(access, self._grant),
+            REVOKE.app_route(access, self._revoke),
+            SET.app_route(access, self._set),
         ]
 
-    async def _grant(self, appid: int, call: Call) -> Answer:
-        if self._tokens is None:
-            raise HttpError(501, "not implemented", "auth_method is jwt")
-        user = User(appid, call.body["uid"])
-        name = call.body.get("user_name")
-        return {"token": await self._users.grant(user, self._new_token(), name)}
+    async def _grant(self, call: AppCall[NoParameters, Login]) -> Token:
+        self._stored_tokens()
+        user = User(call.appid, call.body.uid)
+        return {"token": await self._users.grant(user, self._new_token(), call.body.user_name)}
 
-    async def _revoke(self, appid: int, call: Call) -> Answer:
-        tokens = self._tokens
-        if tokens is None:
-            raise HttpError(501, "not implemented", "auth_method is jwt")
-        if only_one(call.body, "uid", "token") == "uid":
-            user = User(appid, call.body["uid"])
-
-            async def revoke() -> None:
-                await self._users.revoke_all(user)
-
+    async def _revoke(self, call: AppCall[NoParameters, UserOrToken]) -> None:
+        tokens, uid, token = self._stored_tokens(), call.body.uid, call.body.token
+        only_one(uid=uid, token=token)
+        if token is None:
+            assert uid is not None, "exactly one of the two is given"
+            user = User(call.appid, uid)
         else:
-            token = call.body["token"]
             details = await tokens.describe(token)
-            if details is None or details.identity.user.appid != appid:
+            if details is None or details.identity.user.appid != call.appid:
                 raise HttpError(404, "token not found")
             user = details.identity.user
 
-            async def revoke() -> None:
-                await tokens.revoke(token)
-
         async def work() -> None:
-            await revoke()
+            if token is None:
+                await self._users.revoke_all(user)
+            else:
+                await tokens.revoke(token)
             self._ended_sessions.end(user)
             await self._users.sessions_ended(user)
 
-        await self._work.do(user, work)
-        return None
+        await self._tasks.do(user, work)
 
-    async def _set(self, appid: int, call: Call) -> Answer:
-        user, body = User(appid, call.query["uid"]), call.body
-        what = only_one(body, "name", "forbidden", "mute", "do_not_disturb")
-        value = body[what]
+    async def _set(self, call: AppCall[OfUser, Settings]) -> None:
+        user, given = User(call.appid, call.parameters.uid), call.body
+        name, forbidden, mute, peer = given.name, given.forbidden, given.mute, given.do_not_disturb
+        only_one(name=name, forbidden=forbidden, mute=mute, do_not_disturb=peer)
 
         async def work() -> None:
-            if what == "name":
-                await self._users.rename(user, value)
-            elif what == "mute":
-                await self._users.mute(user, bool(value))
-            elif what == "forbidden":
-                await self._users.forbid(user, bool(value))
-                self._room_bans.speak_forbidden(user, bool(value))
-            else:
-                peer = Conversation(value["peer_uid"], 0)
-                await self._users.disturb(user, peer, not value["on"])
+            if name is not None:
+                await self._users.rename(user, name)
+            if mute is not None:
+                await self._users.mute(user, bool(mute))
+            if forbidden is not None:
+                await self._users.forbid(user, bool(forbidden))
+                self._room_bans.speak_forbidden(user, bool(forbidden))
+            if peer is not None:
+                await self._users.disturb(user, Conversation(peer.peer_uid, 0), not peer.on)
 
-        await self._work.do(user, work)
-        return None
+        await self._tasks.do(user, work)
+
+    def _stored_tokens(self) -> TokenAdmin:
+        if self._tokens is None:
+            raise HttpError(501, "not implemented", "auth_method is jwt")
+        return self._tokens

@@ -8,8 +8,8 @@ from typing import Any
 from gobelieve.interfaces import Conversation, GroupCard, MemberCard, Page
 from gobelieve.names import Room, User
 from gobelieve.protocols.http.app.groups import MAX_GROUP_ID
-from gobelieve.protocols.http.gateway.about import api_router
-from gobelieve.protocols.http.gateway.parameters import CONTENT_LIMIT
+from gobelieve.protocols.http.gateway.documents import api_router
+from gobelieve.protocols.http.gateway.posting import CONTENT_LIMIT
 from gobelieve.protocols.http.site import BODY_LIMIT, LimitedSite
 from gobelieve.services.http.api import routes
 from gobelieve.services.http.app_api import AppApi, AppBackends

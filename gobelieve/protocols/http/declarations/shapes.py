@@ -1,44 +1,46 @@
-"""Shapes: what a value in a request must be, declared once.
+"""Shapes: each declares once what a value in a request must be.
 
-A shape reads a value, and is a JSON Schema, so what is documented is what is checked. Fields that
-a shape does not name are passed over, as upstream does.
+A shape reads a value, and it gives a JSON Schema, so the document and the check agree. The type of
+what it reads is known to mypy.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 MIN_INTEGER, MAX_INTEGER = -(1 << 63), (1 << 63) - 1
-_ALONE = re.compile("[\ud800-\udfff]")
-"""Half a character, which JSON can name by its escapes and UTF-8 cannot."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character. JSON's escapes can name it, UTF-8 cannot encode it."""
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Schema = dict[str, Any]
 
 
 class ShapeError(Exception):
-    """A value is not what it must be; the text says where, and what is wanted."""
+    """A value does not have its shape; the text says where, and what is expected."""
 
 
-class Shape(Protocol):
-    """What a value of JSON must be."""
+class Shape(Protocol[T_co]):
+    """The shape of a value in JSON."""
 
-    def read(self, value: Any, where: str) -> Any:
-        """The value as we want it; `ShapeError`."""
+    def read(self, value: Any, where: str) -> T_co:
+        """Return the checked value; raise `ShapeError`."""
 
     def schema(self) -> Schema:
-        """The same as JSON Schema."""
+        """Return the shape as JSON Schema."""
 
 
-class TextShape(Shape, Protocol):
-    """What may be in a URL too."""
+class TextShape(Shape[T_co], Protocol[T_co]):
+    """The shape of a value that may stand in a URL as well."""
 
-    def parse(self, text: str, where: str) -> Any:
-        """The value that a text stands for; `ShapeError`."""
+    def parse(self, text: str, where: str) -> T_co:
+        """Return the value that a text stands for; raise `ShapeError`."""
 
 
 class Integer:
-    """A whole number of 64 bits, or of fewer."""
+    """A whole number of 64 bits, or from a smaller range."""
 
     def __init__(self, minimum: int = MIN_INTEGER, maximum: int = MAX_INTEGER) -> None:
         self._minimum = minimum
@@ -58,8 +60,7 @@ class Integer:
 
 
 class Text:
-    """A text; of certain ones if there are `choices`, of at most so many characters if there is
-    `max_length`."""
+    """A text. With `choices` it is one of them; it has at most `max_length` characters."""
 
     def __init__(self, *choices: str, max_length: int | None = None) -> None:
         self._choices = choices
@@ -71,7 +72,7 @@ class Text:
             raise ShapeError(f"{where}: {wanted} is wanted")
         if self._max_length is not None and len(value) > self._max_length:
             raise ShapeError(f"{where}: at most {self._max_length} characters are wanted")
-        return value if value.isascii() else _ALONE.sub("\ufffd", value)
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
 
     parse = read
 
@@ -85,7 +86,7 @@ class Text:
 
 
 class Boolean:
-    """True or false."""
+    """The value ``true`` or ``false``."""
 
     def read(self, value: Any, where: str) -> bool:
         if not isinstance(value, bool):
@@ -96,14 +97,14 @@ class Boolean:
         return {"type": "boolean"}
 
 
-class ListOf:
-    """A list, not too long."""
+class ListOf(Generic[T]):
+    """A list of at most `maximum` items."""
 
-    def __init__(self, item: Shape, maximum: int) -> None:
+    def __init__(self, item: Shape[T], maximum: int) -> None:
         self._item = item
         self._maximum = maximum
 
-    def read(self, value: Any, where: str) -> list[Any]:
+    def read(self, value: Any, where: str) -> list[T]:
         if not isinstance(value, list) or len(value) > self._maximum:
             raise ShapeError(f"{where}: a list of at most {self._maximum} is wanted")
         return [self._item.read(one, f"{where}[{place}]") for place, one in enumerate(value)]
@@ -113,9 +114,9 @@ class ListOf:
 
 
 class NumbersOf:
-    """A list of which only the numbers count, which must be integers; or null for an empty one.
+    """A list of integers, or null for an empty one. Items that are not numbers are passed over.
 
-    Upstream takes such lists of members.
+    The Go server takes such lists of members.
     """
 
     def __init__(self, maximum: int) -> None:
@@ -134,44 +135,13 @@ class NumbersOf:
         return {**made, "type": ["array", "null"], "items": {"anyOf": [made["items"], anything]}}
 
 
-class Fields:
-    """An object with certain fields."""
-
-    def __init__(
-        self, required: Mapping[str, Shape], optional: Mapping[str, Shape] | None = None
-    ) -> None:
-        self._required = required
-        self._optional = optional or {}
-
-    def read(self, value: Any, where: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise ShapeError(f"{where}: an object is wanted")
-        found: dict[str, Any] = {}
-        for name, shape in self._required.items():
-            if name not in value:
-                raise ShapeError(f"{where}.{name} is missing")
-            found[name] = shape.read(value[name], f"{where}.{name}")
-        for name, shape in self._optional.items():
-            if name in value:
-                found[name] = shape.read(value[name], f"{where}.{name}")
-        return found
-
-    def schema(self) -> Schema:
-        shapes = {**self._required, **self._optional}
-        return {
-            "type": "object",
-            "properties": {name: shape.schema() for name, shape in shapes.items()},
-            "required": list(self._required),
-        }
-
-
-class AnyOf:
+class AnyOf(Generic[T_co]):
     """One of several shapes: the first that fits counts."""
 
-    def __init__(self, *shapes: Shape) -> None:
+    def __init__(self, *shapes: Shape[T_co]) -> None:
         self._shapes = shapes
 
-    def read(self, value: Any, where: str) -> Any:
+    def read(self, value: Any, where: str) -> T_co:
         whys: list[str] = []
         for shape in self._shapes:
             try:
@@ -182,16 +152,3 @@ class AnyOf:
 
     def schema(self) -> Schema:
         return {"anyOf": [shape.schema() for shape in self._shapes]}
-
-
-class Anything:
-    """For answers: what is in it is said elsewhere."""
-
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
-
-    def read(self, value: Any, where: str) -> Any:
-        return value
-
-    def schema(self) -> Schema:
-        return self._schema
