@@ -5,7 +5,8 @@ one 1000 entries before. So a read need not walk the whole chain to begin at the
 n messages takes a walk over about n + 1000 entries. (Entries of the first years of the Go
 server have no such links.)
 
-Damaged records are skipped. If an operator has removed a block, the queues end there.
+Damaged records are skipped. If an operator has removed a block, the queues end there. A reader
+never follows a chain into the queue of another owner: such an entry counts as damage.
 """
 
 from collections import deque
@@ -39,6 +40,14 @@ MAX_DAMAGED_IDS = 1000
 
 HeadOf = Callable[[int, int, int], Head | None]
 EMPTY = Page(0, 0, False, ())
+
+
+class _Queue(NamedTuple):
+    """The queue that is read. Each of its entries names the same kind and owner."""
+
+    kind: int
+    appid: int
+    owner: int
 
 
 class _Place(NamedTuple):
@@ -95,10 +104,11 @@ class QueueReader:
 
     def fetch_latest(self, user: User, limit: int, max_bytes: int = PAGE_BYTES) -> Page:
         """Return the newest messages of a user, at most `limit` (at least 1)."""
-        head = self._heads(USERS, *user)
+        queue = _Queue(USERS, *user)
+        head = self._heads(*queue)
         if head is None:
             return EMPTY
-        messages, _ = self._backwards(head[LAST_ID], limit, max_bytes)
+        messages, _ = self._backwards(queue, head[LAST_ID], limit, max_bytes)
         newest = head[LAST_MSGID]
         return Page(newest, newest, False, messages)
 
@@ -110,18 +120,22 @@ class QueueReader:
         `last` of the page is the id of its oldest message, or `before` if it has none; `more` says
         whether the queue has older entries.
         """
-        head = self._heads(USERS, *user)
+        queue = _Queue(USERS, *user)
+        head = self._heads(*queue)
         if head is None:
             return EMPTY
-        messages, left = self._backwards(self._entry_before(head, before), limit, max_bytes)
+        newest = self._entry_before(queue, head, before)
+        messages, left = self._backwards(queue, newest, limit, max_bytes)
         last = messages[0].msgid if messages else before
         return Page(last, head[LAST_MSGID], left != 0, messages)
 
-    def _backwards(self, id_: int, limit: int, bytes_left: int) -> tuple[list[StoredMessage], int]:
+    def _backwards(
+        self, queue: _Queue, id_: int, limit: int, bytes_left: int
+    ) -> tuple[list[StoredMessage], int]:
         """Return messages from an entry backwards, oldest first, and the entry before them or 0."""
         found: list[StoredMessage] = []
         while id_ and len(found) < max(limit, 1):
-            entry = self._entry(id_)
+            entry = self._entry(queue, id_)
             if entry is None:
                 return found[::-1], 0
             record = self._message(entry.msgid)
@@ -134,18 +148,18 @@ class QueueReader:
             id_ = self._before(id_, entry)
         return found[::-1], id_
 
-    def _entry_before(self, head: Head, before: int) -> int:
+    def _entry_before(self, queue: _Queue, head: Head, before: int) -> int:
         """Return the newest entry whose message has an id below `before`; 0 if there is none."""
         id_: int = head[LAST_ID]
         batch: int = head[LAST_BATCH]
         while batch:
-            entry = self._entry(batch)
+            entry = self._entry(queue, batch)
             if entry is None or entry.msgid < before:
                 break
             id_ = batch
             batch = entry.prev_batch if 0 < entry.prev_batch < batch else 0
         while id_:
-            entry = self._entry(id_)
+            entry = self._entry(queue, id_)
             if entry is None:
                 return 0
             if entry.msgid < before:
@@ -155,17 +169,18 @@ class QueueReader:
 
     def count_new(self, user: User, after: int) -> int:
         """Return the number of entries in a user's queue after an id, of all commands."""
-        head = self._heads(USERS, *user)
+        queue = _Queue(USERS, *user)
+        head = self._heads(*queue)
         if head is None:
             return 0
         count, id_, tried = 0, head[LAST_ID], 0
         while id_:
-            entry = self._entry(id_)
+            entry = self._entry(queue, id_)
             if entry is None or entry.msgid <= after:
                 break
             if 0 < entry.prev_batch < id_ and entry.prev_batch != tried:
                 tried = entry.prev_batch
-                batch = self._entry(tried)
+                batch = self._entry(queue, tried)
                 # The seqs are used only if both entries have one.
                 if batch is not None and batch.msgid > after and 0 < batch.seq < entry.seq:
                     count += entry.seq - batch.seq
@@ -180,14 +195,15 @@ class QueueReader:
     def _page(
         self, kind: int, owner: User, after: int, limit: int, bytes_left: int, joined: int
     ) -> Page:
-        head = self._heads(kind, *owner)
+        queue = _Queue(kind, *owner)
+        head = self._heads(*queue)
         if head is None:
             return EMPTY
         newest = head[LAST_MSGID]
         if after >= newest:
             return Page(newest, newest, False, ())
         messages: list[StoredMessage] = []
-        places = self._places_after(head, after, max(limit, 1))
+        places = self._places_after(queue, head, after, max(limit, 1))
         # If no message is readable, the page still ends at the newest id. Otherwise the client
         # would ask for ever.
         last = newest
@@ -203,12 +219,12 @@ class QueueReader:
             last = msgid
         return Page(last, newest, last < newest, messages)
 
-    def _places_after(self, head: Head, after: int, limit: int) -> list[_Place]:
+    def _places_after(self, queue: _Queue, head: Head, after: int, limit: int) -> list[_Place]:
         """Return the oldest entries after an id, oldest first: at most `limit`."""
         starts = [head[LAST_ID]]
         id_ = head[LAST_BATCH]
         while id_:
-            entry = self._entry(id_)
+            entry = self._entry(queue, id_)
             if entry is None or entry.msgid <= after:
                 break
             if id_ != starts[-1]:
@@ -217,17 +233,17 @@ class QueueReader:
         found: list[_Place] = []
         floor = 0
         for start in reversed(starts):
-            found += self._walk(start, floor, after, limit - len(found))
+            found += self._walk(queue, start, floor, after, limit - len(found))
             if len(found) == limit:
                 break
             floor = start
         return found
 
-    def _walk(self, id_: int, floor: int, after: int, limit: int) -> list[_Place]:
+    def _walk(self, queue: _Queue, id_: int, floor: int, after: int, limit: int) -> list[_Place]:
         """Return the oldest `limit` entries after an id in the part of the chain above `floor`."""
         oldest: deque[_Place] = deque(maxlen=limit)
         while id_ > floor:
-            entry = self._entry(id_)
+            entry = self._entry(queue, id_)
             if entry is None or entry.msgid <= after:
                 break
             oldest.append(_Place(entry.msgid, entry.device))
@@ -236,11 +252,15 @@ class QueueReader:
 
     # --- records
 
-    def _entry(self, id_: int) -> Entry | None:
+    def _entry(self, queue: _Queue, id_: int) -> Entry | None:
+        """Return the entry of a queue at an id; None if no sound entry of this queue is there."""
         entry = read_entry(self._blocks.read(id_, ENTRY_SIZE))
-        if entry is None and self._report(id_) and not self._is_bridged(id_):
+        if entry is not None and entry[:3] == queue:
+            return entry
+        wrong = "damaged" if entry is None else "of another queue"
+        if self._report(id_, wrong) and not self._is_bridged(id_):
             self._on_damage(id_)
-        return entry
+        return None
 
     def _is_bridged(self, id_: int) -> bool:
         """Return whether the start bridged a damaged entry, so that readers step over it."""
@@ -260,16 +280,17 @@ class QueueReader:
                 data = self._blocks.read(id_, length)
         record = read_record(data)
         if record is None:
-            self._report(id_)
+            self._report(id_, "damaged")
         return record
 
-    def _report(self, id_: int) -> bool:
-        """Log a damaged record once. Return False if it is known, or if its block is missing."""
+    def _report(self, id_: int, wrong: str) -> bool:
+        """Log a wrong record once. Return False if it is known, or if its block is missing."""
         if id_ in self._damaged or not self._blocks.read(id_, HEAD_SIZE):
             return False
         if len(self._damaged) < MAX_DAMAGED_IDS:
             self._damaged.add(id_)
-            self._log.error("the record at id {id} is damaged and skipped", id=id_)
+            what = "the record at id {id} is {wrong} and skipped"
+            self._log.error(what, id=id_, wrong=wrong)
         return True
 
 

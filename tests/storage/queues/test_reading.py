@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.interfaces import Page
 from gobelieve.names import User
 from gobelieve.storage.format.records import pack_entry
+from gobelieve.storage.index.heads import LAST_ID
 from gobelieve.storage.queues.reading import QueueReader
 from gobelieve.storage.queues.store import Store
 from gobelieve.wire.storage import SUPER_GROUPS, USERS, SaveItem
@@ -21,6 +22,7 @@ from tests.storage.model import DELIVERED, LATEST
 from tests.storage.support import APPID, bodies, im, open_store, pages, to_group, to_users
 
 BOB = User(APPID, 102)
+NEWEST = (1 << 63) - 1
 KINDS = [4, 4, 4, 7, 8, 8, 21, 24, 25, 64, 99]
 
 
@@ -193,6 +195,86 @@ class PageTests(PageCase):
         page = self.reader.fetch(BOB, 0, 3000)
         self.assertEqual(
             [(m.device, m.cmd, m.body) for m in page.messages], [(n, 4, b"\xff" * n) for n in sizes]
+        )
+
+
+class OtherQueueTests(PageCase):
+    """A wrong link: it leads into the queue of another user or group."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        fill(self.store, [to_users(103, 104, body=b"secret") for _ in range(5)])
+
+    def entry_of(self, kind: int, owner: int) -> int:
+        """Return the id of the newest entry of a queue."""
+        head = self.store.head(kind, APPID, owner)
+        assert head is not None
+        return head[LAST_ID]
+
+    def write(self, kind: int, owner: int, prev: int, prev_batch: int = 0) -> int:
+        """Store a message whose entry has these links. Return the id of the message."""
+        msgid = fill(self.store, [to_users(1, 1)])[0]
+        entry = pack_entry(kind, APPID, owner, msgid, 0, 2000, prev, 0, prev_batch, 0)
+        id_ = self.store.blocks.append(entry)
+        self.store.index.put(
+            self.store.index.place(kind, APPID, owner), (msgid, id_, id_, prev_batch, 2000)
+        )
+        self.store.flush()
+        self.store.show_written()
+        return msgid
+
+    def read(self, owner: int) -> list[list[int]]:
+        """Return the ids of the messages that each kind of read gives."""
+        user = User(APPID, owner)
+        read = (
+            self.reader.fetch(user, 0, 100),
+            self.reader.fetch_latest(user, 100),
+            self.reader.fetch_before(user, NEWEST, 100),
+        )
+        return [[message.msgid for message in page.messages] for page in read]
+
+    def test_a_user_never_gets_the_messages_of_another_user(self) -> None:
+        """The queue ends where the link leads into the queue of user 103."""
+        own = self.write(USERS, 102, self.entry_of(USERS, 103))
+        self.assertEqual(self.read(102), [[own]] * 3)
+        self.assertEqual(self.reader.count_new(BOB, 0), 1)
+        self.assertEqual(self.reader.damaged_records, 1)
+
+    def test_a_batch_link_is_not_followed_into_another_queue(self) -> None:
+        own = self.write(USERS, 102, 0, prev_batch=self.entry_of(USERS, 103))
+        self.assertEqual(self.read(102), [[own]] * 3)
+        self.assertEqual(self.reader.count_new(BOB, 0), 1)
+
+    def test_a_wrong_head_gives_nothing(self) -> None:
+        """The index says that the newest entry of Bob is one of user 103."""
+        index = self.store.index
+        head = self.store.head(USERS, APPID, 103)
+        assert head is not None
+        index.put(index.place(USERS, APPID, 102), head)
+        self.assertEqual(self.read(102), [[]] * 3)
+        self.assertEqual(self.reader.count_new(BOB, 0), 0)
+
+    def test_a_group_and_a_user_with_the_same_number_are_two_queues(self) -> None:
+        fill(self.store, [to_group(102, body=b"secret")])
+        own = self.write(USERS, 102, self.entry_of(SUPER_GROUPS, 102))
+        self.assertEqual(self.read(102), [[own]] * 3)
+        group = self.write(SUPER_GROUPS, 102, self.entry_of(USERS, 103))
+        page = self.reader.fetch_group(BOB, 0, 0, 100)
+        self.assertEqual([message.msgid for message in page.messages], [group])
+
+    def test_a_wrong_link_is_damage_that_the_operator_hears_of_once(self) -> None:
+        """The snapshot of the index is not used again, since it may be the cause."""
+        wrong = self.entry_of(USERS, 103)
+        self.write(USERS, 102, wrong)
+        lines, damaged = Lines(), list[int]()
+        reader = QueueReader(
+            self.store.blocks, heads=self.store.head, on_damage=damaged.append, log=lines
+        )
+        for _ in range(3):
+            reader.fetch_latest(BOB, 10)
+        self.assertEqual(damaged, [wrong])
+        self.assertEqual(
+            lines.of("error"), [f"the record at id {wrong} is of another queue and skipped"]
         )
 
 
