@@ -67,6 +67,9 @@ def summarize(folder: ReadOnlyFolder, found: Verification) -> None:
             print(f"  {storage_dump.kind_name(cmd)} ({cmd}): {count}")
     print(f"messages: {found.messages}")
     print(f"queues: {found.queues}")
+    for skipped in found.skipped:
+        first, last = skipped[0], skipped[-1]
+        print(f"skipped: blocks {first} to {last}, so that new ids are larger than all before")
     print(f"findings: {found.found}")
     if folder.in_use:
         what = f"; {found.in_flux} bytes at the end are not complete yet" if found.in_flux else ""

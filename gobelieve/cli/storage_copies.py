@@ -13,8 +13,10 @@ from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
 from gobelieve.storage.files.files import refusal
 from gobelieve.storage.files.read_only import ReadOnlyFolder
-from gobelieve.storage.format.layout import LOCK, block_number
+from gobelieve.storage.format.layout import FIRST_BLOCK, FIRST_BLOCK_NEW, LOCK, block_number
+from gobelieve.storage.replication import roles
 from gobelieve.storage.tools.copies import LockedFolder, bring_up_to_date, copy_all
+from gobelieve.storage.tools.jump import jump
 from gobelieve.storage.tools.verify import Verification
 
 PARTIAL = ".partial"
@@ -23,9 +25,15 @@ PARTIAL = ".partial"
 
 def add(actions: Any) -> None:
     for name, first, second, work, about in (
-        ("import", "SRC", "DIR", make, "make a directory from one of the Go server, of any year"),
+        (
+            "import",
+            "SRC",
+            "DIR",
+            import_,
+            "make a directory from one of the Go server, of any year",
+        ),
         ("backup", "DIR", "DEST", backup, "copy a directory, or what is new in it, in use or not"),
-        ("restore", "DEST", "DIR", make, "make a directory from a backup"),
+        ("restore", "DEST", "DIR", restore, "make a directory from a backup"),
     ):
         action = actions.add_parser(name, help=about, description=about.capitalize() + ".")
         action.add_argument("source", metavar=first)
@@ -42,14 +50,27 @@ def backup(parsed: argparse.Namespace) -> None:
             ProgressLine("backup", source.total) as line,
         ):
             begin, end = bring_up_to_date(source, target, line)
+            roles.mark(parsed.target)
     if begin == end:
         print(f"{parsed.target}: nothing new, up to {_place(end)}")
     else:
         print(f"{parsed.target}: from {_place(begin)} to {_place(end)}")
 
 
-def make(parsed: argparse.Namespace) -> None:
-    """Import or restore a directory. Raises `GobelieveError` if the source has damage."""
+def import_(parsed: argparse.Namespace) -> None:
+    """Import a directory. Raises `GobelieveError` if the source has damage."""
+    _make(parsed, is_old=False)
+
+
+def restore(parsed: argparse.Namespace) -> None:
+    """Restore a backup. Clients hold ids that it lacks, so new ids are larger than these.
+
+    Raises `GobelieveError` if the backup has damage.
+    """
+    _make(parsed, is_old=True)
+
+
+def _make(parsed: argparse.Namespace, is_old: bool) -> None:
     root = os.path.abspath(parsed.target)
     with ReadOnlyFolder(parsed.source) as source:
         if source.in_use:
@@ -61,6 +82,8 @@ def make(parsed: argparse.Namespace) -> None:
             found = _look_through(target, root)
             for torn in found.torn:
                 target.cut(torn.number, torn.offset)
+            if is_old:
+                jump(target)
             target.rename(root)
     print(f"{parsed.target}: {found.messages} messages in {found.queues} queues")
     damage = found.found - len(found.torn)
@@ -89,7 +112,7 @@ def _begin(root: str) -> LockedFolder:
         raise refusal(f"{root} is a mount point: name a directory in it")
     partial = LockedFolder(root + PARTIAL)
     # An interrupted copy may have left blocks. Nothing else is removed.
-    names = set(os.listdir(partial.root)) - {LOCK}
+    names = set(os.listdir(partial.root)) - {LOCK, FIRST_BLOCK, FIRST_BLOCK_NEW}
     if foreign := [name for name in names if block_number(name) is None]:
         partial.close()
         raise refusal(f"{partial.root} has {foreign[0]}, which is not ours: remove it")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from gobelieve.cli.arguments import whole_number
 from gobelieve.errors import WireError
 from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.format.records import QUEUE_KINDS, Record, delivered_body
@@ -39,8 +40,10 @@ def add(actions: Any) -> None:
     owner_options.add_argument(
         "--group", metavar="APPID:GID", type=_owner, help="only this super group's"
     )
-    action.add_argument("--after", metavar="ID", type=_number, default=0, help="only after this id")
-    action.add_argument("--limit", metavar="N", type=_number, help="at most N")
+    action.add_argument(
+        "--after", metavar="ID", type=whole_number, default=0, help="only after this id"
+    )
+    action.add_argument("--limit", metavar="N", type=whole_number, help="at most N")
     action.add_argument("--json", action="store_true", help="one JSON object per line")
     action.add_argument(
         "--headers",
@@ -162,9 +165,3 @@ def _owner(text: str) -> tuple[int, int]:
         if colon and all(-LARGEST <= number <= LARGEST for number in found):
             return found
     raise argparse.ArgumentTypeError(f"{text!r} is not of the form APPID:ID")
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > LARGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
-    return int(text)

@@ -1,17 +1,31 @@
-"""``gobelieve storage promote | resync``: change the role of a slave's directory, or empty it."""
+"""``gobelieve storage promote | resync | jump``: change the role of a directory."""
 
 import argparse
 import sys
+from contextlib import closing
 from typing import Any
 
+from gobelieve.cli.arguments import whole_number
+from gobelieve.storage.files.read_only import ReadOnlyFolder
 from gobelieve.storage.replication import roles
+from gobelieve.storage.tools.copies import LockedFolder
+from gobelieve.storage.tools.jump import jump
 
 
 def add(actions: Any) -> None:
-    about = "make a stopped slave's directory a master's"
+    about = "make the directory of a stopped slave, or a backup, a master's"
     action = actions.add_parser("promote", help=about, description=about.capitalize() + ".")
     action.add_argument("directory", metavar="DIR")
+    _add_above(action)
     action.set_defaults(blocking=promote)
+
+    about = (
+        "make new ids larger than all that clients may hold, in a copy that was put back by hand"
+    )
+    action = actions.add_parser("jump", help=about, description=about.capitalize() + ".")
+    action.add_argument("directory", metavar="DIR")
+    _add_above(action)
+    action.set_defaults(blocking=jump_over)
 
     about = "set the files of a stopped slave aside, so that it fetches everything anew"
     action = actions.add_parser("resync", help=about, description=about.capitalize() + ".")
@@ -20,10 +34,28 @@ def add(actions: Any) -> None:
     action.set_defaults(blocking=resync)
 
 
+def _add_above(action: argparse.ArgumentParser) -> None:
+    about = "the largest id that a client may hold, if it is known (default: the end of DIR)"
+    action.add_argument("--above", metavar="ID", type=whole_number, default=0, help=about)
+
+
 def promote(parsed: argparse.Namespace) -> None:
     """Make the directory a master's, and print the next step."""
-    roles.promote(parsed.directory)
+    first = roles.promote(parsed.directory, parsed.above)
     print(f"{parsed.directory} is a master's: start its daemon without master_address")
+    _print_first(first)
+
+
+def jump_over(parsed: argparse.Namespace) -> None:
+    """Skip ids in a directory that a daemon will serve again."""
+    ReadOnlyFolder(parsed.directory).close()
+    roles.check(parsed.directory)
+    with closing(LockedFolder(parsed.directory)) as folder:
+        _print_first(jump(folder, parsed.above))
+
+
+def _print_first(first: int) -> None:
+    print(f"new messages get ids from {first} on: larger than those that clients may hold")
 
 
 def resync(parsed: argparse.Namespace) -> None:

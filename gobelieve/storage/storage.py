@@ -14,6 +14,7 @@ from gobelieve.storage.queues.piece import Piece
 from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication import roles
 from gobelieve.storage.replication.follower import Follower
+from gobelieve.storage.tools.jump import first_block
 from gobelieve.wire.storage import SaveItem
 
 RESYNCABLE_BYTES = 16 << 20
@@ -39,7 +40,7 @@ class Storage:
         slave: bool = False,
     ) -> None:
         self.counters = StorageCounters()
-        self.store = Store(root, world=world, in_thread=in_thread)
+        self.store = Store(root, world=world, in_thread=in_thread, is_slave=slave)
         self.follower = Follower(self.store.blocks, world.log)
         self.is_slave = slave
         self._turn = world.turn
@@ -63,7 +64,9 @@ class Storage:
             self.store.open(lambda: roles.mark(root))
         else:
             roles.check(root)
+            first = first_block(root)
             self.store.open()
+            self.store.jump(first)
 
     def close(self, done: Callable[[], None]) -> None:
         """Finish all saves, close the directory, then call `done`."""

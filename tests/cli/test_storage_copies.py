@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gobelieve.errors import StorageError
+from gobelieve.names import User
 from gobelieve.storage.format.records import pack_message
+from gobelieve.storage.storage import Storage
 from tests.cli.directories import CASES, KILLED, ROOT, VECTORS, StorageCommand, shell
-from tests.storage.support import copy, im, open_store, save, to_users
+from tests.fakes.world import FakeThread, Lines, world
+from tests.storage.support import APPID, bodies, copy, ids, im, open_store, save, to_users
 
 
 class CopyTests(StorageCommand):
@@ -109,7 +113,43 @@ class CopyTests(StorageCommand):
         self.assertEqual(self.blocks(backup), self.blocks(self.root))
         result = self.storage("restore", backup, restored)
         self.assertEqual(result, (0, f"{restored}: 3 messages in 3 queues\n", ""))
-        self.assertEqual(self.files(restored), self.blocks(self.root))
+        self.assertEqual(self.blocks(restored), self.blocks(self.root))
+
+    def test_a_restored_backup_gives_larger_ids_than_the_lost_messages_had(self) -> None:
+        """A client that holds the id of a lost message gets the new ones."""
+        backup, restored = self.mktemp(), self.mktemp()
+        self.storage("backup", self.root, backup)
+        store = open_store(self.root)
+        self.addCleanup(store.close)
+        lost = ids(save(store, to_users(102)))[0]
+        self.assertEqual(self.storage("restore", backup, restored)[0], 0)
+        storage = Storage(restored, world=world(log=Lines()), in_thread=FakeThread())
+        storage.open()
+        self.addCleanup(storage.store.close)
+        save(storage.store, to_users(102, body=b"new"))
+        self.assertEqual(bodies(storage.fetch(User(APPID, 102), lost)), [b"new"])
+
+    def test_an_interrupted_restore_is_done_again(self) -> None:
+        """The partial copy may have the file of the jump already."""
+        backup, restored = self.mktemp(), self.mktemp()
+        self.storage("backup", self.root, backup)
+        Path(restored + ".partial").mkdir()
+        Path(restored + ".partial", "first_block").write_text("1024\n")
+        self.assertEqual(self.storage("restore", backup, restored)[0], 0)
+        self.assertEqual(self.blocks(restored), self.blocks(self.root))
+
+    def test_a_backup_is_not_served_as_it_is(self) -> None:
+        """A daemon that is started on it names the command that makes a master of it."""
+        backup = self.mktemp()
+        self.storage("backup", self.root, backup)
+        storage = Storage(backup, world=world(log=Lines()), in_thread=FakeThread())
+        why = str(self.assertRaises(StorageError, storage.open))
+        self.assertIn("is a slave's or a backup: set master_address, or", why)
+        self.assertIn(f"`gobelieve storage promote {backup}`", why)
+        self.assertEqual(self.storage("promote", backup)[0], 0)
+        storage.open()
+        storage.store.close()
+        self.storage("backup", self.root, backup)
 
     def test_a_backup_of_another_directory(self) -> None:
         """For a backup of another directory it prints one clear line."""

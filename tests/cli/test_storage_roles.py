@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from gobelieve.storage.replication import roles
+from gobelieve.storage.tools.jump import first_block
 from tests.cli.directories import StorageCommand
 from tests.storage.support import open_store
 
@@ -20,11 +21,13 @@ class PromoteTests(RolesCase):
     """``promote`` makes a slave's directory a master's."""
 
     def test_the_mark_is_gone(self) -> None:
-        """Only the mark is removed."""
+        """The blocks stay as they are."""
         before = self.blocks(self.root)
         code, out, err = self.storage("promote", self.root)
         self.assertEqual((code, err), (0, ""))
         self.assertIn("without master_address", out)
+        first = (1024 << 27) + 32
+        self.assertIn(f"new messages get ids from {first} on", out)
         self.assertFalse(roles.is_slave(self.root))
         self.assertEqual(self.blocks(self.root), before)
         roles.check(self.root)
@@ -34,7 +37,7 @@ class PromoteTests(RolesCase):
         self.storage("promote", self.root)
         code, out, err = self.storage("promote", self.root)
         self.assertEqual((code, out), (1, ""))
-        self.assertIn(f"{self.root} is no slave's", err)
+        self.assertIn(f"{self.root} is neither a slave's directory nor a backup", err)
         code, _, err = self.storage("promote", self.root + "-nowhere")
         self.assertEqual(code, 1)
         self.assertIn("is no directory", err)
@@ -46,6 +49,33 @@ class PromoteTests(RolesCase):
         self.assertEqual(code, 1)
         self.assertIn("is in use", err)
         self.assertTrue(roles.is_slave(self.root))
+
+
+class JumpTests(StorageCommand):
+    """``jump`` makes new ids larger, in a copy that was put back without gobelieve's commands."""
+
+    def test_new_ids_are_larger(self) -> None:
+        """The blocks stay as they are."""
+        before = self.blocks(self.root)
+        code, out, err = self.storage("jump", "--above", str(9 << 27), self.root)
+        first = (1033 << 27) + 32
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn(f"new messages get ids from {first} on", out)
+        self.assertEqual(self.blocks(self.root), before)
+        self.assertEqual(first_block(self.root), 1033)
+
+    def test_only_a_directory_that_a_daemon_may_serve(self) -> None:
+        """It makes no directory, and refuses one in use, a slave's, and a wrong id."""
+        nowhere = self.mktemp()
+        self.assertEqual(self.storage("jump", nowhere)[0], 1)
+        self.assertFalse(os.path.exists(nowhere))
+        self.assertRaises(SystemExit, self.storage, "jump", "--above=-1", self.root)
+        roles.mark(self.root)
+        self.assertIn("promote", self.storage("jump", self.root)[2])
+        os.unlink(f"{self.root}/role")
+        self.hold()
+        self.assertIn("is in use", self.storage("jump", self.root)[2])
+        self.assertEqual(first_block(self.root), 0)
 
 
 class ResyncTests(RolesCase):
@@ -114,4 +144,4 @@ class ResyncTests(RolesCase):
         for words in ((), ("--yes",)):
             code, _, err = self.storage("resync", *words, self.root)
             self.assertEqual(code, 1)
-            self.assertIn("is no slave's", err)
+            self.assertIn("is neither a slave's directory nor a backup", err)

@@ -131,7 +131,7 @@ class Life:
             self.disk.left = random.randrange(25)
         deeds: list[Callable[[], None]] = [self.save] * 5 + [self.work] * 4
         deeds += [self.write_snapshot] * 4 + [self.elapse, self.look, self.replicate]
-        deeds += [self.save_on_a_full_disk, self.fail_to_sync]
+        deeds += [self.save_on_a_full_disk, self.fail_to_sync, self.jump]
         try:
             for _ in range(random.randrange(2, 14)):
                 random.choice(deeds)()
@@ -230,6 +230,13 @@ class Life:
             self.thread.run()
             self.disk.broken = 0
             self.turn.end()
+
+    def jump(self) -> None:
+        """Skip some blocks, as a directory does that may have lost told ids."""
+        if self.random.random() < 0.2:
+            number = self.store.blocks.end[0] + self.random.randrange(1, 4)
+            self.note("a jump to block", number)
+            self.store.jump(number)
 
     def elapse(self) -> None:
         """Let a second pass."""

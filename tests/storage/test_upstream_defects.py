@@ -509,7 +509,9 @@ class LinkTests(ReplicationCase):
         self.assertEqual(statuses, [AckStatus.READ_ONLY])
         self.slave.close()
         self.slave.slave = False
-        self.assertIn("is a slave's", str(self.assertRaises(StorageError, self.slave.open)))
+        self.assertIn(
+            "is a slave's or a backup", str(self.assertRaises(StorageError, self.slave.open))
+        )
         self.slave.slave = True
         self.slave.open()
 

@@ -8,6 +8,7 @@ A place where a record may begin is a `Position`: a block number and an offset. 
 since the end of a full block and the beginning of the next one would have the same id.
 """
 
+import itertools
 import os
 from bisect import bisect_left
 from collections.abc import Callable
@@ -16,7 +17,12 @@ from gobelieve.interfaces import Log
 from gobelieve.storage.files.files import Files, is_full, refusal
 from gobelieve.storage.files.open_blocks import MAX_OPEN_BLOCKS, OpenBlocks
 from gobelieve.storage.format.layout import LOCK, TORN, block_name, listed
-from gobelieve.storage.format.records import BLOCK_SIZE, FILE_HEADER, FIRST_OFFSET
+from gobelieve.storage.format.records import (
+    BLOCK_SIZE,
+    FIRST_OFFSET,
+    block_header,
+    skipped_of,
+)
 from gobelieve.support.throttled_log import ThrottledLog
 
 Position = tuple[int, int]
@@ -76,13 +82,16 @@ class Blocks:
             shown = ", ".join(foreign[:10])
             self._log.warn("{root}: not ours, ignored: {names}", root=self.root, names=shown)
         number = self.numbers[-1] if self.numbers else 0
-        if self.numbers and number - self.numbers[0] + 1 > len(self.numbers):
-            self._log.warn("{root}: blocks are missing in the middle", root=self.root)
+        if missing := missing_blocks(self.numbers, self._header):
+            what = "{root}: {count} blocks are missing, the first is message_{first}"
+            self._log.warn(
+                what, root=self.root, count=sum(map(len, missing)), first=missing[0].start
+            )
         fresh = not self.numbers
         self._writers[number] = fd = self._open_for_writing(number, os.O_CREAT if fresh else 0)
         length = self._files.size(fd)
-        if length <= FIRST_OFFSET and self._files.pread(fd, FIRST_OFFSET, 0) != FILE_HEADER:
-            self._write_header(fd)
+        if length <= FIRST_OFFSET:
+            self._mend_header(fd, number)
         self.numbers = self.numbers or [number]
         self._begin_at((number, min(max(length, FIRST_OFFSET), self.size)))
 
@@ -93,9 +102,21 @@ class Blocks:
     def _open_for_writing(self, number: int, how: int) -> int:
         return self._files.open(self.path(number), os.O_RDWR | os.O_CLOEXEC | how, 0o644)
 
-    def _write_header(self, fd: int) -> None:
-        self._files.truncate(fd, 0)
-        self._files.write_all(fd, FILE_HEADER, 0)
+    def mend_header(self) -> None:
+        """Write the header of the newest block if it is zeros, after a power cut. Raises OSError.
+
+        A slave does not do this: the master, whose files its own must equal, does.
+        """
+        if not any(self._header(self._number)):
+            self._mend_header(self._writers[self._number], self._number)
+
+    def _header(self, number: int) -> bytes:
+        return self._open_blocks.read(number, FIRST_OFFSET, 0)
+
+    def _mend_header(self, fd: int, number: int) -> None:
+        if skipped_of(self._files.pread(fd, FIRST_OFFSET, 0)) is None:
+            before = [n for n in self.numbers if n < number]
+            self._files.write_all(fd, block_header(number - before[-1] - 1 if before else 0), 0)
 
     def set_aside(self, offset: int) -> str:
         """Cut the newest block off at an offset. Return the path of the file that keeps the bytes.
@@ -113,7 +134,7 @@ class Blocks:
             path = ""
         if offset == FIRST_OFFSET:
             # If the first record is torn, the header before it may be torn too.
-            self._write_header(fd)
+            self._mend_header(fd, self._number)
         self._files.truncate(fd, offset)
         self._begin_at((self._number, offset))
         return path
@@ -151,7 +172,7 @@ class Blocks:
         """Keep a record for the next `flush`. Return its id."""
         offset = self._offset
         if offset + len(record) > self.size:
-            self._roll_over()
+            self.begin_block(self._number + 1)
             offset = FIRST_OFFSET
         self._parts.append(record)
         self._offset = offset + len(record)
@@ -165,16 +186,21 @@ class Blocks:
         """
         number, offset = position
         if number != self._number:
-            self._begin_block(number)
+            self._begin_run(number)
         self._parts.append(data)
         self._offset = offset + len(data)
 
-    def _roll_over(self) -> None:
-        self._begin_block(self._number + 1)
-        self._parts.append(FILE_HEADER)
+    def begin_block(self, number: int) -> None:
+        """Begin a block after the newest one, at the next `flush`. Its header has what is skipped.
+
+        The numbers between the two blocks are never given to another block.
+        """
+        skipped = number - self._number - 1
+        self._begin_run(number)
+        self._parts.append(block_header(skipped))
         self._offset = FIRST_OFFSET
 
-    def _begin_block(self, number: int) -> None:
+    def _begin_run(self, number: int) -> None:
         if self._parts:
             self._runs.append((self._start, self._parts))
         self._number = number
@@ -288,3 +314,17 @@ class Blocks:
     def length(self, number: int) -> int:
         """Return the length of a block's file in bytes."""
         return os.stat(self.path(number)).st_size
+
+
+def missing_blocks(numbers: list[int], header_of: Callable[[int], bytes]) -> list[range]:
+    """Return the numbers of the blocks that are missing between others, as ranges.
+
+    Numbers that the header of the next block skips are not missing. `numbers` ascend.
+    """
+    missing = []
+    for before, number in itertools.pairwise(numbers):
+        if number > before + 1:
+            skipped = skipped_of(header_of(number)) or 0
+            if before + 1 < number - skipped:
+                missing.append(range(before + 1, number - skipped))
+    return missing

@@ -13,9 +13,13 @@ SNAPSHOT, SNAPSHOT_NEW = "heads", "heads.new"
 """The snapshot of the index, and the next snapshot while it is written. See `snapshot_file`."""
 ROLE = "role"
 """The file that marks the directory of a slave. See `roles`."""
+FIRST_BLOCK, FIRST_BLOCK_NEW = "first_block", "first_block.new"
+"""The file with the number of the block that the next record is in at the earliest. See `jump`."""
 TORN = "torn_"
 """The beginning of the names of files that keep bytes cut off a block."""
-_KNOWN = OLD_INDEXES | {LOCK, ROLE, SNAPSHOT, SNAPSHOT_NEW}
+_KNOWN = OLD_INDEXES | {LOCK, ROLE, SNAPSHOT, SNAPSHOT_NEW, FIRST_BLOCK, FIRST_BLOCK_NEW}
+MAX_BLOCK = 9_999_999_999
+"""The highest number in the file name of a block."""
 # At most ten digits: a larger number may not fit in an id, and is rather a copy with a date.
 _BLOCK = re.compile("message_(0|[1-9][0-9]{0,9})")
 

@@ -5,7 +5,8 @@ A file ``message_N`` begins with 32 bytes::
     offset  size  type   name
     0       4     int32  magic     "IMIM"
     4       4     int32  version   0x00010000
-    8       24           zeros
+    8       8      int64  skipped   numbers of blocks left out before this block: 0 in most blocks
+    16      16            zeros
 
 and continues with records, without gaps between them. All integers are big-endian::
 
@@ -48,7 +49,8 @@ from gobelieve.wire.storage import SUPER_GROUPS, USERS
 
 BLOCK_SIZE = 128 << 20
 """The largest length of a block in bytes. Every id depends on it."""
-FILE_HEADER = Struct(">4si24x").pack(b"IMIM", 0x00010000)
+_FILE_HEADER = Struct(">4siq16x")
+FILE_HEADER = _FILE_HEADER.pack(b"IMIM", 0x00010000, 0)
 FIRST_OFFSET = len(FILE_HEADER)
 """The offset of the first record of a block, in bytes."""
 BODY_LIMIT = CLIENT_BODY_LIMIT
@@ -111,6 +113,19 @@ class Entry(NamedTuple):
 def pack_record(cmd: int, version: int, flag: int, body: bytes) -> bytes:
     """Return a record with its checksum."""
     return HEAD.pack(MAGIC, len(body), crc32(body), cmd, version, flag, 1) + body + MAGIC
+
+
+def block_header(skipped: int) -> bytes:
+    """Return the header of a block before which `skipped` numbers of blocks are left out."""
+    return _FILE_HEADER.pack(b"IMIM", 0x00010000, skipped)
+
+
+def skipped_of(header: bytes) -> int | None:
+    """Return the number of blocks left out before a block; None if `header` is not of a block."""
+    if len(header) < FIRST_OFFSET:
+        return None
+    skipped: int = _FILE_HEADER.unpack_from(header)[2]
+    return skipped if skipped >= 0 and header[:FIRST_OFFSET] == block_header(skipped) else None
 
 
 def pack_message(cmd: int, body: bytes) -> bytes:

@@ -61,10 +61,11 @@ class Store:
         block_size: int = BLOCK_SIZE,
         files: Files | None = None,
         snapshot_every: int | None = None,
+        is_slave: bool = False,
     ) -> None:
         """Write a snapshot of the index every `snapshot_every` bytes (default: two blocks).
 
-        Without `in_thread` no snapshot is written.
+        Without `in_thread` no snapshot is written. A slave's files equal those of its master.
         """
         files = files or Files()
         self.blocks = Blocks(root, world.log, block_size, files)
@@ -83,6 +84,7 @@ class Store:
             self.blocks, heads=self.head, on_damage=self.snapshots.distrust, log=world.log
         )
         self._world = world
+        self._is_slave = is_slave
         # Saves that are only appended, that are written, and that the running sync covers.
         self._appended = _SaveGroup((0, 0), 0)
         self._written: _SaveGroup | None = None
@@ -92,6 +94,8 @@ class Store:
         # which nothing was taken back. `_sync_open`: a sync has begun and not succeeded yet.
         self._durable: Position | None = (0, 0)
         self._sync_open = False
+        # The number of the block in which the next record is at the earliest.
+        self._first_block = 0
         self.watchers: list[Callable[[], None]] = []
         """Called when readers may see more; `settled` is the new end."""
 
@@ -103,6 +107,8 @@ class Store:
         try:
             self.blocks.open()
             locked()
+            if not self._is_slave:
+                self.blocks.mend_header()
             position, self.reader.bridges = recover(self.blocks, self.index, self._world)
             # A killed daemon may have left written records that are not on disk yet.
             self.blocks.sync_from(position[0])
@@ -124,6 +130,16 @@ class Store:
             queues=len(self.index),
             blocks=len(self.blocks.numbers),
         )
+
+    def jump(self, number: int) -> None:
+        """Give no id below the block `number` from now on. No id after it is lost meanwhile.
+
+        Used when ids may have been told whose records are lost: a client that holds such an id does
+        not ask for smaller ones. The blocks between are skipped for ever.
+        """
+        self._first_block = max(self._first_block, number)
+        if self.blocks.end[0] < self._first_block:
+            self.blocks.begin_block(self._first_block)
 
     def close(self) -> None:
         """Close the directory. Saves that are not written are lost."""
@@ -289,6 +305,7 @@ class Store:
         self.reader.forget(number * self.blocks.size + offset)
         self.blocks.cut(start)
         self._appended = _SaveGroup(self.blocks.end, len(self.index))
+        self.jump(self._first_block)
 
     # --- for readers
 

@@ -8,6 +8,7 @@ refused. The slave then asks again from its own end.
 from gobelieve.errors import BodyError, WireError
 from gobelieve.interfaces import Log
 from gobelieve.storage.files.blocks import Blocks, Position
+from gobelieve.storage.format.layout import MAX_BLOCK
 from gobelieve.storage.format.records import (
     BODY_LIMIT,
     FILE_HEADER,
@@ -23,9 +24,6 @@ from gobelieve.storage.queues.piece import Piece
 from gobelieve.wire.frames import HEADER, HEADER_SIZE
 from gobelieve.wire.message import Message
 from gobelieve.wire.replication import StorageSyncBytes, StorageSyncMessage, StorageSyncMessageBatch
-
-LAST_BLOCK = 9_999_999_999
-"""The highest number in the file name of a block."""
 
 
 class Follower:
@@ -54,7 +52,7 @@ class Follower:
     def _bytes(self, ended: int, first: int, data: bytes) -> Piece:
         number, offset = divmod(first, self._blocks.size)
         mine = self._blocks.end
-        begins = offset == 0 and mine[0] < number <= LAST_BLOCK and len(data) == FIRST_OFFSET
+        begins = offset == 0 and mine[0] < number <= MAX_BLOCK and len(data) == FIRST_OFFSET
         if ended != self.end or not (begins or first == ended):
             raise self._gap(first)
         if not begins:
@@ -91,7 +89,7 @@ class Follower:
         # A master of the Go server does not send that a block is full; this record shows it.
         size = self._blocks.size
         full = offset + length > size
-        if full and first == (number + 1) * size + FIRST_OFFSET and number < LAST_BLOCK:
+        if full and first == (number + 1) * size + FIRST_OFFSET and number < MAX_BLOCK:
             return number + 1, 0
         raise self._gap(first)
 

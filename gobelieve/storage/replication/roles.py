@@ -1,7 +1,8 @@
 """The role of a directory: a master's, to which saves write, or a slave's.
 
-The directory of a slave has a file ``role``. A daemon without `master_address` does not open it, so
-that no save writes to it by mistake. `promote` makes it the directory of a master.
+The directory of a slave has a file ``role``, and so has a backup. A daemon without `master_address`
+does not open it, so that no save writes to it by mistake. `promote` makes it the directory of a
+master. It may lack records that its master had, whose ids clients hold. So new ids are far above.
 """
 
 import os
@@ -9,6 +10,7 @@ import os
 from gobelieve.storage.files.files import Files, failure_of, refusal
 from gobelieve.storage.format.layout import ROLE
 from gobelieve.storage.tools.copies import LockedFolder
+from gobelieve.storage.tools.jump import jump
 
 ASIDE = ".diverged-"
 
@@ -22,7 +24,7 @@ def check(root: str) -> None:
     """Raise StorageError if saves must not write to a directory."""
     if is_slave(root):
         raise refusal(
-            f"{root} is a slave's: set master_address,"
+            f"{root} is a slave's or a backup: set master_address,"
             f" or make it a master's by `gobelieve storage promote {root}`"
         )
 
@@ -37,15 +39,21 @@ def mark(root: str, files: Files | None = None) -> None:
         raise failure_of(why, root) from why
 
 
-def promote(root: str) -> None:
-    """Make a slave's directory a master's. Raises StorageError and OSError."""
+def promote(root: str, above: int = 0) -> int:
+    """Make a slave's directory a master's. Return the first id that it will give.
+
+    This id is far above all ids of the directory, and above the id `above`: see `jump`. Raises
+    StorageError and OSError.
+    """
     must_be_slave(root)
     locked = LockedFolder(root)
     try:
+        first = jump(locked, above)
         os.unlink(os.path.join(root, ROLE))
         locked.sync()
     finally:
         locked.close()
+    return first
 
 
 def set_aside(root: str) -> str:
@@ -87,4 +95,4 @@ def must_be_slave(root: str) -> None:
     if not os.path.isdir(root):
         raise refusal(f"{root} is no directory")
     if not is_slave(root):
-        raise refusal(f"{root} is no slave's")
+        raise refusal(f"{root} is neither a slave's directory nor a backup")

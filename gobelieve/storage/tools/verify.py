@@ -6,8 +6,9 @@ The memory it takes is that of the heads of the queues (`index`), however long t
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gobelieve.storage.files.blocks import missing_blocks
 from gobelieve.storage.files.read_only import Progress, ReadOnlyFolder
-from gobelieve.storage.format.records import FILE_HEADER, FIRST_OFFSET, QUEUE_KINDS
+from gobelieve.storage.format.records import FIRST_OFFSET, QUEUE_KINDS, skipped_of
 from gobelieve.storage.index.fast_scan import FastScan
 from gobelieve.storage.index.heads import Index
 from gobelieve.storage.tools.chains import NO_MESSAGES, Chains
@@ -47,6 +48,8 @@ class Verification:
         """The number of sound records, by cmd."""
         self.found = 0
         """The number of findings."""
+        self.skipped: list[range] = []
+        """The numbers of blocks that were skipped on purpose, see `jump`. They are no findings."""
         self.torn: list[Torn] = []
         """The torn ends of blocks."""
         self.in_flux = 0
@@ -64,16 +67,19 @@ class Verification:
 
     def findings(self) -> Iterator[Finding]:
         """Yield all findings, in the order of the files."""
-        expected = self._folder.numbers[0]
+        missing = {gap.stop: gap for gap in missing_blocks(self._folder.numbers, self._header)}
         for number in self._folder.numbers:
-            if expected < number:
-                there = (
-                    "the block is" if expected == number - 1 else f"blocks up to {number - 1} are"
-                )
-                yield self._finding(expected, 0, f"{there} missing")
-            expected = number + 1
+            skipped = skipped_of(self._header(number)) or 0
+            if skipped:
+                self.skipped.append(range(number - skipped, number))
+            if gap := missing.get(number - skipped):
+                there = "the block is" if len(gap) == 1 else f"blocks up to {gap[-1]} are"
+                yield self._finding(gap.start, 0, f"{there} missing")
             yield from self._frame(number)
             yield from self._records(number)
+
+    def _header(self, number: int) -> bytes:
+        return self._folder.reader(number)(FIRST_OFFSET, 0)
 
     def _finding(self, number: int, offset: int, what: str) -> Finding:
         self.found += 1
@@ -89,7 +95,7 @@ class Verification:
             self.torn.append(Torn(number, 0, length))
             yield self._finding(number, 0, f"torn end, {length} bytes: too short for a header")
             return
-        if self._folder.reader(number)(FIRST_OFFSET, 0) != FILE_HEADER:
+        if skipped_of(self._header(number)) is None:
             yield self._finding(number, 0, "the header is not that of a block")
         if length > self._folder.size:
             behind = length - self._folder.size

@@ -604,6 +604,15 @@ class FolderTests(RecoveryCase):
         error = self.assertRaises(StorageError, open_store, str(self.root / "under"))
         self.assertIn(str(self.root / "under"), str(error))
 
+    def test_a_header_of_zeros_is_written_again(self) -> None:
+        """A power cut may leave zeros where the header was. What follows is read as before."""
+        self.write(b"one")
+        content = self.block().read_bytes()
+        self.block().write_bytes(bytes(FIRST_OFFSET) + content[FIRST_OFFSET:])
+        self.assertEqual(self.read(self.reopen()), [b"one"])
+        self.assertEqual(self.log.of("warn"), [])
+        self.assertEqual(self.block().read_bytes(), content)
+
     def test_unreadable(self) -> None:
         """The error for a block that cannot be read names it."""
         self.write(b"one")
@@ -640,7 +649,7 @@ class FolderTests(RecoveryCase):
     def test_foreign_header(self) -> None:
         """A block with a damaged header is read, with a warning."""
         self.write(b"one")
-        self.damage(0, bytes(FIRST_OFFSET))
+        self.damage(0, b"?" * FIRST_OFFSET)
         self.assertEqual(self.read(self.reopen()), [b"one"])
         self.assertEqual(self.log.of("warn"), [f"{self.block()} does not begin as a block does"])
 

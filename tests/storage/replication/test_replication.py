@@ -82,7 +82,13 @@ class Slave:
 
     def open(self, resyncable_bytes: int = 0) -> None:
         files = QuickFiles()
-        self.store = Store(self.root, world=world(log=self.log), block_size=self.size, files=files)
+        self.store = Store(
+            self.root,
+            world=world(log=self.log),
+            block_size=self.size,
+            files=files,
+            is_slave=True,
+        )
         self.store.blocks.resyncable_bytes = resyncable_bytes
         self.store.open()
         self.follower = Follower(self.store.blocks, self.log)
@@ -163,6 +169,22 @@ class FilesTests(ReplicationCase):
         self.assertGreater(len(blocks(self.root)), 3)
         self.assertEqualFiles()
         self.assertSameReads()
+
+    def test_the_slave_skips_the_blocks_that_its_master_skipped(self) -> None:
+        """It follows over the jump, and catches up over it."""
+        other = Slave(self.mktemp(), self.size)
+        self.addCleanup(lambda: other.store.close())
+        self.save(10)
+        self.slave.follow(self.master)
+        self.master.jump(self.master.blocks.end[0] + 50)
+        self.save(10)
+        self.slave.follow(self.master)
+        self.assertEqualFiles()
+        self.assertSameReads()
+        self.restart_slave()
+        self.assertEqual(self.slave.log.of("warn", "error"), [])
+        other.follow(self.master)
+        self.assertEqual(blocks(other.root), blocks(self.root))
 
     def test_nothing_that_could_be_taken_back_is_sent(self) -> None:
         """A message that is written but not durable is sent only when it is durable."""
