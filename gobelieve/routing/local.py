@@ -7,7 +7,7 @@ from gobelieve.interfaces import Log, Members, Subscriber, Time
 from gobelieve.metrics import Counters
 from gobelieve.names import Room, User
 from gobelieve.routing.published import forward
-from gobelieve.routing.push_batches import PushBatches
+from gobelieve.routing.pushes.batches import PushBatches
 from gobelieve.routing.router import Router
 from gobelieve.wire.frames import encode_frame
 from gobelieve.wire.publication import Publication

@@ -12,10 +12,10 @@ from typing import Protocol
 from gobelieve.errors import BodyError, FrameError
 from gobelieve.interfaces import Log
 from gobelieve.metrics import Counters
-from gobelieve.routing.decisions import Decisions, Pushes
-from gobelieve.routing.grace import Grace
-from gobelieve.routing.groups import GroupPushes
 from gobelieve.routing.older import for_version_0
+from gobelieve.routing.pushes.decisions import Decisions, Pushes
+from gobelieve.routing.pushes.grace import Grace
+from gobelieve.routing.pushes.groups import GroupPushes
 from gobelieve.routing.table import Table
 from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.wire import route

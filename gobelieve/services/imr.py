@@ -16,9 +16,9 @@ from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.online import presence_pages
 from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing.grace import Grace
-from gobelieve.routing.groups import GroupPushes
-from gobelieve.routing.pushes import PushWriter
+from gobelieve.routing.pushes.grace import Grace
+from gobelieve.routing.pushes.groups import GroupPushes
+from gobelieve.routing.pushes.writer import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.components.cluster import Cluster, add_cluster
 from gobelieve.services.groups.groups import GroupsOptions, GroupStatus, add_groups

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from gobelieve.metrics import Counters
-from gobelieve.routing.payloads import Item
+from gobelieve.routing.pushes.payloads import Item
 from gobelieve.routing.router import Router
 from gobelieve.wire.message import Message
 from gobelieve.wire.route import Subscribe, SubscribeRoom

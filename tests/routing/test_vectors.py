@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.routing.payloads import inner_frame
+from gobelieve.routing.pushes.payloads import inner_frame
 from gobelieve.wire import FrameReader, decode, encode_frame
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, LINK_BODY_LIMIT, Frame
 from gobelieve.wire.message import MESSAGES, Message

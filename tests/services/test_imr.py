@@ -21,9 +21,9 @@ from gobelieve.interfaces import Group
 from gobelieve.metrics import Counters
 from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing.grace import Grace
-from gobelieve.routing.groups import GroupPushes
-from gobelieve.routing.pushes import PushWriter
+from gobelieve.routing.pushes.grace import Grace
+from gobelieve.routing.pushes.groups import GroupPushes
+from gobelieve.routing.pushes.writer import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.imr import Options, PushService, RouteService, makeService
 from gobelieve.services.process.options import Coroutines
@@ -31,8 +31,8 @@ from gobelieve.services.process.ordered import OrderedService
 from gobelieve.wire.client import IM, GroupIM
 from tests.fakes.reactor import FakeReactor
 from tests.protocols.logs import Events
+from tests.routing.pushes.test_groups import FakeGroups
 from tests.routing.support import FakePushes
-from tests.routing.test_groups import FakeGroups
 
 SAMPLE = Path(__file__).parents[2] / "etc" / "imr.toml"
 

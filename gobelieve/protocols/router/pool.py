@@ -13,7 +13,7 @@ from gobelieve.protocols.router.pending_subscriptions import (
     owns_all,
     owns_none,
 )
-from gobelieve.routing.push_batches import PushBatches
+from gobelieve.routing.pushes.batches import PushBatches
 
 UsersMissed = Callable[[Iterable[User]], None]
 """Called with users whose publications may be lost, since a router was away."""

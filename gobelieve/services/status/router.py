@@ -7,7 +7,7 @@ from prometheus_client.registry import Collector
 
 from gobelieve.protocols.http.status.metrics import CountersCollector
 from gobelieve.protocols.router.listener import GatewayConnection, RouteFactory
-from gobelieve.routing.pushes import PushWriter
+from gobelieve.routing.pushes.writer import PushWriter
 from gobelieve.routing.router import Router
 
 

@@ -11,7 +11,7 @@ from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.metrics import registry_of
 from gobelieve.protocols.router.listener import GatewayConnection, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing.grace import Grace
+from gobelieve.routing.pushes.grace import Grace
 from gobelieve.routing.router import Router
 from gobelieve.services.status.router import RouterStatus
 from gobelieve.wire import encode_frame, route

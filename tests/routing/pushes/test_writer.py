@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BackendError
 from gobelieve.metrics import Counters
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing import pushes
-from gobelieve.routing.payloads import Item
-from gobelieve.routing.pushes import BATCH_BYTES, BATCH_ITEMS, LAST_DELAY, PushWriter
+from gobelieve.routing.pushes import writer
+from gobelieve.routing.pushes.payloads import Item
+from gobelieve.routing.pushes.writer import BATCH_BYTES, BATCH_ITEMS, LAST_DELAY, PushWriter
 from tests.protocols.logs import Events
 
 
@@ -204,7 +204,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual([len(batch) for batch in self.lists.batches], [2, 2, 1])
         self.assertEqual(self.lists.written, long)
         self.lists.away = True
-        self.patch(pushes, "BACKLOG_BYTES", 5000)
+        self.patch(writer, "BACKLOG_BYTES", 5000)
         one = ("push_queue", bytes(1000))
         self.writer.add([one] * 8)
         self.assertEqual(self.counters["pushes_dropped"], 3)

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BackendError, BodyError
 from gobelieve.interfaces import Group
 from gobelieve.metrics import Counters
-from gobelieve.routing.grace import Grace
-from gobelieve.routing.groups import TRIES, GroupPushes
-from gobelieve.routing.payloads import RECEIVERS_PER_ITEM
+from gobelieve.routing.pushes.grace import Grace
+from gobelieve.routing.pushes.groups import TRIES, GroupPushes
+from gobelieve.routing.pushes.payloads import RECEIVERS_PER_ITEM
 from gobelieve.routing.router import Router
 from gobelieve.services.process.options import Coroutines
 from gobelieve.wire import encode_frame, route

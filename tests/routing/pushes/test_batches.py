@@ -6,8 +6,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.metrics import Counters
-from gobelieve.routing import push_batches
-from gobelieve.routing.push_batches import MEMBERS_PER_TURN, PushBatches
+from gobelieve.routing.pushes import batches
+from gobelieve.routing.pushes.batches import MEMBERS_PER_TURN, PushBatches
 
 
 class MemberSlicesTests(SynchronousTestCase):
@@ -54,7 +54,7 @@ class MemberSlicesTests(SynchronousTestCase):
 
     def test_too_many_are_dropped_and_counted(self) -> None:
         """Not kept without end."""
-        self.patch(push_batches, "MAX_WAITING_MESSAGES", 2)
+        self.patch(batches, "MAX_WAITING_MESSAGES", 2)
         for _ in range(3):
             self.begin(range(MEMBERS_PER_TURN + 1))
         self.assertEqual((len(self.push_batches), self.counters["pushes_dropped"]), (2, 1))

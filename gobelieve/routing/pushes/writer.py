@@ -13,7 +13,7 @@ from itertools import islice
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Cancellable, Log, PushQueues, Tasks, Time, Turn
 from gobelieve.metrics import Counters
-from gobelieve.routing.payloads import Item
+from gobelieve.routing.pushes.payloads import Item
 from gobelieve.support.backoff import Backoff
 from gobelieve.support.throttled_log import ThrottledLog
 

@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
 from gobelieve.metrics import Counters
-from gobelieve.routing import grace
-from gobelieve.routing.grace import MAX_GRACE_PERIODS, RECEIVERS_PER_TURN, Grace
+from gobelieve.routing.pushes import grace
+from gobelieve.routing.pushes.grace import MAX_GRACE_PERIODS, RECEIVERS_PER_TURN, Grace
 from gobelieve.routing.router import Router
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM

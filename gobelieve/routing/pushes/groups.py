@@ -13,8 +13,8 @@ from typing import NamedTuple
 from gobelieve.errors import BackendError
 from gobelieve.interfaces import Group, Groups, Log, Tasks, Time
 from gobelieve.metrics import Counters
-from gobelieve.routing.decisions import Decisions
-from gobelieve.routing.payloads import RECEIVERS_PER_ITEM, inner_frame
+from gobelieve.routing.pushes.decisions import Decisions
+from gobelieve.routing.pushes.payloads import RECEIVERS_PER_ITEM, inner_frame
 from gobelieve.support.backoff import Backoff
 from gobelieve.support.throttled_log import ThrottledLog
 from gobelieve.support.when_empty import WhenEmpty

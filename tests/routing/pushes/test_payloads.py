@@ -5,7 +5,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
-from gobelieve.routing.payloads import RECEIVERS_PER_ITEM, inner_frame, push_items
+from gobelieve.routing.pushes.payloads import RECEIVERS_PER_ITEM, inner_frame, push_items
 from gobelieve.wire.client import IM, RT, GroupIM, SyncNotify, System
 from gobelieve.wire.customers import Customer, CustomerSupport, CustomerV2
 from gobelieve.wire.frames import Frame, encode_frame

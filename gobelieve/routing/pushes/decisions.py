@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from gobelieve.interfaces import Log
 from gobelieve.metrics import Counters
-from gobelieve.routing.grace import Grace
-from gobelieve.routing.payloads import Item, inner_frame, push_items
+from gobelieve.routing.pushes.grace import Grace
+from gobelieve.routing.pushes.payloads import Item, inner_frame, push_items
 from gobelieve.routing.table import Table
 from gobelieve.wire.client import System
 
