@@ -1,1 +1,1 @@
-"""The router's core: who is where, what is forwarded, what is pushed to phones."""
+"""The rules of the router: the routing table, publications, and pushes to phones."""

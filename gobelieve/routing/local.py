@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gobelieve.errors import WireError
-from gobelieve.interfaces import Log, Members, Subscriber, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Members, Subscriber, World
 from gobelieve.names import Room, User
 from gobelieve.routing.published import forward
 from gobelieve.routing.pushes.batches import PushBatches
@@ -22,50 +21,49 @@ from gobelieve.wire.route import (
 
 
 class LocalLink:
-    """`gobelieve.interfaces.Routing` for the gateway, a `Link` for the router; no sockets between.
+    """A link without sockets: `interfaces.Routing` for the gateway, and a `Link` for the router.
 
-    Routers in other processes are not known to it, but gateways are: they connect to this router.
-    What is said is in effect at once.
+    Gateways in other processes connect to the router. Routers in other processes are not used.
+    Subscriptions are in effect at once.
     """
 
-    def __init__(self, router: Router, time: Time, counters: Counters, log: Log) -> None:
+    def __init__(self, router: Router, world: World) -> None:
         self.version = 1
         self._router = router
-        self._time = time
-        self._counters = counters
-        self._log = log
+        self._time = world.time
+        self._counters = world.counters
+        self._log = world.log
         self._subscriber: Subscriber | None = None
-        self._push_batches = PushBatches(self.push, time, counters)
+        self._push_batches = PushBatches(self.push, world)
         router.opened(self)
-        # It holds nobody yet, and has said so.
+        # The gateway has no users yet, so it has reported them all.
         router.received(self, MARK, b"", 1)
 
     def attach(self, subscriber: Subscriber) -> None:
-        """Who is told what other gateways publish."""
+        """Set the part of the gateway that gets the publications of other gateways."""
         self._subscriber = subscriber
 
     def close(self) -> None:
-        """The gateway holds nobody any more, and publishes no more."""
+        """Remove the link from the router, with all users and rooms of this gateway."""
         self._router.closed(self)
 
     # --- called by the router
 
     def forward(self, cmd: int, body: bytes, version: int) -> None:
-        """See `gobelieve.routing.router.Link`."""
+        """Hand a publication of another gateway to this one; see `routing.router.Link`."""
         if cmd not in PUBLICATIONS or self._subscriber is None:
             return
-        told = Publication.read(body, version)
+        publication = Publication.read(body, version)
         try:
-            forward(self._subscriber, cmd, told)
+            forward(self._subscriber, cmd, publication)
         except WireError as why:
-            # It is for this gateway to complain: the one that sent it may not be cut off.
+            # Caught here, or the router would close the link of the gateway that sent it.
             self._counters.add("publications_malformed")
-            self._log.warn("a publication makes no sense: {why}", why=why)
+            self._log.warn("a publication is malformed: {why}", why=why)
 
     # --- called by the gateway
 
     def subscribe(self, user: User, online: bool) -> None:
-        """See `gobelieve.interfaces.Routing`, as for all that follows."""
         self._router.table.subscribe(self, user, online)
 
     def unsubscribe(self, user: User) -> None:
@@ -86,7 +84,7 @@ class LocalLink:
     def publish(
         self, user: User, cmd: int, body: bytes, flag: int = 0, msgid: int = 0, prev: int = 0
     ) -> None:
-        self._say(PUBLISH, *user, encode_frame(cmd, body, 0, INNER_VERSION, flag), msgid, prev)
+        self._publish(PUBLISH, *user, encode_frame(cmd, body, 0, INNER_VERSION, flag), msgid, prev)
 
     def publish_group(
         self,
@@ -99,10 +97,10 @@ class LocalLink:
         prev: int = 0,
     ) -> None:
         inner = encode_frame(cmd, body, 0, INNER_VERSION, flag)
-        self._say(PUBLISH_GROUP, appid, group_id, inner, msgid, prev)
+        self._publish(PUBLISH_GROUP, appid, group_id, inner, msgid, prev)
 
     def publish_room(self, room: Room, cmd: int, body: bytes, flag: int = 0) -> None:
-        self._say(PUBLISH_ROOM, *room, encode_frame(cmd, body, 0, INNER_VERSION, flag))
+        self._publish(PUBLISH_ROOM, *room, encode_frame(cmd, body, 0, INNER_VERSION, flag))
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         self._router.decisions.ask(appid, receivers, encode_frame(cmd, body, 0, INNER_VERSION))
@@ -111,14 +109,14 @@ class LocalLink:
         self, appid: int, group_id: int, members: Members, sender: int, cmd: int, body: bytes
     ) -> None:
         if self._router.groups is not None:
-            # Without the flag PUSH it is not a delivery, but the question who gets a push.
+            # Without the flag PUSH it is no delivery; it only requests the pushes.
             self.publish_group(appid, group_id, cmd, body)
         else:
             self._push_batches.begin(appid, members, sender, cmd, body)
 
-    def _say(
+    def _publish(
         self, cmd: int, appid: int, receiver: int, inner: bytes, msgid: int = 0, prev: int = 0
     ) -> None:
         ns = int(self._time.seconds() * 1e9)
-        told = Publication(appid, receiver, msgid, prev, ns, inner)
-        self._router.received(self, cmd, told.body(1), 1)
+        publication = Publication(appid, receiver, msgid, prev, ns, inner)
+        self._router.received(self, cmd, publication.body(1), 1)

@@ -1,7 +1,7 @@
-"""Publications for gateways that speak version 0, which is all that upstream's speak.
+"""Converts publications for gateways of version 0, such as those of the Go server.
 
-Version 1 says in one publication what version 0 says in two: the message with its id, then the
-SYNC_NOTIFY with the same id. The previous id is lost on the way; version 0 has no place for it.
+One publication of version 1 becomes two of version 0: the message with its id, then a SYNC_NOTIFY
+with the same id. The previous id is lost, since version 0 has no field for it.
 """
 
 from collections.abc import Callable
@@ -13,37 +13,37 @@ from gobelieve.wire.publication import Publication
 from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM
 
 DELIVERY_FLAGS = {PUBLISH: PUSH, PUBLISH_GROUP: PUSH | SUPER_GROUP, PUBLISH_ROOM: PUSH}
-"""What the inner flag of a publication with an id must have: without it upstream's gateway ends
-its whole process."""
+"""The inner flags that a publication with an id must have: without them the gateway of the Go
+server ends its whole process."""
 
 _FLAG_AT = 10
 _NOTIFIES: dict[int, Callable[[Publication], bytes]] = {
-    PUBLISH: lambda told: SyncNotify(sync_key=told.msgid).frame(version=0),
-    PUBLISH_GROUP: lambda told: SyncGroupNotify(group_id=told.receiver, sync_key=told.msgid).frame(
+    PUBLISH: lambda it: SyncNotify(sync_key=it.msgid).frame(version=0),
+    PUBLISH_GROUP: lambda it: SyncGroupNotify(group_id=it.receiver, sync_key=it.msgid).frame(
         version=0
     ),
 }
 
 
 def for_version_0(cmd: int, body: bytes, version: int) -> list[bytes]:
-    """The bodies to send in place of this one, in order; `BodyError` if it is too long.
+    """Return the bodies to send in place of this one, in order; `BodyError` if one is too long.
 
-    A body that was in version 0 already is left as it came, the seed's layout too.
+    A body of version 0 stays as it came, also in the layout of the seed.
     """
-    told = Publication.read(body, version)
+    publication = Publication.read(body, version)
     wanted = DELIVERY_FLAGS[cmd]
-    bare = told
-    if told.msgid and told.inner[_FLAG_AT] & wanted != wanted:
-        bare = told._replace(msgid=0)
+    bare = publication
+    if publication.msgid and publication.inner[_FLAG_AT] & wanted != wanted:
+        bare = publication._replace(msgid=0)
     if version < 1:
-        return [_fitting(body if bare is told else bare.body(0))]
-    bodies = [_fitting(bare.body(0))]
-    if told.msgid and cmd in _NOTIFIES:
-        bodies.append(told._replace(msgid=0, inner=_NOTIFIES[cmd](told)).body(0))
+        return [_within_limit(body if bare is publication else bare.body(0))]
+    bodies = [_within_limit(bare.body(0))]
+    if publication.msgid and cmd in _NOTIFIES:
+        bodies.append(publication._replace(msgid=0, inner=_NOTIFIES[cmd](publication)).body(0))
     return bodies
 
 
-def _fitting(body: bytes) -> bytes:
+def _within_limit(body: bytes) -> bytes:
     if len(body) > CLIENT_BODY_LIMIT:
-        raise BodyError(f"{len(body)} bytes, a gateway of version 0 takes {CLIENT_BODY_LIMIT}")
+        raise BodyError(f"{len(body)} bytes, but a gateway of version 0 takes {CLIENT_BODY_LIMIT}")
     return body

@@ -1,4 +1,4 @@
-"""What a router passes on, at the gateway it reaches, wherever that is."""
+"""Publications at the gateway that a router forwards them to, in any process."""
 
 from gobelieve.interfaces import Subscriber
 from gobelieve.names import Room, User
@@ -6,13 +6,12 @@ from gobelieve.wire.publication import Publication
 from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP
 
 
-def forward(subscriber: Subscriber, cmd: int, told: Publication) -> None:
-    """Tell a gateway what another one publishes."""
+def forward(subscriber: Subscriber, cmd: int, publication: Publication) -> None:
+    """Hand the publication of another gateway to the subscriber's method for its command."""
+    appid, receiver, msgid, prev_msgid, _, inner = publication
     if cmd == PUBLISH:
-        user = User(told.appid, told.receiver)
-        subscriber.published_to_user(user, told.inner, told.msgid, told.prev_msgid)
+        subscriber.published_to_user(User(appid, receiver), inner, msgid, prev_msgid)
     elif cmd == PUBLISH_GROUP:
-        ids = told.msgid, told.prev_msgid
-        subscriber.published_to_group(told.appid, told.receiver, told.inner, *ids)
+        subscriber.published_to_group(appid, receiver, inner, msgid, prev_msgid)
     else:
-        subscriber.published_to_room(Room(told.appid, told.receiver), told.inner)
+        subscriber.published_to_room(Room(appid, receiver), inner)

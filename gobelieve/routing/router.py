@@ -1,20 +1,19 @@
-"""The router's rules: what is done with each thing that a gateway says.
+"""The router's rules: one per command that a gateway sends.
 
-It knows links only as something that takes a command and a body (`Link`), so that a gateway on a
-socket and one in the same process are alike. It looks at the head of a publication and at the
-header of the inner frame; the rest is opaque and passed on as it came. A body that makes no sense
-is a `BodyError`, which concerns the link that sent it and no other.
+A gateway is a `Link`, which takes a command and a body. A gateway on a socket and one in the same
+process are therefore alike. The router reads the head of a publication and the header of the inner
+frame. The rest is opaque to it, and forwarded unchanged.
+
+A malformed body raises `BodyError`, which concerns only the link that sent it.
 """
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
 from gobelieve.errors import BodyError, FrameError
-from gobelieve.interfaces import Log
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import World
 from gobelieve.routing.older import for_version_0
-from gobelieve.routing.pushes.decisions import Decisions, Pushes
-from gobelieve.routing.pushes.grace import Grace
+from gobelieve.routing.pushes.decisions import Decisions
 from gobelieve.routing.pushes.groups import GroupPushes
 from gobelieve.routing.table import Table
 from gobelieve.support.throttled_log import ThrottledLog
@@ -26,23 +25,23 @@ from gobelieve.wire.route import peek_id, peek_push, peek_user
 
 
 class Link(Hashable, Protocol):
-    """A gateway, as the router sees it. Compared by identity."""
+    """A gateway, as the router sees it; compared by identity."""
 
     version: int
-    """The highest version of an outer frame that came from it: 0 or 1."""
+    """The highest version of an outer frame that came from the gateway: 0 or 1."""
 
     def forward(self, cmd: int, body: bytes, version: int) -> None:
-        """Send a frame. Returns at once, whatever the gateway does."""
+        """Send a frame; returns at once, whatever the gateway does."""
 
 
 Rule = Callable[["Router", Link, bytes, int], None]
 
 RULES: dict[int, Rule] = {}
-"""By command: what the router does with (link, body, version)."""
+"""The rules by command; a rule takes (router, link, body, version)."""
 
 
 def rule(cmd: int) -> Callable[[Rule], Rule]:
-    """Declare the rule for a command."""
+    """Declare the rule of a command."""
 
     def declare(apply: Rule) -> Rule:
         if cmd in RULES:
@@ -53,13 +52,13 @@ def rule(cmd: int) -> Callable[[Rule], Rule]:
     return declare
 
 
-def _is_question(cmd: int, flag: int) -> bool:
-    """Return whether a publication asks for pushes, and is not a message to forward.
+def _is_push_request(cmd: int, flag: int) -> bool:
+    """Return True if a publication only requests pushes, and is not a message to forward.
 
-    The seed published stored messages for the push decision alone: its devices got them by a SYNC.
-    With the flag PUSH it is a delivery. UNPERSISTENT marks a delivery too, but only of the kinds
-    that may go unstored: old clients set it in others by accident. A kind that shares its number
-    with a live one is never a question: the gateways that have it ask by the command PUSH.
+    The seed published stored messages for the push decision alone; its clients fetched them by a
+    SYNC. The flag PUSH marks a delivery. UNPERSISTENT marks a delivery too, but only for kinds that
+    may go unstored: old clients set it in others by accident. A kind that shares its number with a
+    live one never requests a push, since the gateways that have it send the command PUSH.
     """
     if flag & PUSH or cmd not in STORED or cmd in LIVE:
         return False
@@ -68,60 +67,44 @@ def _is_question(cmd: int, flag: int) -> bool:
 
 
 class Router:
-    """The rules over one table.
-
-    Without `pushes` nobody gets a push. Without `grace` who is not there is offline. Without
-    `groups`, which may be set later, nobody knows whom the push of a super group concerns.
-    """
+    """The rules over one routing table. `groups`: None if the router has no database of groups."""
 
     def __init__(
-        self,
-        pushes: Pushes | None,
-        *,
-        counters: Counters,
-        log: Log,
-        push_system: bool = True,
-        grace: Grace | None = None,
+        self, decisions: Decisions, *, world: World, groups: GroupPushes | None = None
     ) -> None:
-        self.table: Table[Link] = Table()
-        self.decisions = Decisions(
-            pushes, self.table, grace, push_system=push_system, counters=counters, log=log
-        )
-        self.groups: GroupPushes | None = None
-        self.grace = grace
-        self._counters = counters
-        self._throttled = ThrottledLog(log)
+        self.table: Table[Link] = decisions.table
+        self.decisions = decisions
+        self.grace = decisions.grace
+        self.groups = groups
+        self._counters = world.counters
+        self._throttled = ThrottledLog(world.log)
 
     def opened(self, link: Link) -> None:
-        """A gateway came."""
+        """Add the link of a gateway."""
         self.table.open(link)
-        if self.grace is not None:
-            self.grace.opened(link)
+        self.grace.opened(link)
 
     def closed(self, link: Link) -> None:
-        """A gateway is gone, and whom it held with it."""
+        """Remove the link of a gateway, with all users and rooms that it held."""
         online = self.table.close(link)
-        if self.grace is not None:
-            self.grace.closed(link, online)
+        self.grace.closed(link, online)
 
     def start(self) -> None:
-        """From now on gateways may come."""
-        if self.grace is not None:
-            self.grace.begin()
+        """Start, when gateways can connect."""
+        self.grace.begin()
 
     def settle(self) -> None:
-        """Decide what is kept, by what is known now."""
-        if self.grace is not None:
-            self.grace.stop()
+        """Make the postponed decisions by what is known now."""
+        self.grace.stop()
 
     def stop(self) -> None:
-        """Decide all that waits and can be decided: links end after this."""
+        """Decide on all pushes that wait, as far as possible; call this before the links end."""
         self.settle()
         if self.groups is not None:
             self.groups.stop()
 
     def received(self, link: Link, cmd: int, body: bytes, version: int) -> None:
-        """A gateway said something; `WireError` if it makes no sense."""
+        """Handle a frame of a gateway; `WireError` if it is malformed or not allowed."""
         if version:
             link.version = version = 1
         apply = RULES.get(cmd)
@@ -130,10 +113,10 @@ class Router:
         elif body:
             raise FrameError(f"command {cmd} is not allowed here")
         else:
-            # As upstream's router: a PING, or whatever it is, is harmless and not answered.
+            # The Go server ignores an unknown command, such as a PING, and so does this router.
             self._counters.add("unknown_commands")
 
-    # --- who is where
+    # --- users and rooms
 
     @rule(route.SUBSCRIBE)
     def _subscribe(self, link: Link, body: bytes, version: int) -> None:
@@ -156,15 +139,14 @@ class Router:
     def _mark(self, link: Link, body: bytes, version: int) -> None:
         abilities = 0 if self.groups is None else route.DECIDES_GROUP_PUSHES
         link.forward(route.MARKED, bytes((abilities,)), route.OUTER_VERSION)
-        if self.grace is not None:
-            self.grace.marked(link)
+        self.grace.marked(link)
 
     # --- publications
 
     @rule(route.PUBLISH)
     def _publish(self, link: Link, body: bytes, version: int) -> None:
         appid, uid, _, inner, flag = peek(body, version)
-        if _is_question(inner, flag):
+        if _is_push_request(inner, flag):
             self.decisions.ask(appid, [uid], Publication.read(body, version).inner)
         else:
             holders = self.table.holders((appid, uid))
@@ -173,7 +155,7 @@ class Router:
     @rule(route.PUBLISH_GROUP)
     def _publish_group(self, link: Link, body: bytes, version: int) -> None:
         appid, group_id, _, inner, flag = peek(body, version)
-        if _is_question(inner, flag):
+        if _is_push_request(inner, flag):
             self._ask_group(appid, group_id, Publication.read(body, version).inner)
         else:
             self._forward(self.table.links, link, route.PUBLISH_GROUP, body, version)
@@ -203,7 +185,7 @@ class Router:
         try:
             return for_version_0(cmd, body, version)
         except BodyError as why:
-            # Neither end did wrong, so nobody is cut off.
+            # Neither gateway made a mistake, so no link is closed.
             self._count("publications_too_long", str(why))
             return []
 
@@ -220,13 +202,12 @@ class Router:
         elif self.decisions.pushes is not None:
             self._throttled.warn(
                 "undecided",
-                "gateways ask who of group {group} gets a push, and this router knows no groups:"
+                "gateways request pushes for group {group}, and this router knows no groups:"
                 " set mysqldb_datasource; logged once",
                 group=group_id,
             )
             self._counters.add("group_pushes_undecided")
 
     def _count(self, name: str, why: str) -> None:
-        # Only the first time, so that a busy log is not flooded.
         self._throttled.debug(name, "{name}: {why}", name=name, why=why)
         self._counters.add(name)

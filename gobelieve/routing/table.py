@@ -1,7 +1,6 @@
-"""Who is where: which links hold which users and rooms.
+"""The routing table: the users and rooms that each link holds.
 
-It knows links only as keys, and nothing of what is sent over them. An id is (appid, uid) of a
-user or (appid, number) of a room.
+A link is only a key here. An id is (appid, uid) of a user or (appid, number) of a room.
 """
 
 from collections.abc import Iterable, Set
@@ -12,11 +11,11 @@ Id = tuple[int, int]
 
 
 class _Index(Generic[L]):
-    """Which links hold which ids, both ways.
+    """The ids of each link, and the links of each id.
 
-    The holders of an id are a tuple, so that who walks along them is not disturbed by a link that
-    goes meanwhile. Nearly every user is at one gateway: all ids that one link alone holds share
-    one tuple, which makes an id cost a place in a dict and one in a set.
+    The holders of an id are a tuple, so that a link may go while they are iterated. Nearly every
+    user is at one gateway. All ids that one link alone holds share one tuple, so that an id costs
+    only a place in a dict and one in a set.
     """
 
     __slots__ = ("_alone", "_held", "holders")
@@ -68,8 +67,9 @@ class _Index(Generic[L]):
 class Table(Generic[L]):
     """The routing table. No look-up grows with the number of links or users.
 
-    A link's entries are its own: they come and go by what it says, are not counted (gateways
-    count), and go with the link, in time proportional to their number.
+    A link adds and removes its own entries. They are not counted: after two subscriptions of a
+    user, one unsubscription removes the entry. Gateways count their sessions themselves.
+    A link that is closed takes its entries along, in time proportional to their number.
     """
 
     __slots__ = ("_online", "_rooms", "_users", "links")
@@ -81,15 +81,15 @@ class Table(Generic[L]):
         self._rooms: _Index[L] = _Index()
 
     def open(self, link: L) -> None:
-        """A new link, which holds nobody."""
+        """Add a link, which holds no users yet."""
         for index in (self._users, self._online, self._rooms):
             index.open(link)
         self.links = (*self.links, link)
 
     def close(self, link: L) -> Set[Id]:
-        """The link is gone, with all it held. Gives the users that it held as online.
+        """Remove a link with its entries. Return the users that it held as online.
 
-        Without effect for one that is not open.
+        A link that is not open is ignored.
         """
         if link not in self.links:
             return frozenset()
@@ -99,7 +99,7 @@ class Table(Generic[L]):
         return self._online.close(link)
 
     def subscribe(self, link: L, user: Id, online: bool) -> None:
-        """The link holds the user. Said again, the last `online` counts."""
+        """Note that the link holds the user; the last value of `online` counts."""
         self._users.add(link, user)
         if online:
             self._online.add(link, user)
@@ -107,48 +107,48 @@ class Table(Generic[L]):
             self._online.discard(link, user)
 
     def unsubscribe(self, link: L, user: Id) -> None:
-        """The link holds the user no longer."""
+        """Note that the link no longer holds the user."""
         self._users.discard(link, user)
         self._online.discard(link, user)
 
     def subscribe_room(self, link: L, room: Id) -> None:
-        """The link holds the room."""
+        """Note that the link holds the room."""
         self._rooms.add(link, room)
 
     def unsubscribe_room(self, link: L, room: Id) -> None:
-        """The link holds the room no longer."""
+        """Note that the link no longer holds the room."""
         self._rooms.discard(link, room)
 
     def holders(self, user: Id) -> tuple[L, ...]:
-        """The links that hold the user, online or not."""
+        """Return the links that hold the user, online or not."""
         return self._users.holders.get(user, ())
 
     def is_online(self, user: Id) -> bool:
-        """Whether any link holds the user as online."""
+        """Return True if any link holds the user as online."""
         return user in self._online.holders
 
     def offline(self, appid: int, uids: Iterable[int]) -> list[int]:
-        """Those of the users who are online nowhere, in order."""
+        """Return those of the users who are online nowhere, in order."""
         online = self._online.holders
         return [uid for uid in uids if (appid, uid) not in online]
 
     def holders_of_room(self, room: Id) -> tuple[L, ...]:
-        """The links that hold the room."""
+        """Return the links that hold the room."""
         return self._rooms.holders.get(room, ())
 
     def __len__(self) -> int:
-        """How many users are held."""
+        """Return the number of users that are held."""
         return len(self._users.holders)
 
     def everyone(self) -> tuple[Id, ...]:
-        """All users that are held; with a million it takes 10 to 30 ms."""
+        """Return all users that are held; a million take 10 to 30 ms."""
         return tuple(self._users.holders)
 
     @property
     def rooms(self) -> int:
-        """How many rooms are held."""
+        """The number of rooms that are held."""
         return len(self._rooms.holders)
 
     def held_by(self, link: L) -> tuple[int, int]:
-        """How many users and rooms an open link holds."""
+        """Return the number of users and the number of rooms that an open link holds."""
         return self._users.count(link), self._rooms.count(link)

@@ -27,6 +27,7 @@ from gobelieve.backends.sqlite.service import (
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
+from gobelieve.interfaces import World
 from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
@@ -43,7 +44,7 @@ from gobelieve.services.http.app_api import add_local_app_api
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.process.daemon import DaemonService
-from gobelieve.services.process.options import DaemonOptions, threads
+from gobelieve.services.process.options import Coroutines, DaemonOptions, threads
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import cannot_start
 from gobelieve.services.status.gateway import GatewayStatus
@@ -145,11 +146,26 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     storage = StorageStatus(add_storage(ims, root, config.ims, turn, reactor, cluster), reactor)
     service.add("imr", imr)
     queues = None if config.imr.push_disabled else SqlitePushQueues(db)
-    router = add_router(imr, config.imr, queues, turn, reactor, cluster, groups)
+    router = add_router(
+        imr,
+        config.imr,
+        queues=queues,
+        groups=groups,
+        cluster=cluster,
+        turn=turn,
+        reactor=reactor,
+    )
 
     service.add("im", im)
     counters = GatewayCounters()
-    routing = LocalLink(router.router, reactor, counters, Logger("gobelieve.routing"))
+    world = World(
+        time=reactor,
+        turn=turn,
+        tasks=Coroutines(),
+        counters=counters,
+        log=Logger("gobelieve.routing"),
+    )
+    routing = LocalLink(router.router, world)
     pending = PendingDatabase(
         os.path.join(data, "pending"), threads(reactor), Logger("gobelieve.backends.pending")
     )

@@ -11,13 +11,12 @@ from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.event_loop.waiting import called_back, called_within
-from gobelieve.interfaces import Groups, PushQueues, Time
+from gobelieve.interfaces import Groups, PushQueues, Time, World
 from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.online import presence_pages
 from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing.pushes.grace import Grace
-from gobelieve.routing.pushes.groups import GroupPushes
+from gobelieve.routing.build import build_router
 from gobelieve.routing.pushes.writer import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.components.cluster import Cluster, add_cluster
@@ -38,8 +37,10 @@ class Options(GroupsOptions):
 
 
 class RouteService(DrainingService):
-    """The gateways' links. Before they end, what the router still keeps is decided; groups that
-    must be found for that are waited for, though not for ever."""
+    """The links of gateways. When it stops, the router first decides on the pushes that wait.
+
+    It waits up to `DRAIN_TIMEOUT` seconds for groups that must be found for that.
+    """
 
     def __init__(self, router: Router, factory: RouteFactory, time: Time) -> None:
         super().__init__(factory, time)
@@ -61,7 +62,7 @@ class RouteService(DrainingService):
 
 
 class PushService(Service):
-    """When it stops, the pushes that wait are written."""
+    """The writer of pushes. When it stops, it writes the pushes that wait."""
 
     def __init__(self, writer: PushWriter) -> None:
         self.writer = writer
@@ -74,59 +75,41 @@ class PushService(Service):
 def add_router(
     parent: OrderedService,
     config: RouterConfig,
+    *,
     queues: PushQueues | None,
+    groups: Groups | None,
+    cluster: Cluster,
     turn: ReactorTurn,
     reactor: Reactor,
-    cluster: Cluster,
-    groups: Groups | None = None,
 ) -> RouterStatus:
     """Add ``push`` (if there are queues for it), ``route`` and ``tcp``."""
-    counters = Counters()
+    world = World(
+        time=reactor,
+        turn=turn,
+        tasks=Coroutines(),
+        counters=Counters(),
+        log=Logger("gobelieve.routing.router"),
+    )
     writer: PushWriter | None = None
     if queues is not None:
-        writer = PushWriter(
-            queues,
-            config.push_backlog,
-            time=reactor,
-            turn=turn,
-            tasks=Coroutines(),
-            counters=counters,
-            log=Logger("gobelieve.routing.pushes"),
-        )
+        pushes_world = world.logging_to(Logger("gobelieve.routing.pushes"))
+        writer = PushWriter(queues, world=pushes_world, limit=config.push_backlog)
         parent.add("push", PushService(writer))
-    router = _router(config, writer, groups, reactor, counters)
-    factory = RouteFactory(router, turn=turn, counters=counters, unread_limit=config.link_backlog)
+    router = build_router(
+        writer,
+        world=world,
+        limit=config.push_backlog,
+        groups=groups,
+        push_system=config.is_push_system,
+        grace_after_start=config.push_grace,
+        grace_after_loss=config.link_grace,
+    )
+    factory = RouteFactory(
+        router, turn=turn, counters=world.counters, unread_limit=config.link_backlog
+    )
     parent.add("route", RouteService(router, factory, reactor))
     parent.add("tcp", cluster.listening(Port.ROUTE, config.listen, factory))
     return RouterStatus(router, factory, writer)
-
-
-def _router(
-    config: RouterConfig,
-    writer: PushWriter | None,
-    groups: Groups | None,
-    time: Time,
-    counters: Counters,
-) -> Router:
-    log = Logger("gobelieve.routing.router")
-    limit = config.push_backlog
-    grace = Grace(
-        config.push_grace, config.link_grace, limit, time=time, counters=counters, log=log
-    )
-    router = Router(
-        writer, counters=counters, log=log, push_system=config.is_push_system, grace=grace
-    )
-    if groups is not None:
-        router.groups = GroupPushes(
-            groups,
-            router.decisions,
-            limit,
-            time=time,
-            tasks=Coroutines(),
-            counters=counters,
-            log=log,
-        )
-    return router
 
 
 def makeService(options: Options, reactor: Reactor | None = None) -> DaemonService:
@@ -140,8 +123,16 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
         service.add("redis", redis)
     groups = add_groups(service, config, redis, reactor)
     queues = None if config.push_disabled else RedisPushQueues(redis)
-    status = add_router(service, config, queues, ReactorTurn(reactor), reactor, cluster, groups)
-    # Nobody is asked for a key here: like the rest of these pages, on a private network only.
+    status = add_router(
+        service,
+        config,
+        queues=queues,
+        groups=groups,
+        cluster=cluster,
+        turn=ReactorTurn(reactor),
+        reactor=reactor,
+    )
+    # These pages need no key, like the other status pages: they are for a private network only.
     table = status.router.table
     pages = presence_pages(table.is_online, table.everyone, reactor)
     parts = {"groups": GroupStatus(groups)} if groups else {}

@@ -97,9 +97,9 @@ def world(
 ) -> World:
     """Return a world of fakes, but for the parts that are given."""
     return World(
-        time=time or Clock(),
-        turn=turn or FakeTurn(),
-        tasks=tasks or FakeTasks(),
-        counters=counters or Counters(),
-        log=log or Lines(),
+        time=Clock() if time is None else time,
+        turn=FakeTurn() if turn is None else turn,
+        tasks=FakeTasks() if tasks is None else tasks,
+        counters=Counters() if counters is None else counters,
+        log=Lines() if log is None else log,
     )

@@ -101,7 +101,7 @@ class PushGraceTests(FaultTestCase):
         tap.mend()
         message = await within(20, self.carol.receive(), "the message at Carol")
         self.assertEqual(message.content, b"while it is cut")
-        await cluster.imr[0].said("1 pushes waited to see who comes back")
+        await cluster.imr[0].said("1 pushes waited until it was known who is online")
         await self.write(b"afterwards", 1003, 1005)
         await self.until_pushed(1005, "afterwards")
         self.assertEqual(self.pushed(), [(1004, "while it is cut"), (1005, "afterwards")])

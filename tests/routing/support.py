@@ -6,10 +6,12 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from gobelieve.metrics import Counters
+from gobelieve.routing.build import build_router
 from gobelieve.routing.pushes.payloads import Item
 from gobelieve.routing.router import Router
 from gobelieve.wire.message import Message
 from gobelieve.wire.route import Subscribe, SubscribeRoom
+from tests.fakes.world import world
 from tests.protocols.logs import Events
 
 Sent = tuple[int, bytes, int]
@@ -71,10 +73,10 @@ class Setting:
         self.counters = Counters()
         self.events = Events()
         self.log: Logger = self.events.log()
-        self.router = Router(
+        self.router = build_router(
             None if disabled else self.pushes,
-            counters=self.counters,
-            log=self.log,
+            world=world(counters=self.counters, log=self.log),
+            limit=1000,
             push_system=push_system,
         )
 

@@ -16,6 +16,7 @@ from gobelieve.wire.frames import PUSH
 from gobelieve.wire.publication import Publication
 from gobelieve.wire.route import PUBLISH, PUBLISH_GROUP, PUBLISH_ROOM
 from tests.fakes.subscribers import FakeSubscriber
+from tests.fakes.world import world
 from tests.routing.support import Setting
 
 BODY = IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b"hi").encode()
@@ -32,7 +33,10 @@ class LocalLinkTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1_700_000_000.5)
         self.counters = Counters()
-        self.local = LocalLink(self.setting.router, self.clock, self.counters, self.setting.log)
+        self.local = LocalLink(
+            self.setting.router,
+            world(time=self.clock, counters=self.counters, log=self.setting.log),
+        )
         self.got = FakeSubscriber()
         self.local.attach(self.got)
         self.other = self.setting.link()
@@ -84,7 +88,7 @@ class LocalLinkTests(SynchronousTestCase):
         self.other.say(PUBLISH, Publication(7, 2, 0, 0, 1, encode_frame(17, b"")).body(1), 1)
         self.assertEqual(
             self.setting.events.texts(),
-            ["a publication makes no sense: a publication in the layout of version 0"],
+            ["a publication is malformed: a publication in the layout of version 0"],
         )
         self.assertEqual(self.counters["publications_malformed"], 1)
 

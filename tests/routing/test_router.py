@@ -338,7 +338,7 @@ class GroupTests(SynchronousTestCase):
         self.assertEqual(
             self.setting.events.texts(),
             [
-                "gateways ask who of group 100 gets a push, and this router knows no groups:"
+                "gateways request pushes for group 100, and this router knows no groups:"
                 " set mysqldb_datasource; logged once"
             ],
         )

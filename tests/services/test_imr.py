@@ -21,16 +21,14 @@ from gobelieve.interfaces import Group
 from gobelieve.metrics import Counters
 from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing.pushes.grace import Grace
-from gobelieve.routing.pushes.groups import GroupPushes
+from gobelieve.routing.build import build_router
 from gobelieve.routing.pushes.writer import PushWriter
-from gobelieve.routing.router import Router
 from gobelieve.services.imr import Options, PushService, RouteService, makeService
 from gobelieve.services.process.options import Coroutines
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.wire.client import IM, GroupIM
 from tests.fakes.reactor import FakeReactor
-from tests.protocols.logs import Events
+from tests.fakes.world import world
 from tests.routing.pushes.test_groups import FakeGroups
 from tests.routing.support import FakePushes
 
@@ -132,12 +130,10 @@ class StopTests(SynchronousTestCase):
         lists = Lists()
         writer = PushWriter(
             lists,
-            10,
-            time=self.clock,
-            turn=self.turn,
-            tasks=Coroutines(),
-            counters=self.counters,
-            log=Events().log(),
+            world=world(
+                time=self.clock, turn=self.turn, tasks=Coroutines(), counters=self.counters
+            ),
+            limit=10,
         )
         service = PushService(writer)
         service.startService()
@@ -151,9 +147,13 @@ class StopTests(SynchronousTestCase):
     def test_route(self) -> None:
         """The pushes that the router has kept since it started, and then the end of the links."""
         pushes = FakePushes()
-        log = Events().log()
-        grace = Grace(10, 3, 100, time=self.clock, counters=self.counters, log=log)
-        router = Router(pushes, counters=self.counters, log=log, grace=grace)
+        router = build_router(
+            pushes,
+            world=world(time=self.clock, counters=self.counters),
+            limit=100,
+            grace_after_start=10,
+            grace_after_loss=3,
+        )
         factory = RouteFactory(router, turn=self.turn, counters=self.counters, unread_limit=1000)
         service = RouteService(router, factory, self.clock)
         service.startService()
@@ -177,17 +177,13 @@ class StopTests(SynchronousTestCase):
         for found in (True, False):
             pushes, groups = FakePushes(), FakeGroups()
             groups.there[100] = Group(100, 7, True, {2: 0})
-            log = Events().log()
-            router = Router(pushes, counters=self.counters, log=log)
-            router.groups = GroupPushes(
-                groups,
-                router.decisions,
-                100,
-                time=self.clock,
-                tasks=Coroutines(),
-                counters=self.counters,
-                log=log,
+            router = build_router(
+                pushes,
+                world=world(time=self.clock, tasks=Coroutines(), counters=self.counters),
+                limit=100,
+                groups=groups,
             )
+            assert router.groups is not None
             service = RouteService(
                 router,
                 RouteFactory(router, turn=self.turn, counters=self.counters, unread_limit=1000),

@@ -45,7 +45,7 @@ class RoutePool:
         ]
         """By the shard of a user: the links over which they are reported, their own one first."""
         self._count = len(self._users)
-        self._push_batches = PushBatches(self.push, world.time, world.counters)
+        self._push_batches = PushBatches(self.push, world)
 
     def attach(
         self,

@@ -1,8 +1,8 @@
-"""A push for the members of a large group, some in a turn.
+"""Requests pushes for the members of a large group, in batches.
 
-This is how a gateway asks when its router does not know groups: it names the members itself. A
-group of 100,000 would hold up everybody else for tens of milliseconds, so only the first slice is
-asked for at once, the rest in later turns; one group after another, so that the order stays.
+If its router does not know groups, a gateway names the members itself. A group of 100,000 members
+would block the event loop for tens of milliseconds. The first batch is requested at once, the
+others in later turns. The order stays, since one group follows another.
 """
 
 from collections import deque
@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from gobelieve.interfaces import Members, Time
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Members, World
 
 MEMBERS_PER_TURN = 4000
-"""Members in a turn, which takes 1 ms."""
+"""Members per turn of the event loop; it takes 1 ms."""
 MAX_WAITING_MESSAGES = 1000
-"""So many messages may wait to be pushed; beyond it new ones are dropped and counted."""
+"""The most messages that may wait; further ones are dropped and counted."""
 
 
-class _Walk(NamedTuple):
+class _Message(NamedTuple):
     appid: int
     members: Iterator[int]
     sender: int
@@ -28,36 +27,39 @@ class _Walk(NamedTuple):
 
 
 class PushBatches:
-    """`push`: as `gobelieve.interfaces.Routing.push`, for up to `MEMBERS_PER_TURN` receivers."""
+    """Batches of receivers, each requested with one call of `push`.
+
+    `push`: like `gobelieve.interfaces.Routing.push`; takes up to `MEMBERS_PER_TURN` receivers.
+    """
 
     def __init__(
-        self, push: Callable[[int, Sequence[int], int, bytes], None], time: Time, counters: Counters
+        self, push: Callable[[int, Sequence[int], int, bytes], None], world: World
     ) -> None:
         self._push = push
-        self._time = time
-        self._counters = counters
-        self._walks: deque[_Walk] = deque()
+        self._time = world.time
+        self._counters = world.counters
+        self._messages: deque[_Message] = deque()
 
     def __len__(self) -> int:
-        """How many messages wait."""
-        return len(self._walks)
+        """Return the number of messages that wait."""
+        return len(self._messages)
 
     def begin(self, appid: int, members: Members, sender: int, cmd: int, body: bytes) -> None:
-        """Push to these members, the sender left out."""
-        if len(self._walks) >= MAX_WAITING_MESSAGES:
+        """Push a message to these members, except the sender."""
+        if len(self._messages) >= MAX_WAITING_MESSAGES:
             self._counters.add("pushes_dropped")
             return
-        self._walks.append(_Walk(appid, iter(members()), sender, cmd, body))
-        if len(self._walks) == 1:
-            self._step()
+        self._messages.append(_Message(appid, iter(members()), sender, cmd, body))
+        if len(self._messages) == 1:
+            self._push_some()
 
-    def _step(self) -> None:
-        appid, members, sender, cmd, body = self._walks[0]
+    def _push_some(self) -> None:
+        appid, members, sender, cmd, body = self._messages[0]
         some = list(islice(members, MEMBERS_PER_TURN))
         others = [uid for uid in some if uid != sender]
         if len(some) < MEMBERS_PER_TURN:
-            self._walks.popleft()
-        if self._walks:
-            self._time.callLater(0, self._step)
+            self._messages.popleft()
+        if self._messages:
+            self._time.callLater(0, self._push_some)
         if others:
             self._push(appid, others, cmd, body)

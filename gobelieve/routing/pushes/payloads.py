@@ -14,14 +14,14 @@ from gobelieve.wire.message import MESSAGES, STORED, pushed_as
 from gobelieve.wire.stored import Push
 
 RECEIVERS_PER_ITEM = 4000
-"""The most receivers that one item of a group names; more than the Go server's frames can carry."""
+"""The most receivers in one item of a group; more than a frame of the Go server can carry."""
 
 Item = tuple[str, bytes]
 """The name of a list, and the JSON to append to it."""
 
 
 def inner_frame(data: bytes) -> Frame:
-    """The one frame that these bytes are; `BodyError` if they are not."""
+    """Return the one frame in these bytes; `BodyError` if they are not exactly one frame."""
     if len(data) < HEADER_SIZE:
         raise BodyError("an inner frame without a header")
     length, seq, cmd, version, flag, _ = HEADER.unpack_from(data)
@@ -51,7 +51,7 @@ def push_items(appid: int, receivers: Sequence[int], inner: Frame) -> list[Item]
 
 
 def _addressed(push: Push, receivers: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Give for each item the field that names its receivers."""
+    """Yield the field that names the receivers, for each item."""
     if not push.to_members:
         for uid in receivers:
             yield {"receiver": uid}

@@ -1,9 +1,10 @@
-"""Getting push items into their lists, without ever making the router wait.
+"""Writes pushes into the push lists; the router never waits for it.
 
-Items collect and leave at the end of the turn, at most `BATCH_ITEMS` in one go and one batch under
-way. While the lists cannot be written the items wait, up to a limit; beyond it new ones are dropped
-and counted. A batch whose answer did not come is sent again: should it have been written all the
-same, its pushes come twice, which is better than not at all.
+Items are written at the end of the turn, in batches of at most `BATCH_ITEMS`, one batch at a time.
+While the lists cannot be written, the items wait. Beyond a limit new ones are dropped and counted.
+
+A batch without an answer is written again. If it was written before, its pushes arrive twice, which
+is better than never.
 """
 
 from collections import deque
@@ -11,47 +12,37 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from gobelieve.errors import BackendError
-from gobelieve.interfaces import Cancellable, Log, PushQueues, Tasks, Time, Turn
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Cancellable, PushQueues, World
 from gobelieve.routing.pushes.payloads import Item
 from gobelieve.support.backoff import Backoff
 from gobelieve.support.throttled_log import ThrottledLog
 
 BATCH_ITEMS = 1000
+"""The most items in one batch."""
 BATCH_BYTES = 1 << 20
-"""In one go: so many items, and no more of them than reach this length."""
+"""A batch takes no further item once it has this many bytes."""
 BACKLOG_BYTES = 256 << 20
-"""So many bytes wait at the most, whatever the limit in items."""
+"""The most bytes that may wait, whatever the limit in items."""
 FIRST_DELAY = 0.1
 LAST_DELAY = 5.0
-"""Seconds from a failure to the next try; doubled each time in between."""
+"""Seconds from a failure to the next try; the delay doubles from the first to the last."""
 
 
 class PushWriter:
-    """Writes items to `PushQueues` in order. `limit`: how many items may wait."""
+    """Writes items to `PushQueues` in order. `limit`: the most items that may wait."""
 
-    def __init__(
-        self,
-        queues: PushQueues,
-        limit: int,
-        *,
-        time: Time,
-        turn: Turn,
-        tasks: Tasks,
-        counters: Counters,
-        log: Log,
-    ) -> None:
+    def __init__(self, queues: PushQueues, *, world: World, limit: int) -> None:
         self._queues = queues
         self._limit = limit
-        self._time = time
-        self._turn = turn
-        self._tasks = tasks
-        self._counters = counters
-        self._log = log
-        self._throttled = ThrottledLog(log)
+        self._time = world.time
+        self._turn = world.turn
+        self._tasks = world.tasks
+        self._counters = world.counters
+        self._log = world.log
+        self._throttled = ThrottledLog(world.log)
         self._waiting: deque[Item] = deque()
         self._bytes = 0
-        self._asked = False
+        self._scheduled = False
         self._writing = False
         self._retry: Cancellable | None = None
         self._backoff = Backoff(FIRST_DELAY, LAST_DELAY)
@@ -59,25 +50,25 @@ class PushWriter:
         self._stopped: Callable[[], None] | None = None
 
     def __len__(self) -> int:
-        """How many items wait, those under way included."""
+        """Return the number of items that wait, with those being written."""
         return len(self._waiting)
 
     def add(self, items: Iterable[Item]) -> None:
-        """Write these at the end of the turn, or when the lists are there again."""
+        """Write items at the end of the turn, or when the lists are available again."""
         for item in items:
             if len(self._waiting) < self._limit and self._bytes < BACKLOG_BYTES:
                 self._waiting.append(item)
                 self._bytes += len(item[1])
             else:
                 self._drop(1)
-        if self._waiting and not (self._asked or self._writing or self._retry):
-            self._asked = True
+        if self._waiting and not (self._scheduled or self._writing or self._retry):
+            self._scheduled = True
             self._turn.at_end(self._write)
 
     def stop(self, stopped: Callable[[], None]) -> None:
-        """Write what waits, giving up at the first failure; then call `stopped`.
+        """Write the items that wait, until the first failure; then call `stopped`.
 
-        What is added after that is dropped.
+        Items that are added later are dropped.
         """
         self._stopped = stopped
         if self._retry is not None:
@@ -94,7 +85,7 @@ class PushWriter:
         self._counters.add("pushes_dropped", count)
 
     def _write(self) -> None:
-        self._asked = False
+        self._scheduled = False
         self._retry = None
         if not self._writing:
             self._writing = True
@@ -111,7 +102,7 @@ class PushWriter:
         except BackendError as why:
             self._failed(why)
         finally:
-            # Also after an error that nobody foresaw, which goes to whoever runs the task.
+            # Also after an unexpected error, which `Tasks` logs.
             self._writing = False
             self._ended(written)
 
@@ -126,7 +117,7 @@ class PushWriter:
         return batch
 
     def _wrote(self, count: int) -> None:
-        # What failed was kept at the front, so that new items queue behind it.
+        # Items leave the queue only when they are written, so that new ones stay behind them.
         for _ in range(count):
             self._bytes -= len(self._waiting.popleft()[1])
         self._counters.add("pushes_written", count)

@@ -66,7 +66,7 @@ class RouterStatus(Collector):
 
     @property
     def _kept(self) -> int:
-        return 0 if self.router.grace is None else len(self.router.grace)
+        return len(self.router.grace)
 
     @property
     def _group_waiting(self) -> int:

@@ -2,14 +2,14 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.gateway.sessions.registry import Sessions
 from gobelieve.gateway.sessions.session import Session
-from gobelieve.metrics import Counters, GatewayCounters
+from gobelieve.metrics import GatewayCounters
 from gobelieve.names import User
 from gobelieve.routing.local import LocalLink
+from tests.fakes.world import world
 from tests.gateway.support import APP, FakeConnection, FakeRouting
 from tests.routing.support import Setting
 
@@ -92,7 +92,7 @@ class TwoGatewayTests(SynchronousTestCase):
         setting = Setting()
         self.table = setting.router.table
         self.gateways = [
-            Sessions(LocalLink(setting.router, Clock(), Counters(), setting.log)) for _ in range(2)
+            Sessions(LocalLink(setting.router, world(log=setting.log))) for _ in range(2)
         ]
 
     def test_a_desktop_here_and_a_phone_there(self) -> None:

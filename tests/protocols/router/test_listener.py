@@ -25,7 +25,7 @@ from gobelieve.protocols.router.listener import (
 )
 from gobelieve.protocols.router.pending_subscriptions import PendingSubscriptions, owns_all
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing.router import Router
+from gobelieve.routing.build import build_router
 from gobelieve.wire import FrameReader, encode_frame, route
 from gobelieve.wire.client import IM, RT, SyncNotify
 from gobelieve.wire.frames import LINK_BODY_LIMIT, Frame
@@ -54,7 +54,9 @@ class ListenerCase(SynchronousTestCase):
         self.turn = ReactorTurn(self.clock)
         self.counters = Counters()
         self.pushes = FakePushes()
-        self.router = Router(self.pushes, counters=self.counters, log=self.events.log())
+        self.router = build_router(
+            self.pushes, world=world(counters=self.counters, log=self.events.log()), limit=1000
+        )
         self.factory = RouteFactory(
             self.router, turn=self.turn, counters=self.counters, unread_limit=1000
         )

@@ -12,7 +12,7 @@ from gobelieve.protocols.router.connection import RouteConnection
 from gobelieve.protocols.router.listener import GatewayConnection, RouteFactory
 from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing.router import Router
+from gobelieve.routing.build import build_router
 from tests.fakes.subscribers import FakeHeld, FakeRooms, FakeSubscriber
 from tests.fakes.world import world
 from tests.protocols.logs import Events
@@ -29,7 +29,7 @@ class ResubscriptionTests(SynchronousTestCase):
         self.events = Events()
         self.patch(GatewayConnection, "log", self.events.log())
         self.turn = ReactorTurn(self.clock)
-        self.router = Router(FakePushes(), counters=Counters(), log=self.events.log())
+        self.router = build_router(FakePushes(), world=world(log=self.events.log()), limit=1000)
         self.factory = RouteFactory(
             self.router, turn=self.turn, counters=Counters(), unread_limit=1000
         )

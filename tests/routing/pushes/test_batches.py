@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.metrics import Counters
 from gobelieve.routing.pushes import batches
 from gobelieve.routing.pushes.batches import MEMBERS_PER_TURN, PushBatches
+from tests.fakes.world import world
 
 
 class MemberSlicesTests(SynchronousTestCase):
@@ -17,7 +18,7 @@ class MemberSlicesTests(SynchronousTestCase):
         self.clock = Clock()
         self.counters = Counters()
         self.pushed: list[tuple[Sequence[int], bytes]] = []
-        self.push_batches = PushBatches(self.push, self.clock, self.counters)
+        self.push_batches = PushBatches(self.push, world(time=self.clock, counters=self.counters))
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
         """A slice."""
@@ -65,7 +66,7 @@ class MemberSlicesTests(SynchronousTestCase):
         def fails(appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
             raise ValueError("a bug")
 
-        self.push_batches = PushBatches(fails, self.clock, self.counters)
+        self.push_batches = PushBatches(fails, world(time=self.clock, counters=self.counters))
         self.assertRaises(ValueError, self.begin, range(MEMBERS_PER_TURN + 1))
         self.assertRaises(ValueError, self.clock.advance, 0)
         self.assertEqual(len(self.push_batches), 0)

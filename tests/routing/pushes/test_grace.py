@@ -7,12 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BodyError
 from gobelieve.metrics import Counters
-from gobelieve.routing.pushes import grace
-from gobelieve.routing.pushes.grace import MAX_GRACE_PERIODS, RECEIVERS_PER_TURN, Grace
-from gobelieve.routing.router import Router
+from gobelieve.routing.build import build_router
+from gobelieve.routing.pushes import backlog
+from gobelieve.routing.pushes.backlog import RECEIVERS_PER_TURN
+from gobelieve.routing.pushes.grace import MAX_GRACE_PERIODS
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM
 from gobelieve.wire.publication import Publication
+from tests.fakes.world import world
 from tests.protocols.logs import Events
 from tests.routing.support import FakeLink, FakePushes
 
@@ -30,11 +32,14 @@ class GraceCase(SynchronousTestCase):
         self.counters = Counters()
         self.events = Events()
         self.pushes = FakePushes()
-        log = self.events.log()
-        self.grace = Grace(
-            self.start, self.lost, LIMIT, time=self.clock, counters=self.counters, log=log
+        self.router = build_router(
+            self.pushes,
+            world=world(time=self.clock, counters=self.counters, log=self.events.log()),
+            limit=LIMIT,
+            grace_after_start=self.start,
+            grace_after_loss=self.lost,
         )
-        self.router = Router(self.pushes, counters=self.counters, log=log, grace=self.grace)
+        self.grace = self.router.grace
 
     def gateway(self, *uids: int, version: int = 1) -> FakeLink:
         """A gateway that has said that these users are online."""
@@ -164,7 +169,7 @@ class StartTests(GraceCase):
 
     def test_too_many_bytes(self) -> None:
         """The same."""
-        self.patch(grace, "BACKLOG_BYTES", 10_000)
+        self.patch(backlog, "BACKLOG_BYTES", 10_000)
         for _ in range(12):
             self.ask(self.link, 2, content="x" * 900)
         self.assertEqual(len(self.pushed()), 2)

@@ -8,15 +8,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.errors import BackendError, BodyError
 from gobelieve.interfaces import Group
 from gobelieve.metrics import Counters
-from gobelieve.routing.pushes.grace import Grace
-from gobelieve.routing.pushes.groups import TRIES, GroupPushes
+from gobelieve.routing.build import build_router
+from gobelieve.routing.pushes.groups import MAX_TRIES
 from gobelieve.routing.pushes.payloads import RECEIVERS_PER_ITEM
-from gobelieve.routing.router import Router
 from gobelieve.services.process.options import Coroutines
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM, GroupIM, System
 from gobelieve.wire.frames import PUSH
 from gobelieve.wire.publication import Publication
+from tests.fakes.world import world
 from tests.protocols.logs import Events
 from tests.routing.support import FakeLink, FakePushes, TurnClock
 
@@ -79,18 +79,20 @@ class GroupPushesTests(SynchronousTestCase):
         self.pushes = FakePushes()
         self.groups = FakeGroups()
         self.groups.here[GROUP] = group_of(1, 2, 3, 4, 5)
-        log = self.events.log()
-        self.grace = Grace(5, 5, 100, time=self.clock, counters=self.counters, log=log)
-        self.router = Router(self.pushes, counters=self.counters, log=log, grace=self.grace)
-        self.router.groups = GroupPushes(
-            self.groups,
-            self.router.decisions,
-            LIMIT,
-            time=self.clock,
-            tasks=Coroutines(),
-            counters=self.counters,
-            log=log,
+        self.router = build_router(
+            self.pushes,
+            world=world(
+                time=self.clock,
+                tasks=Coroutines(),
+                counters=self.counters,
+                log=self.events.log(),
+            ),
+            limit=LIMIT,
+            groups=self.groups,
+            grace_after_start=5,
+            grace_after_loss=5,
         )
+        self.grace = self.router.grace
         self.link = FakeLink(self.router)
         self.link.hold(2)
         self.link.hold(3, online=False)
@@ -182,7 +184,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.groups.away = True
         self.ask(101, "a")
         self.ask(101, "b")
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             self.groups.answer()
             self.clock.advance(5)
         self.assertEqual(self.counters["group_pushes_lost"], 1)

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gobelieve.errors import BackendError
+from gobelieve.interfaces import World
 from gobelieve.metrics import Counters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.pushes import writer
@@ -78,12 +79,14 @@ class PushWriterTests(SynchronousTestCase):
         """A writer over the lists."""
         return PushWriter(
             self.lists,
-            limit,
-            time=self.clock,
-            turn=ReactorTurn(self.clock),
-            tasks=self.tasks,
-            counters=self.counters,
-            log=self.events.log(),
+            world=World(
+                time=self.clock,
+                turn=ReactorTurn(self.clock),
+                tasks=self.tasks,
+                counters=self.counters,
+                log=self.events.log(),
+            ),
+            limit=limit,
         )
 
     def stop(self) -> None:

@@ -11,11 +11,11 @@ from gobelieve.metrics import Counters
 from gobelieve.protocols.http.status.metrics import registry_of
 from gobelieve.protocols.router.listener import GatewayConnection, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
-from gobelieve.routing.pushes.grace import Grace
-from gobelieve.routing.router import Router
+from gobelieve.routing.build import build_router
 from gobelieve.services.status.router import RouterStatus
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM
+from tests.fakes.world import world
 from tests.protocols.logs import Events
 from tests.routing.support import FakePushes
 
@@ -26,8 +26,13 @@ class RouterStatusTests(SynchronousTestCase):
     def setUp(self) -> None:
         clock, log = Clock(), Events().log()
         self.counters = Counters()
-        grace = Grace(10, 3, 100, time=clock, counters=self.counters, log=log)
-        router = Router(FakePushes(), counters=self.counters, log=log, grace=grace)
+        router = build_router(
+            FakePushes(),
+            world=world(time=clock, counters=self.counters, log=log),
+            limit=100,
+            grace_after_start=10,
+            grace_after_loss=3,
+        )
         router.start()
         factory = RouteFactory(
             router, turn=ReactorTurn(clock), counters=self.counters, unread_limit=1000
