@@ -163,7 +163,7 @@ class RedisServer(Server):
 
     def tell(self, *words: str) -> str:
         """Run one command on a new connection, blocking, and return the raw reply."""
-        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), _SECONDS_TO_START) as connection:
             if self.password:
                 connection.sendall(_resp("AUTH", self.password))
                 assert connection.recv(5) == b"+OK\r\n"

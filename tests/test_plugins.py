@@ -8,6 +8,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.waits import DEADLINE
+
 ROOT = Path(__file__).parents[1]
 DISCOVER = """
 import json, sys
@@ -31,7 +33,7 @@ class PluginTests(SynchronousTestCase):
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=DEADLINE,
         )
         found, modules = json.loads(out.stdout)
         ours = {name: module for name, module in found.items() if name.startswith("gobelieve")}

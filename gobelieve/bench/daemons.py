@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gobelieve.bench.databases import Crowd, mariadb_command, write_to_mariadb
 
-START_SECONDS = 20
+START_SECONDS = 60
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -8,17 +8,15 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from twisted.internet import reactor as _reactor  # noqa: TID253
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Connector
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
 
 from gobelieve.client import Client, ClientCore, MessageReceived, Ponged, Synced, Timing
 from gobelieve.errors import MessageRefusedError
@@ -27,52 +25,24 @@ from gobelieve.wire import Frame, FrameReader, client
 from gobelieve.wire.frames import RPC_BODY_LIMIT
 from tests.network.processes import Cluster, Daemon, Daemons
 from tests.servers import RedisServer, shared_redis
+from tests.waits import (
+    DEADLINE,
+    ProcessTestCase,
+    for_this_machine,
+    reactor,
+    together,
+    until,
+    within,
+)
 
-T = TypeVar("T")
-
-reactor: Any = _reactor
-DEADLINE = 60.0
-"""Seconds that anything may take; far more than it should."""
-PONG_DUE = 3.0
-"""Seconds after which an app hangs up that got no PONG."""
 STORAGE_FOUND = re.compile(r"storage \S+ is connected")
-PATIENT = Timing(login=40, ack=40, pong=40, sync=40)
-"""For clients that must not send again by themselves."""
+PATIENT = Timing(*[int(2 * DEADLINE)] * 4)
+"""For clients that must not send messages again on their own."""
 
 
-async def within(seconds: float, work: Awaitable[T], what: str) -> T:
-    """The result of `work`, or an error that says what did not happen in time."""
-
-    async def run() -> T:
-        return await work
-
-    begun = reactor.seconds()
-    doing: Deferred[T] = Deferred.fromCoroutine(run())
-    try:
-        return await doing.addTimeout(seconds, reactor)
-    except Exception as why:
-        if reactor.seconds() - begun >= seconds:
-            raise AssertionError(f"not within {seconds:g} s: {what}") from None
-        raise AssertionError(f"{what}: {type(why).__name__}: {why}") from why
-
-
-async def until(true: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
-    """Look until it is true."""
-    end = reactor.seconds() + seconds
-    while not true():
-        if reactor.seconds() > end:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
-        await deferLater(reactor, 0.01)
-
-
-async def together(works: Iterable[Awaitable[T]]) -> list[T]:
-    """Do all at the same time."""
-
-    async def run(work: Awaitable[T]) -> T:
-        return await work
-
-    doing = [Deferred.fromCoroutine(run(work)) for work in works]
-    return await gatherResults(doing, consumeErrors=True)
+def pong_due() -> float:
+    """Return the seconds until an app closes a connection without PONG, for this machine."""
+    return for_this_machine(3.0)
 
 
 def descriptors(daemon: Daemon) -> int:
@@ -294,7 +264,7 @@ async def pong_in_time(*clients: Client) -> None:
     for one in clients:
         one.ping()
     await together(
-        within(PONG_DUE, one.next_event(Ponged), f"PONG for {one.uid}") for one in clients
+        within(pong_due(), one.next_event(Ponged), f"PONG for {one.uid}") for one in clients
     )
 
 
@@ -395,10 +365,8 @@ class Load:
                 raise AssertionError(f"the messages of {uid.decode()} came out of order: {numbers}")
 
 
-class FaultTestCase(TestCase):
+class FaultTestCase(ProcessTestCase):
     """Daemons and clients that end with the test; no daemon may have logged a traceback."""
-
-    timeout = 100
 
     async def running(
         self, daemons: Daemons, leave_out: Iterable[Daemon] = (), *, linked: bool = True

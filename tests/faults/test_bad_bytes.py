@@ -17,19 +17,10 @@ from gobelieve.wire import MESSAGES, client, encode_frame, route, sent_by, stora
 from gobelieve.wire.frames import CLIENT_BODY_LIMIT, HEADER, LINK_BODY_LIMIT, PUSH, RPC_BODY_LIMIT
 from gobelieve.wire.message import Sender
 from gobelieve.wire.publication import Publication
-from tests.faults.support import (
-    DEADLINE,
-    Bare,
-    FaultTestCase,
-    bare,
-    descriptors,
-    pong_in_time,
-    together,
-    until,
-    within,
-)
+from tests.faults.support import Bare, FaultTestCase, bare, descriptors, pong_in_time
 from tests.network.processes import Cluster, Daemon
 from tests.servers import missing
+from tests.waits import DEADLINE, together, until, within
 
 SEED = 20180401
 CLIENT_COMMANDS = sent_by(Sender.CLIENT)

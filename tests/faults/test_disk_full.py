@@ -8,17 +8,10 @@ import resource
 from pathlib import Path
 
 from gobelieve.names import AckStatus
-from tests.faults.support import (
-    PATIENT,
-    FaultTestCase,
-    Load,
-    exchange,
-    pong_in_time,
-    together,
-    until,
-)
+from tests.faults.support import PATIENT, FaultTestCase, Load, exchange, pong_in_time
 from tests.network.processes import Daemon
 from tests.servers import missing
+from tests.waits import together, until
 
 
 def fill_disk(daemon: Daemon, path: Path, room: int) -> None:

@@ -2,17 +2,9 @@
 
 import re
 
-from tests.faults.support import (
-    PATIENT,
-    PONG_DUE,
-    FaultTestCase,
-    exchange,
-    memory,
-    together,
-    until,
-    within,
-)
+from tests.faults.support import PATIENT, FaultTestCase, exchange, memory, pong_due
 from tests.servers import missing
+from tests.waits import DEADLINE, together, until, within
 
 MESSAGES = 4000
 SIZE = 8000
@@ -50,11 +42,11 @@ class GatewayStuckTests(FaultTestCase):
             await together(alice.send(1003, content) for content in some)
         await router.said(GIVEN_UP)
         await traffic.more(20)
-        self.assertLess(traffic.slowest, PONG_DUE)
+        self.assertLess(traffic.slowest, pong_due())
         self.assertLess(memory(router) - before, MEMORY_BOUND)
         cluster.im[1].resume()
         for number, content in enumerate(contents):
-            message = await within(PATIENT.sync, carol.receive(), f"message {number} at Carol")
+            message = await within(DEADLINE, carol.receive(), f"message {number} at Carol")
             self.assertTrue(message.content == content, f"not message {number}")
         back = re.compile(r"router \S+ is connected")
         await until(lambda: len(back.findall(cluster.im[1].log)) >= 2, "the gateway is back")

@@ -23,10 +23,11 @@ from gobelieve.wire.client import GroupIM
 from tests import old_pending
 from tests.app_server import AppServer
 from tests.fakes.world import world
-from tests.faults.support import PATIENT, FaultTestCase, together, until
+from tests.faults.support import PATIENT, FaultTestCase
 from tests.network.processes import APPID, Cluster, Daemon
 from tests.servers import missing, shared_maria
 from tests.storage.support import pages
+from tests.waits import together, until
 
 GROUP = 100
 WRITER = 1

@@ -12,10 +12,11 @@ from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import GroupIM
 from gobelieve.wire.publication import Publication
 from tests.app_server import AppServer
-from tests.faults.support import Bare, FaultTestCase, bare, summary, until, within
+from tests.faults.support import Bare, FaultTestCase, bare, summary
 from tests.network.processes import Cluster
 from tests.ports import free_port
 from tests.servers import MariaServer, missing, shared_maria
+from tests.waits import DEADLINE, for_this_machine, until, within
 
 GROUP = 5
 STOPS_IN = 8.0
@@ -45,7 +46,7 @@ class GroupEventsContract:
             "mysqldb_datasource": f"root@tcp(127.0.0.1:{self.maria.port})/{database}",
             "group_events": self.form,
             "http_listen_address": f"127.0.0.1:{self.http}",
-            "redis.timeout": 0.5,
+            "redis.timeout": for_this_machine(0.5),
         }
         cluster = Cluster(self.redis, gateways=0, imr=settings)
         self.router = cluster.imr[0]
@@ -102,7 +103,7 @@ class GroupEventsContract:
             while await self.pushed() != members:
                 pass
 
-        await within(20, run(), f"pushes for {members}")
+        await within(DEADLINE, run(), f"pushes for {members}")
 
     async def until_followed(self: Any, followed: bool) -> None:
         """The router hears of changes in time, or knows that it does not."""
@@ -111,7 +112,7 @@ class GroupEventsContract:
             while (await self.groups())["followed"] is not followed:
                 pass
 
-        await within(20, run(), f"followed: {followed}")
+        await within(DEADLINE, run(), f"followed: {followed}")
 
     async def test_members_who_come_and_go(self: Any) -> None:
         """Are told by events alone: the group is loaded once."""
@@ -157,7 +158,7 @@ class GroupEventsContract:
         self.maria.freeze()
         await self.ask()
         await self.say(route.SUBSCRIBE, pack(">qqb", 7, 2, 1))
-        await within(STOPS_IN, self.router.stop(), "the end of the router")
+        await within(for_this_machine(STOPS_IN), self.router.stop(), "the end of the router")
 
 
 class StreamTests(GroupEventsContract, FaultTestCase):

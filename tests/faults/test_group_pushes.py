@@ -8,9 +8,10 @@ from struct import pack
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import RT, GroupIM
 from gobelieve.wire.publication import Publication
-from tests.faults.support import Bare, FaultTestCase, bare, until
+from tests.faults.support import Bare, FaultTestCase, bare
 from tests.network.processes import Cluster
 from tests.servers import MariaServer, missing
+from tests.waits import until
 
 SCHEMA = Path(__file__).parents[2] / "etc" / "schema.sql"
 GROUP, LATER = 100, 101

@@ -6,12 +6,13 @@ from struct import pack
 
 from gobelieve.wire import encode_frame, route
 from gobelieve.wire.client import IM
-from tests.faults.support import PATIENT, PONG_DUE, FaultTestCase, bare, exchange, until, within
+from tests.faults.support import PATIENT, FaultTestCase, bare, exchange, pong_due
 from tests.network.processes import Cluster, settings
 from tests.network.tap import Tap
 from tests.servers import missing
+from tests.waits import DEADLINE, for_this_machine, until, within
 
-GRACE = 3
+GRACE = 3.0
 
 
 class PushGraceTests(FaultTestCase):
@@ -31,7 +32,7 @@ class PushGraceTests(FaultTestCase):
     async def write(self, content: bytes, *uids: int) -> None:
         """Alice writes to each of them; the acks wait for no router."""
         for uid in uids:
-            await within(PONG_DUE, self.alice.send(uid, content), f"ack of {content!r}")
+            await within(pong_due(), self.alice.send(uid, content), f"ack of {content!r}")
 
     def pushed(self) -> list[tuple[int, str]]:
         """To whom, and what."""
@@ -45,7 +46,7 @@ class PushGraceTests(FaultTestCase):
 
     async def test_the_router_is_killed_and_one_gateway_comes_back_late(self) -> None:
         """Its user gets the message, and no push; who is nowhere gets the pushes, in order."""
-        cluster = Cluster(self.redis, gateways=2, imr={"push_grace": GRACE})
+        cluster = Cluster(self.redis, gateways=2, imr={"push_grace": for_this_machine(GRACE)})
         await self.running(cluster)
         await self.start(cluster)
         router, late = cluster.imr[0], cluster.im[1]
@@ -58,7 +59,7 @@ class PushGraceTests(FaultTestCase):
         self.assertEqual(self.pushed(), [])
         late.resume()
         for content in (b"while it is away", b"while one is missing"):
-            message = await within(20, self.carol.receive(), f"{content!r} at Carol")
+            message = await within(DEADLINE, self.carol.receive(), f"{content!r} at Carol")
             self.assertEqual(message.content, content)
         await self.until_pushed(1004, "while one is missing")
         self.assertEqual(
@@ -99,7 +100,7 @@ class PushGraceTests(FaultTestCase):
         await self.write(b"while it is cut", 1003, 1004)
         await self.until_pushed(1004, "while it is cut")
         tap.mend()
-        message = await within(20, self.carol.receive(), "the message at Carol")
+        message = await within(DEADLINE, self.carol.receive(), "the message at Carol")
         self.assertEqual(message.content, b"while it is cut")
         await cluster.imr[0].said("1 pushes waited until it was known who is online")
         await self.write(b"afterwards", 1003, 1005)

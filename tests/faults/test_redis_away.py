@@ -1,18 +1,10 @@
 """Redis away, standing still, killed: who is logged in goes on, who is not comes in later."""
 
 from gobelieve.wire import client
-from tests.faults.support import (
-    PATIENT,
-    PONG_DUE,
-    FaultTestCase,
-    bare,
-    exchange,
-    pong_in_time,
-    until,
-    within,
-)
+from tests.faults.support import PATIENT, FaultTestCase, bare, exchange, pong_due, pong_in_time
 from tests.network.processes import APPID, make_client
 from tests.servers import RedisServer, missing
+from tests.waits import for_this_machine, until, within
 
 REDIS_TIMEOUT = 0.5
 
@@ -60,7 +52,7 @@ class RedisAwayTests(FaultTestCase):
     async def test_clients_log_in_by_themselves_when_redis_is_back(self) -> None:
         """Away at login, they are not told that their token is bad, and try again."""
         redis = self.own_redis()
-        cluster = await self.cluster(redis, im={"redis.timeout": REDIS_TIMEOUT})
+        cluster = await self.cluster(redis, im={"redis.timeout": for_this_machine(REDIS_TIMEOUT)})
         tokens = {uid: cluster.token(uid) for uid in (1001, 1002)}
         alice, bob = (make_client(cluster.port(), u, t, {}) for u, t in tokens.items())
         await self.connected(alice, bob)
@@ -75,12 +67,12 @@ class RedisAwayTests(FaultTestCase):
     async def test_redis_stands_still(self) -> None:
         """Logins are turned away in time, and those who are logged in do not notice."""
         redis = self.own_redis()
-        cluster = await self.cluster(redis, im={"redis.timeout": REDIS_TIMEOUT})
+        cluster = await self.cluster(redis, im={"redis.timeout": for_this_machine(REDIS_TIMEOUT)})
         alice, bob = cluster.client(1001, timing=PATIENT), cluster.client(1002, timing=PATIENT)
         traffic = await self.traffic(alice, bob)
         token = cluster.token(1003)
         redis.freeze()
-        await within(PONG_DUE, self.turned_away(cluster.port(), token), "an end of the login")
+        await within(pong_due(), self.turned_away(cluster.port(), token), "an end of the login")
         await traffic.more()
         await traffic.stop()
         await pong_in_time(alice, bob)
@@ -100,7 +92,7 @@ class RedisAwayTests(FaultTestCase):
         for _ in range(2):
             redis.kill()
             await traffic.more(20)
-            await within(PONG_DUE, carol.send(1004, '{"text": "to somebody away"}'), "an ack")
+            await within(pong_due(), carol.send(1004, '{"text": "to somebody away"}'), "an ack")
             await pong_in_time(alice, bob, carol)
             redis.start()
             await until(
@@ -109,7 +101,7 @@ class RedisAwayTests(FaultTestCase):
             await traffic.more(20)
             await pong_in_time(alice, bob, carol)
         await traffic.stop()
-        self.assertLess(traffic.slowest, PONG_DUE)
+        self.assertLess(traffic.slowest, pong_due())
         (late,) = await self.connected(cluster.client(1005))
         await exchange(late, carol)
 

@@ -2,17 +2,17 @@
 
 from tests.faults.support import (
     PATIENT,
-    PONG_DUE,
     FaultTestCase,
     Traffic,
     exchange,
+    pong_due,
     pong_in_time,
     summary,
-    within,
 )
 from tests.network.processes import Cluster, settings
 from tests.network.tap import Tap
 from tests.servers import missing, shared_redis
+from tests.waits import DEADLINE, within
 
 
 class RouterAwayTests(FaultTestCase):
@@ -31,13 +31,13 @@ class RouterAwayTests(FaultTestCase):
         """Each message is acked at once, though Carol cannot be told of it."""
         contents = [b"kept %d" % number for number in range(count)]
         for content in contents:
-            await within(PONG_DUE, self.alice.send(1003, content), "an ack without a router")
+            await within(pong_due(), self.alice.send(1003, content), "an ack without a router")
         return contents
 
     async def comes_to_carol(self, contents: list[bytes]) -> None:
         """Without anything that Carol does."""
         for content in contents:
-            message = await within(20, self.carol.receive(), f"{content!r} at Carol")
+            message = await within(DEADLINE, self.carol.receive(), f"{content!r} at Carol")
             self.assertEqual(message.content, content)
 
     async def served_without_router(self) -> None:
@@ -45,7 +45,7 @@ class RouterAwayTests(FaultTestCase):
         traffic = Traffic(self.alice, self.bob)
         await traffic.more(10)
         await traffic.stop()
-        self.assertLess(traffic.slowest, PONG_DUE)
+        self.assertLess(traffic.slowest, pong_due())
         await pong_in_time(self.alice, self.bob, self.carol)
 
     async def test_router_away_at_the_start_and_killed_later(self) -> None:

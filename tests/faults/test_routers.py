@@ -9,22 +9,19 @@ from gobelieve.client import Client
 from gobelieve.wire import client
 from tests.faults.support import (
     PATIENT,
-    PONG_DUE,
     Bare,
     FaultTestCase,
     Load,
     bare,
     exchange,
-    reactor,
+    pong_due,
     summary,
-    together,
-    until,
-    within,
 )
 from tests.network.processes import Cluster, settings
 from tests.network.tap import Tap
 from tests.ports import free_port
 from tests.servers import RedisServer, missing, shared_maria, shared_redis
+from tests.waits import DEADLINE, for_this_machine, reactor, together, until, within
 
 GROUP = 77
 SCHEMA = Path(__file__).parents[2] / "etc" / "schema.sql"
@@ -77,10 +74,10 @@ class RestartTests(FaultTestCase):
             await router.restart(kill=True)
             back = reactor.seconds()
             await together(one.more(2) for one in traffic)
-            self.assertLess(reactor.seconds() - back, RESUMED, f"router {number}")
+            self.assertLess(reactor.seconds() - back, for_this_machine(RESUMED), f"router {number}")
             for index, others in enumerate(traffic):
                 if index != number:
-                    self.assertLess(others.slowest, PONG_DUE, "undisturbed")
+                    self.assertLess(others.slowest, pong_due(), "undisturbed")
         for one in traffic:
             await one.stop()
 
@@ -103,7 +100,7 @@ class RestartTests(FaultTestCase):
             await gateway.start()
             back = reactor.seconds()
             await loads[index].more(20)
-            self.assertLess(reactor.seconds() - back, RESUMED, f"gateway {index}")
+            self.assertLess(reactor.seconds() - back, for_this_machine(RESUMED), f"gateway {index}")
         await together(load.stop() for load in loads)
         for load, receiver in zip(loads, (2000, 2001), strict=True):
             token = cluster.token(receiver)
@@ -122,9 +119,8 @@ class RestartTests(FaultTestCase):
         await until_attempts_are_rare()
         await alice.send(bob.uid, "kept")
         await router.restart()
-        back = reactor.seconds()
-        self.assertEqual((await within(RESUMED, bob.receive(), "it comes")).content, b"kept")
-        self.assertLess(reactor.seconds() - back, RESUMED)
+        message = await within(for_this_machine(RESUMED), bob.receive(), "the message")
+        self.assertEqual(message.content, b"kept")
         await exchange(alice, bob)
 
     async def test_a_login_while_the_router_stands_still(self) -> None:
@@ -136,11 +132,11 @@ class RestartTests(FaultTestCase):
         router.pause()
         late = [cluster.client(uid, 1, timing=PATIENT) for uid in (1002, 1004)]
         for bob in late:
-            await within(PONG_DUE, self.connected(bob), "a login and its sync")
+            await within(pong_due(), self.connected(bob), "a login and its sync")
             await alice.send(bob.uid, "while it stood still")
         router.resume()
         for bob in late:
-            message = await within(10, bob.receive(), "the message")
+            message = await within(DEADLINE, bob.receive(), "the message")
             self.assertEqual(message.content, b"while it stood still")
         counts = (await summary(cluster.http_port(1)))["counts"]
         self.assertEqual(counts.get("marks_unanswered"), 1)
@@ -159,7 +155,7 @@ class RestartTests(FaultTestCase):
             await third.restart(kill=True)
             await third.said(r"router \S+ is connected")
             await traffic.more(3)
-            self.assertLess(traffic.slowest, PONG_DUE)
+            self.assertLess(traffic.slowest, pong_due())
             for one in crowd:
                 await one.closed()
         await traffic.stop()
@@ -191,7 +187,11 @@ class PushTests(FaultTestCase):
     async def test_nobody_who_is_connected_gets_a_push_when_the_router_restarts(self) -> None:
         """Although the receiver's gateway finds the router seconds after the sender's."""
         redis = shared_redis()
-        cluster = Cluster(redis, gateways=2, imr={"push_grace": 4.0, "link_grace": 3.0})
+        cluster = Cluster(
+            redis,
+            gateways=2,
+            imr={"push_grace": for_this_machine(4.0), "link_grace": for_this_machine(3.0)},
+        )
         tap = Tap()
         port = await tap.start(cluster.imr[0].listens[0])
         self.addCleanup(tap.stop)
@@ -296,7 +296,7 @@ class GroupRouterTests(FaultTestCase):
 
     async def comes_to(self, look: Any, wanted: object) -> None:
         """Look until it is so."""
-        end = reactor.seconds() + 10
+        end = reactor.seconds() + DEADLINE
         while (found := await look()) != wanted:
             self.assertLess(reactor.seconds(), end, found)
 
@@ -314,7 +314,7 @@ class SuperGroupTests(FaultTestCase):
             gateways=2,
             group_routers=1,
             im={"mysqldb_datasource": database},
-            imr={"mysqldb_datasource": database, "push_grace": 3.0},
+            imr={"mysqldb_datasource": database, "push_grace": for_this_machine(3.0)},
         )
         self.alice, self.bob = await together(bare(self.daemons.port(n)) for n in range(2))
         for one, uid in ((self.alice, 1001), (self.bob, 1002)):
@@ -324,7 +324,9 @@ class SuperGroupTests(FaultTestCase):
     async def write(self, content: bytes) -> None:
         """Alice writes to the group, and is acked."""
         said = client.GroupIM(sender=1001, receiver=GROUP, msgid=0, content=content)
-        ack = await within(PONG_DUE, self.alice.say(said.frame(7, 2), client.Ack.number), "an ack")
+        ack = await within(
+            pong_due(), self.alice.say(said.frame(7, 2), client.Ack.number), "an ack"
+        )
         self.assertEqual(client.Ack.decode(ack.body, ack.version).status, 0)
 
     def pushed(self) -> list[tuple[str, list[int]]]:
@@ -345,6 +347,6 @@ class SuperGroupTests(FaultTestCase):
         await router.restart()
         back = reactor.seconds()
         await self.bob.frame(client.SyncGroupNotify.number, known)
-        self.assertLess(reactor.seconds() - back, 2 * RESUMED)
+        self.assertLess(reactor.seconds() - back, 2 * for_this_machine(RESUMED))
         await until(lambda: len(self.pushed()) == 2, "the push that was kept")
         self.assertEqual(self.pushed(), [("first", [1003]), ("second", [1003])])

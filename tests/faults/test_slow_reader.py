@@ -3,20 +3,18 @@
 from gobelieve.client import ClientCore
 from gobelieve.wire import client
 from tests.faults.support import (
-    DEADLINE,
     PATIENT,
-    PONG_DUE,
     Bare,
     FaultTestCase,
     bare,
     exchange,
     memory,
+    pong_due,
     summary,
-    together,
-    within,
 )
 from tests.network.processes import Cluster
 from tests.servers import missing
+from tests.waits import DEADLINE, for_this_machine, together, within
 
 MESSAGES = 4000
 SIZE = 8000
@@ -86,7 +84,7 @@ class SlowReaderTests(FaultTestCase):
         contents = await self.write_to_slow(cluster, MESSAGES)
         grown = memory(cluster.im[0]) - before
         await traffic.more(10)
-        self.assertLess(traffic.slowest, PONG_DUE)
+        self.assertLess(traffic.slowest, pong_due())
         self.assertLess(grown, MEMORY_BOUND)
         slow.transport.resumeProducing()
         await slow.until(lambda: len(slow.messages) >= MESSAGES, "all that was sent")
@@ -96,7 +94,7 @@ class SlowReaderTests(FaultTestCase):
 
     async def test_a_client_that_does_not_read_is_closed_in_the_end(self) -> None:
         """After `write_timeout`; what it missed is there when it comes again."""
-        cluster = await self.cluster(im={"write_timeout": WRITE_TIMEOUT})
+        cluster = await self.cluster(im={"write_timeout": for_this_machine(WRITE_TIMEOUT)})
         token = cluster.token(SLOW)
         slow = await self.slow_reader(cluster, token)
         contents = await self.write_to_slow(cluster, MESSAGES // 2)

@@ -4,18 +4,18 @@ from gobelieve.names import AckStatus
 from gobelieve.wire import client
 from tests.faults.support import (
     PATIENT,
-    PONG_DUE,
     Bare,
     FaultTestCase,
     Load,
     Traffic,
     bare,
     exchange,
+    pong_due,
     pong_in_time,
-    together,
 )
 from tests.network.processes import Cluster
 from tests.servers import missing, shared_redis
+from tests.waits import for_this_machine, together
 
 STORAGE_TIMEOUT = 1.0
 KEY = 12345
@@ -77,12 +77,12 @@ class StorageAwayTests(FaultTestCase):
 
     async def test_storage_stands_still(self) -> None:
         """After `storage_timeout` messages are refused; PING is answered all the time."""
-        cluster = await self.cluster(im={"storage_timeout": STORAGE_TIMEOUT})
+        cluster = await self.cluster(im={"storage_timeout": for_this_machine(STORAGE_TIMEOUT)})
         alice, bob = cluster.client(1001, timing=PATIENT), cluster.client(1002, timing=PATIENT)
         await self.connected(alice, bob)
         old, new = await self.old_and_new(cluster)
         cluster.ims[0].pause()
-        refusals = [self.status_of(alice, PONG_DUE) for _ in range(20)]
+        refusals = [self.status_of(alice, pong_due()) for _ in range(20)]
         statuses, *_ = await together([together(refusals), pong_in_time(alice, bob)])
         self.assertEqual(statuses, [AckStatus.STORAGE_AWAY] * 20)
         await self.check_refusals(old, new)

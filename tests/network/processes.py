@@ -39,10 +39,9 @@ from gobelieve.client import Client
 from gobelieve.names import User
 from tests.ports import free_port
 from tests.servers import RedisServer
+from tests.waits import DEADLINE
 
 ROOT = Path(__file__).parents[2]
-SECONDS_TO_START = 30
-SECONDS_TO_STOP = 30
 BAD_WORDS = ("Traceback", "Unhandled", "unhandled")
 APPID = 7
 
@@ -170,7 +169,7 @@ class Daemon:
         )
         wanted = [RUNNING, *(rf"starting on {port}\b" for port in self.listens)]
         said = [output.seen(text) for text in wanted]
-        ready = gatherResults(said, consumeErrors=True).addTimeout(SECONDS_TO_START, spawner)
+        ready = gatherResults(said, consumeErrors=True).addTimeout(DEADLINE, spawner)
         try:
             await ready
         except Exception:
@@ -187,7 +186,7 @@ class Daemon:
         self.signal("TERM")
         clock: Any = reactor
         try:
-            await self._output.end().addTimeout(SECONDS_TO_STOP, clock)
+            await self._output.end().addTimeout(DEADLINE, clock)
         except Exception:
             text = self.log
             await self.kill()
@@ -225,7 +224,7 @@ class Daemon:
 
         clock: Any = reactor
         try:
-            await self._output.seen(pattern).addTimeout(SECONDS_TO_START, clock)
+            await self._output.seen(pattern).addTimeout(DEADLINE, clock)
         except Exception:
             raise DaemonError(f"{self.plugin} did not say {pattern!r}:\n{self.log}") from None
 

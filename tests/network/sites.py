@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
 
 from gobelieve.backends.sqlite.service import FILE_NAME
 from gobelieve.client import Client, Ponged
 from tests.network.processes import APPID, AllInOne, Cluster
 from tests.servers import MariaServer, shared_maria, shared_redis
+from tests.waits import DEADLINE, ProcessTestCase
 
 SCHEMA = Path(__file__).parents[2] / "etc" / "schema.sql"
 KEFU = 1453
@@ -19,8 +19,6 @@ KEFU = 1453
 ORDINARY, SUPER = 3110, 3111
 MEMBERS = {ORDINARY: range(1, 11), SUPER: [*range(1, 11), *range(21, 27)]}
 """1 to 10 as in the original's suite."""
-SECONDS = 30.0
-"""That anything may take; far more than it should."""
 
 GROUP_ROWS = [(ORDINARY, APPID, 0), (SUPER, APPID, 1)]
 MEMBER_ROWS = [(group, uid, 1_600_000_000) for group, uids in MEMBERS.items() for uid in uids]
@@ -62,7 +60,7 @@ def groups_in_sqlite(data: Path) -> None:
     connection.close()
 
 
-class SiteCase(TestCase):
+class SiteCase(ProcessTestCase):
     """Waiting with a limit, and clients that are closed at the end."""
 
     async def soon(self, work: Awaitable[Any], what: str) -> Any:
@@ -74,7 +72,7 @@ class SiteCase(TestCase):
 
         clock: Any = reactor
         try:
-            return await Deferred.fromCoroutine(run()).addTimeout(SECONDS, clock)
+            return await Deferred.fromCoroutine(run()).addTimeout(DEADLINE, clock)
         except Exception as why:
             raise AssertionError(f"{what}: {type(why).__name__}: {why}") from why
 
@@ -114,7 +112,7 @@ class SiteCase(TestCase):
             self.assertEqual(one.waiting, 0, f"{one.uid}")
 
 
-async def two_nodes(case: TestCase, database: str) -> Cluster:
+async def two_nodes(case: ProcessTestCase, database: str) -> Cluster:
     """Two gateways, two routers and two storages for users, one of each for super groups."""
     cluster = Cluster(
         shared_redis(),
@@ -132,7 +130,7 @@ async def two_nodes(case: TestCase, database: str) -> Cluster:
     return cluster
 
 
-async def all_in_one(case: TestCase, **settings: Any) -> AllInOne:
+async def all_in_one(case: ProcessTestCase, **settings: Any) -> AllInOne:
     """The daemon that has all roles, with the two groups."""
     server = AllInOne({"im.kefu_appid": KEFU, **settings})
     case.addCleanup(server.stop)

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from gobelieve.wire import Frame, FrameReader
 from gobelieve.wire.frames import RPC_BODY_LIMIT
 from gobelieve.wire.message import MESSAGES
+from tests.waits import DEADLINE
 
 
 class Tap:
@@ -67,7 +68,7 @@ class Tap:
         self._check()
         clock: Any = reactor
         try:
-            await seen.addTimeout(15, clock)
+            await seen.addTimeout(DEADLINE, clock)
         except Exception:
             raise AssertionError(f"{labels} are expected, {names(frames)} came") from None
 

@@ -3,10 +3,10 @@
 import sys
 
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import TestCase
 
 from tests.network.processes import ROOT
 from tests.servers import missing
+from tests.waits import ProcessTestCase
 
 SMALL = ["--members=6", "--senders=2", "--window=2", "--warmup=0.1", "--seconds=0.2"]
 FIGURES = (
@@ -18,7 +18,7 @@ FIGURES = (
 )
 
 
-class MeasurementTests(TestCase):
+class MeasurementTests(ProcessTestCase):
     """``python -m gobelieve.bench`` group, supergroup, room."""
 
     async def measure(self, *arguments: str) -> None:

@@ -12,18 +12,15 @@ from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from tests.faults.support import within
 from tests.network.processes import AllInOne
 from tests.ports import free_port
 from tests.servers import missing
+from tests.waits import DEADLINE, ProcessTestCase, within
 
 PAGE = Path(__file__).parent / "browser.html"
-SECONDS = 60.0
-"""That anything may take: a browser is slow to start on a busy machine."""
 
 
 class Page(Resource):
@@ -64,11 +61,10 @@ class Chromium(ProcessProtocol):
         self.ended.callback(None)
 
 
-class ChromiumTests(TestCase):
+class ChromiumTests(ProcessTestCase):
     """The page logs in by WebSocket and by engine.io."""
 
     skip = missing("chromium")
-    timeout = 180
 
     async def start(self) -> None:
         """Daemon and page; only pages of this server may connect."""
@@ -119,11 +115,11 @@ class ChromiumTests(TestCase):
     async def end(self, pid: int) -> None:
         """The browser, and all that it started."""
         os.killpg(pid, signal.SIGKILL)
-        await within(SECONDS, self.chromium.ended, "the end of the browser")
+        await within(DEADLINE, self.chromium.ended, "the end of the browser")
 
     async def reported(self, count: int) -> set[str]:
         """So many reports of the page."""
-        found = [await within(SECONDS, self.reports.queue.get(), "a report") for _ in range(count)]
+        found = [await within(DEADLINE, self.reports.queue.get(), "a report") for _ in range(count)]
         return set(found)
 
     async def test_messages_between_a_page_and_a_client(self) -> None:
@@ -137,7 +133,7 @@ class ChromiumTests(TestCase):
         for number in range(3):
             for uid, kind in ((1002, "websocket"), (1003, "engine.io")):
                 await alice.send(uid, f"héllo {number}")
-                back = await within(SECONDS, alice.receive(), "the page's answer")
+                back = await within(DEADLINE, alice.receive(), "the page's answer")
                 self.assertEqual(
                     (back.sender, back.content.decode()), (uid, f"{kind} got héllo {number}")
                 )

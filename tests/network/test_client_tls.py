@@ -16,16 +16,13 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
 
 from gobelieve.client import Client, LoggedIn, MessageReceived
 from tests.certificates import Authority
-from tests.faults.support import until, within
 from tests.network.processes import AllInOne, DaemonError
 from tests.network.test_listeners import Browser, BrowserFactory, Stranger
 from tests.ports import free_port
-
-SECONDS = 30.0
+from tests.waits import DEADLINE, ProcessTestCase, for_this_machine, until, within
 
 
 class EngineBrowser(Browser):
@@ -47,7 +44,7 @@ class EngineBrowser(Browser):
             super().onOpen()
 
 
-class ClientTLSTests(TestCase):
+class ClientTLSTests(ProcessTestCase):
     """On the daemon that is all in one."""
 
     def setUp(self) -> None:
@@ -100,10 +97,10 @@ class ClientTLSTests(TestCase):
         from twisted.internet import reactor
 
         factory = BrowserFactory(f"ws://127.0.0.1:{port}{path}", reactor=reactor)
-        factory.setProtocolOptions(openHandshakeTimeout=30, closeHandshakeTimeout=30)
+        factory.setProtocolOptions(openHandshakeTimeout=DEADLINE, closeHandshakeTimeout=DEADLINE)
         factory.browser = browser = kind(uid, await self.server.token(uid))
         await self.endpoint(port, on_tls).connect(factory)
-        await within(SECONDS, browser.next(LoggedIn), "the login of a browser")
+        await within(DEADLINE, browser.next(LoggedIn), "the login of a browser")
         return browser
 
     async def serial(self, port: int) -> int:
@@ -119,11 +116,11 @@ class ClientTLSTests(TestCase):
         """One message to each browser, and one back."""
         for browser in browsers:
             await sender.send(browser.core.uid, f"to {number}")
-            came = await within(SECONDS, browser.next(MessageReceived), f"message {number}")
+            came = await within(DEADLINE, browser.next(MessageReceived), f"message {number}")
             self.assertEqual(came.content, f"to {number}".encode())
             browser.core.send_im(1001, f"back {number}")
             browser.say()
-            back = await within(SECONDS, sender.receive(), f"answer {number}")
+            back = await within(DEADLINE, sender.receive(), f"answer {number}")
             self.assertEqual(back.content, f"back {number}".encode())
 
     def write(self, text: str) -> None:
@@ -152,7 +149,7 @@ class ClientTLSTests(TestCase):
         await self.exchanged(alice, browsers, 1)
         for browser in browsers:
             browser.sendClose(1000)
-            self.assertEqual(await within(SECONDS, browser.closed, "its close"), 1000)
+            self.assertEqual(await within(DEADLINE, browser.closed, "its close"), 1000)
 
     async def test_a_new_certificate_drops_nobody(self) -> None:
         """While messages are exchanged all the time; who comes then is shown the new one."""
@@ -202,11 +199,11 @@ class ClientTLSTests(TestCase):
         self.assertEqual(await self.logins(), logins, "somebody had to come back")
         for browser in browsers:
             browser.sendClose(1000)
-            await within(SECONDS, browser.closed, "its close")
+            await within(DEADLINE, browser.closed, "its close")
 
     async def test_who_does_not_read_is_ended_and_holds_up_nobody(self) -> None:
         """On every transport: after write_timeout, while others are served."""
-        await self.start(**{"im.write_timeout": 2, "im.auth_timeout": 9})
+        await self.start(**{"im.write_timeout": for_this_machine(2), "im.auth_timeout": DEADLINE})
         alice, other = await self.client(1001), await self.client(1005)
         engine = "/engine.io/?EIO=3&transport=websocket"
         stuck = [
@@ -227,13 +224,13 @@ class ClientTLSTests(TestCase):
         while await closed() < len(stuck):
             self.assertLess(sent, 3000, "nobody notices")
             for browser in stuck:
-                await within(SECONDS, alice.send(browser.core.uid, content), "an ack")
-            await within(SECONDS, alice.send(1005, "still served"), "an ack")
-            await within(SECONDS, other.receive(), "a message")
+                await within(DEADLINE, alice.send(browser.core.uid, content), "an ack")
+            await within(DEADLINE, alice.send(1005, "still served"), "an ack")
+            await within(DEADLINE, other.receive(), "a message")
             sent += 1
         for browser, transport in zip(stuck, transports, strict=True):
             transport.resumeProducing()
-            await within(SECONDS, browser.closed, "the end of who did not read")
+            await within(DEADLINE, browser.closed, "the end of who did not read")
 
     async def test_who_does_not_begin_tls_is_closed_in_time(self) -> None:
         """By the time for the login, on every port."""
@@ -243,7 +240,7 @@ class ClientTLSTests(TestCase):
             factory = Factory.forProtocol(Stranger)
             silent.append(await self.endpoint(port, on_tls=False).connect(factory))
         for one in silent:
-            await within(SECONDS, one.gone, "the end of a silent connection")
+            await within(DEADLINE, one.gone, "the end of a silent connection")
 
     async def test_old_versions_of_tls_are_refused(self) -> None:
         """1.2 is the oldest."""
@@ -256,7 +253,7 @@ class ClientTLSTests(TestCase):
             context.set_ciphers("DEFAULT:@SECLEVEL=0")
             context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
             context.maximum_version = newest
-            with socket.create_connection(("127.0.0.1", self.tls), SECONDS) as bare:
+            with socket.create_connection(("127.0.0.1", self.tls), DEADLINE) as bare:
                 try:
                     with context.wrap_socket(bare) as wrapped:
                         return wrapped.version()

@@ -3,7 +3,6 @@
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
 
 from gobelieve.client import Client, LiveReceived
 from gobelieve.wire import client
@@ -11,9 +10,10 @@ from tests.network.processes import AllInOne, Cluster, Daemon, make_client, sett
 from tests.network.tap import Tap, names
 from tests.ports import free_port
 from tests.servers import missing, shared_redis
+from tests.waits import ProcessTestCase
 
 
-class ClusterCase(TestCase):
+class ClusterCase(ProcessTestCase):
     """Helpers for clusters."""
 
     async def started(self, cluster: Cluster) -> Cluster:
@@ -94,7 +94,7 @@ class TwoGatewayTests(ClusterCase):
     async def _popped(self, redis: Any) -> str:
         from twisted.internet.threads import deferToThread
 
-        reply: str = await deferToThread(redis.tell, "BLPOP", "push_queue", "10")
+        reply: str = await deferToThread(redis.tell, "BLPOP", "push_queue", "0")
         return reply
 
     async def test_live_messages_cross_and_are_stored_nowhere(self) -> None:

@@ -15,7 +15,6 @@ from gobelieve.wire.cluster import LinkRefused
 from gobelieve.wire.frames import FrameReader, encode_frame
 from gobelieve.wire.storage import USERS, Save, pack_save
 from tests.certificates import Authority
-from tests.faults.support import until
 from tests.network.processes import (
     AllInOne,
     Cluster,
@@ -28,6 +27,7 @@ from tests.network.processes import (
 from tests.network.test_cluster import ClusterCase
 from tests.ports import free_port
 from tests.servers import missing, shared_redis
+from tests.waits import until
 
 SECRET = b"what only our own daemons know\n"
 REDIS = missing("redis-server")

@@ -4,19 +4,17 @@ import os
 import resource
 
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
-from twisted.trial.unittest import TestCase
 
 from tests.network.processes import Daemon, sample, settings
 from tests.network.test_storage_clients import Peer, hello, saving
 from tests.ports import free_port
+from tests.waits import ProcessTestCase
 
 ROOM, MANY = 4, 40
 
 
-class DescriptorTests(TestCase):
+class DescriptorTests(ProcessTestCase):
     """One gobelieve-ims."""
-
-    timeout = 60
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         self.port = free_port()

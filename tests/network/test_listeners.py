@@ -8,12 +8,11 @@ from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from gobelieve.client import ClientCore, Event, LoggedIn, MessageReceived
-from tests.faults.support import within
 from tests.network.processes import AllInOne
+from tests.waits import DEADLINE, ProcessTestCase, within
 
 
 class Browser(WebSocketClientProtocol):
@@ -72,7 +71,7 @@ class BrowserFactory(WebSocketClientFactory):
         return self.browser
 
 
-class ListenerTests(TestCase):
+class ListenerTests(ProcessTestCase):
     """On the daemon that is all in one."""
 
     async def start(self, values: dict[str, Any] | None = None) -> AllInOne:
@@ -90,7 +89,9 @@ class ListenerTests(TestCase):
         factory = BrowserFactory(url, reactor=reactor)
         # Autobahn's second is short for two processes on a busy machine.
         factory.setProtocolOptions(
-            openHandshakeTimeout=30, closeHandshakeTimeout=30, serverConnectionDropTimeout=30
+            openHandshakeTimeout=DEADLINE,
+            closeHandshakeTimeout=DEADLINE,
+            serverConnectionDropTimeout=DEADLINE,
         )
         factory.browser = browser = Browser(uid, await server.token(uid))
         await HostnameEndpoint(reactor, "127.0.0.1", server.websocket_port).connect(factory)
@@ -132,11 +133,11 @@ class ListenerTests(TestCase):
             endpoint = HostnameEndpoint(reactor, "127.0.0.1", port)
             strangers.append(await endpoint.connect(Factory.forProtocol(Stranger)))
         for stranger in strangers[:5]:
-            await within(30, stranger.gone, "the oldest strangers go")
+            await within(DEADLINE, stranger.gone, "the oldest strangers go")
         await bob.connect()
         await alice.send(1002, "still there")
         self.assertEqual((await bob.receive()).content, b"still there")
-        await within(30, strangers[5].gone, "one more went for bob")
+        await within(DEADLINE, strangers[5].gone, "one more went for bob")
         self.assertFalse(any(stranger.gone.called for stranger in strangers[6:]))
         for client in (alice, bob):
             await client.close()
@@ -150,7 +151,7 @@ class ListenerTests(TestCase):
         for port in (server.port, server.websocket_port):
             endpoint = HostnameEndpoint(reactor, "127.0.0.1", port)
             stranger: Any = await endpoint.connect(Factory.forProtocol(Stranger))
-            await within(30, stranger.gone, "the end")
+            await within(DEADLINE, stranger.gone, "the end")
 
     async def test_the_status_pages_count_clients_and_messages(self) -> None:
         """By upstream's names."""

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.utils import getProcessOutputAndValue
 
 from gobelieve.wire.storage import StoragePing, StoragePong
-from tests.faults.support import FaultTestCase, bare, until
+from tests.faults.support import FaultTestCase, bare
 from tests.network.processes import (
     LAUNCH,
     ROOT,
@@ -20,6 +20,7 @@ from tests.network.processes import (
     settings,
 )
 from tests.ports import free_port
+from tests.waits import until
 
 REOPENED = "SIGHUP: the log file is opened again"
 ROTATED = "SIGUSR1: the log begins a new file"

@@ -11,16 +11,13 @@ from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientPr
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory
-from twisted.trial.unittest import TestCase
 
 from gobelieve.wire import client
 from gobelieve.wire.frames import encode_frame
-from tests.faults.support import within
 from tests.network.processes import APPID, AllInOne, Cluster, Daemon, Daemons
 from tests.network.test_listeners import Stranger
 from tests.servers import missing, shared_redis
-
-SECONDS = 30.0
+from tests.waits import DEADLINE, ProcessTestCase, for_this_machine, within
 
 
 class Talker(Stranger):
@@ -48,7 +45,7 @@ class Page(WebSocketClientProtocol):
         self.ended.callback(None)
 
 
-class SecretsTests(TestCase):
+class SecretsTests(ProcessTestCase):
     """Daemons that log all they can; then their logs are searched."""
 
     def setUp(self) -> None:
@@ -71,7 +68,7 @@ class SecretsTests(TestCase):
         made = type("One", (Talker,), {"says": words})
         endpoint = HostnameEndpoint(reactor, "127.0.0.1", port)
         talker: Any = await endpoint.connect(Factory.forProtocol(made))
-        await within(SECONDS, talker.gone, f"the end after {words!r}")
+        await within(DEADLINE, talker.gone, f"the end after {words!r}")
 
     async def misbehave(self, tcp: int, websocket: int, token: str) -> None:
         """All that a client may do wrong, with a good token and with bad ones."""
@@ -93,7 +90,7 @@ class SecretsTests(TestCase):
         page = Page(text.encode())
         factory.protocol = lambda: page  # type: ignore[assignment]
         await HostnameEndpoint(reactor, "127.0.0.1", port).connect(factory)
-        await within(SECONDS, page.ended, "the end of the page")
+        await within(DEADLINE, page.ended, "the end of the page")
 
     async def ask(self, port: int, path: str, key: str, body: bytes = b"") -> int:
         """The app's server, with a key."""
@@ -139,7 +136,7 @@ class SecretsTests(TestCase):
         for one in (first, second):
             await one.connect()
         await first.send(1002, self.secret("said"))
-        await within(SECONDS, second.receive(), "the message")
+        await within(DEADLINE, second.receive(), "the message")
         for one in (first, second):
             await one.close()
 
@@ -180,7 +177,7 @@ class SecretsTests(TestCase):
             {
                 "log.level": "debug",
                 "im.auth_method": "jwt",
-                "im.auth_timeout": 1,
+                "im.auth_timeout": for_this_machine(1),
                 "im.jwt_signing_key": signing,
                 "im.jwt_former_keys": f'["{former}"]',
                 "im.http_api_keys": f'["{key}"]',

@@ -4,15 +4,15 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
 
 from gobelieve.client import LiveReceived
 from tests.network.processes import AllInOne, Cluster, Daemon, DaemonError
 from tests.ports import free_port
 from tests.servers import missing, shared_redis
+from tests.waits import ProcessTestCase
 
 
-class DaemonTests(TestCase):
+class DaemonTests(ProcessTestCase):
     """One process; here any service of twistd will do."""
 
     def setUp(self) -> None:
@@ -78,7 +78,7 @@ class DaemonTests(TestCase):
         self.assertEqual(len({free_port() for _ in range(50)}), 50)
 
 
-class ClusterTests(TestCase):
+class ClusterTests(ProcessTestCase):
     """Three roles in four processes."""
 
     skip = missing("redis-server")
@@ -124,7 +124,7 @@ class ClusterTests(TestCase):
         self.assertEqual((await bob.receive()).content, b"while it was away")
 
 
-class AllInOneTests(TestCase):
+class AllInOneTests(ProcessTestCase):
     """One process, nothing else installed."""
 
     async def test_a_message(self) -> None:

@@ -5,15 +5,15 @@ import shutil
 import sys
 
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import TestCase
 
 from tests.network.processes import ROOT, AllInOne
 from tests.servers import missing
+from tests.waits import ProcessTestCase
 
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-class ReadmeTests(TestCase):
+class ReadmeTests(ProcessTestCase):
     """A stranger copies what is there."""
 
     async def run_program(self, name: str, port: int, *arguments: str) -> str:

@@ -19,7 +19,7 @@ from gobelieve.wire.storage import (
     unpack_messages,
     unpack_saved,
 )
-from tests.faults.support import PATIENT, FaultTestCase, Load, bare, until
+from tests.faults.support import PATIENT, FaultTestCase, Load, bare
 from tests.network.processes import (
     APPID,
     ROOT,
@@ -33,6 +33,7 @@ from tests.network.processes import (
 from tests.network.tap import Tap
 from tests.ports import free_port
 from tests.storage.support import open_store, to_users
+from tests.waits import until
 
 ALICE, BOB, CAROL = 1001, 1002, 2000
 

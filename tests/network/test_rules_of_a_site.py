@@ -9,7 +9,6 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor  # noqa: TID253
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
 
 from gobelieve.client import Client
 from gobelieve.errors import MessageRefusedError
@@ -20,16 +19,16 @@ from tests.app_server import AppServer
 from tests.faults.support import bare
 from tests.network.processes import APPID, Cluster
 from tests.servers import missing, shared_maria, shared_redis
+from tests.waits import ProcessTestCase
 
 reactor: Any = _reactor
 ALICE, BOB, ROOM = 1, 2, 50
 
 
-class SiteTests(TestCase):
+class SiteTests(ProcessTestCase):
     """One gateway; users of version 2."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
-    timeout = 100
 
     async def setUp(self) -> None:  # type: ignore[override]
         maria, self.redis = shared_maria(), shared_redis()

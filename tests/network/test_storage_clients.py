@@ -6,7 +6,6 @@ from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
 
 from gobelieve.wire.client import IM
 from gobelieve.wire.frames import RPC_BODY_LIMIT, Frame, FrameReader, encode_frame
@@ -23,6 +22,7 @@ from gobelieve.wire.older.storage_clients import (
 from gobelieve.wire.storage import Fetch, FetchGroup, Page, StoredMessage, unpack_messages
 from tests.network.processes import APPID, Daemon, sample, settings
 from tests.ports import free_port
+from tests.waits import ProcessTestCase
 
 ALICE, BOB, GROUP = 1001, 1002, 500
 MANY = 2000
@@ -84,10 +84,8 @@ class Peer(Protocol):
         return list(unpack_messages(Page.decode(frame.body).messages))
 
 
-class StorageClientTests(TestCase):
+class StorageClientTests(ProcessTestCase):
     """One gobelieve-ims that listens on both ports."""
-
-    timeout = 60
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         self.rpc, self.port = free_port(), free_port()

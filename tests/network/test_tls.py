@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
 
 from gobelieve.protocols.framed import FramedProtocol
 from gobelieve.protocols.keepalive import IDLE, probe_soon
@@ -19,9 +18,7 @@ from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.protocols.writing import beneath
 from gobelieve.wire.frames import Frame, encode_frame
 from tests.certificates import Authority
-from tests.faults.support import within
-
-SECONDS = 10
+from tests.waits import DEADLINE, ProcessTestCase, within
 
 
 class Link(FramedProtocol):
@@ -62,7 +59,7 @@ class Link(FramedProtocol):
         self.gone.callback(None)
 
 
-class TLSLinkTests(TestCase):
+class TLSLinkTests(ProcessTestCase):
     """Two ends in this process."""
 
     async def setUp(self) -> None:  # type: ignore[override]
@@ -85,14 +82,14 @@ class TLSLinkTests(TestCase):
     async def end(self) -> None:
         """Both ends are gone."""
         self.here.close()
-        await within(SECONDS, self.here.gone, "the end here")
-        await within(SECONDS, self.there.gone, "the end there")
+        await within(DEADLINE, self.here.gone, "the end here")
+        await within(DEADLINE, self.there.gone, "the end there")
 
     async def exchanged(self) -> None:
         """A frame has come, so TLS is agreed upon."""
         self.there.wanted = 1
         self.here.send(encode_frame(1, b"", 0))
-        await within(SECONDS, self.there.there, "the first frame")
+        await within(DEADLINE, self.there.there, "the first frame")
         self.there.there = Deferred()
 
     async def test_an_end_that_does_not_read_is_noticed(self) -> None:
@@ -109,16 +106,16 @@ class TLSLinkTests(TestCase):
         self.assertGreater(self.here.unsent(), 0)
         self.there.wanted = count + 1
         self.there.resume()
-        await within(SECONDS, self.there.there, "all frames")
+        await within(DEADLINE, self.there.there, "all frames")
         self.assertEqual(self.there.seqs, list(range(count + 1)))
-        await within(SECONDS, self.here.draining, "that it reads again")
+        await within(DEADLINE, self.here.draining, "that it reads again")
 
     async def test_it_ends_although_the_other_end_does_not_read(self) -> None:
         """As a plain connection does."""
         await self.exchanged()
         self.there.pause()
         self.here.close()
-        await within(SECONDS, self.here.gone, "the end here")
+        await within(DEADLINE, self.here.gone, "the end here")
         self.there.resume()
 
     async def test_probes(self) -> None:

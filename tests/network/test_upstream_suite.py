@@ -26,6 +26,7 @@ from tests.network.sites import (
     two_nodes,
 )
 from tests.servers import missing
+from tests.waits import for_this_machine
 
 LOGIN: dict[str, Any] = {
     "platform": Platform.ANDROID,
@@ -179,7 +180,7 @@ class TimeoutTests(SuiteCase):
         from twisted.internet import reactor
 
         clock: Any = reactor
-        await self.begin_server(**{"im.idle_timeout": 1})
+        await self.begin_server(**{"im.idle_timeout": for_this_machine(1)})
         lost: Deferred[None] = Deferred()
 
         def again(attempt: int) -> float:
