@@ -1,4 +1,4 @@
-"""A network of one client: its endpoint, its clock, and the server's end of each connection."""
+"""A network for one client: its endpoint, its clock, and the server's end of each connection."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.client.scripted import ServerEnd
 
 
 class Wire(StringTransport):
-    """One connection; ends as TCP does, a turn after it was asked to."""
+    """One connection. As in TCP, the end comes a turn after it was asked for."""
 
     def __init__(self, clock: Clock, protocol: Any) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Wire(StringTransport):
         self.server = ServerEnd()
         self.gone = False
         self.stuck = False
-        """The peer does not take what is written, so that an orderly end does not come."""
+        """Whether the peer reads nothing, so that the connection cannot close in order."""
 
     def loseConnection(self) -> None:
         super().loseConnection()
@@ -36,30 +36,32 @@ class Wire(StringTransport):
         self.clock.callLater(0, self.end, ConnectionAborted())
 
     def end(self, why: Exception) -> None:
-        """The connection is gone."""
+        """End the connection with this reason."""
         if not self.gone:
             self.gone = True
             self.client.connectionLost(Failure(why))
 
-    def hear(self) -> list[Message]:
-        """What the client said since the last time."""
+    def sent(self) -> list[Message]:
+        """Return the messages that the client sent since the last call."""
         self.clock.advance(0)
         data = self.value()
         self.clear()
         return self.server.read(data)
 
-    def say(self, data: bytes) -> None:
-        """The server's bytes arrive."""
+    def deliver(self, data: bytes) -> None:
+        """Deliver the server's bytes to the client."""
         self.client.dataReceived(data)
         self.clock.advance(0)
 
     def accept(self) -> None:
-        """The server accepts the login and has nothing new."""
-        said = self.hear()
-        assert isinstance(said[0], client.AuthToken), said
-        (sync,) = (m for m in said if isinstance(m, client.Sync))
+        """Accept the login, and answer that there is nothing new."""
+        sent = self.sent()
+        assert isinstance(sent[0], client.AuthToken), sent
+        (sync,) = (m for m in sent if isinstance(m, client.Sync))
         key = sync.sync_key
-        self.say(self.server.frame(client.AuthStatus(status=0)) + self.server.batch(key, [], key))
+        self.deliver(
+            self.server.frame(client.AuthStatus(status=0)) + self.server.batch(key, [], key)
+        )
 
 
 @implementer(IStreamClientEndpoint)
@@ -76,7 +78,7 @@ class Network:
         return connected
 
     def accept(self) -> Wire:
-        """Let the oldest attempt succeed."""
+        """Let the oldest attempt succeed, and return its connection."""
         factory, connected = self.attempts.pop(0)
         protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 23000))
         wire = Wire(self.clock, protocol)

@@ -1,4 +1,4 @@
-"""Keeping sync keys, and the inbox that says when."""
+"""Stores for sync keys, and the inbox that says when a key may be stored."""
 
 import os
 from pathlib import Path
@@ -12,15 +12,15 @@ from tests.client.scripted import im
 
 
 class MemoryKeyStoreTests(SynchronousTestCase):
-    """In memory."""
+    """Keys in memory."""
 
     def test_contract(self) -> None:
-        """Empty at first; the newest key of each queue; keys may go back."""
-        promise(self, MemoryKeyStore())
+        """The store is empty at first, and returns the last key of each queue."""
+        check_contract(self, MemoryKeyStore())
 
 
 class FileKeyStoreTests(SynchronousTestCase):
-    """In a file."""
+    """Keys in a file."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
@@ -28,19 +28,19 @@ class FileKeyStoreTests(SynchronousTestCase):
         self.path = self.folder / "alice.key"
 
     def test_contract(self) -> None:
-        """The same."""
-        promise(self, FileKeyStore(self.path))
+        """The store is empty at first, and returns the last key of each queue."""
+        check_contract(self, FileKeyStore(self.path))
 
     def test_another_process(self) -> None:
-        """Reads what the one before wrote, and adds to it."""
+        """A new process reads the keys of the one before, and adds to them."""
         FileKeyStore(self.path).save({0: 5, 3111: 7})
         store = FileKeyStore(self.path)
         self.assertEqual(store.load(), {0: 5, 3111: 7})
         store.save({0: 6})
         self.assertEqual(FileKeyStore(self.path).load(), {0: 6, 3111: 7})
 
-    def test_whole_at_every_moment(self) -> None:
-        """What is written aside and not finished is not looked at; nothing is left lying."""
+    def test_an_unfinished_file_is_ignored(self) -> None:
+        """An unfinished new file is ignored, and no other file stays behind."""
         FileKeyStore(self.path).save({0: 5})
         (self.folder / "alice.key.new").write_text('{"0":')
         self.assertEqual(FileKeyStore(self.path).load(), {0: 5})
@@ -48,7 +48,7 @@ class FileKeyStoreTests(SynchronousTestCase):
         self.assertEqual(os.listdir(self.folder), ["alice.key"])
 
     def test_no_room(self) -> None:
-        """Is an error, and what was kept stays."""
+        """A full disk is an error, and the stored keys stay."""
         store = FileKeyStore(self.path)
         store.save({0: 5})
         (self.folder / "alice.key.new").mkdir()
@@ -57,7 +57,7 @@ class FileKeyStoreTests(SynchronousTestCase):
         self.assertEqual(FileKeyStore(self.path).load(), {0: 5})
 
     def test_another_file(self) -> None:
-        """Is an error that names it, rather than a start from nothing."""
+        """A file of another kind is an error that names it. The store does not begin empty."""
         for text in ("", "{", "[1]", '{"a": 1}', '{"0": null}'):
             self.path.write_text(text)
             with self.assertRaises(ConfigError, msg=text) as caught:
@@ -65,8 +65,8 @@ class FileKeyStoreTests(SynchronousTestCase):
             self.assertIn(str(self.path), str(caught.exception))
 
 
-def promise(test: SynchronousTestCase, store: KeyStore) -> None:
-    """What every store promises."""
+def check_contract(test: SynchronousTestCase, store: KeyStore) -> None:
+    """Check the contract of every store."""
     test.assertEqual(store.load(), {})
     store.save({0: 1 << 52, 3111: 7})
     store.save({0: 5})
@@ -74,18 +74,18 @@ def promise(test: SynchronousTestCase, store: KeyStore) -> None:
 
 
 def message(content: str) -> MessageReceived:
-    """One that came."""
+    """Return a received message."""
     return MessageReceived(im(content), None, False, False)
 
 
 class InboxTests(SynchronousTestCase):
-    """When a key may be kept."""
+    """The moment at which a key may be stored."""
 
     def setUp(self) -> None:
         self.inbox = Inbox()
 
     def test_a_batch(self) -> None:
-        """Its key is reached when the user is done with its last message."""
+        """The key of a batch is reached when the program has finished its last message."""
         for event in (message("a"), message("b"), KeyMoved(110)):
             self.inbox.put(event)
         self.assertEqual(self.inbox.take(), message("a"))
@@ -95,8 +95,8 @@ class InboxTests(SynchronousTestCase):
         self.assertEqual(self.inbox.collect(), {0: 110})
         self.assertEqual(self.inbox.collect(), {})
 
-    def test_while_the_user_is_busy(self) -> None:
-        """A key that comes behind a message that was taken waits for the user all the same."""
+    def test_a_key_after_an_unfinished_message(self) -> None:
+        """A key after an unfinished message waits for the program."""
         self.inbox.put(message("a"))
         self.inbox.take()
         self.inbox.put(KeyMoved(110))
@@ -105,7 +105,7 @@ class InboxTests(SynchronousTestCase):
         self.assertEqual(self.inbox.collect(), {0: 110})
 
     def test_without_messages(self) -> None:
-        """A step over an own message is reached at once, if nothing waits before it."""
+        """A key after an own message is reached at once, if no message waits before it."""
         self.inbox.put(KeyMoved(110))
         self.assertEqual(self.inbox.collect(), {0: 110})
         self.inbox.put(message("a"))
@@ -113,7 +113,7 @@ class InboxTests(SynchronousTestCase):
         self.assertEqual((self.inbox.collect(), self.inbox.messages), ({}, 1))
 
     def test_several_queues(self) -> None:
-        """Each has its own."""
+        """Each queue has its own key."""
         self.inbox.put(KeyMoved(110))
         self.inbox.put(KeyMoved(500, 3111))
         self.inbox.put(KeyMoved(120))
