@@ -598,7 +598,7 @@ class BadServerTests(CoreTestCase):
         st.lists(st.tuples(st.integers(0, 70), st.integers(0, 255), st.binary(max_size=60))),
     )
     def test_any_frames(self, frames: list[tuple[int, int, bytes]]) -> None:
-        """No frame from the server raises an error in the program."""
+        """No frame from the server makes the core raise an error: the test does not raise."""
         core = ClientCore(1)
         for seq, (cmd, flag, body) in enumerate(frames):
             core.receive_data(encode_frame(cmd, body, seq, 2, flag))

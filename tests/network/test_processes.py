@@ -39,10 +39,11 @@ class DaemonTests(ProcessTestCase):
         await self.fails(self.daemon.said("what it never says"), "did not say")
 
     async def test_stopping_one_that_is_paused(self) -> None:
-        """Lets it go on first."""
+        """A paused daemon is resumed first, so that it stops in order."""
         await self.daemon.start()
         self.daemon.pause()
         await self.daemon.stop()
+        self.assertFalse(self.daemon.running)
 
     async def test_one_that_does_not_start(self) -> None:
         """Its log is in the error, and nothing is left running."""

@@ -50,10 +50,11 @@ class ProbeSoonTests(SynchronousTestCase):
             self.assertEqual(handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), IDLE)
 
     def test_no_socket(self) -> None:
-        """Is left alone."""
+        """A transport without a socket is left alone: the call does not raise."""
         probe_soon(StringTransport())
 
     def test_unix_socket(self) -> None:
-        """Has no network to fail."""
+        """A Unix socket gets no options, since no network can fail below it."""
         with socket.socket(socket.AF_UNIX) as handle:
             probe_soon(OnSocket(handle))
+            self.assertEqual(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 0)

@@ -212,7 +212,7 @@ class FollowingContract:
             await deferLater(reactor, 0.01)
 
     async def test_killed_and_started_again_it_is_followed_again(self: Any) -> None:
-        """With what it says then: it has lost everything, so the counter tells."""
+        """A server that lost everything restarts its counter, and later changes are seen."""
         self.own_server()
         self.server.start()
         await self.follow()
@@ -222,13 +222,14 @@ class FollowingContract:
         await self.seen.until("late")
         self.server.start()
         await self.seen.until(0)
+        self.assertEqual(self.seen.told[-1], 0)
         self.seen.action = 0
         self.change()
         while self.seen.announced()[-1:] != [b"1"]:
             await deferLater(reactor, 0.01)
 
     async def test_a_frozen_one_is_noticed_and_followed_again(self: Any) -> None:
-        """It says nothing and closes nothing."""
+        """A frozen server sends nothing and closes nothing."""
         self.own_server()
         self.server.start()
         await self.follow(CHECK_SECONDS, redis_timeout=TIMEOUT)
@@ -236,6 +237,7 @@ class FollowingContract:
         await self.seen.until("late")
         self.server.thaw()
         await self.seen.until(0)
+        self.assertEqual(self.seen.told[-1], 0)
 
     async def test_frozen_it_stops_at_once(self: Any) -> None:
         self.own_server()
@@ -262,6 +264,7 @@ class FollowingContract:
         await self.follow(password="s3cret")
         self.change()
         await self.until_told()
+        self.assertEqual(self.seen.announced(), [b"1"])
 
     async def until_told(self: Any) -> None:
         while not self.seen.announced():

@@ -116,4 +116,6 @@ class GroupCatchUpTests(SynchronousTestCase):
 
     def test_a_site_without_groups_has_nothing_to_catch_up_with(self) -> None:
         """The catch-up ends without an error and asks storage nothing."""
-        TestGateway(with_groups=False).group_catch_up.begin(lambda group_id: True)
+        gateway = TestGateway(with_groups=False)
+        gateway.group_catch_up.begin(lambda group_id: True)
+        self.assertEqual(gateway.storage.group_fetched, [])

@@ -45,10 +45,12 @@ class OnSignalTests(SynchronousTestCase):
         self.assertEqual(self.calls, ["first", "second"] * 2)
 
     def test_with_nothing_to_do_it_has_no_effect(self) -> None:
-        """The daemon goes on."""
+        """A signal for which nothing was added is handled: it does not end the daemon."""
         self.service.startService()
         self.send()
         self.reactor.advance(0)
+        self.assertEqual(self.calls, [])
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_a_failure_is_not_that_of_the_others(self) -> None:
         """What the system refused is one line; a bug is logged with its traceback."""
