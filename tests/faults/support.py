@@ -1,8 +1,4 @@
-"""What the fault tests share: deadlines, bare connections, and traffic whose outcome is judged.
-
-Everything waits for an event and fails after a deadline. Where there is nothing to be told by (a
-file descriptor, a page, a log that another process keeps), `until` looks again and again.
-"""
+"""The parts that the fault tests share: bare connections, and traffic whose result is checked."""
 
 import itertools
 import json
@@ -46,12 +42,12 @@ def pong_due() -> float:
 
 
 def descriptors(daemon: Daemon) -> int:
-    """How many files and sockets a daemon has open."""
+    """Return the number of files and sockets that a daemon has open."""
     return len(os.listdir(f"/proc/{daemon.pid}/fd"))
 
 
 def memory(daemon: Daemon) -> int:
-    """What a daemon has in memory, in bytes."""
+    """Return the memory of a daemon in bytes."""
     for line in Path(f"/proc/{daemon.pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) << 10
@@ -59,9 +55,9 @@ def memory(daemon: Daemon) -> int:
 
 
 class Bare(Protocol):
-    """A connection that says whatever it is told to, and keeps the frames that come.
+    """A connection that sends any bytes that a test wants, and keeps the frames that it receives.
 
-    With a `core` it speaks as a client does: what comes is handed to the core, which answers.
+    With a `core` it speaks like a client: the core takes the bytes and answers.
     """
 
     transport: Any
@@ -77,22 +73,22 @@ class Bare(Protocol):
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
 
     def write(self, data: bytes) -> None:
-        """Send these bytes, now."""
+        """Send these bytes now."""
         self.transport.write(data)
 
     async def say(self, frames: bytes, answer: int) -> Frame:
-        """Send, and wait for the next frame that is such an answer."""
+        """Send frames, and return the next frame with the command `answer`."""
         known = len(self.frames)
         self.write(frames)
         return await self.frame(answer, known)
 
     async def frame(self, cmd: int, start: int = 0) -> Frame:
-        """The first frame of this command among those from `start` on."""
+        """Return the first frame of this command among those from `start` on."""
         await self.until(lambda: any(f.cmd == cmd for f in self.frames[start:]), f"frame {cmd}")
         return next(f for f in self.frames[start:] if f.cmd == cmd)
 
     async def until(self, true: Callable[[], bool], what: str) -> None:
-        """Wait until it is true, which is looked at whenever something comes."""
+        """Wait until it is true. It looks again whenever bytes are received."""
         if not true():
             came: Deferred[None] = Deferred()
             self._waiting.append((true, came))
@@ -100,31 +96,32 @@ class Bare(Protocol):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the connection has ended."""
+        """Whether the connection is closed."""
         return self.gone.called
 
     async def turn(self) -> None:
-        """Let what was written go."""
+        """Let the written bytes leave."""
         await deferLater(reactor, 0)
 
     async def closed(self) -> None:
-        """Wait until the other end has closed."""
+        """Wait until the other end has closed the connection."""
         await within(DEADLINE, self.gone, "the connection is closed")
 
     async def log_in(self, token: str, version: int = 2, platform: int = 2) -> int:
-        """The status of a login."""
+        """Log in, and return the status in the answer."""
         asked = client.AuthToken(platform=platform, token=token.encode(), device_id=b"bare")
         answer = await self.say(asked.frame(1, version), client.AuthStatus.number)
         return client.AuthStatus.decode(answer.body).status
 
     async def alive(self) -> None:
-        """PING and PONG; `AssertionError` if it is closed instead."""
+        """Send PING and wait for PONG. Raises `AssertionError` if the connection is closed
+        instead."""
         known = len(self.frames)
         self.write(client.Ping().frame(9))
         await self.frame(client.Pong.number, known)
 
     def hang_up(self) -> None:
-        """Cut the connection."""
+        """Abort the connection."""
         self.transport.abortConnection()
 
     def connectionMade(self) -> None:
@@ -154,7 +151,8 @@ class Bare(Protocol):
 
 
 class _SmallBuffer(Connector):
-    """Connects with the smallest receive buffer, so that not reading is felt soon."""
+    """Connects with the smallest receive buffer, so that the peer soon notices that nobody
+    reads."""
 
     def _makeTransport(self) -> Any:
         import socket
@@ -165,7 +163,8 @@ class _SmallBuffer(Connector):
 
 
 async def bare(port: int, core: ClientCore | None = None, *, small: bool = False) -> Bare:
-    """A bare connection to a port on loopback; `small`: with the smallest receive buffer."""
+    """Return a bare connection to a port on loopback. With `small` it has the smallest receive
+    buffer."""
     made: Deferred[Bare] = Deferred()
 
     class Factory(ClientFactory):
@@ -185,7 +184,7 @@ async def bare(port: int, core: ClientCore | None = None, *, small: bool = False
 
 
 async def summary(port: int) -> dict[str, Any]:
-    """What the status page of a gateway says."""
+    """Return the status page of a gateway."""
     page = await bare(port)
     page.write(b"GET /summary HTTP/1.0\r\n\r\n")
     await page.closed()
@@ -194,10 +193,9 @@ async def summary(port: int) -> dict[str, Any]:
 
 
 class Traffic:
-    """Two clients that write to each other all the time: every message must come, once, in order.
+    """Two clients that send messages to each other all the time.
 
-    What goes wrong is raised by `more` and `stop`. `refusals`: whether a message may be refused
-    as not stored, and is then sent again.
+    Every message must arrive, once and in order. `more` and `stop` raise an error if one does not.
     """
 
     _numbers = itertools.count(1)
@@ -208,7 +206,7 @@ class Traffic:
         self._watching: list[tuple[int, Deferred[None]]] = []
         self.rounds = 0
         self.slowest = 0.0
-        """Seconds that the slowest round took."""
+        """Seconds of the slowest round."""
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(self._failed)
         self._why: Failure | None = None
@@ -231,7 +229,7 @@ class Traffic:
         self._watching = []
 
     async def more(self, rounds: int = 5) -> None:
-        """Wait for so many more rounds."""
+        """Wait for this number of further rounds."""
         if self._why is not None:
             self._why.raiseException()
         waiting: Deferred[None] = Deferred()
@@ -239,7 +237,7 @@ class Traffic:
         await within(DEADLINE, waiting, "messages go to and fro")
 
     async def stop(self) -> None:
-        """End it."""
+        """Stop sending, and wait for the last round."""
         self._going = False
         await self._running
         if self._why is not None:
@@ -250,7 +248,7 @@ _texts = itertools.count(1)
 
 
 async def exchange(alice: Client, bob: Client) -> None:
-    """A message to bob and one back; each is the very next that its receiver gets."""
+    """Send a message each way. Each must be the very next message that its receiver gets."""
     for one, other in ((alice, bob), (bob, alice)):
         content = b"exchange %d" % next(_texts)
         await within(DEADLINE, one.send(other.uid, content), f"ack of {content!r}")
@@ -260,7 +258,7 @@ async def exchange(alice: Client, bob: Client) -> None:
 
 
 async def pong_in_time(*clients: Client) -> None:
-    """All are answered as soon as apps want it."""
+    """Check that each client gets its PONG before an app would close the connection."""
     for one in clients:
         one.ping()
     await together(
@@ -269,10 +267,10 @@ async def pong_in_time(*clients: Client) -> None:
 
 
 class Load:
-    """Clients that write to one receiver, each a row of numbered messages, and the account of it.
+    """Clients that send numbered messages to one receiver, and a record of what was sent and acked.
 
-    Each has `window` messages under way. A message that was refused as not stored is sent again;
-    with a window of 1 that keeps the order.
+    Each client has `window` messages without an ack at a time. A message that was refused as not
+    stored is sent again. With a window of 1 the order stays.
     """
 
     def __init__(self, senders: Iterable[Client], receiver: int, *, window: int = 1) -> None:
@@ -285,14 +283,14 @@ class Load:
         self._next = dict.fromkeys((one.uid for one in self._senders), 0)
         self._under_way: set[bytes] = set()
         self.attempts: dict[bytes, int] = {}
-        """How often each message may have been sent."""
+        """The largest number of times that each message may have been sent."""
         self.acked: list[bytes] = []
         self.refused = 0
         self.statuses: set[int] = set()
-        """With which messages were refused."""
+        """The statuses of all refused messages."""
 
     def start(self) -> None:
-        """Begin, or go on."""
+        """Begin to send, or continue."""
         self._going = True
         self._running = [
             Deferred.fromCoroutine(self._write(one))
@@ -301,18 +299,18 @@ class Load:
         ]
 
     async def stop(self) -> None:
-        """Send nothing more, wait for the acks of what was sent."""
+        """Send no further messages, and wait for the acks of those that were sent."""
         self._going = False
         await within(DEADLINE, gatherResults(self._running, consumeErrors=True), "the last acks")
 
     async def more(self, acks: int) -> None:
-        """Wait for so many more acks."""
+        """Wait for this number of further acks."""
         waiting: Deferred[None] = Deferred()
         self._watching.append((len(self.acked) + acks, waiting))
         await within(DEADLINE, waiting, f"{acks} more acks")
 
     def interrupted(self) -> None:
-        """Connections were cut: what has no ack is sent again by the clients."""
+        """Note that connections were cut. The clients send messages without an ack again."""
         for content in self._under_way:
             self.attempts[content] += 1
 
@@ -345,7 +343,11 @@ class Load:
                 self._under_way.discard(content)
 
     def judge(self, received: list[bytes]) -> None:
-        """All that was acked is there, nothing more often than it was sent, each row in order."""
+        """Check the received messages.
+
+        Every acked message must be there. No message may be there more often than it was sent. The
+        messages of each sender must be in order.
+        """
         counts: dict[bytes, int] = {}
         rows: dict[bytes, list[int]] = {}
         for content in received:
@@ -366,12 +368,13 @@ class Load:
 
 
 class FaultTestCase(ProcessTestCase):
-    """Daemons and clients that end with the test; no daemon may have logged a traceback."""
+    """Daemons and clients that end with the test. No daemon may have logged a traceback."""
 
     async def running(
         self, daemons: Daemons, leave_out: Iterable[Daemon] = (), *, linked: bool = True
     ) -> None:
-        """Start them at the same time, but for some; wait for their links to each other."""
+        """Start all daemons but `leave_out` at the same time, and wait for their links to each
+        other."""
         self.addCleanup(daemons.stop)
         left_out = list(leave_out)
         await together(one.start() for one in daemons.daemons if one not in left_out)
@@ -381,20 +384,20 @@ class FaultTestCase(ProcessTestCase):
                     await im.said(rf"(?s)({what} \S+ is connected.*){{{len(there)}}}")
 
     async def cluster(self, redis: RedisServer | None = None, **options: Any) -> Cluster:
-        """A cluster that runs."""
+        """Return a cluster that is running."""
         cluster = Cluster(redis or shared_redis(), **options)
         await self.running(cluster)
         return cluster
 
     def own_redis(self) -> RedisServer:
-        """A Redis that may suffer."""
+        """Return a Redis of this test, which the test may kill."""
         redis = RedisServer()
         redis.start()
         self.addCleanup(redis.stop)
         return redis
 
     async def connected(self, *clients: Client) -> tuple[Client, ...]:
-        """Connect them; they know then that there is nothing for them."""
+        """Connect the clients, and sync until there is nothing new."""
         for one in clients:
             self.addCleanup(one.close)
             await one.connect()
@@ -402,14 +405,14 @@ class FaultTestCase(ProcessTestCase):
         return clients
 
     async def traffic(self, alice: Client, bob: Client) -> Traffic:
-        """Traffic between two clients, which are connected first; it has begun."""
+        """Connect two clients, and return the traffic between them after its first round."""
         await self.connected(alice, bob)
         traffic = Traffic(alice, bob)
         await traffic.more(1)
         return traffic
 
     async def storage_found(self, cluster: Cluster) -> None:
-        """Wait until the gateways have found storage once more than now."""
+        """Wait until each gateway has connected to storage once more."""
         said = [(im, len(STORAGE_FOUND.findall(im.log))) for im in cluster.im]
         for im, known in said:
             await until(
@@ -418,7 +421,7 @@ class FaultTestCase(ProcessTestCase):
             )
 
     async def everything(self, port: int, uid: int, token: str) -> list[bytes]:
-        """What a device gets that comes for the first time: all that the user's queue has."""
+        """Return the content of all messages in the user's queue, as a new device syncs them."""
         reader = await bare(port, ClientCore(uid, report_keys=False, timing=PATIENT))
         self.addCleanup(reader.hang_up)
         assert reader.core is not None
@@ -433,7 +436,7 @@ class FaultTestCase(ProcessTestCase):
                 return [message.content for message in reader.messages]
 
     async def status_of(self, sender: Client, seconds: float = DEADLINE) -> int:
-        """The status with which a message of this client is refused."""
+        """Send a message, and return the status with which it is refused, or 0."""
         try:
             await within(seconds, sender.send(1, "to be refused"), "an ack")
         except AssertionError as why:

@@ -1,6 +1,7 @@
-"""The app API while Redis or MariaDB stand still: what is not done is said, and ordered again.
+"""The app API while Redis or MariaDB are frozen, and while a gateway stops.
 
-And while a gateway is told to stop: what it was ordered is done.
+A request that was not done gets an error, and may be repeated. A gateway that stops finishes the
+requests that it accepted.
 """
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -14,12 +15,12 @@ NEW = {"master": 1, "name": "g", "super": False, "members": [1, 2]}
 
 
 class FaultTests(LifeCase):
-    """One gateway on servers of its own."""
+    """One gateway with its own Redis or MariaDB."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
     async def site(self, redis: RedisServer, maria: MariaServer | None = None) -> Cluster:
-        """Started, with its port known."""
+        """Start the site."""
         source = groups_in_maria("app_faults", maria)
         values = {"mysqldb_datasource": source, "app_secrets": [f"{APPID}:{SECRET}"]}
         cluster = Cluster(redis, im=values)
@@ -29,8 +30,9 @@ class FaultTests(LifeCase):
         self.port, self.clients = cluster.http_port(), [cluster.port()]
         return cluster
 
-    async def test_redis_stands_still(self) -> None:
-        """The change is written, and the answer says that it was not announced."""
+    async def test_redis_is_frozen(self) -> None:
+        """While Redis is frozen, the change is written. The answer says that it was not
+        announced."""
         redis = RedisServer()
         redis.start()
         self.addCleanup(redis.stop)
@@ -48,8 +50,8 @@ class FaultTests(LifeCase):
         await self.told("add_member", cat)
         await cat.send_group(group, b"here I am")
 
-    async def test_the_database_stands_still(self) -> None:
-        """Nothing is done, and soon said; then all goes on."""
+    async def test_the_database_is_frozen(self) -> None:
+        """While the database is frozen, a request soon gets an error. Later all requests work."""
         maria = MariaServer()
         maria.start()
         self.addCleanup(maria.stop)
@@ -64,8 +66,9 @@ class FaultTests(LifeCase):
         shown = await self.order("GET", f"/groups/{group}")
         self.assertEqual([one["uid"] for one in shown["members"]], [1, 2, 3])
 
-    async def test_a_gateway_that_stops_does_what_it_was_ordered(self) -> None:
-        """Whatever was answered by 200 is there, and what was written was announced."""
+    async def test_a_gateway_that_stops_finishes_its_requests(self) -> None:
+        """A gateway that stops has written every change that it answered with 200, and announced
+        every change that it wrote."""
         shared_maria()
         cluster = await self.site(shared_redis())
         group = (await self.order("POST", "/groups", NEW))["group_id"]
@@ -75,7 +78,7 @@ class FaultTests(LifeCase):
             try:
                 code, _ = await self.ask("POST", f"/groups/{group}/members", [uid], "")
             except Exception:
-                return  # it listens no more
+                return  # the gateway does not listen any more
             if code == 200:
                 added.append(uid)
 
@@ -88,6 +91,6 @@ class FaultTests(LifeCase):
             rows.execute("SELECT uid FROM group_member WHERE group_id = %s", (group,))
             written = {uid for (uid,) in rows.fetchall()}
         said = cluster.redis.tell("XLEN", "group_manager_stream")
-        # The group itself, each of its first members, and everybody who was added.
+        # One entry for the group, and one for each member.
         self.assertEqual(said, f":{1 + len(written)}\r\n")
         self.assertLessEqual(set(added), written)

@@ -1,6 +1,6 @@
-"""Bad bytes on every port: who sends them is cut off, and nobody else notices.
+"""Bad bytes on every port: their connection is cut off, and no other connection notices.
 
-Meanwhile messages go to and fro through the very daemon that is attacked.
+Meanwhile, clients exchange messages through the daemon under attack.
 """
 
 import base64
@@ -28,13 +28,14 @@ AT_ONCE = 40
 
 
 def bad_headers(limit: int) -> list[bytes]:
-    """Lengths that no frame can have, with a command that is allowed everywhere or nowhere."""
+    """Yield headers with lengths that no frame can have, and commands that are allowed everywhere
+    or nowhere."""
     lengths = (limit + 1, 0x7FFFFFFF, -1, -limit, -0x80000000)
     return [HEADER.pack(length, 1, 13, 1, 0, 0) for length in lengths]
 
 
 def shortest(number: int, version: int) -> int:
-    """How long the body of a message is at least, in bytes."""
+    """Return the smallest length of a message's body in bytes."""
     for length in range(200):
         try:
             MESSAGES[number].decode(bytes(length), version)
@@ -45,12 +46,12 @@ def shortest(number: int, version: int) -> int:
 
 
 class BadBytesTestCase(FaultTestCase):
-    """A cluster of two gateways, with traffic between them and within one."""
+    """A cluster of two gateways, with traffic between them and inside one."""
 
     skip = missing("redis-server")
 
     async def begin(self, **options: Any) -> Cluster:
-        """Two gateways, traffic within the first and to the second."""
+        """Start two gateways, traffic inside the first, and traffic to the second."""
         self.random = Random(SEED)
         cluster = await self.cluster(gateways=2, **options)
         self.clients = [cluster.client(1001), cluster.client(1002)]
@@ -61,7 +62,8 @@ class BadBytesTestCase(FaultTestCase):
         return cluster
 
     async def finish(self, daemon: Daemon) -> None:
-        """The traffic goes on, nobody was cut off, no descriptor is left open."""
+        """Check that the traffic continues, that no client was cut off, and that no descriptor
+        stays open."""
         await together([self.near.more(), self.far.more()])
         await pong_in_time(*self.clients)
         await until(
@@ -71,7 +73,7 @@ class BadBytesTestCase(FaultTestCase):
         await together([self.near.stop(), self.far.stop()])
 
     async def cut_off(self, port: int, attacks: Iterable[bytes]) -> None:
-        """Each of these, on a connection of its own, ends that connection."""
+        """Check that each of these bytes, on its own connection, ends that connection."""
 
         async def one(data: bytes) -> None:
             guest = await bare(port)
@@ -83,29 +85,29 @@ class BadBytesTestCase(FaultTestCase):
             await together(one(data) for data in attacks[start : start + AT_ONCE])
 
     async def come_and_go(self, port: int) -> None:
-        """A thousand connections that say nothing and hang up at once."""
+        """Open a thousand connections that send nothing and close at once."""
         for _ in range(10):
             guests = await together(bare(port) for _ in range(100))
             for guest in guests:
                 guest.hang_up()
 
     def noise(self, count: int, size: int) -> list[bytes]:
-        """Random bytes that do not happen to begin with a possible length."""
+        """Return random bytes that do not begin with a possible length."""
         return [b"\x80" + self.random.randbytes(size) for _ in range(count)]
 
 
 class ClientPortTests(BadBytesTestCase):
-    """Where apps connect."""
+    """The port for apps."""
 
     async def logged_in(self, cluster: Cluster, version: int = 2) -> Bare:
-        """A bare client, accepted."""
+        """Return a bare client that is logged in."""
         guest = await bare(cluster.port())
         self.addCleanup(guest.hang_up)
         self.assertEqual(await guest.log_in(cluster.token(1005), version), 0)
         return guest
 
     async def outcome(self, guest: Bare, frame: bytes) -> str:
-        """Whether a frame is passed over or ends the connection."""
+        """Return whether a frame is ignored or ends the connection."""
         known = len(guest.frames)
         guest.write(frame + client.Ping().frame(99))
         await guest.until(
@@ -114,8 +116,8 @@ class ClientPortTests(BadBytesTestCase):
         )
         return "closed" if guest.is_gone else "passed over"
 
-    async def test_frames_that_arrive_byte_by_byte_and_halves_that_never_go_on(self) -> None:
-        """The first are frames like any other; the second wait, and disturb nobody."""
+    async def test_frames_byte_by_byte_and_half_frames(self) -> None:
+        """Frames may arrive byte by byte. Half a frame waits, and disturbs no other connection."""
         cluster = await self.begin()
         halves = []
         whole = client.IM(sender=1005, receiver=1006, msgid=1, content=b"byte by byte").frame(7)
@@ -136,7 +138,7 @@ class ClientPortTests(BadBytesTestCase):
         await self.finish(cluster.im[0])
 
     async def test_lengths_and_commands_that_no_client_may_send(self) -> None:
-        """Before and after the login."""
+        """Forbidden lengths and commands end the connection, before and after the login."""
         cluster = await self.begin()
         others = [number for number in range(256) if number not in CLIENT_COMMANDS]
         frames = bad_headers(CLIENT_BODY_LIMIT)
@@ -152,7 +154,8 @@ class ClientPortTests(BadBytesTestCase):
         await self.finish(cluster.im[0])
 
     async def test_bodies_that_are_too_short_for_their_message(self) -> None:
-        """What has a rule is cut off; what is retired or not for clients is passed over."""
+        """A body that is too short ends the connection. Retired commands, and those of servers, are
+        ignored."""
         cluster = await self.begin()
         closed = set()
         for number in sorted(CLIENT_COMMANDS):
@@ -172,7 +175,8 @@ class ClientPortTests(BadBytesTestCase):
         await self.finish(cluster.im[0])
 
     async def test_random_bodies(self) -> None:
-        """Of every message, of any length, in any version, with any flag."""
+        """Random bodies of every message, in any length and version and with any flag, harm no
+        other client."""
         cluster = await self.begin()
         guest = await self.logged_in(cluster)
         for _ in range(600):
@@ -186,8 +190,8 @@ class ClientPortTests(BadBytesTestCase):
         guest.hang_up()
         await self.finish(cluster.im[0])
 
-    async def test_a_thousand_that_come_and_go_and_some_that_say_nothing(self) -> None:
-        """They may, and do not hold up anybody."""
+    async def test_a_thousand_short_connections_and_some_silent_ones(self) -> None:
+        """A thousand short connections, and some silent ones, hold up no other client."""
         cluster = await self.begin()
         silent = await together(bare(cluster.port()) for _ in range(20))
         await self.come_and_go(cluster.port())
@@ -197,8 +201,8 @@ class ClientPortTests(BadBytesTestCase):
             guest.hang_up()
         await self.finish(cluster.im[0])
 
-    async def test_who_does_not_log_in_is_closed(self) -> None:
-        """After `auth_timeout`: who says nothing, half a frame, nothing but PING, or no HTTP."""
+    async def test_a_connection_without_a_login_is_closed(self) -> None:
+        """After `auth_timeout` a connection without a login is closed, whatever it sent."""
         cluster = await self.begin(im={"auth_timeout": 1})
         guests = [await bare(cluster.port()) for _ in range(3)]
         guests += [await bare(cluster.websocket_port()) for _ in range(2)]
@@ -211,10 +215,10 @@ class ClientPortTests(BadBytesTestCase):
 
 
 class WebPortTests(BadBytesTestCase):
-    """Where browsers connect, and the status pages."""
+    """The ports for browsers and for the status pages."""
 
     async def shaken(self, cluster: Cluster) -> Bare:
-        """A WebSocket after its handshake."""
+        """Return a WebSocket connection after its handshake."""
         guest = await bare(cluster.websocket_port())
         self.addCleanup(guest.hang_up)
         guest.write(handshake())
@@ -222,8 +226,8 @@ class WebPortTests(BadBytesTestCase):
         self.assertIn(b" 101 ", guest.data)
         return guest
 
-    async def test_what_is_no_websocket_and_what_is_no_frame(self) -> None:
-        """Refused before the handshake or after it."""
+    async def test_bytes_that_are_no_websocket_and_messages_that_are_no_frame(self) -> None:
+        """Bytes that are no WebSocket, and messages that are no frame, end the connection."""
         cluster = await self.begin()
         port = cluster.websocket_port()
         requests = [
@@ -272,8 +276,8 @@ class WebPortTests(BadBytesTestCase):
         await self.come_and_go(port)
         await self.finish(cluster.im[0])
 
-    async def test_what_is_no_http(self) -> None:
-        """Neither answers nor lives."""
+    async def test_bytes_that_are_no_http(self) -> None:
+        """Bytes that are no HTTP get no answer, and end the connection."""
         cluster = await self.begin()
         port = cluster.http_port()
         await self.cut_off(port, [b"\x00\r\n\r\n", b"GET\r\n\r\n", b"X / HTTP/1.0\r\n\r\n"])
@@ -283,10 +287,10 @@ class WebPortTests(BadBytesTestCase):
 
 
 class StoragePortTests(BadBytesTestCase):
-    """Where gateways ask storage."""
+    """The port of storage for gateways."""
 
-    async def test_bad_asks(self) -> None:
-        """Cut off, each by itself; the gateways' links are not concerned."""
+    async def test_bad_requests(self) -> None:
+        """A bad request ends its own connection. The links of the gateways stay."""
         cluster = await self.begin()
         port = cluster.ims[0].listens[0]
         allowed = StorageListener.allowed
@@ -316,8 +320,8 @@ class StoragePortTests(BadBytesTestCase):
         await self.finish(cluster.ims[0])
         self.assertNotIn("is gone", cluster.im[0].log)
 
-    async def test_random_saves_are_kept_as_they_are_and_hurt_no_reader(self) -> None:
-        """Bodies that are no messages, commands that are none: a client's sync still ends."""
+    async def test_random_saves_are_stored_as_they_are(self) -> None:
+        """Random bodies and commands are stored as they are. A client's sync still ends."""
         cluster = await self.begin()
         asker = await bare(cluster.ims[0].listens[0])
         queues = (7, 1005)
@@ -340,7 +344,7 @@ class StoragePortTests(BadBytesTestCase):
             known = len(guest.frames)
             await guest.say(client.Sync(sync_key=1).frame(2, version), client.SyncEnd.number)
             await guest.alive()
-            # What no client knows is left out; SYNC_BEGIN, SYNC_END and PONG are there besides.
+            # Unknown commands are left out. SYNC_BEGIN, SYNC_END and PONG come as well.
             known_to_clients = len(devices) * (len(commands) - 2) * len(bodies)
             self.assertEqual(len(guest.frames) - known, known_to_clients + 3)
             guest.hang_up()
@@ -348,10 +352,10 @@ class StoragePortTests(BadBytesTestCase):
 
 
 class RouterPortTests(BadBytesTestCase):
-    """Where gateways meet."""
+    """The port of the router for gateways."""
 
     async def test_bad_gateways(self) -> None:
-        """Cut off, each by itself; the good gateways' links are not concerned."""
+        """A bad frame ends its own connection. The links of the gateways stay."""
         cluster = await self.begin()
         port = cluster.imr[0].listens[0]
         others = [number for number in range(256) if number not in RULES]
@@ -359,7 +363,7 @@ class RouterPortTests(BadBytesTestCase):
         frames += [encode_frame(number, b"x") for number in others]
         for number in RULES:
             for version in (0, 1):
-                # MARK alone has no body that could be too short.
+                # Only MARK has no body that could be too short.
                 short = max(0, shortest(number, version) - 1)
                 wrong = {0, short} if shortest(number, version) else ()
                 frames += [encode_frame(number, bytes(n), 1, version) for n in wrong]
@@ -378,8 +382,8 @@ class RouterPortTests(BadBytesTestCase):
         for im in cluster.im:
             self.assertNotIn("is gone", im.log)
 
-    async def test_publications_that_the_router_cannot_see_through(self) -> None:
-        """Nonsense inside a good envelope, for connected users, costs no gateway its link."""
+    async def test_nonsense_in_a_good_envelope(self) -> None:
+        """Nonsense in a good envelope, for connected users, ends no gateway's link."""
         cluster = await self.begin()
         port = cluster.imr[0].listens[0]
         receivers = [await bare(cluster.port(gateway)) for gateway in (0, 0, 1)]
@@ -396,10 +400,10 @@ class RouterPortTests(BadBytesTestCase):
             self.assertNotIn("is gone", im.log)
 
     async def publish_nonsense(self, port: int, receivers: list[Bare]) -> None:
-        """A lot, and until some has come to each receiver.
+        """Publish nonsense until each receiver has got some of it.
 
-        What is written behind a publication for which the guest is cut off is lost, and how much
-        that is depends on how busy the router is.
+        The router cuts off the connection. It loses the publications that are written after that,
+        and their number depends on the router's load.
         """
         guest = await bare(port)
         sent = 0
@@ -412,7 +416,7 @@ class RouterPortTests(BadBytesTestCase):
         guest.hang_up()
 
     def publication(self) -> bytes:
-        """For a user who is connected, or a push to one who is not."""
+        """Return a publication for a user who is connected, or a push for one who is not."""
         random = self.random
         cmd = random.choice((4, 8, 17, 29, 33, 64, 3, 13, random.randrange(256)))
         body = random.randbytes(random.choice((0, 4, 8, 16, 24, 40, 500)))
@@ -431,7 +435,7 @@ class RouterPortTests(BadBytesTestCase):
 
 
 def handshake(path: str = "/ws") -> bytes:
-    """What a browser begins with."""
+    """Return the first bytes of a browser."""
     key = base64.b64encode(os.urandom(16)).decode()
     return (
         f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -440,7 +444,7 @@ def handshake(path: str = "/ws") -> bytes:
 
 
 def masked(opcode: int, data: bytes) -> bytes:
-    """One WebSocket message, masked by zeros."""
+    """Return one WebSocket message, masked by zeros."""
     if len(data) < 126:
         length = bytes((0x80 | len(data),))
     elif len(data) < 65536:

@@ -1,7 +1,7 @@
-"""The disk of storage is full: messages are refused with a status, reading goes on.
+"""A full disk of storage: messages are refused with a status, and reads continue.
 
-The process may not write beyond a size (RLIMIT_FSIZE), which any user can ask for, and which fails
-as a full disk does: in the middle of a write.
+The test sets RLIMIT_FSIZE, which limits the size of the daemon's files. Any user may set it, and it
+fails like a full disk: in the middle of a write.
 """
 
 import resource
@@ -15,25 +15,26 @@ from tests.waits import together, until
 
 
 def fill_disk(daemon: Daemon, path: Path, room: int) -> None:
-    """Let its files grow to the size that this one has, and a little."""
+    """Let the daemon's files grow only to the size of this file, and `room` bytes more."""
     _, hard = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
     limit = path.stat().st_size + room
     resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (limit, hard))
 
 
 def make_room(daemon: Daemon) -> None:
-    """Let them grow as they like."""
+    """Let the daemon's files grow without a limit."""
     _, hard = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
 class DiskFullTests(FaultTestCase):
-    """gobelieve-ims without room."""
+    """A gobelieve-ims with a full disk."""
 
     skip = missing("redis-server")
 
     async def test_disk_full_twice_under_load(self) -> None:
-        """Refused with STORAGE_FULL, read all the same, stored again as soon as there is room."""
+        """Messages are refused with STORAGE_FULL. Reads continue, and messages are stored as soon
+        as there is room."""
         cluster = await self.cluster()
         ims = cluster.ims[0]
         block = ims.folder / "storage" / "message_0"
@@ -52,7 +53,7 @@ class DiskFullTests(FaultTestCase):
             make_room(ims)
             await load.more(50)
             await load.stop()
-        # More than twice if a lone message still found room where several did not.
+        # The disk is full more than twice if one message still fitted where several did not.
         troubles = ims.log.count("messages cannot be stored")
         self.assertGreaterEqual(troubles, 2)
         self.assertEqual(ims.log.count("messages are stored again"), troubles)
@@ -62,7 +63,7 @@ class DiskFullTests(FaultTestCase):
         load.judge(await self.everything(cluster.port(), 2000, cluster.token(2000)))
 
     async def test_disk_full_from_the_start(self) -> None:
-        """A storage that cannot write a byte: the gateway and its clients live with it."""
+        """While storage cannot write a byte, the gateway and its clients keep running."""
         cluster = await self.cluster()
         alice, bob = await self.connected(cluster.client(1001), cluster.client(1002))
         fill_disk(cluster.ims[0], cluster.ims[0].folder / "storage" / "message_0", 0)

@@ -1,4 +1,4 @@
-"""A gateway that stands still, seen from the router: it costs the router and others nothing."""
+"""A frozen gateway: the router's memory stays bounded, and other gateways notice nothing."""
 
 import re
 
@@ -8,22 +8,22 @@ from tests.waits import DEADLINE, together, until, within
 
 MESSAGES = 4000
 SIZE = 8000
-"""Bytes a message: in all 32 MB, far more than the kernel keeps for a connection."""
+"""Bytes of a message. All together are 32 MB, far more than the kernel buffers for a connection."""
 LINK_BACKLOG = 1 << 20
 MEMORY_BOUND = 8 << 20
-"""How much the router may grow meanwhile."""
+"""Bytes by which the router may grow meanwhile."""
 GIVEN_UP = r"gateway \S+ does not read, and is given up"
 
 
 class GatewayStuckTests(FaultTestCase):
-    """Carol is at a gateway that stands still; Alice writes to her, and others to each other."""
+    """Carol is at a frozen gateway. Alice sends messages to her, and others to each other."""
 
     skip = missing("redis-server")
 
     async def test_a_gateway_that_does_not_read_what_the_router_sends(self) -> None:
-        """Bounded memory, others as fast as ever, the link ended; when the gateway goes on it
-        connects again, and Carol gets all, in order."""
-        # Without pushes, which may wait as well, and take memory.
+        """The router ends the link of a gateway that does not read, within bounded memory. When the
+        gateway continues, it reconnects, and Carol gets all messages in order."""
+        # Without pushes: they may wait too, and need memory.
         settings = {"link_backlog": LINK_BACKLOG, "push_disabled": "true"}
         cluster = await self.cluster(gateways=3, imr=settings)
         router = cluster.imr[0]

@@ -1,7 +1,7 @@
-"""Messages to ordinary groups while gateway and storage are killed: each member has each, once.
+"""Messages to ordinary groups while gateway and storage are killed: each member gets each one once.
 
-Ordinary groups are in a real MariaDB. What the members have is read from storage's own files, when
-all daemons have ended.
+Ordinary groups are in a real MariaDB. When all daemons have ended, the tests read the members'
+queues from the files of storage.
 """
 
 import re
@@ -35,15 +35,15 @@ ROUNDS = 6
 
 
 class GroupDeliveryTests(FaultTestCase):
-    """A gateway, a router, two storages; user 1 writes."""
+    """A gateway, a router and two storages. User 1 sends the messages."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
     async def site(
         self, members: Iterable[int], before: Callable[[Path], None] = lambda folder: None
     ) -> None:
-        """It runs; the group has these members. `before` is called with the gateway's folder for
-        such messages."""
+        """Start a site whose group has these members. `before` may write into the gateway's pending
+        folder first."""
         self.members = list(members)
         maria, redis = shared_maria(), self.own_redis()
         app = AppServer(maria, redis, "stream", "delivery")
@@ -62,19 +62,20 @@ class GroupDeliveryTests(FaultTestCase):
         await self.running(cluster)
 
     async def writer(self) -> Client:
-        """Who sends nothing again by itself."""
+        """Connect a client that does not send messages again on its own."""
         (alice,) = await self.connected(self.daemons.client(WRITER, timing=PATIENT))
         return alice
 
     async def has(self, uid: int, count: int) -> None:
-        """Wait until a member has so many messages."""
+        """Wait until a member has this number of messages."""
         token = self.daemons.token(uid)
         while len(await self.everything(self.daemons.port(), uid, token)) < count:
             pass
 
     async def judge(self, sent: list[bytes]) -> None:
-        """All of it is in each member's queue, once, in order; the gateway has nothing left."""
-        # The members are served in the order of their ids, and the messages in their own.
+        """Check that each member's queue has all messages, once and in order, and that the gateway
+        has none left."""
+        # The gateway serves members in the order of their ids, and each member's messages in order.
         for storage in range(2):
             last = max(uid for uid in self.members if shard(uid, 2) == storage)
             await self.has(last, len(sent))
@@ -92,7 +93,8 @@ class GroupDeliveryTests(FaultTestCase):
         self.assertEqual(wrong, {})
 
     async def nothing_waits(self) -> None:
-        """Returns when the gateway says so: it may look for what the members have already."""
+        """Wait until no group message waits at the gateway. It may be checking what members have
+        already."""
         from twisted.internet import reactor
 
         core: Any = reactor
@@ -104,7 +106,7 @@ class GroupDeliveryTests(FaultTestCase):
             pass
 
     def queues(self, daemon: Daemon, storage: int) -> dict[int, list[bytes]]:
-        """What the members have whose queues lie here."""
+        """Return the messages of the members whose queues are in this storage."""
         store = Store(str(daemon.folder / "storage"), world=world())
         store.open()
         found: dict[int, list[bytes]] = {}
@@ -118,7 +120,7 @@ class GroupDeliveryTests(FaultTestCase):
         return found
 
     async def test_the_gateway_is_killed_right_after_acks(self) -> None:
-        """An acked message is the gateway's to bring about, whatever becomes of it."""
+        """A gateway that is killed after an ack delivers the acked message after its restart."""
         await self.site(range(1, 11))
         alice = await self.writer()
         sent: list[bytes] = []
@@ -129,8 +131,9 @@ class GroupDeliveryTests(FaultTestCase):
             await self.im.restart(kill=True)
         await self.judge(sent)
 
-    async def test_the_gateway_is_killed_while_a_storage_stands_still(self) -> None:
-        """What it was asked for last it does later, when a new gateway asks for the same."""
+    async def test_the_gateway_is_killed_while_a_storage_is_frozen(self) -> None:
+        """A frozen storage later does the last saves of the killed gateway. The new gateway asks
+        for the same saves, and no message is there twice."""
         await self.site(range(1, 11))
         alice = await self.writer()
         other = self.daemons.ims[1 - shard(WRITER, 2)]
@@ -145,8 +148,9 @@ class GroupDeliveryTests(FaultTestCase):
             await self.im.restart()
         await self.judge(sent)
 
-    async def test_what_upstream_left_while_the_gateway_is_killed_again_and_again(self) -> None:
-        """Four queues, which their gateway left in the middle of a message."""
+    async def test_messages_of_the_go_server_while_the_gateway_is_killed(self) -> None:
+        """Messages in the Go server's four pending queues are delivered, once and in order. Each
+        queue ends in the middle of a message."""
         members = tuple(range(1, 11))
         sent = [b"%d" % number for number in range(200)]
 
@@ -169,7 +173,7 @@ class GroupDeliveryTests(FaultTestCase):
         await self.judge(sent)
 
     async def test_a_storage_is_killed_in_the_middle_of_a_fan_out(self) -> None:
-        """To 5,000 members: it goes on where it stopped."""
+        """A fan-out to 5,000 members continues where it stopped."""
         await self.site(range(1, 5001))
         alice = await self.writer()
         other = self.daemons.ims[1 - shard(WRITER, 2)]
@@ -194,5 +198,5 @@ class GroupDeliveryTests(FaultTestCase):
 
 
 def size(folder: Path) -> int:
-    """Of all blocks."""
+    """Return the size of all blocks in bytes."""
     return sum(path.stat().st_size for path in folder.glob("message_*"))

@@ -1,6 +1,6 @@
-"""Groups that change while a router runs, in both forms; Redis and MariaDB that go and come.
+"""Groups that change while a router runs, in both formats, while Redis and MariaDB end and start.
 
-Seen from outside: who gets a phone push of a message to a super group.
+The tests look from outside: which members get a phone push of a message to a super group.
 """
 
 import json
@@ -23,14 +23,14 @@ STOPS_IN = 8.0
 
 
 class GroupEventsContract:
-    """1 writes, and nobody is online."""
+    """User 1 sends messages to a super group. No user is online."""
 
     form: str
 
     async def begin(self: Any, *, maria: MariaServer | None = None, down: bool = False) -> None:
-        """A router with groups and Redis of its own, and a gateway, which is a raw link.
+        """Start a router with its own groups and Redis. A raw link stands for a gateway.
 
-        `down`: database and Redis are there, but not yet.
+        With `down`, the database and Redis are not started yet.
         """
         self.maria = maria or shared_maria()
         self.redis = self.own_redis()
@@ -55,31 +55,31 @@ class GroupEventsContract:
         self.addCleanup(self.link.hang_up)
 
     def make_group(self: Any) -> None:
-        """In empty tables."""
+        """Make the group in empty tables."""
         self.app.begin()
         self.app.create(GROUP, 1, 2, 3)
         self.app.upgrade(GROUP)
 
     def own_maria(self: Any) -> MariaServer:
-        """One that may suffer."""
+        """Return a MariaDB of this test, which the test may kill."""
         maria = MariaServer()
         self.addCleanup(maria.stop)
         maria.start()
         return maria
 
     async def say(self: Any, cmd: int, body: bytes) -> None:
-        """Say it; it is in effect then."""
+        """Send a frame to the router, and wait until it is in effect."""
         frames = encode_frame(cmd, body, 1, 1) + encode_frame(route.MARK, b"", 2, 1)
         await self.link.say(frames, route.MARKED)
 
     async def ask(self: Any) -> None:
-        """Who gets a push of this?"""
+        """Publish a message to the group."""
         said = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x").frame(version=1)
         body = Publication(7, GROUP, 0, 0, 1, said).body(1)
         await self.say(route.PUBLISH_GROUP, body)
 
     async def pushed(self: Any) -> list[int]:
-        """Who gets a push of a message now."""
+        """Publish a message, and return the members that get a push of it."""
         self.redis.tell("DEL", "group_push_queue")
         await self.ask()
         items: list[Any] = []
@@ -93,11 +93,11 @@ class GroupEventsContract:
         return sorted(items[0]["receivers"])
 
     async def groups(self: Any) -> Any:
-        """What the router says of its groups."""
+        """Return what the router's status page says of its groups."""
         return (await summary(self.http))["groups"]
 
     async def until_pushed(self: Any, members: list[int]) -> None:
-        """Soon these get pushes."""
+        """Wait until a message is pushed to these members."""
 
         async def run() -> None:
             while await self.pushed() != members:
@@ -106,7 +106,7 @@ class GroupEventsContract:
         await within(DEADLINE, run(), f"pushes for {members}")
 
     async def until_followed(self: Any, followed: bool) -> None:
-        """The router hears of changes in time, or knows that it does not."""
+        """Wait until the status page says that the router follows changes, or does not."""
 
         async def run() -> None:
             while (await self.groups())["followed"] is not followed:
@@ -114,8 +114,8 @@ class GroupEventsContract:
 
         await within(DEADLINE, run(), f"followed: {followed}")
 
-    async def test_members_who_come_and_go(self: Any) -> None:
-        """Are told by events alone: the group is loaded once."""
+    async def test_new_and_former_members(self: Any) -> None:
+        """The router learns of new and former members by events. It loads the group once."""
         await self.begin()
         await self.until_followed(True)
         self.assertEqual(await self.pushed(), [2, 3])
@@ -127,7 +127,7 @@ class GroupEventsContract:
         self.assertNotIn("group_events_gaps", (await self.groups())["counts"])
 
     async def test_redis_is_killed_and_a_change_is_missed(self: Any) -> None:
-        """It is found out when Redis is back."""
+        """When Redis is back, the router notices the change that it missed."""
         await self.begin()
         await self.until_followed(True)
         self.assertEqual(await self.pushed(), [2, 3])
@@ -143,7 +143,7 @@ class GroupEventsContract:
         await self.until_pushed([2, 3, 4, 5])
 
     async def test_database_and_redis_come_later_than_the_router(self: Any) -> None:
-        """It starts without them, and finds them by itself."""
+        """The router starts without database and Redis, and finds them later."""
         await self.begin(maria=self.own_maria(), down=True)
         self.assertEqual((await self.groups())["followed"], False)
         self.redis.start()
@@ -152,8 +152,9 @@ class GroupEventsContract:
         self.make_group()
         self.assertEqual(await self.pushed(), [2, 3])
 
-    async def test_the_database_stands_still_and_the_router_is_told_to_stop(self: Any) -> None:
-        """Before that everything else goes on; and it ends in good order and in time."""
+    async def test_the_router_stops_while_the_database_is_frozen(self: Any) -> None:
+        """While the database is frozen, the rest works, and the router stops in order and in
+        time."""
         await self.begin(maria=self.own_maria())
         self.maria.freeze()
         await self.ask()

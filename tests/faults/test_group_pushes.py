@@ -1,4 +1,4 @@
-"""A router that knows groups: the app's groups are in a real MariaDB, which goes and comes."""
+"""Phone pushes by a router whose groups are in a real MariaDB, which ends and starts."""
 
 import json
 import re
@@ -19,7 +19,7 @@ MEMBERS = range(1, 10)
 
 
 class GroupPushTests(FaultTestCase):
-    """Two gateways, which are raw links; 1 writes, 2 and 3 are online, 4 to 9 are nowhere."""
+    """Two raw links stand for gateways. User 1 sends; 2 and 3 are online, 4 to 9 are offline."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
@@ -28,7 +28,7 @@ class GroupPushTests(FaultTestCase):
         self.maria.start()
         self.addCleanup(self.maria.stop)
         with self.maria.connect() as connection, connection.cursor() as cursor:
-            # What is written here is still there when the server was killed.
+            # Rows must be there after the server was killed.
             cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
             for statement in SCHEMA.read_text().split(";\n"):
                 if statement.strip():
@@ -51,23 +51,24 @@ class GroupPushTests(FaultTestCase):
             self.assertEqual(marked, bytes((route.DECIDES_GROUP_PUSHES,)))
 
     async def say(self, link: Bare, cmd: int, body: bytes) -> bytes:
-        """Say it; what the router answers when it is in effect."""
+        """Send a frame, and return the router's answer when it is in effect."""
         frames = encode_frame(cmd, body, 1, 1) + encode_frame(route.MARK, b"", 2, 1)
         return (await link.say(frames, route.MARKED)).body
 
     async def ask(self, group: int, content: bytes) -> None:
-        """Who of the group gets a push of this?"""
+        """Publish a message to a group."""
         said = GroupIM(sender=1, receiver=group, msgid=0, content=content).frame(version=1)
         await self.say(self.one, route.PUBLISH_GROUP, Publication(7, group, 0, 0, 1, said).body(1))
 
     def pushed(self) -> list[tuple[int, str, list[int]]]:
-        """Group, content and receivers of what is in the list."""
+        """Return group, content and receivers of each push in the list."""
         said = self.redis.tell("LRANGE", "group_push_queue", "0", "-1")
         items = [json.loads(item) for item in re.findall(r"^\{.*\}", said, re.M)]
         return [(one["group_id"], one["content"], sorted(one["receivers"])) for one in items]
 
-    async def test_members_who_are_nowhere(self) -> None:
-        """One item names them; what is asked again is decided from memory, in order."""
+    async def test_offline_members(self) -> None:
+        """One push names all offline members. The router decides later pushes from memory, in
+        order."""
         for content in (b"a", b"b"):
             await self.ask(GROUP, content)
         await until(lambda: len(self.pushed()) == 2, "two pushes")
@@ -78,7 +79,8 @@ class GroupPushTests(FaultTestCase):
         self.assertEqual([frame.cmd for frame in self.other.frames], [route.MARKED])
 
     async def test_the_database_is_away(self) -> None:
-        """Nothing else waits; the pushes come when it is back, in order."""
+        """While the database is away, only these pushes wait. They come when it is back, in
+        order."""
         self.maria.kill()
         for content in (b"a", b"b"):
             await self.ask(LATER, content)

@@ -1,4 +1,4 @@
-"""The whole server killed, again and again: what was acked is there, once and in order."""
+"""The whole server is killed again and again: acked messages are there, once and in order."""
 
 import re
 
@@ -11,16 +11,16 @@ ALICE, BOB, CAROL = 1001, 1002, 2000
 
 
 class PowerCutTests(FaultTestCase):
-    """All in one process, on files that a SIGKILL leaves as they are."""
+    """The embedded daemon, on files that stay as SIGKILL leaves them."""
 
     async def server(self) -> AllInOne:
-        """One that runs."""
+        """Return a server that is running."""
         server = AllInOne()
         await self.running(server)
         return server
 
     async def test_killed_in_the_middle_of_a_burst_ten_times(self) -> None:
-        """Clients come back by themselves and send again what had no ack, and nothing else."""
+        """Clients reconnect, and send again only messages without an ack."""
         server = await self.server()
         senders = [await server.client(uid, timing=PATIENT) for uid in (ALICE, BOB)]
         await self.connected(*senders)
@@ -36,7 +36,7 @@ class PowerCutTests(FaultTestCase):
         load.judge(await self.everything(server.port, CAROL, await server.token(CAROL)))
 
     async def test_killed_right_after_an_ack_again_and_again(self) -> None:
-        """What was acked once is there once, and nobody sends it again."""
+        """A message that was acked is stored once, and no client sends it again."""
         server = await self.server()
         alice = await server.client(ALICE, timing=PATIENT)
         await self.connected(alice)
@@ -49,7 +49,8 @@ class PowerCutTests(FaultTestCase):
         self.assertEqual(await self.everything(server.port, ALICE, await server.token(ALICE)), sent)
 
     async def test_a_write_torn_by_the_power_cut(self) -> None:
-        """Is cut off, kept in a file of its own, and told in the log; the rest is all there."""
+        """A torn write is cut off, kept in its own file, and logged. All other messages are
+        there."""
         server = await self.server()
         alice, bob = await server.client(ALICE), await server.client(BOB)
         await self.connected(alice, bob)

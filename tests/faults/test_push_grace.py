@@ -1,4 +1,5 @@
-"""Phones stay silent while the router, or a gateway's link, is away for a moment."""
+"""Connected users get no phone pushes while the router, or a gateway's link, is away for a
+moment."""
 
 import json
 import re
@@ -16,7 +17,7 @@ GRACE = 3.0
 
 
 class PushGraceTests(FaultTestCase):
-    """Alice and Carol are at two gateways; 1004 is nowhere, and so is 1005."""
+    """Alice and Carol are at two gateways. Users 1004 and 1005 are offline."""
 
     skip = missing("redis-server")
 
@@ -30,22 +31,23 @@ class PushGraceTests(FaultTestCase):
         await self.connected(self.alice, self.carol)
 
     async def write(self, content: bytes, *uids: int) -> None:
-        """Alice writes to each of them; the acks wait for no router."""
+        """Let Alice send a message to each user. The acks do not wait for the router."""
         for uid in uids:
             await within(pong_due(), self.alice.send(uid, content), f"ack of {content!r}")
 
     def pushed(self) -> list[tuple[int, str]]:
-        """To whom, and what."""
+        """Return receiver and content of each push."""
         items = re.findall(r"^\{.*\}", self.redis.tell("LRANGE", "push_queue", "0", "-1"), re.M)
         fields = [json.loads(item) for item in items]
         return [(one["receiver"], one["content"]) for one in fields]
 
     async def until_pushed(self, receiver: int, content: str) -> None:
-        """Wait for it."""
+        """Wait until this push is in the list."""
         await until(lambda: (receiver, content) in self.pushed(), f"a push of {content}")
 
     async def test_the_router_is_killed_and_one_gateway_comes_back_late(self) -> None:
-        """Its user gets the message, and no push; who is nowhere gets the pushes, in order."""
+        """A user at the late gateway gets the message and no push. An offline user gets the pushes,
+        in order."""
         cluster = Cluster(self.redis, gateways=2, imr={"push_grace": for_this_machine(GRACE)})
         await self.running(cluster)
         await self.start(cluster)
@@ -69,8 +71,9 @@ class PushGraceTests(FaultTestCase):
         await self.until_pushed(1004, "afterwards")
         self.assertEqual(len(self.pushed()), 3)
 
-    async def test_the_router_is_told_to_stop_while_it_waits(self) -> None:
-        """It decides by what it knows, and writes it, before it is gone."""
+    async def test_the_router_stops_while_pushes_wait(self) -> None:
+        """A router that stops decides the waiting pushes at once, and writes them before it
+        ends."""
         cluster = Cluster(self.redis, gateways=0, imr={"push_grace": 100})
         (router,) = cluster.imr
         await self.running(cluster, leave_out=cluster.ims, linked=False)
@@ -86,7 +89,7 @@ class PushGraceTests(FaultTestCase):
         await link.closed()
 
     async def test_the_link_of_a_gateway_is_cut(self) -> None:
-        """Pushes for its users wait until they are back; those for others do not."""
+        """Pushes for the gateway's users wait until it is back. Pushes for others do not wait."""
         cluster = Cluster(self.redis, gateways=2)
         tap = Tap()
         port = await tap.start(cluster.imr[0].listens[0])

@@ -1,4 +1,4 @@
-"""Redis away, standing still, killed: who is logged in goes on, who is not comes in later."""
+"""Redis is away, frozen, or killed: connected clients notice nothing, and others log in later."""
 
 from gobelieve.wire import client
 from tests.faults.support import PATIENT, FaultTestCase, bare, exchange, pong_due, pong_in_time
@@ -10,12 +10,13 @@ REDIS_TIMEOUT = 0.5
 
 
 class TokenTests(FaultTestCase):
-    """A token that nobody knows."""
+    """Logins with an unknown token."""
 
     skip = missing("redis-server")
 
     async def test_three_unknown_tokens_and_the_connection_is_closed(self) -> None:
-        """Each is answered by status 1; other clients do not notice."""
+        """Each unknown token gets status 1. After the third the connection is closed. Other clients
+        notice nothing."""
         cluster = await self.cluster()
         traffic = await self.traffic(cluster.client(1001), cluster.client(1002))
         guest = await bare(cluster.port())
@@ -34,23 +35,24 @@ class TokenTests(FaultTestCase):
 
 
 class RedisAwayTests(FaultTestCase):
-    """A Redis of their own."""
+    """A cluster with its own Redis."""
 
     skip = missing("redis-server")
 
     def log_in_later(self, redis: RedisServer, token: str, uid: int) -> None:
-        """Have a Redis that forgot everything know a token again."""
+        """Write a token into a Redis that has lost it."""
         redis.tell("HSET", f"access_token_{token}", "user_id", str(uid), "app_id", str(APPID))
 
     async def turned_away(self, port: int, token: str) -> None:
-        """A login now is neither accepted nor refused: the connection is closed."""
+        """Check that a login is neither accepted nor refused: the connection is closed."""
         guest = await bare(port)
         guest.write(client.AuthToken(platform=2, token=token.encode(), device_id=b"x").frame(1))
         await guest.closed()
         self.assertEqual(guest.frames, [])
 
     async def test_clients_log_in_by_themselves_when_redis_is_back(self) -> None:
-        """Away at login, they are not told that their token is bad, and try again."""
+        """Clients that log in without Redis are not told that their token is bad. They try
+        again."""
         redis = self.own_redis()
         cluster = await self.cluster(redis, im={"redis.timeout": for_this_machine(REDIS_TIMEOUT)})
         tokens = {uid: cluster.token(uid) for uid in (1001, 1002)}
@@ -64,8 +66,9 @@ class RedisAwayTests(FaultTestCase):
             self.log_in_later(redis, token, uid)
         await exchange(alice, bob)
 
-    async def test_redis_stands_still(self) -> None:
-        """Logins are turned away in time, and those who are logged in do not notice."""
+    async def test_redis_is_frozen(self) -> None:
+        """While Redis is frozen, logins are closed in time, and connected clients notice
+        nothing."""
         redis = self.own_redis()
         cluster = await self.cluster(redis, im={"redis.timeout": for_this_machine(REDIS_TIMEOUT)})
         alice, bob = cluster.client(1001, timing=PATIENT), cluster.client(1002, timing=PATIENT)
@@ -83,7 +86,7 @@ class RedisAwayTests(FaultTestCase):
         await exchange(alice, late)
 
     async def test_redis_killed_and_started_again_under_traffic(self) -> None:
-        """No message is lost, PING is answered, and pushes come to their list afterwards."""
+        """No message is lost, PING is answered, and pushes are in their list afterwards."""
         redis = self.own_redis()
         cluster = await self.cluster(redis, gateways=2)
         alice, bob = cluster.client(1001), cluster.client(1002, gateway=1)
@@ -107,12 +110,12 @@ class RedisAwayTests(FaultTestCase):
 
 
 class DeviceTests(FaultTestCase):
-    """What a login says of the device."""
+    """The device id in a login."""
 
     skip = missing("redis-server")
 
     async def test_a_device_id_of_any_bytes(self) -> None:
-        """Is a name like any other: nobody promised that it is text."""
+        """A device id may have any bytes. It need not be text."""
         cluster = await self.cluster()
         for device_id in (b"\xff\xfe\x00", b"\r\n$5\r\n", b"\xed\xa0\x80", b"d" * 255):
             guest = await bare(cluster.port())

@@ -1,4 +1,5 @@
-"""The router away, standing still, killed: one gateway needs none, several meet again."""
+"""The router is away, frozen, or killed: one gateway needs no router, and several reconnect to
+it."""
 
 from tests.faults.support import (
     PATIENT,
@@ -16,32 +17,32 @@ from tests.waits import DEADLINE, within
 
 
 class RouterAwayTests(FaultTestCase):
-    """Alice and Bob are at one gateway, Carol is at another."""
+    """Alice and Bob are at one gateway, and Carol is at another."""
 
     skip = missing("redis-server")
 
     async def three_clients(self, cluster: Cluster) -> None:
-        """Connect them."""
+        """Connect the three clients."""
         self.alice = cluster.client(1001, timing=PATIENT)
         self.bob = cluster.client(1002, timing=PATIENT)
         self.carol = cluster.client(1003, gateway=1, timing=PATIENT)
         await self.connected(self.alice, self.bob, self.carol)
 
     async def write_to_carol(self, count: int) -> list[bytes]:
-        """Each message is acked at once, though Carol cannot be told of it."""
+        """Send messages to Carol. Each is acked at once, although nobody can notify Carol."""
         contents = [b"kept %d" % number for number in range(count)]
         for content in contents:
             await within(pong_due(), self.alice.send(1003, content), "an ack without a router")
         return contents
 
     async def comes_to_carol(self, contents: list[bytes]) -> None:
-        """Without anything that Carol does."""
+        """Check that these messages come to Carol without any action of her client."""
         for content in contents:
             message = await within(DEADLINE, self.carol.receive(), f"{content!r} at Carol")
             self.assertEqual(message.content, content)
 
     async def served_without_router(self) -> None:
-        """All that does not concern the other gateway, as fast as ever."""
+        """Check that clients of one gateway are served as fast as ever."""
         traffic = Traffic(self.alice, self.bob)
         await traffic.more(10)
         await traffic.stop()
@@ -49,7 +50,7 @@ class RouterAwayTests(FaultTestCase):
         await pong_in_time(self.alice, self.bob, self.carol)
 
     async def test_router_away_at_the_start_and_killed_later(self) -> None:
-        """What was sent meanwhile comes by itself when it is back, and what is sent then too."""
+        """When the router is back, earlier messages come to their receivers, and new ones too."""
         cluster = Cluster(shared_redis(), gateways=2)
         await self.running(cluster, leave_out=cluster.imr, linked=False)
         for im in cluster.im:
@@ -63,8 +64,8 @@ class RouterAwayTests(FaultTestCase):
             await exchange(self.alice, self.carol)
             await cluster.imr[0].kill()
 
-    async def test_router_stands_still(self) -> None:
-        """Nobody waits for it, and nothing is forgotten."""
+    async def test_the_router_is_frozen(self) -> None:
+        """While the router is frozen, no client waits for it. No message is forgotten."""
         cluster = await self.cluster(gateways=2)
         await self.three_clients(cluster)
         await exchange(self.alice, self.carol)
@@ -76,7 +77,7 @@ class RouterAwayTests(FaultTestCase):
         await exchange(self.carol, self.alice)
 
     async def test_only_the_receivers_gateway_loses_the_router(self) -> None:
-        """Nobody keeps what is published meanwhile; it comes all the same when the link is back."""
+        """Messages that are published while a gateway has no link come when the link is back."""
         cluster = Cluster(shared_redis(), gateways=2)
         tap = Tap()
         port = await tap.start(cluster.imr[0].listens[0])
@@ -89,6 +90,6 @@ class RouterAwayTests(FaultTestCase):
         contents = await self.write_to_carol(5)
         tap.mend()
         await self.comes_to_carol(contents)
-        # Not because the other gateway, which has just started, tells its notifies again.
+        # They came by the catch-up, and not by notifies that the other gateway repeated.
         counts = (await summary(cluster.http_port(1)))["counts"]
         self.assertGreaterEqual(counts.get("caught_up", 0), 1)

@@ -1,4 +1,4 @@
-"""Several routers: each killed and started again while messages go to and fro."""
+"""Several routers, each killed and started again while clients exchange messages."""
 
 import json
 from collections.abc import Iterable
@@ -26,17 +26,17 @@ from tests.waits import DEADLINE, for_this_machine, reactor, together, until, wi
 GROUP = 77
 SCHEMA = Path(__file__).parents[2] / "etc" / "schema.sql"
 RESUMED = 2.0
-"""Seconds after a router is back in which what goes by it must go again."""
+"""Seconds after a router's return until messages that use it must come again."""
 
 
 def pushed_to(redis: RedisServer) -> list[int]:
-    """Whom the push list names, oldest first."""
+    """Return the receivers of the pushes in the list, the oldest first."""
     items = redis.tell("LRANGE", "push_queue", "0", "-1").split("\r\n")
     return [json.loads(item)["receiver"] for item in items if item.startswith("{")]
 
 
 def make_group(group: int, members: Iterable[int]) -> str:
-    """A super group in MariaDB; the key that names the database."""
+    """Make a super group in MariaDB, and return the data source for the configuration."""
     maria = shared_maria()
     with maria.connect() as connection, connection.cursor() as cursor:
         for statement in SCHEMA.read_text().split(";\n"):
@@ -51,20 +51,21 @@ def make_group(group: int, members: Iterable[int]) -> str:
 
 
 class RestartTests(FaultTestCase):
-    """Two gateways, two routers for users, one for super groups, two storages."""
+    """Two gateways, two routers for users, one for super groups, and two storages."""
 
     skip = missing("redis-server")
 
     async def pair(self, cluster: Cluster, uid: int) -> tuple[Client, Client]:
-        """Two clients whose messages go by the same router: the one of even or of odd users."""
+        """Return two clients whose messages use the same router: both uids are even, or both are
+        odd."""
         return (
             cluster.client(uid, 0, timing=PATIENT),
             cluster.client(uid + 2, 1, timing=PATIENT),
         )
 
     async def test_each_router_is_killed_under_load(self) -> None:
-        """Messages by the others go on as ever; those by it come again within 2 s of its return.
-        None is lost, none comes twice or out of order."""
+        """Messages by other routers notice nothing. Messages by this one continue within 2 s of its
+        return. No message is lost, doubled or out of order."""
         cluster = await self.cluster(gateways=2, routers=2, group_routers=1, storages=2)
         pairs = [await self.pair(cluster, uid) for uid in (1000, 1001)]
         traffic = [await self.traffic(*pair) for pair in pairs]
@@ -82,8 +83,8 @@ class RestartTests(FaultTestCase):
             await one.stop()
 
     async def test_each_gateway_is_killed_under_load(self) -> None:
-        """Who writes by it goes on within 2 s of its return; who writes by the other one notices
-        nothing. What was acked is not lost, and no more comes twice than was sent twice."""
+        """Clients of the gateway continue within 2 s of its return, and others notice nothing. No
+        acked message is lost, and none is there more often than it was sent."""
         cluster = await self.cluster(gateways=2, routers=2, group_routers=1, storages=2)
         loads = []
         for index in range(2):
@@ -107,12 +108,13 @@ class RestartTests(FaultTestCase):
             load.judge(await self.everything(cluster.port(), receiver, token))
 
     async def test_a_router_that_was_away_for_long(self) -> None:
-        """Is found as soon, and what was stored meanwhile comes by itself."""
+        """A gateway finds a router that was away for long within 2 s. Messages stored meanwhile
+        come to their receiver."""
         cluster = await self.cluster(gateways=2)
         alice, bob = await self.connected(*await self.pair(cluster, 1000))
         (router,) = cluster.imr
         await router.kill()
-        # Attempts are rarest by then.
+        # The pauses between attempts are longest by then.
         refused = "cannot be reached"
         for im in cluster.im:
             await im.said(refused)
@@ -123,9 +125,9 @@ class RestartTests(FaultTestCase):
         self.assertEqual(message.content, b"kept")
         await exchange(alice, bob)
 
-    async def test_a_login_while_the_router_stands_still(self) -> None:
-        """It takes a second longer, once; what the router could not tell of comes when it goes on,
-        without anything that the client does."""
+    async def test_a_login_while_the_router_is_frozen(self) -> None:
+        """A login takes one second longer, once. When the router continues, messages come without
+        any action of the client."""
         cluster = await self.cluster(gateways=2)
         (router,) = cluster.imr
         (alice,) = await self.connected(cluster.client(1000, 0, timing=PATIENT))
@@ -143,7 +145,8 @@ class RestartTests(FaultTestCase):
         await exchange(alice, late[0])
 
     async def test_another_gateway_that_restarts_disturbs_nobody(self) -> None:
-        """With some hundreds of clients, who all come back at once."""
+        """Hundreds of clients reconnect to another gateway at once. The clients here notice
+        nothing."""
         cluster = await self.cluster(gateways=3, routers=2)
         traffic = await self.traffic(*await self.pair(cluster, 1000))
         third = cluster.im[2]
@@ -161,7 +164,7 @@ class RestartTests(FaultTestCase):
         await traffic.stop()
 
     async def crowd(self, port: int, tokens: dict[int, str]) -> list[Bare]:
-        """Clients that log in and do nothing more."""
+        """Return clients that log in and do nothing more."""
         made = []
         for token in tokens.values():
             one = await bare(port)
@@ -174,18 +177,19 @@ class RestartTests(FaultTestCase):
 
 
 async def until_attempts_are_rare() -> None:
-    """Four seconds: by then a gateway tries every second and a half."""
+    """Wait for four seconds. Then a gateway tries to connect only every second and a half."""
     start = reactor.seconds()
     await until(lambda: reactor.seconds() > start + 4, "time passes")
 
 
 class PushTests(FaultTestCase):
-    """Who gets a phone push, by the lists in Redis."""
+    """The receivers of phone pushes, by the lists in Redis."""
 
     skip = missing("redis-server")
 
     async def test_nobody_who_is_connected_gets_a_push_when_the_router_restarts(self) -> None:
-        """Although the receiver's gateway finds the router seconds after the sender's."""
+        """A connected user gets no push, even if their gateway reconnects seconds after the
+        sender's."""
         redis = shared_redis()
         cluster = Cluster(
             redis,
@@ -215,15 +219,15 @@ class PushTests(FaultTestCase):
             await alice.send(receiver, "while the other gateway is not there yet")
         tap.mend()
         self.assertEqual((await bob.receive()).content, b"while it is away")
-        # A push for somebody who is nowhere, asked for last, is the sign that all are decided.
+        # The last push is for a user who is offline. When it is there, all are decided.
         await until(lambda: 1009 in pushed_to(redis), "the grace is over")
         await alice.send(1010, "behind them")
         await until(lambda: 1010 in pushed_to(redis), "pushes are decided at once now")
         self.assertEqual(pushed_to(redis), [1009, 1010])
 
     async def test_a_browser_here_and_a_phone_there(self) -> None:
-        """A user who wants phone pushes besides a browser gets them while no phone is connected,
-        wherever either of them is."""
+        """A user who wants pushes besides a browser gets them while no phone is connected, at any
+        gateway."""
         redis = shared_redis()
         cluster = await self.cluster(redis, gateways=2, imr={"push_grace": 0.0, "link_grace": 0.0})
         (alice,) = await self.connected(cluster.client(1001, timing=PATIENT))
@@ -246,7 +250,8 @@ class PushTests(FaultTestCase):
     async def pushed(
         self, redis: RedisServer, alice: Client, wanted: list[int], *also: int
     ) -> None:
-        """A message to 1002 costs pushes for these; one behind it shows that it is decided."""
+        """Check that a message to 1002 causes pushes for `also`. A later message to 1009 shows that
+        it is decided."""
         await alice.send(1002, "pushed or not")
         await alice.send(1009, "behind it")
         wanted += [*also, 1009]
@@ -255,19 +260,20 @@ class PushTests(FaultTestCase):
 
 
 async def until_gone(cluster: Cluster) -> None:
-    """The second gateway has no client any more, and has said so to the router."""
+    """Wait until the second gateway has no client, and has reported it to the router."""
     page: dict[str, Any] = {"client_count": 1}
     while page["client_count"]:
         page = await summary(cluster.http_port(1))
 
 
 class GroupRouterTests(FaultTestCase):
-    """Routers of their own for super groups."""
+    """Separate routers for super groups."""
 
     skip = missing("redis-server")
 
     async def test_every_router_that_may_decide_pushes_knows_who_is_online(self) -> None:
-        """The user's own and those for groups; and so again after each was killed."""
+        """The user's own router and those for groups know that the user is online, also after each
+        was killed."""
         cluster = Cluster(shared_redis(), gateways=1, routers=2, group_routers=2)
         ports = [free_port() for _ in cluster.imr]
         for router, port in zip(cluster.imr, ports, strict=True):
@@ -286,7 +292,7 @@ class GroupRouterTests(FaultTestCase):
             return pages
 
         wanted = [False, True, True, True]
-        # Only the user's own router is waited for at a login.
+        # A login waits only for the user's own router.
         await self.comes_to(knowing, wanted)
         for router in cluster.imr:
             await router.restart(kill=True)
@@ -295,14 +301,14 @@ class GroupRouterTests(FaultTestCase):
         await self.comes_to(knowing, [False] * 4)
 
     async def comes_to(self, look: Any, wanted: object) -> None:
-        """Look until it is so."""
+        """Look again and again until the result is `wanted`."""
         end = reactor.seconds() + DEADLINE
         while (found := await look()) != wanted:
             self.assertLess(reactor.seconds(), end, found)
 
 
 class SuperGroupTests(FaultTestCase):
-    """Alice at one gateway, Bob at the other, Carol nowhere; the group has a router of its own."""
+    """Alice and Bob are at two gateways, and Carol is offline. Their group has its own router."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
@@ -322,7 +328,7 @@ class SuperGroupTests(FaultTestCase):
             self.assertEqual(await one.log_in(self.daemons.token(uid)), 0)
 
     async def write(self, content: bytes) -> None:
-        """Alice writes to the group, and is acked."""
+        """Let Alice send a message to the group, and check its ack."""
         said = client.GroupIM(sender=1001, receiver=GROUP, msgid=0, content=content)
         ack = await within(
             pong_due(), self.alice.say(said.frame(7, 2), client.Ack.number), "an ack"
@@ -330,13 +336,14 @@ class SuperGroupTests(FaultTestCase):
         self.assertEqual(client.Ack.decode(ack.body, ack.version).status, 0)
 
     def pushed(self) -> list[tuple[str, list[int]]]:
-        """What is in the list of group pushes."""
+        """Return content and receivers of each push in the list of group pushes."""
         said = self.redis.tell("LRANGE", "group_push_queue", "0", "-1").split("\r\n")
         items = [json.loads(item) for item in said if item.startswith("{")]
         return [(item["content"], item["receivers"]) for item in items]
 
     async def test_its_router_is_killed(self) -> None:
-        """Writing goes on; when it is back Bob is notified by himself, and Carol's phone too."""
+        """While the group's router is away, messages are acked. When it is back, Bob is notified,
+        and Carol gets a push."""
         await self.write(b"first")
         await self.bob.frame(client.SyncGroupNotify.number)
         await until(lambda: len(self.pushed()) == 1, "a push")

@@ -1,4 +1,4 @@
-"""SIGTERM under load: each daemon ends soon and cleanly, and nothing acked is lost."""
+"""SIGTERM under load: each daemon ends soon and in order, and no acked message is lost."""
 
 from gobelieve.wire import client
 from tests.faults.support import PATIENT, FaultTestCase, Load, bare, exchange
@@ -10,17 +10,18 @@ SOON = 4.0
 
 
 class ShutdownTests(FaultTestCase):
-    """`Daemon.stop` fails if the daemon ends other than by a clean stop."""
+    """Clean stops: `Daemon.stop` fails if the daemon ends in any other way."""
 
     async def ends_soon(self, daemon: Daemon) -> None:
-        """SIGTERM, and it is gone."""
+        """Send SIGTERM, and check that the daemon ends soon."""
         begun = reactor.seconds()
         await daemon.stop()
         self.assertLess(reactor.seconds() - begun, for_this_machine(SOON), daemon.plugin)
         daemon.check()
 
     async def test_each_daemon_is_stopped_under_load_and_started_again(self) -> None:
-        """Clients notice a pause at most; nothing is stored twice, as what is stored is acked."""
+        """Clients notice a pause at most. No message is stored twice, since stored messages are
+        acked."""
         cluster = await self.cluster()
         senders = [cluster.client(uid, timing=PATIENT) for uid in range(1001, 1007)]
         await self.connected(*senders)
@@ -38,20 +39,21 @@ class ShutdownTests(FaultTestCase):
         "redis-server"
     )
 
-    async def test_told_to_end_twice_at_once(self) -> None:
-        """It ends as it should, with no word of alarm: some tools send SIGTERM twice."""
+    async def test_sigterm_twice(self) -> None:
+        """A daemon that gets SIGTERM twice ends in order, without an alarm. Some tools send it
+        twice."""
         server = AllInOne()
         await self.running(server)
         for _ in range(3):
             one = await bare(server.port)
-            await one.say(client.Ping().frame(1, 1), client.Pong.number)  # so it is at work
+            await one.say(client.Ping().frame(1, 1), client.Pong.number)  # its services run
             one.hang_up()
             server.daemon.signal("TERM")
             await self.ends_soon(server.daemon)
             await server.daemon.start()
 
     async def test_all_in_one_is_stopped_under_load_and_started_again(self) -> None:
-        """The same in one process."""
+        """Clients of the embedded daemon notice a pause at most, and no message is stored twice."""
         server = AllInOne()
         await self.running(server)
         senders = [await server.client(uid, timing=PATIENT) for uid in (1001, 1002)]
@@ -66,8 +68,8 @@ class ShutdownTests(FaultTestCase):
         await load.stop()
         load.judge(await self.everything(server.port, 2000, await server.token(2000)))
 
-    async def test_stopped_while_others_stand_still(self) -> None:
-        """A daemon does not wait for ever for one that does not answer, nor for a client."""
+    async def test_stopped_while_others_are_frozen(self) -> None:
+        """A daemon does not wait without end for a frozen daemon or client."""
         cluster = await self.cluster()
         alice, bob = await self.connected(cluster.client(1001), cluster.client(1002))
         silent = await bare(cluster.port())
@@ -87,4 +89,4 @@ class ShutdownTests(FaultTestCase):
             [cluster.im[0].start(), within(DEADLINE, exchange(alice, bob), "all is well")]
         )
 
-    test_stopped_while_others_stand_still.skip = missing("redis-server")  # type: ignore[attr-defined]
+    test_stopped_while_others_are_frozen.skip = missing("redis-server")  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A client that does not read what is sent to it: it costs others nothing, and loses nothing."""
+"""A client that does not read: other clients notice nothing, and no message is lost."""
 
 from gobelieve.client import ClientCore
 from gobelieve.wire import client
@@ -18,20 +18,20 @@ from tests.waits import DEADLINE, for_this_machine, together, within
 
 MESSAGES = 4000
 SIZE = 8000
-"""Bytes a message: in all far more than the kernel keeps for a connection."""
+"""Bytes of a message. All together are far more than the kernel buffers for a connection."""
 MEMORY_BOUND = 16 << 20
-"""How much a gateway may grow meanwhile: half of what it would have to keep."""
+"""Bytes by which a gateway may grow meanwhile: half of the messages' size."""
 WRITE_TIMEOUT = 2
 SLOW = 2000
 
 
 class SlowReaderTests(FaultTestCase):
-    """Alice writes thousands of messages to somebody who does not read."""
+    """Alice sends thousands of messages to a client that does not read."""
 
     skip = missing("redis-server")
 
     async def slow_reader(self, cluster: Cluster, token: str) -> Bare:
-        """Logged in and in step; then it reads no more."""
+        """Return a client that has synced, and reads nothing from now on."""
         core = ClientCore(SLOW, timing=PATIENT)
         slow = await bare(cluster.port(), core, small=True)
         self.addCleanup(slow.hang_up)
@@ -43,7 +43,7 @@ class SlowReaderTests(FaultTestCase):
         return slow
 
     async def write_to_slow(self, cluster: Cluster, count: int) -> list[bytes]:
-        """What was sent, all of it acked."""
+        """Send messages to the client, wait for their acks, and return their contents."""
         (alice,) = await self.connected(cluster.client(1001, timing=PATIENT))
         contents = [b"%d " % number + bytes(SIZE) for number in range(count)]
         for start in range(0, count, 100):
@@ -51,12 +51,12 @@ class SlowReaderTests(FaultTestCase):
         return contents
 
     async def closed_stuck(self, cluster: Cluster) -> None:
-        """Wait until the status page tells of it."""
+        """Wait until the status page counts a client that was closed because it did not read."""
         while not (await summary(cluster.http_port()))["counts"].get("closed_stuck"):
             pass
 
     async def test_syncs_that_pile_up_behind_a_page_that_is_not_read(self) -> None:
-        """Each gets its end when the client reads, also with the largest key there is."""
+        """Each waiting sync ends when the client reads, also one with the largest possible key."""
         cluster = await self.cluster()
         token = cluster.token(SLOW)
         (alice,) = await self.connected(cluster.client(1001, timing=PATIENT))
@@ -75,7 +75,8 @@ class SlowReaderTests(FaultTestCase):
         await slow.alive()
 
     async def test_thousands_of_messages_for_a_client_that_does_not_read(self) -> None:
-        """Bounded memory, others as fast as ever; when it reads again it gets all, in order."""
+        """Memory stays bounded, and other clients are as fast as ever. When the client reads again,
+        it gets all messages in order."""
         cluster = await self.cluster()
         slow = await self.slow_reader(cluster, cluster.token(SLOW))
         bob, carol = cluster.client(1002, timing=PATIENT), cluster.client(1003, timing=PATIENT)
@@ -93,7 +94,8 @@ class SlowReaderTests(FaultTestCase):
         await traffic.stop()
 
     async def test_a_client_that_does_not_read_is_closed_in_the_end(self) -> None:
-        """After `write_timeout`; what it missed is there when it comes again."""
+        """After `write_timeout` the client is closed. It gets the missed messages when it connects
+        again."""
         cluster = await self.cluster(im={"write_timeout": for_this_machine(WRITE_TIMEOUT)})
         token = cluster.token(SLOW)
         slow = await self.slow_reader(cluster, token)

@@ -1,4 +1,4 @@
-"""Storage away, standing still, or killed: nothing is acked that is not kept."""
+"""Storage is away, frozen, or killed: no message is acked that is not stored."""
 
 from gobelieve.names import AckStatus
 from gobelieve.wire import client
@@ -22,12 +22,12 @@ KEY = 12345
 
 
 class StorageAwayTests(FaultTestCase):
-    """gobelieve-ims is not there, or does not answer."""
+    """A gobelieve-ims that is not there, or does not answer."""
 
     skip = missing("redis-server")
 
     async def old_and_new(self, cluster: Cluster) -> tuple[Bare, Bare]:
-        """Clients of version 1 and 2, logged in."""
+        """Return clients of version 1 and 2, logged in."""
         both = []
         for version in (1, 2):
             one = await bare(cluster.port())
@@ -37,7 +37,8 @@ class StorageAwayTests(FaultTestCase):
         return both[0], both[1]
 
     async def check_refusals(self, old: Bare, new: Bare) -> None:
-        """A status for version 2, no ack for version 1; no SYNC without its end."""
+        """Check that version 2 gets a status and version 1 no ack, and that each SYNC gets its
+        end."""
         for version, one in ((1, old), (2, new)):
             known = len(one.frames)
             message = client.IM(sender=2000 + version, receiver=1, msgid=0, content=b"lost?")
@@ -52,7 +53,8 @@ class StorageAwayTests(FaultTestCase):
                 self.assertEqual(ack, client.Ack(seq=41, status=AckStatus.STORAGE_AWAY))
 
     async def test_storage_away_at_the_start_and_later(self) -> None:
-        """Clients are served but for messages, and those too as soon as storage is there."""
+        """Without storage, clients are served except for messages. Messages work as soon as storage
+        is there."""
         cluster = Cluster(shared_redis())
         await self.running(cluster, leave_out=cluster.ims, linked=False)
         old, new = await self.old_and_new(cluster)
@@ -75,8 +77,8 @@ class StorageAwayTests(FaultTestCase):
         await old.alive()
         await new.alive()
 
-    async def test_storage_stands_still(self) -> None:
-        """After `storage_timeout` messages are refused; PING is answered all the time."""
+    async def test_storage_is_frozen(self) -> None:
+        """After `storage_timeout` messages are refused. PING is answered all the time."""
         cluster = await self.cluster(im={"storage_timeout": for_this_machine(STORAGE_TIMEOUT)})
         alice, bob = cluster.client(1001, timing=PATIENT), cluster.client(1002, timing=PATIENT)
         await self.connected(alice, bob)
@@ -94,7 +96,7 @@ class StorageAwayTests(FaultTestCase):
         await traffic.stop()
 
     async def test_storage_killed_again_and_again_under_load(self) -> None:
-        """Every acked message is there, as often as it was sent, and in order."""
+        """Every acked message is there, no more often than it was sent, and in order."""
         cluster = await self.cluster()
         senders = [cluster.client(uid, timing=PATIENT) for uid in range(1001, 1007)]
         await self.connected(*senders)
