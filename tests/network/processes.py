@@ -1,6 +1,6 @@
-"""Real daemons for tests: ``twistd -n gobelieve-...`` as processes of their own, on loopback.
+"""Real daemons for tests: processes of ``twistd -n gobelieve-...`` on loopback.
 
-    class MyTests(TestCase):
+    class MyTests(ProcessTestCase):
         skip = missing("redis-server")
 
         async def setUp(self) -> None:
@@ -15,7 +15,7 @@
             ...
 
 `stop` ends the daemons in order, and fails the test if one logged a traceback or did not end.
-Nothing here sleeps: a daemon is ready when it says that it listens and runs.
+Nothing here sleeps: a daemon is ready when its log says that it listens and runs.
 """
 
 import itertools
@@ -46,8 +46,8 @@ BAD_WORDS = ("Traceback", "Unhandled", "unhandled")
 APPID = 7
 
 RUNNING = "the reactor runs"
-# twistd, that ends when the tests end, even if they are killed. It listens before its services
-# start, so that it says besides when all have started.
+# A twistd that ends with the tests, even if they are killed. It listens before its services
+# start, so it prints another line when all have started.
 LAUNCH = f"""
 import ctypes, sys
 if sys.platform == "linux":
@@ -61,11 +61,11 @@ run()
 
 
 class DaemonError(Exception):
-    """A daemon did not do what it should; the text has its log."""
+    """A daemon failed. The text has its log."""
 
 
 class _Output(ProcessProtocol):
-    """Reads the log of one process, and knows when it ended."""
+    """Reads the log of one process, and notices its end."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -95,7 +95,7 @@ class _Output(ProcessProtocol):
             end.callback(None)
 
     def seen(self, pattern: str, start: int = 0) -> Deferred[None]:
-        """Fires when the log, from this offset, has the pattern."""
+        """Return a Deferred that fires when the log, from this offset, matches the pattern."""
         seen: Deferred[None] = Deferred()
         if re.search(pattern, self.text[start:]):
             seen.callback(None)
@@ -106,7 +106,7 @@ class _Output(ProcessProtocol):
         return seen
 
     def end(self) -> Deferred[None]:
-        """Fires when the process is gone."""
+        """Return a Deferred that fires when the process has ended."""
         end: Deferred[None] = Deferred()
         if self.ended:
             end.callback(None)
@@ -116,9 +116,9 @@ class _Output(ProcessProtocol):
 
 
 class Daemon:
-    """One ``twistd -n PLUGIN ARGUMENTS``, in a folder of its own.
+    """One ``twistd -n PLUGIN ARGUMENTS``, in its own folder.
 
-    `listens` are the ports that its log must name before it counts as started.
+    It counts as started when its log names all ports in `listens`.
     """
 
     def __init__(
@@ -129,30 +129,30 @@ class Daemon:
         self.listens = list(listens)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{plugin}-"))
         self.logs = ""
-        """Of the runs before the present one."""
+        """The logs of the runs before the present one."""
         self._output = _Output()
         self._output.ended = True
         self._transport: Any = None
 
     @property
     def log(self) -> str:
-        """All that it ever said."""
+        """The log of all runs."""
         return self.logs + self._output.text
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process runs."""
         return not self._output.ended
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
+        """The id of the running process."""
         assert self.running
         pid: int = self._transport.pid
         return pid
 
     async def start(self) -> None:
-        """Returns when it listens; `DaemonError` with its log if it does not."""
+        """Start, and wait until it listens. Raises `DaemonError` with its log if it does not."""
         from twisted.internet import reactor
 
         assert not self.running, f"{self.plugin} runs already"
@@ -177,7 +177,8 @@ class Daemon:
             raise DaemonError(f"{self.plugin} did not start:\n{output.text}") from None
 
     async def stop(self) -> None:
-        """SIGTERM; returns when it has ended. `DaemonError` if it ended badly, or not at all."""
+        """Send SIGTERM and wait for the end. Raises `DaemonError` if it ends badly, or not at
+        all."""
         from twisted.internet import reactor
 
         if not self.running:
@@ -191,35 +192,35 @@ class Daemon:
             text = self.log
             await self.kill()
             raise DaemonError(f"{self.plugin} did not stop:\n{text}") from None
-        # twistd ends by the signal that it was sent.
+        # twistd ends by the signal that it received.
         how = self._output.exit
         assert how is not None
         if not how.check(ProcessDone) and getattr(how.value, "signal", None) != signal.SIGTERM:
             raise DaemonError(f"{self.plugin} ended with {self._output.exit}:\n{self.log}")
 
     async def kill(self) -> None:
-        """SIGKILL, as if the power went."""
+        """Send SIGKILL and wait for the end, as after a power cut."""
         if self.running:
             end = self._output.end()
             self.signal("KILL")
             await end
 
     def pause(self) -> None:
-        """It neither answers nor closes anything until `resume`."""
+        """Freeze the process until `resume`: it neither answers nor closes anything."""
         self.signal("STOP")
 
     def resume(self) -> None:
-        """It goes on."""
+        """Let the process continue after `pause`."""
         self.signal("CONT")
 
     async def restart(self, *, kill: bool = False) -> None:
-        """Ended and started again, on the same ports and in the same folder."""
+        """End the daemon, and start it again on the same ports and in the same folder."""
         await (self.kill() if kill else self.stop())
         (self.folder / "twistd.pid").unlink(missing_ok=True)
         await self.start()
 
     async def said(self, pattern: str) -> None:
-        """Returns when its present run has logged something that matches."""
+        """Wait until the log of the present run matches the pattern."""
         from twisted.internet import reactor
 
         clock: Any = reactor
@@ -233,40 +234,40 @@ class Daemon:
         os.kill(self.pid, getattr(signal, f"SIG{name}"))
 
     def check(self) -> None:
-        """`DaemonError` if it ever logged a traceback."""
+        """Raise `DaemonError` if any run logged a traceback."""
         for word in BAD_WORDS:
             if word in self.log:
                 raise DaemonError(f"{self.plugin} logged {word!r}:\n{self.log}")
 
     def remove(self) -> None:
-        """Remove its folder."""
+        """Remove the daemon's folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def sample(name: str) -> list[str]:
-    """The sample configuration, which every daemon of a test starts from."""
+    """Return the options for the sample configuration, from which each daemon of a test starts."""
     return ["--config", str(ROOT / "etc" / f"{name}.toml")]
 
 
 def settings(values: dict[str, Any]) -> list[str]:
-    """``--set`` for each; a dot in a key is a table."""
+    """Return ``--set`` options. A dot in a key stands for a table."""
     return [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
 
 
 class Daemons:
-    """Several, started in order and stopped in the opposite order."""
+    """Several daemons, started in order and stopped in the opposite order."""
 
     def __init__(self) -> None:
         self.daemons: list[Daemon] = []
         self._tokens = itertools.count(1)
 
     async def start(self) -> None:
-        """Returns when all listen."""
+        """Start all daemons, and wait until they listen."""
         for daemon in self.daemons:
             await daemon.start()
 
     async def stop(self) -> None:
-        """Stop all, remove their folders. `DaemonError` if one ended or logged badly."""
+        """Stop all daemons and remove their folders. Raises `DaemonError` if one failed."""
         failed: list[DaemonError] = []
         for daemon in reversed(self.daemons):
             try:
@@ -279,15 +280,15 @@ class Daemons:
             raise failed[0]
 
     def token_name(self, uid: int) -> str:
-        """A token that nobody else has."""
+        """Return a new token that no other test uses."""
         return f"token-{os.getpid()}-{uid}-{next(self._tokens)}"
 
 
 class Cluster(Daemons):
-    """ims, imr and im as processes of their own, with a Redis that is there already.
+    """One process for each ims, imr and im, with a Redis that runs already.
 
-    `gateways`, `storages`, `routers`: how many of each; `group_routers`, `group_storages`: how many
-    more, for super groups alone. `im`, `imr`, `ims`: settings for them.
+    `gateways`, `storages` and `routers` are their numbers. `group_routers` and `group_storages` are
+    additional ones for super groups. `im`, `imr` and `ims` are their settings.
     """
 
     def __init__(
@@ -314,14 +315,14 @@ class Cluster(Daemons):
         self.daemons = [*self.ims, *self.imr, *self.im]
 
     async def start(self) -> None:
-        """Returns when all listen; those of a role start at the same time."""
+        """Start all daemons, those of a role at the same time, and wait until they listen."""
         for role in (self.ims, self.imr, self.im):
             some = [daemon for daemon in role if daemon in self.daemons]
             starting = [Deferred.fromCoroutine(daemon.start()) for daemon in some]
             await gatherResults(starting, consumeErrors=True)
 
     async def connected(self) -> None:
-        """Returns when every gateway has found all routers and storages."""
+        """Wait until every gateway has connected to all routers and storages."""
         for gateway in self.im:
             for what, count in (("router", len(self.imr)), ("storage", len(self.ims))):
                 await gateway.said(rf"(?s)({what} \S+ is connected.*){{{count}}}")
@@ -335,7 +336,7 @@ class Cluster(Daemons):
 
     def _imr(self, values: dict[str, Any]) -> Daemon:
         port = free_port()
-        # Tests that ask for a push have all their gateways here already.
+        # All gateways of a test have connected before it causes a push.
         own = {
             "listen": f"127.0.0.1:{port}",
             "redis.address": self.redis.address,
@@ -361,31 +362,31 @@ class Cluster(Daemons):
         return Daemon("gobelieve-im", arguments, [tcp, websocket, http])
 
     def port(self, gateway: int = 0) -> int:
-        """Where its TCP clients connect."""
+        """Return the port for TCP clients."""
         return self.im[gateway].listens[0]
 
     def websocket_port(self, gateway: int = 0) -> int:
-        """Where its browsers connect."""
+        """Return the port for browsers."""
         return self.im[gateway].listens[1]
 
     def http_port(self, gateway: int = 0) -> int:
-        """Where its status pages are."""
+        """Return the port of the status pages and the HTTP API."""
         return self.im[gateway].listens[2]
 
     def token(self, uid: int, appid: int = APPID) -> str:
-        """A new token that logs this user in."""
+        """Return a new token of this user."""
         token = self.token_name(uid)
         self.redis.tell("HSET", f"access_token_{token}", "user_id", str(uid), "app_id", str(appid))
         return token
 
     def client(self, uid: int, gateway: int = 0, *, appid: int = APPID, **options: Any) -> Client:
-        """A client of this gateway with a new token, not connected yet."""
+        """Return a client of this gateway with a new token. It is not connected yet."""
         options["appid"] = appid
         return make_client(self.port(gateway), uid, self.token(uid, appid), options)
 
 
 class AllInOne(Daemons):
-    """``twistd -n gobelieve --data DIR``."""
+    """The embedded daemon: ``twistd -n gobelieve --data DIR``."""
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__()
@@ -407,21 +408,21 @@ class AllInOne(Daemons):
 
     @property
     def port(self) -> int:
-        """Where TCP clients connect."""
+        """The port for TCP clients."""
         return self.daemon.listens[0]
 
     @property
     def websocket_port(self) -> int:
-        """Where browsers connect."""
+        """The port for browsers."""
         return self.daemon.listens[1]
 
     @property
     def http_port(self) -> int:
-        """Where the status pages are."""
+        """The port of the status pages and the HTTP API."""
         return self.daemon.listens[2]
 
     async def token(self, uid: int, appid: int = APPID) -> str:
-        """A new token that logs this user in, made beside the running daemon."""
+        """Return a new token of this user, written into the running daemon's file."""
         from twisted.internet import reactor
 
         core: Any = reactor
@@ -435,13 +436,13 @@ class AllInOne(Daemons):
         return token
 
     async def client(self, uid: int, *, appid: int = APPID, **options: Any) -> Client:
-        """A client with a new token, not connected yet."""
+        """Return a client with a new token. It is not connected yet."""
         options["appid"] = appid
         return make_client(self.port, uid, await self.token(uid, appid), options)
 
 
 def make_client(port: int, uid: int, token: str, options: dict[str, Any]) -> Client:
-    """A client of a server on loopback, on the reactor of the tests; tries again quickly."""
+    """Return a client of a server on loopback, in the tests' reactor. It reconnects quickly."""
     from twisted.internet import reactor
 
     options.setdefault("retry", lambda attempt: 0.05)

@@ -1,4 +1,4 @@
-"""Sites with groups: a cluster on MariaDB, and everything in one process on its SQLite file."""
+"""Sites with groups: a cluster on MariaDB, and the embedded daemon on its SQLite file."""
 
 import sqlite3
 from collections.abc import Awaitable, Iterable
@@ -15,17 +15,17 @@ from tests.waits import DEADLINE, ProcessTestCase
 
 SCHEMA = Path(__file__).parents[2] / "etc" / "schema.sql"
 KEFU = 1453
-"""The sellers' app."""
+"""The app of the sellers."""
 ORDINARY, SUPER = 3110, 3111
 MEMBERS = {ORDINARY: range(1, 11), SUPER: [*range(1, 11), *range(21, 27)]}
-"""1 to 10 as in the original's suite."""
+"""Users 1 to 10 are members, as in the Go server's test suite."""
 
 GROUP_ROWS = [(ORDINARY, APPID, 0), (SUPER, APPID, 1)]
 MEMBER_ROWS = [(group, uid, 1_600_000_000) for group, uids in MEMBERS.items() for uid in uids]
 
 
 def groups_in_maria(database: str, server: MariaServer | None = None) -> str:
-    """Make the two groups in a database of that name; the key that names it."""
+    """Make the two groups in a new database, and return its data source for the configuration."""
     from pymysql.constants import CLIENT
 
     maria = server or shared_maria()
@@ -48,7 +48,7 @@ def groups_in_maria(database: str, server: MariaServer | None = None) -> str:
 
 
 def groups_in_sqlite(data: Path) -> None:
-    """The same beside a daemon that is all in one."""
+    """Make the two groups in the file of the embedded daemon."""
     connection = sqlite3.connect(data / FILE_NAME)
     with connection:
         connection.executemany(
@@ -61,10 +61,10 @@ def groups_in_sqlite(data: Path) -> None:
 
 
 class SiteCase(ProcessTestCase):
-    """Waiting with a limit, and clients that are closed at the end."""
+    """Waits with a deadline, and closes clients at the end."""
 
     async def soon(self, work: Awaitable[Any], what: str) -> Any:
-        """The result, or a failure that says what did not happen."""
+        """Return the result of `work`, or fail with an error that names `what`."""
         from twisted.internet import reactor
 
         async def run() -> Any:
@@ -77,14 +77,14 @@ class SiteCase(ProcessTestCase):
             raise AssertionError(f"{what}: {type(why).__name__}: {why}") from why
 
     async def begin(self, made: Client) -> Client:
-        """Connected, and nothing left to sync: from here on all is told live."""
+        """Connect a client and sync to the end. From now on it gets messages when they are sent."""
         self.addCleanup(made.close)
         await self.soon(made.connect(), f"{made.uid} logs in")
         await self.soon(made.sync_to_end(), f"{made.uid} syncs")
         return made
 
     async def enter(self, room: int, *clients: Client) -> None:
-        """Returns when the routers know of it: then later frames are answered."""
+        """Let clients enter a room, and wait until the routers know it."""
         for one in clients:
             one.enter_room(room)
             one.ping()
@@ -92,28 +92,29 @@ class SiteCase(ProcessTestCase):
             await self.soon(one.next_event(Ponged), f"{one.uid} enters")
 
     async def get(self, contents: Iterable[bytes], *clients: Client) -> None:
-        """Each of them receives these, in this order."""
+        """Check that each client receives these messages, in this order."""
         for one in clients:
             for content in contents:
                 message = await self.soon(one.receive(), f"{one.uid} gets {content!r}")
                 self.assertEqual(message.content, content, f"{one.uid}")
 
     async def get_live(self, contents: Iterable[bytes], *clients: Client) -> None:
-        """The same for what is not stored."""
+        """Check that each client receives these live messages, in this order."""
         for one in clients:
             for content in contents:
                 message = await self.soon(one.receive_live(), f"{one.uid} hears {content!r}")
                 self.assertEqual(message.content, content, f"{one.uid}")
 
     async def nothing_more(self, *clients: Client, group: int = 0) -> None:
-        """Nothing was told twice, and nothing is left in the queue."""
+        """Check that nothing came twice, and that nothing is left in the queue."""
         for one in clients:
             await self.soon(one.sync_to_end(group), f"{one.uid} syncs")
             self.assertEqual(one.waiting, 0, f"{one.uid}")
 
 
 async def two_nodes(case: ProcessTestCase, database: str) -> Cluster:
-    """Two gateways, two routers and two storages for users, one of each for super groups."""
+    """Start two gateways, two routers and two storages for users, and one of each for super
+    groups."""
     cluster = Cluster(
         shared_redis(),
         gateways=2,
@@ -131,7 +132,7 @@ async def two_nodes(case: ProcessTestCase, database: str) -> Cluster:
 
 
 async def all_in_one(case: ProcessTestCase, **settings: Any) -> AllInOne:
-    """The daemon that has all roles, with the two groups."""
+    """Start the embedded daemon with the two groups."""
     server = AllInOne({"im.kefu_appid": KEFU, **settings})
     case.addCleanup(server.stop)
     await server.start()

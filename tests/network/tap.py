@@ -1,4 +1,4 @@
-"""A tap on a link: passes everything on, and writes down which frames went which way."""
+"""A tap on a link: it forwards everything, and records the frames of each direction."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from tests.waits import DEADLINE
 
 
 class Tap:
-    """Listens on a port, connects each connection to another one, and records both ways."""
+    """Listens on a port, connects each connection to another port, and records both directions."""
 
     def __init__(self) -> None:
         self.there: list[Frame] = []
-        """From who connected to where it leads."""
+        """Frames from the connecting side to the target."""
         self.back: list[Frame] = []
         self._waiting: list[tuple[list[Frame], list[str], Deferred[None]]] = []
         self._ends: set[_End] = set()
@@ -27,7 +27,7 @@ class Tap:
         self.is_cut = False
 
     async def start(self, target: int) -> int:
-        """Lead to this port; the port to connect to."""
+        """Forward connections to this port, and return the tap's own port."""
         from twisted.internet import reactor
 
         self.target = target
@@ -37,7 +37,7 @@ class Tap:
         return port
 
     async def stop(self) -> None:
-        """End all connections, listen no more."""
+        """Close all connections and stop listening."""
         for end in list(self._ends):
             end.transport.abortConnection()
         stopping = self._port.stopListening()
@@ -45,22 +45,22 @@ class Tap:
             await stopping
 
     def cut(self) -> None:
-        """The link is down: what is connected ends, and what connects ends at once."""
+        """Close all connections, and close each new one at once."""
         self.is_cut = True
         for end in list(self._ends):
             end.transport.abortConnection()
 
     def mend(self) -> None:
-        """It is up again."""
+        """Forward new connections again."""
         self.is_cut = False
 
     def forget(self) -> None:
-        """Write down from here."""
+        """Forget the frames recorded so far."""
         self.there.clear()
         self.back.clear()
 
     async def saw(self, frames: list[Frame], labels: list[str]) -> None:
-        """Returns when the frames of one way (`there` or `back`) begin with these."""
+        """Wait until the frames of one direction (`there` or `back`) begin with these."""
         from twisted.internet import reactor
 
         seen: Deferred[None] = Deferred()
@@ -73,7 +73,7 @@ class Tap:
             raise AssertionError(f"{labels} are expected, {names(frames)} came") from None
 
     def recorded(self, frames: list[Frame], new: list[Frame]) -> None:
-        """Frames passed."""
+        """Record frames that pass."""
         frames += new
         self._check()
 
@@ -86,12 +86,12 @@ class Tap:
 
 
 def names(frames: list[Frame]) -> list[str]:
-    """What the frames are called."""
+    """Return the names of frames."""
     return [MESSAGES[frame.cmd].label for frame in frames]
 
 
 class _End(Protocol):
-    """One end of a connection; what it gets goes to the other."""
+    """One end of a connection. It forwards everything to the other end."""
 
     transport: Any
 
@@ -109,7 +109,7 @@ class _End(Protocol):
         self.transport.setTcpNoDelay(True)
 
     def join(self, other: "_End") -> None:
-        """From now on pass on, also what came before."""
+        """Forward to the other end from now on, beginning with the bytes that came earlier."""
         self.other = other
         other.transport.write(self._early)
 
@@ -127,7 +127,7 @@ class _End(Protocol):
 
 
 class _Near(Factory):
-    """Who connects to the tap."""
+    """Accepts the connections to the tap."""
 
     noisy = False
 

@@ -1,7 +1,7 @@
-"""An app's whole life, only by the app API and the client library; on daemons that run.
+"""An app's whole life by the app API and the client library alone, on running daemons.
 
-On two gateways with MariaDB and Redis all is ordered from the first one: its own users hear of a
-change before the answer comes, those of the second one soon.
+With two gateways, MariaDB and Redis, all requests go to the first gateway. Its own users are
+notified before the answer, and those of the second gateway soon after.
 """
 
 import json
@@ -28,12 +28,12 @@ PROBE = b"may I?"
 
 
 class LifeCase(SiteCase):
-    """Orders things as the server of the app."""
+    """Sends requests like the server of the app."""
 
     port: int
-    """Where the API is asked."""
+    """The port of the API."""
     clients: list[int]
-    """Where clients connect: at one gateway or at two."""
+    """The ports for clients, at one gateway or two."""
 
     def setUp(self) -> None:
         from twisted.internet import reactor
@@ -48,7 +48,7 @@ class LifeCase(SiteCase):
         return "Basic " + b64encode(f"{appid}:{password}".encode()).decode()
 
     async def order(self, method: str, path: str, body: Any = None, authorization: str = "") -> Any:
-        """What it is answered: the data of a 200, if there is any."""
+        """Send a request, check that its answer is 200, and return the data in it."""
         code, content = await self.soon(
             self.ask(method, path, body, authorization), f"{method} {path}"
         )
@@ -72,7 +72,7 @@ class LifeCase(SiteCase):
         return token
 
     async def come(self, uid: int, gateway: int = 0) -> Client:
-        """A client that is logged in with a token that the API granted."""
+        """Return a client that has logged in with a token from the API."""
         from twisted.internet import reactor
 
         port = self.clients[gateway % len(self.clients)]
@@ -80,7 +80,7 @@ class LifeCase(SiteCase):
         return await self.begin(made)
 
     async def told(self, what: str, *clients: Client) -> dict[str, Any]:
-        """Each of them gets this notification; what it says."""
+        """Check that each client gets this notification, and return its content."""
         content: dict[str, Any] = {}
         for one in clients:
             got = await self.soon(one.receive(), f"{one.uid} hears of {what}")
@@ -90,7 +90,7 @@ class LifeCase(SiteCase):
         return content
 
     async def refused(self, one: Client, group: int, *names: str) -> None:
-        """At once."""
+        """Check that the gateway refuses a message at once."""
         sending = self.soon_refused(one, group)
         self.assertIn(await self.soon(sending, f"{one.uid} is refused"), names)
 
@@ -102,7 +102,7 @@ class LifeCase(SiteCase):
         return "nothing"
 
     async def until_refused(self, one: Client, group: int, name: str, *others: Client) -> None:
-        """At another gateway: what is said until then comes to the others."""
+        """Send messages until another gateway refuses one. The receivers get those before."""
         said = 0
         while (why := await self.soon(self.soon_refused(one, group), "an answer")) == "nothing":
             said += 1
@@ -110,13 +110,13 @@ class LifeCase(SiteCase):
         await self.get([PROBE] * said, *others)
 
     async def until_allowed(self, one: Client, group: int, *others: Client) -> None:
-        """The same, the other way round."""
+        """Send messages until another gateway accepts one."""
         while await self.soon(self.soon_refused(one, group), "an answer") != "nothing":
             pass
         await self.get([PROBE], *others)
 
     async def live(self) -> None:
-        """The whole life."""
+        """Run the app's whole life."""
         alice, bob, cat = await self.come(1), await self.come(2, 1), await self.come(3)
         group = await self.create(alice, bob)
         await self.change(group, alice, bob, cat)
@@ -125,7 +125,7 @@ class LifeCase(SiteCase):
         await self.end(group, alice, bob)
 
     async def create(self, alice: Client, bob: Client) -> int:
-        """Its members talk at once, wherever they are."""
+        """Create a group. Its members can send messages at once, at any gateway."""
         new = {"master": 1, "name": "friends", "super": False, "members": [1, 2]}
         group: int = (await self.order("POST", "/groups", new))["group_id"]
         said = await self.told("create", alice, bob)
@@ -137,7 +137,7 @@ class LifeCase(SiteCase):
         return group
 
     async def change(self, group: int, alice: Client, bob: Client, cat: Client) -> None:
-        """Who joins, is muted, or is put out."""
+        """Add, mute and remove members."""
         members = f"/groups/{group}/members"
         await self.refused(cat, group, "NOT_GROUP_MEMBER")
         await self.order("POST", members, [{"uid": 3, "name": "Cat"}])
@@ -170,7 +170,7 @@ class LifeCase(SiteCase):
         await self.refused(cat, group, "NOT_GROUP_MEMBER")
 
     async def upgrade(self, group: int, alice: Client, bob: Client, cat: Client) -> None:
-        """It gets a queue of its own; who joins then reads it."""
+        """Upgrade the group to a super group. New members can read its queue."""
         await self.order("POST", f"/groups/{group}/upgrade")
         for one in (alice, bob):
             one.follow(group)
@@ -190,7 +190,7 @@ class LifeCase(SiteCase):
         await self.refused(cat, group, "NOT_GROUP_MEMBER")
 
     async def speak(self, alice: Client, bob: Client) -> None:
-        """In a room, and in the name of others."""
+        """Send messages to a room, and in the name of others."""
         await self.enter(5, alice, bob)
         await self.order("PATCH", "/users/1", {"forbidden": True})
         why = await self.assertFailure(self.deferred(alice.send_room(5, b"x")), MessageRefusedError)
@@ -209,7 +209,7 @@ class LifeCase(SiteCase):
         self.assertEqual(shown[-1]["content"], "to bob")
 
     async def end(self, group: int, alice: Client, bob: Client) -> None:
-        """A user is sent away, and the group is no more."""
+        """Log a user out, and dissolve the group."""
         await self.order("POST", "/auth/revoke", {"uid": 2})
         why = await self.soon(
             self.assertFailure(self.deferred(bob.receive()), LoginRefusedError), "bob is out"
@@ -229,10 +229,10 @@ class LifeCase(SiteCase):
 
 
 class EmbeddedTests(LifeCase):
-    """All in one process, on SQLite."""
+    """The embedded daemon, on SQLite."""
 
     async def test_an_app_s_life(self) -> None:
-        """With the secret in the configuration."""
+        """The app's secret is in the configuration."""
         server = AllInOne({"im.app_secrets": [f"{APPID}:{SECRET}"]})
         self.addCleanup(server.stop)
         await server.start()
@@ -240,8 +240,8 @@ class EmbeddedTests(LifeCase):
         await self.live()
 
     async def test_the_document_says_what_the_server_does(self) -> None:
-        """Schemathesis, as the server of an app: no 500, nothing that is not documented, no route
-        without its secret, and what the document does not allow is refused."""
+        """Schemathesis finds no answer 500, and no answer that the document does not have. Every
+        route needs its secret, and bad requests are refused."""
         server = AllInOne({"im.app_secrets": [f"{APPID}:{SECRET}"]})
         self.addCleanup(server.stop)
         await server.start()
@@ -287,11 +287,11 @@ class ClusterTests(LifeCase):
         return cluster
 
     async def test_an_app_s_life_with_a_stream(self) -> None:
-        """As upstream announces since 2019."""
+        """Changes are announced in a stream, as the Go server does since 2019."""
         await self.begin_cluster("stream")
         await self.live()
 
     async def test_an_app_s_life_with_channels(self) -> None:
-        """As it did before."""
+        """Changes are announced in channels, as the Go server did before 2019."""
         await self.begin_cluster("pubsub")
         await self.live()

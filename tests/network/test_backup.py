@@ -1,4 +1,4 @@
-"""Backups of a server that people write to all the while."""
+"""Backups of a server while clients send messages."""
 
 import os
 import sys
@@ -14,10 +14,10 @@ ALICE, BOB, CAROL = 1001, 1002, 2000
 
 
 class BackupTests(FaultTestCase):
-    """All in one process; the backup is the storage of a second one."""
+    """The embedded daemon. A second one starts with the backup as its storage."""
 
     async def begin(self) -> None:
-        """The first server runs, and is written to."""
+        """Start the first server, and clients that send messages."""
         self.server, self.second = AllInOne(), AllInOne()
         self.addCleanup(self.second.stop)
         await self.running(self.server)
@@ -30,20 +30,21 @@ class BackupTests(FaultTestCase):
         await self.load.more(100)
 
     async def python(self, *arguments: str) -> tuple[str, str, int]:
-        """stdout, stderr, exit code of a Python with these arguments; 137 if it was killed."""
+        """Run Python with these arguments. Return stdout, stderr and exit code, which is 137 after
+        SIGKILL."""
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         shell = ["-c", '"$@"; exit $?', "sh", sys.executable, *arguments]
         out, err, code = await getProcessOutputAndValue("/bin/sh", shell, env)
         return out.decode(), err.decode(), code
 
     async def storage_command(self, *arguments: str) -> str:
-        """What ``gobelieve storage`` prints; it must succeed."""
+        """Run ``gobelieve storage``, check that it succeeds, and return its output."""
         out, err, code = await self.python("-m", "gobelieve.cli", "storage", *arguments)
         self.assertEqual((err, code), ("", 0), out)
         return out
 
     async def opens_with(self, acked: list[bytes]) -> None:
-        """See that a second server with the backup has these, and nothing that was not sent."""
+        """Check that a server with the backup has these messages, and none that was not sent."""
         await self.running(self.second)
         token = await self.second.token(CAROL)
         received = await self.everything(self.second.port, CAROL, token)
@@ -55,7 +56,7 @@ class BackupTests(FaultTestCase):
         self.assertEqual(received, whole[: len(received)])
 
     async def test_one_after_the_other(self) -> None:
-        """Each has all that was acked when it began, and the next one adds what came since."""
+        """Each backup has all messages acked before it began. The next one adds the newer ones."""
         await self.begin()
         for number in range(4):
             acked = list(self.load.acked)
@@ -68,12 +69,12 @@ class BackupTests(FaultTestCase):
         await self.second.daemon.stop()
         await self.load.more(50)
         await self.load.stop()
-        # That a daemon opened the backup has changed nothing in it.
+        # The daemon that opened the backup has not changed it.
         await self.storage_command("backup", self.storage, self.backup)
         self.assertEqual(block_of(self.backup), block_of(self.storage))
 
     async def test_killed_in_the_middle(self) -> None:
-        """Again and again; the next one that is let do its work completes it."""
+        """The next backup after killed ones is complete."""
         await self.begin()
         for writes in (0, 1, 5, 2):
             arguments = ("storage", "backup", self.storage, self.backup)
@@ -87,5 +88,5 @@ class BackupTests(FaultTestCase):
 
 
 def block_of(root: str) -> bytes:
-    """What the first block of a directory has."""
+    """Return the content of the first block in a directory."""
     return Path(root, "message_0").read_bytes()

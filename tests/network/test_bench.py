@@ -1,4 +1,4 @@
-"""The measurements of many members run, on real daemons, and find everything sound."""
+"""The benchmarks with many members run on real daemons, and find no error."""
 
 import sys
 
@@ -19,7 +19,7 @@ FIGURES = (
 
 
 class MeasurementTests(ProcessTestCase):
-    """``python -m gobelieve.bench`` group, supergroup, room."""
+    """``python -m gobelieve.bench`` with group, supergroup and room."""
 
     async def measure(self, *arguments: str) -> None:
         command = ["-m", "gobelieve.bench", *arguments, *SMALL]
@@ -32,19 +32,19 @@ class MeasurementTests(ProcessTestCase):
             self.assertRegex(text, figure)
 
     async def test_group(self) -> None:
-        """All in one."""
+        """The benchmark of an ordinary group runs on the embedded daemon."""
         await self.measure("group", "--embedded")
 
     async def test_super_group(self) -> None:
-        """All in one."""
+        """The benchmark of a super group runs on the embedded daemon."""
         await self.measure("supergroup", "--embedded")
 
     async def test_room(self) -> None:
-        """All in one."""
+        """The benchmark of a room runs on the embedded daemon."""
         await self.measure("room", "--embedded")
 
     async def test_daemons(self) -> None:
-        """A daemon a role, and a database that has the group."""
+        """The benchmark of a super group runs on separate daemons with a database."""
         await self.measure("supergroup")
 
     test_daemons.skip = missing(  # type: ignore[attr-defined]

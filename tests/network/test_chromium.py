@@ -1,4 +1,4 @@
-"""A real browser, without a window, and a client on TCP."""
+"""A real browser without a window, and a client on TCP."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ PAGE = Path(__file__).parent / "browser.html"
 
 
 class Page(Resource):
-    """Shows the page."""
+    """Serves the page to the browser."""
 
     isLeaf = True
 
@@ -34,7 +34,7 @@ class Page(Resource):
 
 
 class Reports(Resource):
-    """Takes what the page reports."""
+    """Takes the reports of the page."""
 
     isLeaf = True
 
@@ -48,7 +48,7 @@ class Reports(Resource):
 
 
 class Chromium(ProcessProtocol):
-    """The browser's process."""
+    """The process of the browser."""
 
     def __init__(self) -> None:
         self.ended: Deferred[None] = Deferred()
@@ -62,12 +62,12 @@ class Chromium(ProcessProtocol):
 
 
 class ChromiumTests(ProcessTestCase):
-    """The page logs in by WebSocket and by engine.io."""
+    """A page that logs in by WebSocket and by engine.io."""
 
     skip = missing("chromium")
 
     async def start(self) -> None:
-        """Daemon and page; only pages of this server may connect."""
+        """Start the daemon and the web server. Only pages of this server may connect."""
         from twisted.internet import reactor
 
         core: Any = reactor
@@ -91,7 +91,7 @@ class ChromiumTests(ProcessTestCase):
         await self.server.start()
 
     async def browse(self, host: str = "127.0.0.1") -> None:
-        """Show the page to the browser."""
+        """Open the page in the browser."""
         from twisted.internet import reactor
 
         core: Any = reactor
@@ -107,23 +107,23 @@ class ChromiumTests(ProcessTestCase):
         options = ["headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"]
         options += ["no-first-run", "disable-background-networking", f"user-data-dir={profile}"]
         self.chromium = Chromium()
-        # A session of its own, so that all its processes can be ended.
+        # In a session of its own, so that the test can kill all its processes.
         words = ["setsid", "chromium", *(f"--{option}" for option in options), url]
         process = core.spawnProcess(self.chromium, "setsid", words, env=os.environ)
         self.addCleanup(self.end, process.pid)
 
     async def end(self, pid: int) -> None:
-        """The browser, and all that it started."""
+        """Kill the browser and all its processes."""
         os.killpg(pid, signal.SIGKILL)
         await within(DEADLINE, self.chromium.ended, "the end of the browser")
 
     async def reported(self, count: int) -> set[str]:
-        """So many reports of the page."""
+        """Return this number of reports of the page."""
         found = [await within(DEADLINE, self.reports.queue.get(), "a report") for _ in range(count)]
         return set(found)
 
     async def test_messages_between_a_page_and_a_client(self) -> None:
-        """By both transports, both ways, and while the server pings."""
+        """Messages pass both ways, by both transports, while the server pings."""
         await self.start()
         alice = await self.server.client(1001)
         self.addCleanup(alice.close)
@@ -137,13 +137,13 @@ class ChromiumTests(ProcessTestCase):
                 self.assertEqual(
                     (back.sender, back.content.decode()), (uid, f"{kind} got héllo {number}")
                 )
-        # A gateway that stops says farewell, and the browser understands it.
+        # A gateway that stops closes WebSockets with a code that the browser understands.
         await self.server.daemon.stop()
         closed = {"websocket closed 1000", "engine.io closed 1000"}
         self.assertEqual(await self.reported(2), closed)
 
     async def test_a_page_of_another_server_is_kept_out(self) -> None:
-        """The same page by another name: the browser says by which, and is refused."""
+        """A page of another origin is refused. The browser names the page's origin."""
         await self.start()
         await self.browse("localhost")
         closed = {"websocket closed 1006", "engine.io closed 1006"}

@@ -1,4 +1,4 @@
-"""Clients on TLS: over TCP, WebSocket and engine.io, with a certificate that changes."""
+"""Clients on TLS over TCP, WebSocket and engine.io, with a certificate that changes."""
 
 import itertools
 import json
@@ -26,13 +26,13 @@ from tests.waits import DEADLINE, ProcessTestCase, for_this_machine, until, with
 
 
 class EngineBrowser(Browser):
-    """As the JavaScript client of 2017: engine.io, frames in base64."""
+    """A client like the JavaScript client of 2017: engine.io with frames in base64."""
 
     def onOpen(self) -> None:
-        """It speaks when it has the packet ``open``."""
+        """Wait for the packet ``open`` before the login."""
 
     def say(self) -> None:
-        """Send what the core has to say."""
+        """Send the core's frames."""
         for frame in self.core.frames_to_send():
             self.sendMessage(b"b4" + b64encode(frame))
 
@@ -45,7 +45,7 @@ class EngineBrowser(Browser):
 
 
 class ClientTLSTests(ProcessTestCase):
-    """On the daemon that is all in one."""
+    """Clients on TLS at the embedded daemon."""
 
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gobelieve-client-tls-"))
@@ -54,7 +54,7 @@ class ClientTLSTests(ProcessTestCase):
         self.files = self.authority.issue()
 
     async def start(self, **more: object) -> AllInOne:
-        """Start it, on all transports."""
+        """Start the daemon with all transports."""
         self.tls, self.wss, self.engine, self.engine_tls = (free_port() for _ in range(4))
         ports = {
             "im.ssl_port": self.tls,
@@ -71,7 +71,7 @@ class ClientTLSTests(ProcessTestCase):
         return server
 
     def endpoint(self, port: int, on_tls: bool = True) -> Any:
-        """Connects to a port, and trusts the authority."""
+        """Return an endpoint for a port, which trusts the authority."""
         from twisted.internet import reactor
 
         bare = HostnameEndpoint(reactor, "127.0.0.1", port)
@@ -81,7 +81,7 @@ class ClientTLSTests(ProcessTestCase):
         return wrapClientTLS(optionsForClientTLS("127.0.0.1", trustRoot=trusted), bare)
 
     async def client(self, uid: int) -> Client:
-        """A client on TLS over TCP, logged in."""
+        """Return a client on TLS over TCP, logged in."""
         from twisted.internet import reactor
 
         core: Any = reactor
@@ -93,7 +93,7 @@ class ClientTLSTests(ProcessTestCase):
     async def browser(
         self, kind: type[Browser], uid: int, port: int, path: str, on_tls: bool = True
     ) -> Browser:
-        """A browser, logged in."""
+        """Return a browser that is logged in."""
         from twisted.internet import reactor
 
         factory = BrowserFactory(f"ws://127.0.0.1:{port}{path}", reactor=reactor)
@@ -104,7 +104,7 @@ class ClientTLSTests(ProcessTestCase):
         return browser
 
     async def serial(self, port: int) -> int:
-        """The serial number of the certificate that a new connection is shown."""
+        """Return the serial number of the certificate that a new connection gets."""
 
         def fetch() -> str:
             return ssl.get_server_certificate(("127.0.0.1", port))
@@ -113,7 +113,7 @@ class ClientTLSTests(ProcessTestCase):
         return int(Certificate.loadPEM(pem.encode()).serialNumber())
 
     async def exchanged(self, sender: Client, browsers: list[Browser], number: int) -> None:
-        """One message to each browser, and one back."""
+        """Send a message to each browser, and one back."""
         for browser in browsers:
             await sender.send(browser.core.uid, f"to {number}")
             came = await within(DEADLINE, browser.next(MessageReceived), f"message {number}")
@@ -124,20 +124,20 @@ class ClientTLSTests(ProcessTestCase):
             self.assertEqual(back.content, f"back {number}".encode())
 
     def write(self, text: str) -> None:
-        """Into the certificate's file."""
+        """Write this text into the file of the certificate."""
         Path(self.files.cert_file).write_text(text)
 
     async def logins(self) -> int:
-        """How many there were since the start."""
+        """Return the number of logins since the start."""
         return int((await self.summary())["counts"]["logins"])
 
     async def summary(self) -> Any:
-        """The status page."""
+        """Return the status page."""
         url = f"http://127.0.0.1:{self.server.http_port}/summary"
         return await (await treq.get(url, persistent=False)).json()
 
     async def test_every_transport_exchanges_messages_with_every_other(self) -> None:
-        """TLS, WSS, engine.io, and engine.io on TLS."""
+        """Clients on TLS, WSS, engine.io and engine.io over TLS exchange messages."""
         await self.start()
         alice = await self.client(1001)
         engine = "/engine.io/?EIO=3&transport=websocket"
@@ -151,8 +151,9 @@ class ClientTLSTests(ProcessTestCase):
             browser.sendClose(1000)
             self.assertEqual(await within(DEADLINE, browser.closed, "its close"), 1000)
 
-    async def test_a_new_certificate_drops_nobody(self) -> None:
-        """While messages are exchanged all the time; who comes then is shown the new one."""
+    async def test_a_new_certificate_ends_no_connection(self) -> None:
+        """Clients exchange messages while the certificate changes. New connections get the new
+        one."""
         server = await self.start()
         alice = await self.client(1001)
         browsers = [
@@ -188,7 +189,7 @@ class ClientTLSTests(ProcessTestCase):
         after = {await self.serial(port) for port in ports}
         self.assertEqual(len(after), 1)
         self.assertNotEqual(after, before)
-        # A file that cannot be used changes nothing.
+        # A bad file changes nothing.
         self.write("no certificate")
         server.daemon.signal("HUP")
         await server.daemon.said("the certificate for clients is read again failed: .*daemon.pem")
@@ -201,8 +202,9 @@ class ClientTLSTests(ProcessTestCase):
             browser.sendClose(1000)
             await within(DEADLINE, browser.closed, "its close")
 
-    async def test_who_does_not_read_is_ended_and_holds_up_nobody(self) -> None:
-        """On every transport: after write_timeout, while others are served."""
+    async def test_a_client_that_does_not_read_is_closed(self) -> None:
+        """On every transport, a client that does not read is closed after `write_timeout`. Others
+        are served meanwhile."""
         await self.start(**{"im.write_timeout": for_this_machine(2), "im.auth_timeout": DEADLINE})
         alice, other = await self.client(1001), await self.client(1005)
         engine = "/engine.io/?EIO=3&transport=websocket"
@@ -232,8 +234,8 @@ class ClientTLSTests(ProcessTestCase):
             transport.resumeProducing()
             await within(DEADLINE, browser.closed, "the end of who did not read")
 
-    async def test_who_does_not_begin_tls_is_closed_in_time(self) -> None:
-        """By the time for the login, on every port."""
+    async def test_a_connection_without_tls_is_closed(self) -> None:
+        """On every port, a connection that does not begin TLS is closed after `auth_timeout`."""
         await self.start(**{"im.auth_timeout": 0.9})
         silent = []
         for port in (self.tls, self.wss, self.engine, self.engine_tls):
@@ -243,7 +245,7 @@ class ClientTLSTests(ProcessTestCase):
             await within(DEADLINE, one.gone, "the end of a silent connection")
 
     async def test_old_versions_of_tls_are_refused(self) -> None:
-        """1.2 is the oldest."""
+        """TLS 1.2 is the oldest version that is accepted."""
         await self.start()
 
         def version(newest: ssl.TLSVersion) -> str | None:
@@ -264,7 +266,7 @@ class ClientTLSTests(ProcessTestCase):
         self.assertIsNone(await deferToThread(version, ssl.TLSVersion.TLSv1_1))
 
     async def test_a_key_that_cannot_be_read_is_one_line(self) -> None:
-        """Which names the file."""
+        """A key that cannot be read is an error of one line, which names the file."""
         missing = self.folder / "missing.key"
         with self.assertRaises(DaemonError) as caught:
             await self.start(**{"im.key_file": missing})

@@ -1,4 +1,5 @@
-"""Several gateways, several storages: who is told what, and where it lies."""
+"""Several gateways and storages: notifications reach all devices, and queues are in their
+storage."""
 
 from typing import Any
 
@@ -14,10 +15,10 @@ from tests.waits import ProcessTestCase
 
 
 class ClusterCase(ProcessTestCase):
-    """Helpers for clusters."""
+    """Starts clusters and connects clients."""
 
     async def started(self, cluster: Cluster) -> Cluster:
-        """Start it; it is stopped and its logs are looked at in the end."""
+        """Start a cluster. At the end of the test it is stopped, and its logs are checked."""
         self.addCleanup(cluster.stop)
         await cluster.start()
         for gateway in cluster.im:
@@ -25,7 +26,7 @@ class ClusterCase(ProcessTestCase):
         return cluster
 
     async def connected(self, one: Client) -> Client:
-        """Connect and sync; closed in the end."""
+        """Connect a client and sync. At the end of the test it is closed."""
         self.addCleanup(one.close)
         await one.connect()
         await one.sync_to_end()
@@ -33,12 +34,13 @@ class ClusterCase(ProcessTestCase):
 
 
 class TwoGatewayTests(ClusterCase):
-    """Alice at one gateway, Bob and Alice's second device at the other."""
+    """Alice is at one gateway. Bob and Alice's second device are at the other."""
 
     skip = missing("redis-server")
 
-    async def test_each_device_is_told_with_the_ids_of_its_own_queue(self) -> None:
-        """Pushed to Bob and to Alice's tablet at another gateway, although nobody syncs."""
+    async def test_each_device_gets_the_ids_of_its_own_queue(self) -> None:
+        """A message is pushed to Bob and to Alice's tablet at another gateway, although neither
+        syncs."""
         cluster = await self.started(Cluster(shared_redis(), gateways=2))
         phone = await self.connected(cluster.client(1001, 0, device_id="phone"))
         tablet = await self.connected(cluster.client(1001, 1, device_id="tablet"))
@@ -59,7 +61,8 @@ class TwoGatewayTests(ClusterCase):
         self.assertEqual(bob.key, tablet.key, "the body is stored once")
 
     async def test_with_direct_push_off_only_notifies_go_out(self) -> None:
-        """As the seed does: the message itself comes in the sync."""
+        """Without direct push the gateway only notifies, as the seed does. The message comes by
+        sync."""
         cluster = await self.started(
             Cluster(shared_redis(), gateways=2, im={"direct_push": "false"})
         )
@@ -78,7 +81,7 @@ class TwoGatewayTests(ClusterCase):
         self.assertNotIn("METADATA", names(tap.back))
 
     async def test_an_offline_user_gets_a_push_item_and_an_online_one_does_not(self) -> None:
-        """The router knows who is connected at any gateway."""
+        """The router knows the connected users of all gateways."""
         redis = shared_redis()
         cluster = await self.started(Cluster(redis, gateways=2))
         alice = await self.connected(cluster.client(1001, 0))
@@ -97,8 +100,8 @@ class TwoGatewayTests(ClusterCase):
         reply: str = await deferToThread(redis.tell, "BLPOP", "push_queue", "0")
         return reply
 
-    async def test_live_messages_cross_and_are_stored_nowhere(self) -> None:
-        """RT and typing."""
+    async def test_live_messages_reach_another_gateway(self) -> None:
+        """RT and INPUTING reach the other gateway, and are not stored."""
         cluster = await self.started(Cluster(shared_redis(), gateways=2))
         alice = await self.connected(cluster.client(1001, 0))
         bob = await self.connected(cluster.client(1002, 1))
@@ -112,12 +115,13 @@ class TwoGatewayTests(ClusterCase):
 
 
 class TwoStorageTests(ClusterCase):
-    """Users whose queues lie at different instances."""
+    """Users whose queues are in different storages."""
 
     skip = missing("redis-server")
 
-    async def test_each_queue_lies_at_its_own_storage(self) -> None:
-        """Even and odd users write to each other and to themselves; each syncs what is its."""
+    async def test_each_queue_is_in_its_own_storage(self) -> None:
+        """Users of both storages send messages to each other and to themselves. Each syncs their
+        own queue."""
         cluster = await self.started(Cluster(shared_redis(), storages=2))
         even = await self.connected(cluster.client(1000))
         odd = await self.connected(cluster.client(1001))
@@ -132,12 +136,12 @@ class TwoStorageTests(ClusterCase):
 
 
 class JoiningTests(ClusterCase):
-    """The daemon that is all in one, and a gateway that joins it."""
+    """The embedded daemon, and a gateway that joins it."""
 
     skip = missing("redis-server")
 
-    async def test_a_gateway_of_its_own_joins_the_daemon_that_is_all_in_one(self) -> None:
-        """It stores there and is routed there."""
+    async def test_a_gateway_joins_the_embedded_daemon(self) -> None:
+        """The gateway uses the storage and the router of the embedded daemon."""
         server = AllInOne()
         self.addCleanup(server.stop)
         await server.start()
@@ -165,10 +169,11 @@ class JoiningTests(ClusterCase):
 
 
 class ManyTests(ClusterCase):
-    """More than one page, more than one message at a time."""
+    """More than one page of messages."""
 
     async def test_a_long_absence_is_synced_in_pages_in_order(self) -> None:
-        """Pages of 50, 205 messages, none lost, none twice."""
+        """A client that was away gets 205 messages in pages of 50: none is lost, and none comes
+        twice."""
         server = AllInOne({"ims.limit": 50})
         self.addCleanup(server.stop)
         await server.start()

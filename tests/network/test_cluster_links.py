@@ -1,4 +1,4 @@
-"""The links of daemons with a secret and TLS: who belongs to the cluster gets in, others do not."""
+"""Links between daemons with a secret and TLS: only daemons of the cluster get in."""
 
 import tempfile
 from pathlib import Path
@@ -34,7 +34,7 @@ REDIS = missing("redis-server")
 
 
 class Stranger(Protocol):
-    """Sends bytes to a port, and takes what comes until it is hung up on."""
+    """Sends bytes to a port, and keeps what it receives until it is cut off."""
 
     def __init__(self, says: bytes) -> None:
         self._says = says
@@ -53,7 +53,7 @@ class Stranger(Protocol):
 
 
 class LinksCase(ClusterCase):
-    """A folder with the secret and certificates."""
+    """Has a folder with the secret and certificates."""
 
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gobelieve-links-"))
@@ -61,24 +61,24 @@ class LinksCase(ClusterCase):
         self.authority = Authority(self.folder)
 
     def secret(self, content: bytes = SECRET, name: str = "secret") -> dict[str, Any]:
-        """Settings with a secret, which lies in a file."""
+        """Return settings with a secret in a file."""
         path = self.folder / name
         path.write_bytes(content)
         path.chmod(0o600)
         return {"cluster.secret_file": path}
 
     def tls(self, authority: Authority | None = None, name: str = "daemon") -> dict[str, Any]:
-        """Settings with a certificate."""
+        """Return settings with a certificate."""
         files = (authority or self.authority).issue(name)._asdict()
         return {f"cluster.{key}": path for key, path in files.items()}
 
     def cluster(self, values: dict[str, Any], **changed: Any) -> Cluster:
-        """All daemons with the same settings, but for what is changed."""
+        """Start daemons with the same settings, except for the changed ones."""
         every = {"im": values, "imr": values, "ims": values, **changed}
         return Cluster(shared_redis(), **every)
 
     async def exchange(self, cluster: Cluster) -> None:
-        """Alice writes to Bob at another gateway."""
+        """Let Alice send a message to Bob at another gateway."""
         alice = await self.connected(cluster.client(1001, 0))
         bob = await self.connected(cluster.client(1002, len(cluster.im) - 1))
         for text in ("first", "second"):
@@ -88,12 +88,12 @@ class LinksCase(ClusterCase):
 
 
 class WholeClusterTests(LinksCase):
-    """Every daemon has them."""
+    """All daemons have the secret, TLS, or both."""
 
     skip = REDIS
 
     async def test_secret_and_tls_on_every_link(self) -> None:
-        """Gateways, router, storage and its slave."""
+        """Gateways, router, storage and its slave connect with the secret on TLS."""
         values = {**self.secret(), **self.tls()}
         sync = free_port()
         ims = {**values, "sync_listen": f"127.0.0.1:{sync}"}
@@ -106,15 +106,15 @@ class WholeClusterTests(LinksCase):
         await until(lambda: copy.read_bytes() == original.read_bytes(), "the slave has everything")
 
     async def test_a_secret_alone(self) -> None:
-        """Nothing else is needed."""
+        """A secret is enough without TLS."""
         await self.exchange(await self.started(self.cluster(self.secret(), gateways=2)))
 
     async def test_tls_alone(self) -> None:
-        """A certificate of the authority is enough to belong."""
+        """A certificate of the authority is enough without a secret."""
         await self.exchange(await self.started(self.cluster(self.tls(), gateways=2)))
 
     async def test_a_slave_of_another_authority(self) -> None:
-        """Gets nothing, and both logs say why."""
+        """A slave with a foreign certificate gets nothing, and both logs say why."""
         values = self.tls()
         sync = free_port()
         ims = {**values, "sync_listen": f"127.0.0.1:{sync}"}
@@ -127,7 +127,7 @@ class WholeClusterTests(LinksCase):
         self.assertNotIn("is connected", slave.log)
 
     def slave(self, sync: int, values: dict[str, Any]) -> Daemon:
-        """A slave of the master at this port."""
+        """Start a slave of the master at this port."""
         slaves = Daemons()
         daemon = Daemon("gobelieve-ims", listens=[free_port()])
         own = {
@@ -142,12 +142,12 @@ class WholeClusterTests(LinksCase):
 
 
 class StrangeDaemonTests(LinksCase):
-    """A daemon that is configured otherwise than the rest."""
+    """One daemon whose secret differs from that of the others."""
 
     skip = REDIS
 
     async def test_the_wrong_secret_until_it_is_corrected(self) -> None:
-        """Both logs say it; with the right file a SIGHUP is enough."""
+        """A wrong secret is in both logs. When the file is corrected, SIGHUP is enough."""
         good = self.secret()
         bad = self.secret(b"another secret, of another cluster", "other")
         cluster = self.cluster(good, im=bad)
@@ -171,7 +171,8 @@ class StrangeDaemonTests(LinksCase):
             self.assertNotIn("of another cluster", daemon.log)
 
     async def test_no_secret(self) -> None:
-        """The gateway's log says what is missing; the others' who came without."""
+        """The gateway's log says what is missing. The other logs name the daemon without a
+        secret."""
         cluster = self.cluster(self.secret(), im={})
         self.addCleanup(cluster.stop)
         await cluster.start()
@@ -187,7 +188,7 @@ class StrangeDaemonTests(LinksCase):
         await self.exchange(cluster)
 
     async def test_a_secret_where_the_others_have_none(self) -> None:
-        """It does not trust them."""
+        """A daemon with a secret does not trust daemons without one."""
         cluster = self.cluster({}, im=self.secret())
         self.addCleanup(cluster.stop)
         await cluster.start()
@@ -195,7 +196,7 @@ class StrangeDaemonTests(LinksCase):
         await cluster.imr[0].said("port ROUTE refuses .* no cluster secret is configured here")
 
     async def test_a_secret_file_that_is_not_there(self) -> None:
-        """The daemon does not start, and says why in one line."""
+        """Without its secret file a daemon does not start, and says why in one line."""
         cluster = self.cluster({"cluster.secret_file": self.folder / "nowhere"})
         self.addCleanup(cluster.stop)
         try:
@@ -206,12 +207,12 @@ class StrangeDaemonTests(LinksCase):
 
 
 class ScanTests(LinksCase):
-    """Somebody who reaches the ports."""
+    """A stranger who reaches the ports."""
 
     skip = REDIS
 
-    async def test_nothing_of_a_stranger_gets_in(self) -> None:
-        """Neither into storage, nor into the router's table or its push lists."""
+    async def test_a_stranger_changes_nothing(self) -> None:
+        """A stranger changes neither storage, nor the router's table or its push lists."""
         cluster = await self.started(self.cluster(self.secret()))
         await self.exchange(cluster)
         ims, imr = cluster.ims[0], cluster.imr[0]
@@ -232,7 +233,7 @@ class ScanTests(LinksCase):
             (imr.listens[0], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
         ):
             heard = FrameReader(64).feed(await self.stranger(port, says))
-            # The challenge; a REFUSED behind it is lost if more was sent than was looked at.
+            # The challenge. A REFUSED after it is lost if the daemon did not read all bytes.
             self.assertIn([frame.cmd for frame in heard], ([161], [161, LinkRefused.number]))
 
         self.assertEqual((ims.folder / "storage" / "message_0").read_bytes(), stored)
@@ -245,7 +246,7 @@ class ScanTests(LinksCase):
         await self.exchange(cluster)
 
     async def stranger(self, port: int, says: bytes) -> bytes:
-        """What somebody hears who says this."""
+        """Return the bytes that a stranger receives for these bytes."""
         from twisted.internet import reactor
 
         protocol = Stranger(says)
@@ -255,12 +256,12 @@ class ScanTests(LinksCase):
 
 
 class EmbeddedTests(LinksCase):
-    """The daemon that is all in one."""
+    """The embedded daemon with a secret."""
 
     skip = REDIS
 
     async def test_a_further_gateway_joins_by_the_secret(self) -> None:
-        """It stores and routes through the daemon's own ports."""
+        """A gateway with the secret uses the daemon's storage and router."""
         values = {**self.secret(), **self.tls()}
         server = AllInOne(values)
         self.addCleanup(server.stop)

@@ -1,4 +1,4 @@
-"""A storage daemon that has no descriptors left, and gets some back."""
+"""A storage daemon without free descriptors, which gets some back later."""
 
 import os
 import resource
@@ -14,7 +14,7 @@ ROOM, MANY = 4, 40
 
 
 class DescriptorTests(ProcessTestCase):
-    """One gobelieve-ims."""
+    """A gobelieve-ims with few descriptors."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         self.port = free_port()
@@ -31,15 +31,16 @@ class DescriptorTests(ProcessTestCase):
         await self.daemon.start()
 
     async def connect(self) -> Peer:
-        """A connection, which may be closed at once."""
+        """Return a connection. The daemon may close it at once."""
         from twisted.internet import reactor
 
         where = HostnameEndpoint(reactor, "127.0.0.1", self.port)
         peer: Peer = await connectProtocol(where, Peer())
         return peer
 
-    async def test_a_daemon_that_has_none_left(self) -> None:
-        """Who is connected is served, who comes is not; and later everybody is again."""
+    async def test_no_free_descriptors(self) -> None:
+        """Without free descriptors, old connections are served and new ones are not. Later all are
+        served."""
         first = await self.connect()
         first.send(saving(hello(b"one")))
         self.assertEqual(await first.saved(), 32)
@@ -56,7 +57,7 @@ class DescriptorTests(ProcessTestCase):
             peer.transport.loseConnection()
             await peer.lost
 
-        # When this is answered the daemon has seen the crowd leave. No limit was raised since.
+        # After this answer the daemon has seen all connections close. The limit is still low.
         first.send(saving(hello(b"three")))
         third = await first.saved()
         late = await self.connect()

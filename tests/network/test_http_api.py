@@ -1,6 +1,7 @@
-"""The HTTP API of daemons that run: what is posted comes, and what is not stored is not said to be.
+"""The HTTP API of running daemons: posts reach their receivers, and only stored ones are
+acknowledged.
 
-The cases of the original's suite that post over HTTP are here, by their names.
+The Go server's test cases that post over HTTP are here, by their names.
 """
 
 import json
@@ -25,7 +26,7 @@ NOTICE = json.dumps({"create": {"name": "x"}})
 
 
 class HttpCase(SiteCase):
-    """Posts over connections that are kept, as an app's server does it."""
+    """Posts over connections that stay open, like an app's server."""
 
     port: int
 
@@ -41,7 +42,7 @@ class HttpCase(SiteCase):
     async def ask(
         self, method: str, path: str, body: Any = None, *, port: int = 0, **query: Any
     ) -> tuple[int, bytes]:
-        """Status and body."""
+        """Send a request and return status and body."""
         url = f"http://127.0.0.1:{port or self.port}{path}"
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         params = {name: str(value) for name, value in query.items()}
@@ -50,28 +51,28 @@ class HttpCase(SiteCase):
         return answer.code, await answer.content()
 
     async def post(self, path: str, body: Any, **query: Any) -> None:
-        """It is answered by 200 without a body."""
+        """Send a post, and check that the answer is 200 without a body."""
         said = await self.soon(self.ask("POST", path, body, **query), path)
         self.assertEqual(said, (200, b""), path)
 
     async def read(self, path: str, **query: Any) -> Any:
-        """The JSON of a 200."""
+        """Send a request, check that the answer is 200, and return its JSON."""
         code, body = await self.soon(self.ask("GET", path, **query), path)
         self.assertEqual(code, 200, body)
         return json.loads(body)
 
     async def message(self, one: Client, kind: type) -> Any:
-        """The next message that it gets, which is of this kind."""
+        """Return the client's next message, which must be of this kind."""
         got = await self.soon(one.receive(), f"{one.uid} gets {kind.__name__}")
         self.assertIsInstance(got.message, kind)
         return got
 
 
 class SuiteTests(HttpCase):
-    """The original's cases, in one process on SQLite."""
+    """The Go server's test cases, on the embedded daemon with SQLite."""
 
     async def test_the_original_suite(self) -> None:
-        """One daemon for all; each step is a case of the original."""
+        """Each step is one of the Go server's test cases. All run on one daemon."""
         server = await all_in_one(self, **{"im.http_api_keys": [KEY]})
         self.port = server.http_port
         one, two = (
@@ -119,7 +120,7 @@ class SuiteTests(HttpCase):
         await self.read_back()
 
     async def read_back(self) -> None:
-        """What was posted is in the queue of 2, read forward, backward and counted."""
+        """Check that the posts are in the queue of user 2: read forward, backward and counted."""
         latest = await self.read("/load_latest_message", appid=APPID, uid=2, limit=10)
         self.assertEqual([one["content"] for one in latest["data"]], ["test", "x"])
         found, more, at = [], True, 0
@@ -140,7 +141,7 @@ class SuiteTests(HttpCase):
         self.assertEqual(count, {"data": {"count": 3}}, "a system message, a notice, a message")
 
     async def test_sessions(self) -> None:
-        """Who is here is shown, and sent away; without the key nothing happens."""
+        """Sessions are listed and ended. Without the key nothing happens."""
         server = await all_in_one(self, **{"im.http_api_keys": [KEY]})
         self.port = server.http_port
         one = await self.begin(await server.client(1, device_id="a"))
@@ -157,12 +158,13 @@ class SuiteTests(HttpCase):
 
 
 class TwoNodeTests(HttpCase):
-    """Posts at one gateway for users at another; storages, routers and groups are shared."""
+    """Posts at one gateway for users at another. They share storages, routers and groups."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
     async def test_posts_reach_users_anywhere(self) -> None:
-        """Every kind, once each and in order; the sender's own app gets what is in its name."""
+        """Messages of every kind arrive once and in order. A user's own device gets posts in their
+        name."""
         cluster = await two_nodes(self, "http_api")
         self.port = cluster.http_port(0)
         one, two = [await self.begin(cluster.client(uid, 1)) for uid in (1, 2)]
@@ -197,12 +199,13 @@ class TwoNodeTests(HttpCase):
 
 
 class AwayTests(HttpCase):
-    """Many at once, and storage that is killed meanwhile."""
+    """Many posts at once, while storage is killed."""
 
     skip = missing("redis-server")
 
-    async def test_what_is_answered_by_200_comes(self) -> None:
-        """Once each, though storage was away in between; what is answered by 503 may come."""
+    async def test_a_post_with_answer_200_arrives(self) -> None:
+        """A post with answer 200 arrives once, although storage was away. A post with 503 may
+        arrive."""
         cluster = Cluster(shared_redis(), im={"http_api_keys": [KEY]})
         self.addCleanup(cluster.stop)
         await cluster.start()
@@ -242,8 +245,8 @@ class AwayTests(HttpCase):
         self.assertEqual((set(came), len(set(came))), (stored, 200))
         await self.nothing_more(bob)
 
-    async def test_a_gateway_that_is_told_to_stop(self) -> None:
-        """Finishes the posts that it was asked for; a kept connection does not hold it up."""
+    async def test_a_gateway_that_stops_finishes_its_posts(self) -> None:
+        """A gateway that stops finishes its posts. An open connection does not delay it."""
         cluster = Cluster(shared_redis(), im={"http_api_keys": [KEY]})
         self.addCleanup(cluster.stop)
         await cluster.start()
@@ -260,7 +263,7 @@ class AwayTests(HttpCase):
                 try:
                     code, _ = await self.ask("POST", "/post_peer_message", content, **query)
                 except Exception:
-                    return  # it has stopped
+                    return  # the gateway has stopped
                 if code == 200:
                     stored.append(content)
                     if len(stored) == 200:
@@ -283,17 +286,17 @@ class AwayTests(HttpCase):
 
 
 class SchemaTests(HttpCase):
-    """Schemathesis: requests that the document allows, and that it does not."""
+    """Requests by Schemathesis, both allowed and forbidden by the document."""
 
     async def test_the_document_says_what_the_server_does(self) -> None:
-        """No 500; no status, type or shape that is not documented; no route without its key; and
-        what the document does not allow is refused. (That all it allows is done cannot be asked
-        for: there may be no such group.)"""
+        """No answer is 500, and each has a status, type and shape of the document. Every route
+        needs its key, and bad requests are refused. A good request may fail, for instance if its
+        group does not exist."""
         server = await all_in_one(self, **{"im.http_api_keys": [KEY]})
         address = f"http://127.0.0.1:{server.http_port}/openapi.json"
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        # One of its two kinds of bodies is any text, so that nothing is malformed in it.
+        # One of its two kinds of bodies is any text, so no body is malformed.
         settings = Path(folder.name) / "schemathesis.toml"
         settings.write_text(
             '[[operations]]\ninclude-path = "/post_system_message"\n'

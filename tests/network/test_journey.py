@@ -1,4 +1,4 @@
-"""docs/journey.md is what really goes over the wire."""
+"""The tables of docs/journey.md are the frames on the wire."""
 
 import re
 from importlib import import_module
@@ -17,7 +17,7 @@ Steps = dict[str, list[str]]
 
 
 def tables() -> list[Steps]:
-    """For each table of the document, by link, the frames in order."""
+    """Return the frames of each table in the document, by link and in order."""
     found: list[Steps] = []
     for line in DOCUMENT.read_text("utf-8").splitlines():
         if line.startswith("| # |"):
@@ -31,7 +31,8 @@ def tables() -> list[Steps]:
 
 
 class JourneyTests(TestCase):
-    """Alice's phone and tablet at one gateway, Bob at another, a tap on every link."""
+    """Alice's phone and tablet are at one gateway, and Bob is at another. A tap is on every
+    link."""
 
     skip = missing("redis-server")
 
@@ -93,8 +94,8 @@ class JourneyTests(TestCase):
         for tap in self.taps.values():
             tap.forget()
 
-    async def test_the_tables_tell_what_goes_over_the_wire(self) -> None:
-        """In order on each link, and nothing between."""
+    async def test_the_tables_are_the_frames_on_the_wire(self) -> None:
+        """The frames of each table pass its link in order, and no others."""
         pushed, synced = tables()
         bobs_keys = MemoryKeyStore()
         phone = await self._client("phone", 1001, 0, MemoryKeyStore())
@@ -122,13 +123,13 @@ class JourneyTests(TestCase):
 
 
 def symbols() -> list[list[str]]:
-    """For each step of the document, the names in its column for the code."""
+    """Return the names of code in each step of the document."""
     rows = re.findall(r"^\| \d+ \| ([^|]*) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
     return [re.findall(r"`([^`]+)`", row) for row in rows]
 
 
 def resolve(name: str) -> object:
-    """Import what ``module.path:Class.method`` names, below `gobelieve`."""
+    """Import the object ``module.path:Class.method`` below `gobelieve`."""
     module, _, path = name.partition(":")
     found: object = import_module(f"gobelieve.{module}")
     for part in path.split("."):
@@ -140,7 +141,7 @@ class JourneySymbolTests(SynchronousTestCase):
     """The code that the document names."""
 
     def test_each_step_names_code_that_exists(self) -> None:
-        """What is renamed or moved must be renamed in the document."""
+        """If code is renamed or moved, the document must follow."""
         steps = symbols()
         self.assertEqual(len(steps), 18)
         for number, names in enumerate(steps, 1):

@@ -1,4 +1,4 @@
-"""The other ways in: WebSocket, and the status pages."""
+"""Browsers on WebSocket, limits for new connections, and the status pages."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.waits import DEADLINE, ProcessTestCase, within
 
 
 class Browser(WebSocketClientProtocol):
-    """The client's core on WebSocket: one frame a message."""
+    """A client's core on WebSocket: one frame per message."""
 
     def __init__(self, uid: int, token: str) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Browser(WebSocketClientProtocol):
         self.say()
 
     def say(self) -> None:
-        """Send what the core has to say."""
+        """Send the core's frames."""
         for frame in self.core.frames_to_send():
             self.sendMessage(frame, isBinary=True)
 
@@ -44,7 +44,7 @@ class Browser(WebSocketClientProtocol):
         self.closed.callback(code)
 
     async def next(self, kind: type[Event]) -> Any:
-        """The next event of a kind; others are passed over."""
+        """Return the next event of a kind, and drop the events before it."""
         while True:
             event = await self.events.get()
             if isinstance(event, kind):
@@ -52,7 +52,7 @@ class Browser(WebSocketClientProtocol):
 
 
 class Stranger(Protocol):
-    """Says nothing."""
+    """A connection that sends nothing."""
 
     def __init__(self) -> None:
         self.gone: Deferred[None] = Deferred()
@@ -62,7 +62,7 @@ class Stranger(Protocol):
 
 
 class BrowserFactory(WebSocketClientFactory):
-    """Connects one browser."""
+    """Makes the connection of one browser."""
 
     browser: Browser
 
@@ -72,22 +72,22 @@ class BrowserFactory(WebSocketClientFactory):
 
 
 class ListenerTests(ProcessTestCase):
-    """On the daemon that is all in one."""
+    """The listeners of the embedded daemon."""
 
     async def start(self, values: dict[str, Any] | None = None) -> AllInOne:
-        """Start it."""
+        """Start the daemon with these settings."""
         server = AllInOne(values)
         self.addCleanup(server.stop)
         await server.start()
         return server
 
     async def browser(self, server: AllInOne, uid: int, path: str = "/ws") -> Browser:
-        """A browser that connects."""
+        """Return a browser that connects."""
         from twisted.internet import reactor
 
         url = f"ws://127.0.0.1:{server.websocket_port}{path}"
         factory = BrowserFactory(url, reactor=reactor)
-        # Autobahn's second is short for two processes on a busy machine.
+        # Autobahn's limit of one second is too short on a busy machine.
         factory.setProtocolOptions(
             openHandshakeTimeout=DEADLINE,
             closeHandshakeTimeout=DEADLINE,
@@ -98,7 +98,7 @@ class ListenerTests(ProcessTestCase):
         return browser
 
     async def test_a_browser_and_a_tcp_client_exchange_messages(self) -> None:
-        """Over /ws, both ways."""
+        """A browser at /ws and a TCP client exchange messages."""
         server = await self.start()
         alice = await server.client(1001)
         self.addCleanup(alice.close)
@@ -113,16 +113,17 @@ class ListenerTests(ProcessTestCase):
         bob.sendClose(1000)
         self.assertEqual(await bob.closed, 1000)
 
-    async def test_a_text_message_closes_with_a_code_that_says_so(self) -> None:
-        """4003, and the daemon goes on."""
+    async def test_a_text_message_closes_with_a_code(self) -> None:
+        """A text message closes the WebSocket with code 4003. The daemon keeps running."""
         server = await self.start()
         bob = await self.browser(server, 1002)
         await bob.next(LoggedIn)
         bob.sendMessage(b"text", isBinary=False)
         self.assertEqual(await bob.closed, 4003)
 
-    async def test_strangers_keep_nobody_out(self) -> None:
-        """Who says nothing gives way; who is logged in, or logs in, does not."""
+    async def test_the_oldest_silent_connections_are_closed(self) -> None:
+        """The oldest silent connections are closed. Clients that log in, or have logged in,
+        stay."""
         from twisted.internet import reactor
 
         server = await self.start({"im.anonymous_limit_per_address": 3})
@@ -142,8 +143,8 @@ class ListenerTests(ProcessTestCase):
         for client in (alice, bob):
             await client.close()
 
-    async def test_nobody_new_comes_in_when_memory_is_short(self) -> None:
-        """The connection is closed at once, and the log says why."""
+    async def test_no_new_connections_when_memory_is_short(self) -> None:
+        """When memory is short, a new connection is closed at once, and the log says why."""
         from twisted.internet import reactor
 
         server = await self.start({"im.memory_limit": "1M"})
@@ -154,7 +155,7 @@ class ListenerTests(ProcessTestCase):
             await within(DEADLINE, stranger.gone, "the end")
 
     async def test_the_status_pages_count_clients_and_messages(self) -> None:
-        """By upstream's names."""
+        """The status pages use the Go server's names."""
         from twisted.internet import reactor
 
         server = await self.start()

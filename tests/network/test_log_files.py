@@ -1,4 +1,4 @@
-"""Log files of daemons that run, moved away under them; and SIGHUP, which ends none."""
+"""Log files that are moved away from running daemons, and SIGHUP, which ends no daemon."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ ROTATED = "SIGUSR1: the log begins a new file"
 
 
 class Logged(Daemon):
-    """A storage that logs to a file."""
+    """A storage daemon that logs to a file."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -38,11 +38,11 @@ class Logged(Daemon):
 
     @property
     def log(self) -> str:
-        """All that is in its log files."""
+        """The content of all its log files."""
         return "".join(path.read_text() for path in self.folder.glob("ims.log*"))
 
     async def start(self) -> None:
-        """Returns when its log says that it runs."""
+        """Start, and wait until the log says that it runs."""
         from twisted.internet import reactor
 
         spawner: Any = reactor
@@ -60,10 +60,10 @@ class Logged(Daemon):
 
 
 class LogFileTests(FaultTestCase):
-    """``--logfile``."""
+    """Daemons that log to a file, with ``--logfile``."""
 
     async def begin(self) -> Logged:
-        """A daemon that runs."""
+        """Start a daemon and return it."""
         daemon, daemons = Logged(), Daemons()
         daemons.daemons = [daemon]
         await self.running(daemons)
@@ -71,7 +71,7 @@ class LogFileTests(FaultTestCase):
         return daemon
 
     async def visit(self, daemon: Logged, times: int = 1) -> None:
-        """Each visit is two lines in the log."""
+        """Open and close connections. Each logs two lines."""
         for _ in range(times):
             asker = await bare(daemon.port)
             await asker.say(StoragePing().frame(1), StoragePong.number)
@@ -79,7 +79,7 @@ class LogFileTests(FaultTestCase):
             self.visits += 1
 
     async def noticed(self, daemon: Logged) -> None:
-        """Wait until all visits are logged; none is twice."""
+        """Wait until all visits are logged, none of them twice."""
 
         def seen() -> bool:
             return daemon.log.count(" disconnected") >= self.visits
@@ -89,7 +89,8 @@ class LogFileTests(FaultTestCase):
         self.assertEqual(daemon.log.count(" disconnected"), self.visits)
 
     async def test_moved_away_again_and_again(self) -> None:
-        """As logrotate does it, while the daemon is in use: no line is lost, none is torn."""
+        """The log is moved away as logrotate does, while the daemon is in use. No line is lost or
+        torn."""
         daemon = await self.begin()
         for number in range(1, 6):
             await self.visit(daemon, 5)
@@ -108,11 +109,12 @@ class LogFileTests(FaultTestCase):
         self.assertEqual([line for line in lines if not line[:4].isdigit()], [])
 
     def opened(self, daemon: Logged) -> bool:
-        """Whether the file is there, and says why."""
+        """Wait until the new file is there, and names its reason."""
         return daemon.path.exists() and REOPENED in daemon.path.read_text()
 
     async def test_cut_off(self) -> None:
-        """As logrotate's ``copytruncate`` does it, without a signal: there is no hole."""
+        """The log is cut off without a signal, like logrotate's ``copytruncate``. It gets no
+        hole."""
         daemon = await self.begin()
         await self.visit(daemon, 3)
         await self.noticed(daemon)
@@ -123,7 +125,8 @@ class LogFileTests(FaultTestCase):
         self.assertNotIn(b"\0", daemon.path.read_bytes())
 
     async def test_it_cannot_be_opened_again(self) -> None:
-        """The daemon says so where it wrote before, and goes on there."""
+        """If the log cannot be opened again, the daemon says so in the old file, and continues
+        there."""
         daemon = await self.begin()
         moved = daemon.path.rename(daemon.folder / "moved")
         daemon.path.mkdir()
@@ -133,8 +136,8 @@ class LogFileTests(FaultTestCase):
         await until(lambda: " disconnected" in moved.read_text(), "it goes on")
         daemon.path.rmdir()
 
-    async def test_begun_anew(self) -> None:
-        """SIGUSR1, which is twistd's own, does what it does with any twistd."""
+    async def test_sigusr1(self) -> None:
+        """SIGUSR1 rotates the log, as in any twistd."""
         daemon = await self.begin()
         await self.visit(daemon)
         await self.noticed(daemon)
@@ -144,7 +147,8 @@ class LogFileTests(FaultTestCase):
         self.assertIn(" connected", first.read_text())
 
     async def test_in_the_background(self) -> None:
-        """Without ``--nodaemon``: the same, with the log where twistd has it by default."""
+        """A daemon without ``--nodaemon`` opens its log again too. It is in twistd's default
+        place."""
         daemon = Logged()
         self.addCleanup(daemon.remove)
         pid, log = daemon.folder / "twistd.pid", daemon.folder / "twistd.log"
@@ -166,10 +170,10 @@ class LogFileTests(FaultTestCase):
 
 
 class NoFileTests(FaultTestCase):
-    """The log goes to standard output, as under systemd."""
+    """Daemons that log to standard output, as under systemd."""
 
-    async def test_sighup_ends_nobody(self) -> None:
-        """Each daemon goes on, and ends in good order when it is told to."""
+    async def test_sighup_ends_no_daemon(self) -> None:
+        """Each daemon keeps running after SIGHUP, and stops in order later."""
         server, router = AllInOne(), Daemons()
         port = free_port()
         arguments = settings({"listen": f"127.0.0.1:{port}", "push_disabled": "true"})

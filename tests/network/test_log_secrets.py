@@ -1,4 +1,4 @@
-"""Nothing secret is in the log, whatever clients and the app's server do."""
+"""The log contains no secret, whatever clients and the app's server do."""
 
 import json
 import secrets
@@ -21,7 +21,7 @@ from tests.waits import DEADLINE, ProcessTestCase, for_this_machine, within
 
 
 class Talker(Stranger):
-    """Says something, and waits for the end."""
+    """Sends bytes, and waits for the end of its connection."""
 
     says = b""
 
@@ -31,7 +31,7 @@ class Talker(Stranger):
 
 
 class Page(WebSocketClientProtocol):
-    """A page that says what it should not."""
+    """A page that sends a text message, which is not allowed."""
 
     def __init__(self, text: bytes) -> None:
         super().__init__()
@@ -46,23 +46,23 @@ class Page(WebSocketClientProtocol):
 
 
 class SecretsTests(ProcessTestCase):
-    """Daemons that log all they can; then their logs are searched."""
+    """Daemons that log everything. The tests search their logs for secrets."""
 
     def setUp(self) -> None:
         self.secrets: list[str] = []
 
     def secret(self, what: str) -> str:
-        """Something that must not be found."""
+        """Return a new secret, which must not be in a log."""
         made = f"{what}{secrets.token_hex(16)}"
         self.secrets.append(made)
         return made
 
     def auth(self, token: str) -> bytes:
-        """A frame that logs in."""
+        """Return a frame that logs in."""
         return client.AuthToken(platform=2, token=token.encode(), device_id=b"d").frame(1, 1)
 
     async def say(self, port: int, words: bytes) -> None:
-        """On TCP, until the server hangs up."""
+        """Send bytes on TCP, and wait until the server closes the connection."""
         from twisted.internet import reactor
 
         made = type("One", (Talker,), {"says": words})
@@ -71,7 +71,7 @@ class SecretsTests(ProcessTestCase):
         await within(DEADLINE, talker.gone, f"the end after {words!r}")
 
     async def misbehave(self, tcp: int, websocket: int, token: str) -> None:
-        """All that a client may do wrong, with a good token and with bad ones."""
+        """Make all mistakes that a client can make, with a good token and with bad ones."""
         await self.say(tcp, self.auth(self.secret("unknown")) * 3)
         good, whole = self.auth(token), encode_frame(15, b"\x02\xff" + token.encode(), 1, 1)
         await self.say(tcp, whole)
@@ -83,7 +83,7 @@ class SecretsTests(ProcessTestCase):
         await self.page(websocket, f"/ws?token={token}", token)
 
     async def page(self, port: int, path: str, text: str) -> None:
-        """A browser that sends text where frames belong."""
+        """Connect a browser that sends a text message."""
         from twisted.internet import reactor
 
         factory = WebSocketClientFactory(f"ws://127.0.0.1:{port}{path}", reactor=reactor)
@@ -93,7 +93,7 @@ class SecretsTests(ProcessTestCase):
         await within(DEADLINE, page.ended, "the end of the page")
 
     async def ask(self, port: int, path: str, key: str, body: bytes = b"") -> int:
-        """The app's server, with a key."""
+        """Send a request with a key, like the app's server, and return the status."""
         headers: dict[bytes | str, bytes | str] = {
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
@@ -105,7 +105,7 @@ class SecretsTests(ProcessTestCase):
         return int(response.code)
 
     async def requests(self, port: int, key: str, said: str) -> None:
-        """Good and bad requests."""
+        """Send good and bad requests."""
         peer = f"appid={APPID}&sender=1001&receiver=1002"
         self.assertEqual(
             await self.ask(port, f"/post_peer_message?{peer}", key, said.encode()), 200
@@ -118,7 +118,7 @@ class SecretsTests(ProcessTestCase):
         await self.ask(port, "/post_system_message", key, b"{" + key.encode())
 
     def search(self, daemons: list[Daemon]) -> str:
-        """Nothing of it is in the logs; gives the log of the last daemon."""
+        """Check that no log contains a secret, and return the log of the last daemon."""
         log = ""
         for daemon in daemons:
             log = daemon.log
@@ -132,7 +132,7 @@ class SecretsTests(ProcessTestCase):
         return log
 
     async def exchange(self, servers: Any, first: Any, second: Any) -> None:
-        """Two clients log in, talk, and go."""
+        """Let two clients log in, exchange a message, and close."""
         for one in (first, second):
             await one.connect()
         await first.send(1002, self.secret("said"))
@@ -141,12 +141,12 @@ class SecretsTests(ProcessTestCase):
             await one.close()
 
     async def stop(self, daemons: Daemons) -> None:
-        """In good order; their logs stay with their objects."""
+        """Stop all daemons in order, and keep their logs."""
         for daemon in reversed(daemons.daemons):
             await daemon.stop()
 
     async def test_three_daemons_that_log_json(self) -> None:
-        """Tokens in Redis, a cluster secret, a key for the app's server."""
+        """Logs in JSON contain no tokens, no cluster secret, and no key of the app's server."""
         cluster_secret, key = self.secret("cluster"), self.secret("key")
         common = {"log.level": "debug", "log.format": "json", "cluster.secret": cluster_secret}
         im = {**common, "http_api_keys": f'["{key}"]'}
@@ -171,7 +171,7 @@ class SecretsTests(ProcessTestCase):
     test_three_daemons_that_log_json.skip = missing("redis-server")  # type: ignore[attr-defined]
 
     async def test_all_in_one_with_signed_tokens(self) -> None:
-        """As text."""
+        """A log in text contains no signed tokens, and no keys that sign them."""
         signing, former, key = self.secret("signing"), self.secret("former"), self.secret("key")
         server = AllInOne(
             {

@@ -1,4 +1,4 @@
-"""The tests' own daemons, and through them the whole of gobelieve."""
+"""The tests' own daemons, and messages through all parts of gobelieve."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ from tests.waits import ProcessTestCase
 
 
 class DaemonTests(ProcessTestCase):
-    """One process; here any service of twistd will do."""
+    """The life of a process. Any service of twistd will do here."""
 
     def setUp(self) -> None:
         self.port = free_port()
@@ -23,7 +23,7 @@ class DaemonTests(ProcessTestCase):
         self.addCleanup(self.daemon.kill)
 
     async def test_life(self) -> None:
-        """Started, paused, killed, started again on its port, stopped."""
+        """A daemon can be started, paused, killed, started again on its port, and stopped."""
         await self.daemon.start()
         first = self.daemon.pid
         self.daemon.pause()
@@ -39,34 +39,34 @@ class DaemonTests(ProcessTestCase):
         await self.fails(self.daemon.said("what it never says"), "did not say")
 
     async def test_stopping_one_that_is_paused(self) -> None:
-        """A paused daemon is resumed first, so that it stops in order."""
+        """`stop` lets a paused daemon continue first."""
         await self.daemon.start()
         self.daemon.pause()
         await self.daemon.stop()
         self.assertFalse(self.daemon.running)
 
     async def test_one_that_does_not_start(self) -> None:
-        """Its log is in the error, and nothing is left running."""
+        """The error of a daemon that does not start has its log. No process is left."""
         self.daemon.arguments = ["--no-such-option"]
         text = await self.fails(self.daemon.start(), "did not start")
         self.assertIn("no-such-option", text)
         self.assertFalse(self.daemon.running)
 
     async def test_a_port_that_is_taken(self) -> None:
-        """Likewise."""
+        """The error of a daemon whose port is taken has its log."""
         await self.daemon.start()
         other = Daemon("web", self.daemon.arguments, [self.port])
         self.addCleanup(other.remove)
         await self.fails(other.start(), "CannotListenError")
 
     def test_a_log_with_a_traceback(self) -> None:
-        """Fails the test, also when it was logged before a restart."""
+        """A traceback in the log fails the test, also if it was logged before a restart."""
         self.daemon.check()
         self.daemon.logs = "Unhandled Error\nTraceback (most recent call last):"
         self.assertRaises(DaemonError, self.daemon.check)
 
     async def fails(self, work: Any, text: str) -> str:
-        """The error of something that must fail."""
+        """Check that this fails, and return the error."""
         try:
             await work
         except DaemonError as why:
@@ -85,7 +85,8 @@ class ClusterTests(ProcessTestCase):
     skip = missing("redis-server")
 
     async def test_a_message_from_one_gateway_to_another(self) -> None:
-        """Sent at one, acked, pushed at the other; live ones too; then read again from storage."""
+        """A message is acked at one gateway and pushed at the other. Live ones pass too, and a new
+        device syncs the stored ones."""
         cluster = Cluster(shared_redis(), gateways=2)
         self.addCleanup(cluster.stop)
         await cluster.start()
@@ -110,7 +111,7 @@ class ClusterTests(ProcessTestCase):
         self.assertEqual(contents, [b"first", b"second"])
 
     async def test_a_gateway_that_is_killed(self) -> None:
-        """Clients come back by themselves, and what they sent meanwhile arrives."""
+        """Clients reconnect, and messages that they sent meanwhile arrive."""
         cluster = Cluster(shared_redis())
         self.addCleanup(cluster.stop)
         await cluster.start()
@@ -126,10 +127,10 @@ class ClusterTests(ProcessTestCase):
 
 
 class AllInOneTests(ProcessTestCase):
-    """One process, nothing else installed."""
+    """The embedded daemon, without other servers."""
 
     async def test_a_message(self) -> None:
-        """Survives a restart."""
+        """A message survives a restart."""
         server = AllInOne()
         self.addCleanup(server.stop)
         await server.start()

@@ -1,4 +1,4 @@
-"""The README's programs do what it says."""
+"""The README's programs and commands work."""
 
 import re
 import shutil
@@ -14,10 +14,10 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 class ReadmeTests(ProcessTestCase):
-    """A stranger copies what is there."""
+    """Programs and commands as a reader copies them."""
 
     async def run_program(self, name: str, port: int, *arguments: str) -> str:
-        """Write the program of this name out of the README, for this port; what it prints."""
+        """Run a program of the README with this port, and return its output."""
         match = re.search(rf"`{name}`.*?```python\n(.*?)```", README, re.S)
         assert match is not None, f"the README has no {name}"
         text = match[1]
@@ -26,7 +26,7 @@ class ReadmeTests(ProcessTestCase):
         return await self.output(sys.executable, "-c", program, *arguments)
 
     async def output(self, *command: str) -> str:
-        """What a command prints; it must succeed and say nothing else."""
+        """Run a command, check that it succeeds without errors, and return its output."""
         out, err, code = await getProcessOutputAndValue(
             command[0], command[1:], env={"PYTHONPATH": str(ROOT)}
         )
@@ -35,17 +35,18 @@ class ReadmeTests(ProcessTestCase):
         return text
 
     async def token(self, server: AllInOne, uid: int) -> str:
-        """As the README makes one: by the command, beside the running server."""
+        """Create a token by the README's command, while the server runs."""
         arguments = ["token", "create", "--app", "7", "--uid", str(uid)]
         return (await self.command(server, *arguments)).strip()
 
     async def command(self, server: AllInOne, *arguments: str) -> str:
-        """What the command prints, beside the running server."""
+        """Run the README's command while the server runs, and return its output."""
         command = [sys.executable, "-m", "gobelieve.cli", *arguments]
         return await self.output(*command, "--data", str(server.data))
 
-    async def test_the_first_conversation_works_and_is_there_after_a_restart(self) -> None:
-        """Its programs and its command, letter by letter but for the port."""
+    async def test_the_first_conversation_survives_a_restart(self) -> None:
+        """The README's programs work unchanged, except for the port. The messages survive a
+        restart."""
         server = AllInOne()
         self.addCleanup(server.stop)
         await server.start()
@@ -55,8 +56,8 @@ class ReadmeTests(ProcessTestCase):
         await server.daemon.restart()
         self.assertEqual(await self.run_program("history.py", server.port, bob), said)
 
-    async def test_a_group_is_made_and_its_members_talk(self) -> None:
-        """By curl, with what the README sends."""
+    async def test_a_group_and_its_members(self) -> None:
+        """The README's curl commands make a group, and its members exchange messages."""
         server = AllInOne()
         self.addCleanup(server.stop)
         await server.start()
@@ -80,10 +81,10 @@ class ReadmeTests(ProcessTestCase):
         other = await self.command(server, "group", "create", "--app", "7", "1001", "1002")
         self.assertEqual(other, "2\n")
 
-    test_a_group_is_made_and_its_members_talk.skip = missing("curl")  # type: ignore[attr-defined]
+    test_a_group_and_its_members.skip = missing("curl")  # type: ignore[attr-defined]
 
     async def test_the_daemon_says_where_it_listens_and_how_to_make_a_token(self) -> None:
-        """As the README shows it."""
+        """The daemon prints its ports and the command for a token, as in the README."""
         server = AllInOne()
         self.addCleanup(server.stop)
         await server.start()
@@ -96,7 +97,7 @@ class ReadmeTests(ProcessTestCase):
         ):
             self.assertIn(line, server.daemon.log)
 
-    def test_the_files_that_it_names_are_there(self) -> None:
-        """Links and folders."""
+    def test_the_named_files_exist(self) -> None:
+        """Links and folders in the README exist."""
         for link in re.findall(r"\]\(([^)h][^)]*)\)", README):
             self.assertTrue((ROOT / link).exists(), link)

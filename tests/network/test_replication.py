@@ -1,4 +1,4 @@
-"""Masters and slaves as daemons: killed, cut off, stalled, taking over; equal in the end."""
+"""Masters and slaves as daemons: killed, cut off, frozen, promoted, and equal in the end."""
 
 import os
 import shutil
@@ -39,20 +39,20 @@ ALICE, BOB, CAROL = 1001, 1002, 2000
 
 
 def blocks(root: Path) -> dict[str, bytes]:
-    """What is in the block files."""
+    """Return the content of the block files."""
     return {path.name: path.read_bytes() for path in root.glob("message_*")}
 
 
 def lengths(root: Path) -> dict[str, int]:
-    """How long the block files are."""
+    """Return the lengths of the block files."""
     return {path.name: path.stat().st_size for path in root.glob("message_*")}
 
 
 class Slaves(Daemons):
-    """Slaves, each in a folder of its own."""
+    """Slaves, each in its own folder."""
 
     def add(self, master: int) -> Daemon:
-        """One more, of the master at a port; its own slaves find it at its second port."""
+        """Add a slave of the master at this port. Its own slaves use its second port."""
         rpc, sync = free_port(), free_port()
         daemon = Daemon("gobelieve-ims", listens=[rpc, sync])
         own = {
@@ -67,10 +67,10 @@ class Slaves(Daemons):
 
 
 class ReplicationTests(FaultTestCase):
-    """The master is all in one process, with clients that write all the time."""
+    """The master is the embedded daemon. Its clients send messages all the time."""
 
     async def begin(self, sync_delay: float = 0.05) -> None:
-        """The master is there, and nobody has started it yet."""
+        """Make a master that is not started yet."""
         self.sync_port = free_port()
         port = f"127.0.0.1:{self.sync_port}"
         self.server = AllInOne({"ims.sync_listen": port, "ims.sync_delay": sync_delay})
@@ -80,7 +80,7 @@ class ReplicationTests(FaultTestCase):
         self.root = self.server.data / "storage"
 
     async def write(self) -> None:
-        """Start the master, and clients that write."""
+        """Start the master, and clients that send messages."""
         await self.running(self.server)
         senders = [await self.server.client(uid, timing=PATIENT) for uid in (ALICE, BOB)]
         await self.connected(*senders)
@@ -89,18 +89,18 @@ class ReplicationTests(FaultTestCase):
         await self.load.more(100)
 
     async def slave(self, master: int | None = None) -> Daemon:
-        """One more slave, that runs and has begun to follow."""
+        """Start a slave, and wait until it follows."""
         daemon = self.slaves.add(master or self.sync_port)
         await daemon.start()
         await daemon.said("is connected, our end is 32")
         return daemon
 
     def folder(self, daemon: Daemon) -> Path:
-        """Where a slave's blocks are."""
+        """Return the folder of a slave's blocks."""
         return daemon.folder / "storage"
 
     async def equal(self, *daemons: Daemon) -> None:
-        """Wait until slaves have all that the master has, which is not written to."""
+        """Wait until the slaves have all messages of the master, which gets no new ones."""
         wanted = lengths(self.root)
         for daemon in daemons:
             folder = self.folder(daemon)
@@ -109,7 +109,7 @@ class ReplicationTests(FaultTestCase):
             self.assertNotIn("is cut off", daemon.log)
 
     async def received(self, daemon: Daemon, uid: int = CAROL) -> list[bytes]:
-        """What a slave's storage has for a user."""
+        """Return the messages of a user in a slave's storage."""
         asker = await bare(daemon.listens[0])
         after, found = 0, list[bytes]()
         while True:
@@ -123,7 +123,7 @@ class ReplicationTests(FaultTestCase):
                 return found
 
     async def save(self, daemon: Daemon, content: bytes) -> int:
-        """The status of a save at a slave's storage."""
+        """Return the status of a save at a slave's storage."""
         message = IM(sender=ALICE, receiver=CAROL, timestamp=1, msgid=0, content=content)
         item = pack_save(1, IM.number, USERS, (APPID, CAROL), message.encode())
         asker = await bare(daemon.listens[0])
@@ -132,7 +132,7 @@ class ReplicationTests(FaultTestCase):
         return unpack_saved(answer.body, 0, 1)[0]
 
     async def command(self, *arguments: str) -> str:
-        """What ``gobelieve storage`` prints; it must succeed."""
+        """Run ``gobelieve storage``, check that it succeeds, and return its output."""
         words = ["-m", "gobelieve.cli", "storage", *arguments]
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         out, err, code = await getProcessOutputAndValue(sys.executable, words, env)
@@ -141,14 +141,14 @@ class ReplicationTests(FaultTestCase):
         return printed
 
     async def alone(self, daemon: Daemon) -> None:
-        """Start a daemon that was a slave without its master."""
+        """Start a former slave without its master."""
         await daemon.stop()
         (daemon.folder / "twistd.pid").unlink(missing_ok=True)
         daemon.arguments += settings({"master_address": '""'})
         await daemon.start()
 
-    async def test_everybody_dies_and_the_slave_takes_over(self) -> None:
-        """All acked messages are at the promoted slave, and its files are the master's."""
+    async def test_a_slave_is_promoted_after_all_daemons_were_killed(self) -> None:
+        """The promoted slave has all acked messages, and its files equal the master's."""
         await self.begin()
         tap = Tap()
         await self.write()
@@ -186,8 +186,8 @@ class ReplicationTests(FaultTestCase):
         )
         self.assertEqual((await self.received(second))[-1], b"to the new master")
 
-    async def test_a_stalled_slave_holds_nobody_up(self) -> None:
-        """It stops for a while; what is saved meanwhile it gets when it goes on."""
+    async def test_a_frozen_slave_delays_no_save(self) -> None:
+        """A frozen slave delays no save. When it continues, it gets all messages."""
         await self.begin()
         await self.write()
         slave = await self.slave()
@@ -198,8 +198,9 @@ class ReplicationTests(FaultTestCase):
         await self.load.stop()
         await self.equal(slave)
 
-    async def test_a_master_that_is_stopped_in_good_order(self) -> None:
-        """When it has ended its slave has all that was acked, however long it may wait for more."""
+    async def test_a_master_that_stops_in_order(self) -> None:
+        """When a master has stopped, its slave has all acked messages, however long it may wait for
+        more."""
         await self.begin(sync_delay=600)
         await self.write()
         slave = await self.slave()
@@ -211,7 +212,8 @@ class ReplicationTests(FaultTestCase):
         await self.load.stop()
 
     async def test_over_the_end_of_a_block(self) -> None:
-        """A slave that began as a backup follows into the next block while people write."""
+        """A slave that began as a backup follows into the next block while clients send
+        messages."""
         await self.begin()
         store = open_store(str(self.root))
         body = bytes(32_000)
@@ -230,7 +232,7 @@ class ReplicationTests(FaultTestCase):
         self.load.judge(await self.received(daemon))
 
     async def test_a_slave_is_read_only(self) -> None:
-        """Saves are refused with a status; and it does not start as a master by mistake."""
+        """A slave refuses saves with a status. It does not start as a master by mistake."""
         await self.begin()
         await self.write()
         await self.load.stop()
@@ -241,8 +243,9 @@ class ReplicationTests(FaultTestCase):
             await self.alone(slave)
         self.assertIn("gobelieve storage promote", str(caught.exception))
 
-    async def test_an_old_master_is_refused_until_it_begins_anew(self) -> None:
-        """It has a message that the new one does not have; both say so, and nothing is changed."""
+    async def test_an_old_master_is_refused(self) -> None:
+        """An old master with a message that the new one does not have is refused. Both logs say so,
+        and no file changes."""
         await self.begin()
         await self.write()
         await self.load.stop()

@@ -1,6 +1,6 @@
-"""What a site may ask for besides: friends, blacklists, forbidden words, who may speak in rooms.
+"""Rules that a site may configure: friends, blacklists, forbidden words, and bans in rooms.
 
-Over real daemons, with the app's own server on MariaDB and Redis.
+The daemons are real, and so are MariaDB and Redis of the app's server.
 """
 
 from datetime import date
@@ -26,7 +26,7 @@ ALICE, BOB, ROOM = 1, 2, 50
 
 
 class SiteTests(ProcessTestCase):
-    """One gateway; users of version 2."""
+    """One gateway. The clients speak version 2."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
@@ -50,15 +50,15 @@ class SiteTests(ProcessTestCase):
         self.action = 0
 
     def word_file(self) -> Path:
-        """A file that daemons find too."""
+        """Return the path of a file that daemons can read."""
         return Path(self.mktemp()).absolute()
 
     def put_words(self, *words: str) -> None:
-        """The file of forbidden words."""
+        """Write the file of forbidden words."""
         self.words.write_text("\n".join(words))
 
     def relate(self, name: str, uid: int, other: int, there: int) -> None:
-        """As the app's server does it: the row, then the announcement."""
+        """Change a relation as the app's server does: first the row, then the announcement."""
         if there:
             self.app.write(f"INSERT INTO {name} VALUES (%s, %s, %s, 1)", APPID, uid, other)
         else:
@@ -72,7 +72,7 @@ class SiteTests(ProcessTestCase):
         self.redis.tell("EVAL", lua, "0")
 
     async def client(self, uid: int) -> Client:
-        """One that is connected."""
+        """Return a connected client."""
         made = self.cluster.client(uid)
         self.addCleanup(made.close)
         await made.connect()
@@ -80,7 +80,7 @@ class SiteTests(ProcessTestCase):
         return made
 
     async def status(self, sender: Client, receiver: int) -> int:
-        """Of a message."""
+        """Send a message and return its status."""
         try:
             await sender.send(receiver, "hello")
         except MessageRefusedError as why:
@@ -88,12 +88,12 @@ class SiteTests(ProcessTestCase):
         return 0
 
     async def becomes(self, sender: Client, receiver: int, wanted: int) -> None:
-        """Messages get this status as soon as the announcement has come."""
+        """Send messages until one gets this status."""
         while await self.status(sender, receiver) != wanted:
             await deferLater(reactor, 0.02)
 
     async def test_friends_and_blacklists(self) -> None:
-        """Rows count when they are first asked for, changes at once."""
+        """Rows count when the gateway first reads them, and changes count at once."""
         self.relate("friend", ALICE, BOB, 1)
         alice = await self.client(ALICE)
         self.assertEqual(await self.status(alice, 3), AckStatus.NOT_MY_FRIEND)
@@ -109,7 +109,7 @@ class SiteTests(ProcessTestCase):
         await self.becomes(alice, BOB, 0)
 
     async def test_forbidden_words(self) -> None:
-        """The file is read again at SIGHUP; a missing one leaves the words as they are."""
+        """SIGHUP reads the file of words again. If the file is missing, the words stay."""
         im = self.cluster.im[0]
         alice = await bare(self.cluster.port())
         self.addCleanup(alice.hang_up)
@@ -131,8 +131,8 @@ class SiteTests(ProcessTestCase):
         await im.said("the word file is read again failed: .*No such file")
         self.assertEqual(await becomes(b'{"text":"bad, worse"}'), b'{"text":"bad,*****"}')
 
-    async def test_who_may_speak_in_rooms(self) -> None:
-        """Changed while they are in one."""
+    async def test_bans_in_rooms(self) -> None:
+        """A ban, and its end, take effect while the user is in a room."""
         await self.cluster.im[0].said("Redis at")
         alice = await self.client(ALICE)
         alice.enter_room(ROOM)
@@ -152,8 +152,8 @@ class SiteTests(ProcessTestCase):
             while await status() != wanted:
                 await deferLater(reactor, 0.02)
 
-    async def test_users_a_day(self) -> None:
-        """Whoever logs in, once."""
+    async def test_users_per_day(self) -> None:
+        """The statistics count each user who logs in once per day."""
         for uid in (ALICE, BOB, ALICE):
             await self.client(uid)
         today = date.today()

@@ -1,4 +1,4 @@
-"""The status pages of daemons that run: scraped as Prometheus does it."""
+"""The status pages of running daemons, read as Prometheus does."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ BOB = 1002
 
 
 class Storages(Daemons):
-    """A master, with older clients, and its slave; each with status pages."""
+    """A master that has older clients, and its slave, each with status pages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,16 +51,16 @@ class Scraped:
         }
 
     def value(self, name: str, **labels: str) -> float:
-        """One value."""
+        """Return the value of a metric."""
         return self.samples[f"gobelieve_{name}", tuple(sorted(labels.items()))]
 
     def labels(self, name: str) -> list[dict[str, str]]:
-        """Those that a metric has."""
+        """Return the labels of a metric."""
         return [dict(pairs) for found, pairs in self.samples if found == f"gobelieve_{name}"]
 
 
 class StatusTests(FaultTestCase):
-    """Real daemons."""
+    """Status pages of real daemons."""
 
     def setUp(self) -> None:
         from twisted.internet import reactor
@@ -70,11 +70,11 @@ class StatusTests(FaultTestCase):
         self.web = treq.client.HTTPClient(agent)
 
     async def page(self, port: int, path: str) -> Any:
-        """A page of JSON."""
+        """Return a page of JSON."""
         return await (await self.web.get(f"http://127.0.0.1:{port}{path}")).json()
 
     async def scrape(self, port: int) -> Scraped:
-        """The metrics of a daemon."""
+        """Return the metrics of a daemon."""
         answer = await self.web.get(f"http://127.0.0.1:{port}/metrics")
         self.assertEqual(answer.code, 200)
         (kind,) = answer.headers.getRawHeaders("content-type")
@@ -82,7 +82,7 @@ class StatusTests(FaultTestCase):
         return Scraped(await answer.text())
 
     async def save(self, asker: Bare, count: int) -> None:
-        """Messages for Bob."""
+        """Save messages for Bob."""
         for number in range(count):
             message = IM(sender=1001, receiver=BOB, timestamp=1, msgid=0, content=b"hello")
             item = pack_save(1, IM.number, USERS, (APPID, BOB), message.encode())
@@ -90,7 +90,8 @@ class StatusTests(FaultTestCase):
             self.assertEqual(unpack_saved(answer.body, 0, 1)[0], 0)
 
     async def test_a_master_and_its_slave(self) -> None:
-        """Both tell the same of what they have; the master of the slave, until it is gone."""
+        """Master and slave report the same content. The master reports the slave until it is
+        gone."""
         storages = Storages()
         await self.running(storages)
         rpc, http = storages.master.listens
@@ -160,7 +161,7 @@ class StatusTests(FaultTestCase):
         self.fail(f"the slave stays behind: {lags[-5:]}")
 
     async def test_pages_of_storage(self) -> None:
-        """Ready, and upstream's figures."""
+        """Storage reports that it is ready, and figures with the Go server's names."""
         storages = Storages()
         await self.running(storages)
         rpc, http = storages.master.listens
@@ -175,7 +176,7 @@ class StatusTests(FaultTestCase):
         asker.hang_up()
 
     async def test_all_in_one(self) -> None:
-        """One page for all parts."""
+        """The embedded daemon has one page for all its parts."""
         server = AllInOne()
         await self.running(server)
         alice = await server.client(1001)

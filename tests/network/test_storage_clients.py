@@ -1,4 +1,4 @@
-"""A storage daemon and its older clients (3333), on sockets."""
+"""A storage daemon and its older clients (port 3333), on sockets."""
 
 from typing import Any
 
@@ -29,18 +29,18 @@ MANY = 2000
 
 
 def hello(text: bytes) -> bytes:
-    """The body of a message from Alice to Bob."""
+    """Return the body of a message from Alice to Bob."""
     return IM(sender=ALICE, receiver=BOB, timestamp=1_700_000_000, msgid=1, content=text).encode()
 
 
 def saving(body: bytes, uid: int = BOB) -> SaveAndEnqueue:
-    """The request to store it for a user."""
+    """Return a request to store this body for a user."""
     inner = encode_frame(4, body, 5, 1)
     return SaveAndEnqueue(inner=inner, appid=APPID, receiver=uid, device_id=33)
 
 
 class Peer(Protocol):
-    """The other end of either port: frames out, frames in."""
+    """A client of either port, which sends and receives frames."""
 
     transport: Any
 
@@ -57,11 +57,11 @@ class Peer(Protocol):
         self.lost.callback(None)
 
     def send(self, *requests: Message) -> None:
-        """All in one write."""
+        """Send all requests in one write."""
         self.transport.write(b"".join(request.frame(9, 0) for request in requests))
 
     async def result(self) -> bytes:
-        """The content of the next answer, which says success."""
+        """Return the content of the next answer, which must be a success."""
         frame = await self.frames.get()
         assert (frame.cmd, frame.seq, frame.version) == (204, 0, 0), frame
         answer = Result.decode(frame.body)
@@ -69,23 +69,23 @@ class Peer(Protocol):
         return answer.content
 
     async def saved(self) -> int:
-        """The id in the answer to a save."""
+        """Return the id in the answer to a save."""
         return int.from_bytes(await self.result(), "big")
 
     async def listed(self, request: LoadLatest | LoadHistory) -> list[StoredMessage]:
-        """The list that answers a request."""
+        """Send a request and return the messages in its answer."""
         self.send(request)
         return list(unpack_list(await self.result()))
 
     async def page(self, ask: Fetch | FetchGroup) -> list[StoredMessage]:
-        """What the RPC gives."""
+        """Send a request to the RPC port and return the messages in its answer."""
         self.send(ask)
         frame = await self.frames.get()
         return list(unpack_messages(Page.decode(frame.body).messages))
 
 
 class StorageClientTests(ProcessTestCase):
-    """One gobelieve-ims that listens on both ports."""
+    """A gobelieve-ims that listens on both ports."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         self.rpc, self.port = free_port(), free_port()
@@ -102,7 +102,7 @@ class StorageClientTests(ProcessTestCase):
         await self.daemon.start()
 
     async def connect(self, port: int) -> Peer:
-        """A connection to a port."""
+        """Return a connection to a port."""
         from twisted.internet import reactor
 
         peer: Peer = await connectProtocol(HostnameEndpoint(reactor, "127.0.0.1", port), Peer())
@@ -110,13 +110,13 @@ class StorageClientTests(ProcessTestCase):
         return peer
 
     async def disconnect(self, peer: Peer) -> None:
-        """End it."""
+        """Close a connection and wait for its end."""
         peer.transport.loseConnection()
         if not peer.lost.called:
             await peer.lost
 
     async def test_killed_after_the_answer(self) -> None:
-        """What was answered is there after SIGKILL, by this port and by the RPC."""
+        """After SIGKILL, all answered saves are there, by this port and by the RPC port."""
         client = await self.connect(self.port)
         inner = encode_frame(8, hello(b"group"), 5, 1)
         to_group = SaveAndEnqueueGroup(inner=inner, appid=APPID, receiver=GROUP, device_id=33)
@@ -140,7 +140,7 @@ class StorageClientTests(ProcessTestCase):
         self.assertEqual(await rpc.page(of_group), wanted)
 
     async def test_a_long_history(self) -> None:
-        """Longer than a page and than a list: in parts, each message once and in order."""
+        """A history longer than a page comes in parts: each message once and in order."""
         client = await self.connect(self.port)
         bodies = [hello(b"%5d" % number + bytes(600)) for number in range(MANY)]
         client.send(*[saving(body) for body in bodies])
@@ -156,7 +156,8 @@ class StorageClientTests(ProcessTestCase):
         self.assertGreater(len(lengths), 1)
 
     async def test_a_client_that_does_not_read(self) -> None:
-        """It is not listened to any more, and others are served; then it gets every answer."""
+        """Storage stops reading from a client that does not read, and serves others. Later that
+        client gets every answer."""
         client, slow = await self.connect(self.port), await self.connect(self.port)
         client.send(*[saving(hello(bytes(30000))) for _ in range(30)])
         for _ in range(30):
@@ -174,9 +175,9 @@ class StorageClientTests(ProcessTestCase):
         self.assertEqual(await slow.result(), b"")
 
     async def test_nonsense(self) -> None:
-        """The connection ends; the daemon says so in one line and serves others."""
+        """Malformed bytes end the connection. The daemon logs one line, and serves others."""
         client = await self.connect(self.port)
-        # The length that ended upstream's daemon.
+        # The length that ended the Go server's daemon.
         client.transport.write(encode_frame(200, b"\xff\xff" + bytes(40)))
         await client.lost
         await self.daemon.said("is cut off")
@@ -186,7 +187,7 @@ class StorageClientTests(ProcessTestCase):
         self.assertEqual(self.daemon.log.count("is cut off"), 1)
 
     async def test_stop(self) -> None:
-        """On SIGTERM the connections end, and the daemon with them."""
+        """On SIGTERM the connections end, and then the daemon."""
         client = await self.connect(self.port)
         client.send(saving(hello(b"one")))
         self.assertEqual(await client.saved(), 32)

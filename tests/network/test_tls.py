@@ -22,7 +22,7 @@ from tests.waits import DEADLINE, ProcessTestCase, within
 
 
 class Link(FramedProtocol):
-    """Notes what comes; fires when so many frames have come, and at the end."""
+    """Records frames. It fires when the wanted number of frames has come, and at the end."""
 
     limit = 1 << 20
 
@@ -60,7 +60,7 @@ class Link(FramedProtocol):
 
 
 class TLSLinkTests(ProcessTestCase):
-    """Two ends in this process."""
+    """Two ends of a link in this process."""
 
     async def setUp(self) -> None:  # type: ignore[override]
         from twisted.internet import reactor
@@ -80,20 +80,20 @@ class TLSLinkTests(ProcessTestCase):
         self.addCleanup(self.end)
 
     async def end(self) -> None:
-        """Both ends are gone."""
+        """Close the link, and wait until both ends are gone."""
         self.here.close()
         await within(DEADLINE, self.here.gone, "the end here")
         await within(DEADLINE, self.there.gone, "the end there")
 
     async def exchanged(self) -> None:
-        """A frame has come, so TLS is agreed upon."""
+        """Send a frame and wait for it. After that the TLS handshake is complete."""
         self.there.wanted = 1
         self.here.send(encode_frame(1, b"", 0))
         await within(DEADLINE, self.there.there, "the first frame")
         self.there.there = Deferred()
 
     async def test_an_end_that_does_not_read_is_noticed(self) -> None:
-        """What was written waits, and comes whole when it reads again."""
+        """Frames for an end that does not read wait. All come when it reads again."""
         await self.exchanged()
         self.there.pause()
         count = 0
@@ -111,7 +111,7 @@ class TLSLinkTests(ProcessTestCase):
         await within(DEADLINE, self.here.draining, "that it reads again")
 
     async def test_it_ends_although_the_other_end_does_not_read(self) -> None:
-        """As a plain connection does."""
+        """A link on TLS closes although the other end does not read, like a plain one."""
         await self.exchanged()
         self.there.pause()
         self.here.close()
@@ -119,7 +119,7 @@ class TLSLinkTests(ProcessTestCase):
         self.there.resume()
 
     async def test_probes(self) -> None:
-        """The kernel is asked for them on the socket beneath."""
+        """Keepalive probes are set on the socket below TLS."""
         await self.exchanged()
         for end in (self.here, self.there):
             transport: Any = beneath(end.transport)

@@ -1,7 +1,7 @@
-"""Every kind of message from one gateway to another, as real processes.
+"""Every kind of message from one gateway to another, with real processes.
 
-Users, routers and storages are two of each, so that receivers live at other ones than senders, and
-super groups have a router and a storage of their own.
+There are two gateways, two routers and two storages, so sender and receiver use different ones.
+Super groups have their own router and storage.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from tests.servers import missing
 
 
 class TwoNodeCase(SiteCase):
-    """Two gateways."""
+    """A site with two gateways."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
@@ -24,22 +24,23 @@ class TwoNodeCase(SiteCase):
         self.cluster = await two_nodes(self, "two_nodes")
 
     async def client(self, uid: int, gateway: int, device: str = "", **options: Any) -> Client:
-        """A client of one of them, live."""
+        """Return a client of one gateway, connected and synced."""
         device_id = device or f"phone of {uid}"
         return await self.begin(self.cluster.client(uid, gateway, device_id=device_id, **options))
 
 
 class PeerTests(TwoNodeCase):
-    """From user to user."""
+    """Messages from user to user."""
 
     async def test_from_user_to_user(self) -> None:
-        """One cluster for both: it takes seconds to start."""
+        """Stored and live messages arrive. All steps use one cluster, which takes seconds to
+        start."""
         await self.stored_messages()
         await self.live_messages()
 
     async def stored_messages(self) -> None:
-        """To receivers of either storage and router, and to the sender's other device; pushed from
-        the second one on, each once and in order, whichever version the client speaks."""
+        """Send messages to receivers of both storages and routers, and to the sender's other
+        device. From the second one on they are pushed, once and in order, in every version."""
         alice = await self.client(1, 0)
         tablet = await self.client(1, 1, "tablet")
         others = [await self.client(2, 1), await self.client(3, 1, version=1)]
@@ -59,7 +60,7 @@ class PeerTests(TwoNodeCase):
         await self.nothing_more(alice, tablet, *others)
 
     async def live_messages(self) -> None:
-        """RT, typing, and the signalling of a call, to all devices of the receiver."""
+        """Send RT, INPUTING and VOIP_CONTROL to all devices of the receiver."""
         alice = await self.client(31, 0)
         bobs = [await self.client(32, 1), await self.client(32, 0, "tablet")]
         alice.send_rt(32, "rt")
@@ -79,10 +80,10 @@ class PeerTests(TwoNodeCase):
 
 
 class GroupTests(TwoNodeCase):
-    """Ordinary and super groups."""
+    """Messages to ordinary groups and super groups."""
 
     async def test_groups(self) -> None:
-        """An ordinary one and a super group, on one cluster."""
+        """Messages to an ordinary group and a super group arrive. Both use one cluster."""
         await self.ordinary_group()
         await self.super_group()
 
@@ -92,8 +93,8 @@ class GroupTests(TwoNodeCase):
         self.assertEqual(refused.exception.status, AckStatus.NOT_GROUP_MEMBER)
 
     async def ordinary_group(self) -> None:
-        """Members of both storages at both gateways, and one who is away; the sender's other
-        device; who is no member hears nothing and may say nothing."""
+        """Send messages to members at both gateways and storages, to an offline one, and to the
+        sender's other device. A user who is no member gets nothing and may send nothing."""
         alice = await self.client(1, 0)
         tablet = await self.client(1, 1, "tablet")
         others = [await self.client(uid, uid % 2) for uid in (2, 3, 4, 5)]
@@ -110,7 +111,7 @@ class GroupTests(TwoNodeCase):
         await self.nothing_more(alice, tablet, outsider, away, *others)
 
     async def super_group(self) -> None:
-        """The same, in the one queue of the group; pushed from the second message on."""
+        """Send messages by the queue of a super group. From the second one on they are pushed."""
         alice = await self.client(21, 0)
         tablet = await self.client(21, 1, "tablet")
         others = [await self.client(uid, uid % 2) for uid in (22, 23, 24, 25)]
@@ -118,7 +119,7 @@ class GroupTests(TwoNodeCase):
         contents = [b"%d" % n for n in range(5)]
         for content in contents:
             await alice.send_group(SUPER, content)
-            # One at a time, so that nobody has a sync under way when the next is pushed.
+            # One at a time, so that no client is syncing when the next message is pushed.
             for one in (tablet, *others):
                 message = await self.soon(one.receive(), f"{one.uid} gets {content!r}")
                 self.assertEqual((message.content, message.group_id), (content, SUPER))
@@ -141,13 +142,13 @@ class RoomAndCustomerTests(TwoNodeCase):
     """Rooms, and customer service."""
 
     async def test_rooms_and_customers(self) -> None:
-        """On one cluster."""
+        """Messages of rooms and of customer service arrive. Both use one cluster."""
         await self.rooms()
         await self.customers()
 
     async def rooms(self) -> None:
-        """Who is in hears it at either gateway, in order; who left, is in another room, or in the
-        room of that number in another app, does not."""
+        """Send messages to a room. Users in it get them in order, at either gateway. Users who
+        left, and those in other rooms or apps, get nothing."""
         alice = await self.client(1, 0)
         others = [await self.client(2, 1), await self.client(3, 0), await self.client(4, 1)]
         for room in (5, 6):
@@ -167,7 +168,7 @@ class RoomAndCustomerTests(TwoNodeCase):
             leaver.ping()
             await alice.send_room(room, "after")
             await self.get_live([b"after"], *others[1:])
-            # What is sent to them now comes behind what should not have come.
+            # These messages come after any that should not have come.
             for one in (leaver, elsewhere):
                 alice.send_rt(one.uid, "end")
                 await self.get_live([b"end"], one)
@@ -175,8 +176,8 @@ class RoomAndCustomerTests(TwoNodeCase):
         self.assertEqual(alice.waiting, 0)
 
     async def customers(self) -> None:
-        """A customer writes to a seller of the other app at the other gateway, and is answered;
-        both have it on their other devices too."""
+        """Send messages between a customer and a seller of another app, at two gateways. Their
+        other devices get them too."""
         customer = await self.client(41, 0)
         tablet = await self.client(41, 1, "tablet")
         seller = await self.begin(self.cluster.client(42, 1, appid=KEFU, device_id="desk"))
@@ -193,6 +194,6 @@ class RoomAndCustomerTests(TwoNodeCase):
         self.assertEqual((message.content, message.pushed), (b"six", True))
         await self.get([b"six"], tablet, till)
         await self.nothing_more(customer, tablet, seller, till)
-        # A user of another app who has the customer's number has nothing of it.
+        # A user of another app with the customer's uid gets nothing.
         namesake = await self.begin(self.cluster.client(41, 1, appid=8, device_id="namesake"))
         self.assertEqual(namesake.waiting, 0)

@@ -1,7 +1,7 @@
-"""The test-suite of the original, case by case, against real daemons.
+"""The Go server's test suite, case by case, against real daemons.
 
-Each case has its name there. Where the original was content with one message of many, all are
-expected here, once and in order.
+Each docstring begins with the case's name there. The Go server's suite often accepts one message of
+many; here all are expected, once and in order.
 """
 
 import json
@@ -36,7 +36,7 @@ LOGIN: dict[str, Any] = {
 
 
 class SuiteCase(SiteCase):
-    """One daemon with all roles; the original's users, groups and login."""
+    """The embedded daemon, with the users, groups and login of the Go server's suite."""
 
     server: AllInOne
 
@@ -44,7 +44,7 @@ class SuiteCase(SiteCase):
         self.server = await all_in_one(self, **settings)
 
     async def client(self, uid: int, *, live: bool = True, **options: Any) -> Client:
-        """A client; with `live` it is connected and has synced."""
+        """Return a client. With `live` it is connected and synced."""
         made = await self.server.client(uid, **{**LOGIN, **options})
         if live:
             await self.begin(made)
@@ -54,13 +54,13 @@ class SuiteCase(SiteCase):
 
 
 class PostingCase(SuiteCase):
-    """The app's server posts."""
+    """Posts like the app's server."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         await self.begin_server()
 
     async def post(self, path: str, body: bytes | dict[str, Any]) -> None:
-        """Answered by 200."""
+        """Send a post, and check that the answer is 200."""
         from twisted.internet import reactor
 
         clock: Any = reactor
@@ -74,7 +74,7 @@ class PostingCase(SuiteCase):
 
 
 class HttpPeerTests(PostingCase):
-    """test_peer, with what is posted."""
+    """The cases of test_peer that post."""
 
     async def test_http_send_and_recv(self) -> None:
         """TestHttpSendAndRecv: a message from 1 to 2; 2 gets a frame 4."""
@@ -101,7 +101,7 @@ class HttpPeerTests(PostingCase):
 
 
 class HttpGroupTests(PostingCase):
-    """test_group, with what is posted."""
+    """The cases of test_group that post."""
 
     async def notified(self, group: int, queue: int) -> None:
         one = await self.client(1)
@@ -117,7 +117,7 @@ class HttpGroupTests(PostingCase):
         await self.notified(ORDINARY, 0)
 
     async def test_super_group_notification(self) -> None:
-        """TestSuperGroupNotification: the same from the group's queue."""
+        """TestSuperGroupNotification: 1 gets a frame 7 from the group's queue."""
         await self.notified(SUPER, SUPER)
 
     async def test_send_http_group_message(self) -> None:
@@ -130,7 +130,7 @@ class HttpGroupTests(PostingCase):
 
 
 class PeerTests(SuiteCase):
-    """test_peer."""
+    """The other cases of test_peer."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         await self.begin_server()
@@ -166,17 +166,17 @@ class PeerTests(SuiteCase):
         await self.get([b"test im"], await self.client(2))
 
     async def test_ping_pong(self) -> None:
-        """TestPingPong: a frame 14."""
+        """TestPingPong: the client gets a frame 14."""
         two = await self.client(2)
         two.ping()
         await self.soon(two.next_event(Ponged), "the pong")
 
 
 class TimeoutTests(SuiteCase):
-    """test_peer, as well."""
+    """The timeout of test_peer."""
 
     async def test_timeout(self) -> None:
-        """TestTimeout: who is silent is hung up on (after 360 s; here after 1)."""
+        """TestTimeout: a silent client is cut off (there after 360 s, here after 1 s)."""
         from twisted.internet import reactor
 
         clock: Any = reactor
@@ -193,7 +193,7 @@ class TimeoutTests(SuiteCase):
 
 
 class GroupTests(SuiteCase):
-    """test_group."""
+    """The other cases of test_group."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         await self.begin_server()
@@ -207,7 +207,8 @@ class GroupTests(SuiteCase):
         self.assertEqual((message.content, message.group_id), (b"test", 0))
 
     async def test_super_group_message(self) -> None:
-        """TestSuperGroupMessage: the same to 3111, by the group's sync."""
+        """TestSuperGroupMessage: 2 writes to 3111 and gets its ack; 1 gets it by the group's
+        sync."""
         one, two = await self.client(1), await self.client(2)
         await self.soon(two.send_group(SUPER, "test"), "the ack")
         message = await self.soon(one.receive(), "the message")
@@ -230,12 +231,13 @@ class GroupTests(SuiteCase):
         await self.offline(ORDINARY, 0)
 
     async def test_super_group_offline(self) -> None:
-        """TestSuperGroupOffline: the same with 3111, from the group's batch."""
+        """TestSuperGroupOffline: 1 logs in later, and gets the message to 3111 by the group's
+        sync."""
         await self.offline(SUPER, SUPER)
 
 
 class CustomerTests(SuiteCase):
-    """test_customer."""
+    """The cases of test_customer."""
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         await self.begin_server()
@@ -248,7 +250,7 @@ class CustomerTests(SuiteCase):
         self.assertIsInstance(message.message, customers.Customer)
 
     async def test_customer_support_message(self) -> None:
-        """TestCustomerSupportMessage: the other way, a frame 25."""
+        """TestCustomerSupportMessage: the customer gets a frame 25 of the seller."""
         seller, customer = await self.client(2, appid=KEFU), await self.client(1)
         await self.soon(seller.send_support(User(7, 1), "test"), "the ack")
         message = await self.soon(customer.receive(), "the message")
@@ -263,7 +265,7 @@ class CustomerTests(SuiteCase):
 
 
 class Deaf(Protocol):
-    """Says what it has to say in one go, and never reads."""
+    """Sends all its bytes at once, and never reads."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -275,10 +277,11 @@ class Deaf(Protocol):
 
 
 class RoomTests(SuiteCase):
-    """test_room."""
+    """The cases of test_room."""
 
     async def test_room_message(self) -> None:
-        """TestRoomMessage: 1000 messages of one who does not read its acks; all come, in order."""
+        """TestRoomMessage: a client sends 1000 messages without reading its acks. All arrive, in
+        order."""
         from twisted.internet import reactor
 
         await self.begin_server()
@@ -298,8 +301,9 @@ class RoomTests(SuiteCase):
 
 
 class ClusterTests(SiteCase):
-    """TestCluster, TestClusterRoomMessage, TestClusterGroupMessage, TestClusterSuperGroupMessage:
-    the sender at one gateway, the receiver at another. See `test_two_nodes` for much more."""
+    """TestCluster, TestClusterRoomMessage, TestClusterGroupMessage and
+    TestClusterSuperGroupMessage: sender and receiver are at different gateways. `test_two_nodes`
+    tests much more."""
 
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
     cluster: Cluster
@@ -308,7 +312,7 @@ class ClusterTests(SiteCase):
         return await self.begin(self.cluster.client(uid, gateway, **LOGIN))
 
     async def test_cluster(self) -> None:
-        """All four on one cluster."""
+        """All four cases pass on one cluster."""
         self.cluster = await two_nodes(self, "upstream_suite")
         sender, receiver = await self.client(2, 0), await self.client(1, 1)
         await self.soon(sender.send(1, "test im"), "the ack")
