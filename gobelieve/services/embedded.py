@@ -1,12 +1,13 @@
 """``twistd gobelieve``: gateway, router and storage in one process, on one SQLite file.
 
-Nothing else is needed. Between the roles there are calls instead of sockets; yet storage and the
-router listen too, so that further gateways can join.
+No other program is needed. The three roles call each other without sockets. Storage and the router
+listen as well, so that further gateways can join.
 """
 
 import os
 import shutil
 import sys
+from typing import NamedTuple
 
 from twisted.application.service import Service
 from twisted.logger import Logger
@@ -27,18 +28,20 @@ from gobelieve.backends.sqlite.service import (
 from gobelieve.config import ClientsConfig, EmbeddedConfig
 from gobelieve.errors import BackendError
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
-from gobelieve.interfaces import World
+from gobelieve.interfaces import Turn, World
 from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
+from gobelieve.routing.router import Router
 from gobelieve.services.components.backends import Backends, tokens
-from gobelieve.services.components.cluster import add_cluster
-from gobelieve.services.components.gateway import build_gateway
+from gobelieve.services.components.cluster import Cluster, add_cluster
+from gobelieve.services.components.gateway import Gateway, build_gateway
 from gobelieve.services.components.listeners import add_listeners
 from gobelieve.services.components.pending import PendingService
 from gobelieve.services.components.word_file import add_words
-from gobelieve.services.groups.groups import GroupStatus, add_local_groups
-from gobelieve.services.groups.relations import RelationStatus, add_local_relations
+from gobelieve.services.groups.groups import GroupManagerService, add_local_groups
+from gobelieve.services.groups.relations import RelationsService, add_local_relations
+from gobelieve.services.groups.status import optional_parts
 from gobelieve.services.http.api import add_http
 from gobelieve.services.http.app_api import add_local_app_api
 from gobelieve.services.imr import add_router
@@ -48,21 +51,21 @@ from gobelieve.services.process.options import Coroutines, DaemonOptions, thread
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import cannot_start
 from gobelieve.services.status.gateway import GatewayStatus
-from gobelieve.services.status.pages import with_parts
+from gobelieve.services.status.pages import DaemonStatus, status_of
 from gobelieve.services.status.router import RouterStatus
 from gobelieve.services.status.storage import StorageStatus
 from gobelieve.storage.local import LocalStorage
 
 
 class Options(DaemonOptions):
-    """The command line of the daemon that is all in one."""
+    """The command line of the all-in-one daemon."""
 
     kind = EmbeddedConfig
     optParameters = [["data", "d", "var", "The folder for everything that is kept."]]
 
 
 class DataFolder(Service):
-    """Makes the folder before anything is opened in it."""
+    """Makes the data folder before anything is opened in it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -76,7 +79,7 @@ class DataFolder(Service):
 
 
 class Database(SqliteService):
-    """A file that cannot be used ends the start with one line."""
+    """The database; if its file cannot be used, the start ends with one line."""
 
     def startService(self) -> None:
         try:
@@ -86,7 +89,7 @@ class Database(SqliteService):
 
 
 class Greeting(Service):
-    """When all is started, says where, and what to do first."""
+    """Logs the addresses and the first command for the operator when all is started."""
 
     def __init__(self, config: ClientsConfig, data: str) -> None:
         self._log = Logger("gobelieve")
@@ -118,7 +121,7 @@ class Greeting(Service):
 
 
 def _command() -> str:
-    """How to call the ``gobelieve`` of this installation from here."""
+    """Return the command that runs the ``gobelieve`` of this installation from this folder."""
     beside = os.path.join(os.path.dirname(sys.executable), "gobelieve")
     if shutil.which("gobelieve") or not os.path.exists(beside):
         return "gobelieve"
@@ -126,37 +129,101 @@ def _command() -> str:
 
 
 def makeService(options: Options, reactor: Reactor | None = None) -> DaemonService:
-    """The services of all three roles."""
+    """Return the services of all three roles, in the order in which they start."""
     reactor = reactor or installed_reactor()
     config: EmbeddedConfig = options.config
     data: str = options["data"]
-    service = DaemonService(options, reactor)
-    cluster = add_cluster(service, config.cluster, reactor)
+    daemon = DaemonService(options, reactor)
+    cluster = add_cluster(daemon, config.cluster, reactor)
     turn = ReactorTurn(reactor)
+    daemon.add("data", DataFolder(data))
+    stores = _add_stores(daemon, config.im, data, reactor)
 
-    service.add("data", DataFolder(data))
-    db = Database(os.path.join(data, FILE_NAME), reactor)
-    service.add("sqlite", db)
-    groups = add_local_groups(service, db, reactor)
-    relations = add_local_relations(service, config.im, db, reactor)
-
-    ims, imr, im = OrderedService(), OrderedService(), OrderedService()
-    service.add("ims", ims)
+    ims = OrderedService()
+    daemon.add("ims", ims)
     root = os.path.join(data, "storage")
-    storage = StorageStatus(add_storage(ims, root, config.ims, turn, reactor, cluster), reactor)
-    service.add("imr", imr)
-    queues = None if config.imr.push_disabled else SqlitePushQueues(db)
+    storage = StorageStatus(
+        add_storage(ims, root, config.ims, turn=turn, reactor=reactor, cluster=cluster), reactor
+    )
+    imr = OrderedService()
+    daemon.add("imr", imr)
     router = add_router(
         imr,
         config.imr,
-        queues=queues,
-        groups=groups,
+        queues=None if config.imr.push_disabled else SqlitePushQueues(stores.db),
+        groups=stores.groups,
         cluster=cluster,
         turn=turn,
         reactor=reactor,
     )
+    pending = PendingDatabase(
+        os.path.join(data, "pending"), threads(reactor), Logger("gobelieve.backends.pending")
+    )
+    backends = _backends(config.im, stores, pending)
+    local = LocalStorage(storage.storage)
+    gateway = _build_gateway(config.im, backends, local, router.router, turn, reactor)
+    im = OrderedService()
+    daemon.add("im", im)
+    add_words(im, daemon, config.im.word_file, gateway.controls.words)
+    im.add("pending", PendingService(pending, gateway.unfinished.fan_out))
+    add_listeners(im, daemon, config.im, gateway=gateway, reactor=reactor, turn=turn)
+    app = add_local_app_api(
+        im,
+        config.im,
+        gateway=gateway,
+        logins=backends.tokens,
+        db=stores.db,
+        manager=stores.groups.manager,
+        reactor=reactor,
+    )
+    status = _status(gateway, stores, storage, router, cluster)
+    add_http(im, config.im, gateway=gateway, storage=local, status=status, app=app)
+    daemon.add("greeting", Greeting(config.im, data))
+    return daemon
 
-    service.add("im", im)
+
+class _Stores(NamedTuple):
+    db: SqliteService
+    groups: GroupManagerService
+    relations: RelationsService | None
+
+
+def _add_stores(
+    daemon: DaemonService, config: ClientsConfig, data: str, reactor: Reactor
+) -> _Stores:
+    """Add ``sqlite`` and ``group-manager``, and ``relations`` if the configuration asks for it."""
+    db = Database(os.path.join(data, FILE_NAME), reactor)
+    daemon.add("sqlite", db)
+    groups = add_local_groups(daemon, db, reactor)
+    return _Stores(db, groups, add_local_relations(daemon, config, db, reactor))
+
+
+def _backends(config: ClientsConfig, stores: _Stores, pending: PendingDatabase) -> Backends:
+    db = stores.db
+    preferences = SqlitePreferences(db)
+    return Backends(
+        tokens=tokens(config, SqliteTokens(db), preferences),
+        devices=SqliteDeviceNumbers(db),
+        sync_keys=SqliteSyncKeys(db),
+        group_sync_keys=SqliteGroupSyncKeys(db),
+        unread=SqliteUnreadCounts(db),
+        daily=SqliteDailyUsers(db),
+        preferences=preferences,
+        pending=pending,
+        groups=stores.groups,
+        relations=stores.relations,
+    )
+
+
+def _build_gateway(
+    config: ClientsConfig,
+    backends: Backends,
+    storage: LocalStorage,
+    router: Router,
+    turn: Turn,
+    reactor: Reactor,
+) -> Gateway:
+    """Build the gateway, and connect it to the router in this process."""
     counters = GatewayCounters()
     world = World(
         time=reactor,
@@ -165,46 +232,31 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
         counters=counters,
         log=Logger("gobelieve.routing"),
     )
-    routing = LocalLink(router.router, world)
-    pending = PendingDatabase(
-        os.path.join(data, "pending"), threads(reactor), Logger("gobelieve.backends.pending")
-    )
-    preferences = SqlitePreferences(db)
-    backends = Backends(
-        tokens=tokens(config.im, SqliteTokens(db), preferences),
-        devices=SqliteDeviceNumbers(db),
-        sync_keys=SqliteSyncKeys(db),
-        group_sync_keys=SqliteGroupSyncKeys(db),
-        unread=SqliteUnreadCounts(db),
-        daily=SqliteDailyUsers(db),
-        preferences=preferences,
-        pending=pending,
-        groups=groups,
-        relations=relations,
-    )
-    local = LocalStorage(storage.storage)
+    routing = LocalLink(router, world)
     gateway = build_gateway(
-        config.im,
+        config,
         time=reactor,
         turn=turn,
         backends=backends,
-        storage=local,
+        storage=storage,
         routing=routing,
         counters=counters,
     )
     routing.attach(gateway.controls.publications)
-    add_words(im, service, config.im.word_file, gateway.controls.words)
-    im.add("pending", PendingService(pending, gateway.unfinished.fan_out))
-    add_listeners(im, service, gateway, config.im, reactor, turn)
-    status = GatewayStatus(gateway)
-    shown = GroupStatus(groups)
-    parts: dict[str, StorageStatus | RouterStatus | GroupStatus | RelationStatus]
-    parts = {"storage": storage, "router": router, "groups": shown}
-    if relations is not None:
-        parts["relations"] = RelationStatus(relations)
-    summary = with_parts(status.summary, parts)
-    collectors = [status, cluster.metrics, *parts.values()]
-    app = add_local_app_api(im, config.im, gateway, backends.tokens, db, groups.manager, reactor)
-    add_http(im, config.im, gateway, local, summary, collectors, lambda: storage.trouble, app)
-    service.add("greeting", Greeting(config.im, data))
-    return service
+    return gateway
+
+
+def _status(
+    gateway: Gateway,
+    stores: _Stores,
+    storage: StorageStatus,
+    router: RouterStatus,
+    cluster: Cluster,
+) -> DaemonStatus:
+    groups = optional_parts(stores.groups, stores.relations)
+    return status_of(
+        GatewayStatus(gateway),
+        {"storage": storage, "router": router, **groups},
+        collectors=[cluster.metrics],
+        trouble=lambda: storage.trouble,
+    )

@@ -20,12 +20,13 @@ from gobelieve.routing.build import build_router
 from gobelieve.routing.pushes.writer import PushWriter
 from gobelieve.routing.router import Router
 from gobelieve.services.components.cluster import Cluster, add_cluster
-from gobelieve.services.groups.groups import GroupsOptions, GroupStatus, add_groups
+from gobelieve.services.groups.groups import GroupsOptions, add_groups
+from gobelieve.services.groups.status import optional_parts
 from gobelieve.services.process.daemon import DaemonService
 from gobelieve.services.process.draining import DrainingService
 from gobelieve.services.process.options import Coroutines
 from gobelieve.services.process.ordered import OrderedService
-from gobelieve.services.status.pages import add_status, with_parts
+from gobelieve.services.status.pages import add_status, status_of
 from gobelieve.services.status.router import RouterStatus
 from gobelieve.wire.cluster import Port
 
@@ -135,13 +136,10 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     # These pages need no key, like the other status pages: they are for a private network only.
     table = status.router.table
     pages = presence_pages(table.is_online, table.everyone, reactor)
-    parts = {"groups": GroupStatus(groups)} if groups else {}
-    summary = with_parts(status.summary, parts)
-    collectors = [status, cluster.metrics, *parts.values()]
-    address = config.http_listen_address
 
     def trouble() -> str:
         return "" if config.push_disabled else redis.trouble
 
-    add_status(service, address, summary, collectors, trouble, pages)
+    shown = status_of(status, optional_parts(groups), collectors=[cluster.metrics], trouble=trouble)
+    add_status(service, config.http_listen_address, shown, pages)
     return service

@@ -1,6 +1,6 @@
-"""``twistd gobelieve-ims``: message storage, its RPC, its older clients, its slaves or master."""
+"""``twistd gobelieve-ims``: message storage with its ports, and its slaves or its master."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -10,7 +10,7 @@ from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.event_loop.waiting import called_back
-from gobelieve.interfaces import World
+from gobelieve.interfaces import Turn, World
 from gobelieve.metrics import Counters
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
@@ -24,20 +24,20 @@ from gobelieve.services.process.draining import DrainingService
 from gobelieve.services.process.options import Coroutines, DaemonOptions, threads
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import cannot_start
-from gobelieve.services.status.pages import add_status
+from gobelieve.services.status.pages import add_status, status_of
 from gobelieve.services.status.storage import StorageParts, StorageStatus
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.cluster import Port
 
 
 class Options(DaemonOptions):
-    """Storage's command line."""
+    """The command line of storage."""
 
     kind = ImsConfig
 
 
 class StorageService(Service):
-    """Opens the directory when it starts; when it stops, all that was asked for is on disk."""
+    """Opens the directory when it starts; when it stops, all requested messages are on disk."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -54,18 +54,39 @@ class StorageService(Service):
         return called_back(self.storage.close)
 
 
+class _Process(NamedTuple):
+    """The parts of its process that storage is built with."""
+
+    parent: OrderedService
+    cluster: Cluster
+    turn: Turn
+    reactor: Reactor
+
+    def world(self, log_name: str) -> World:
+        """Return a world with counters of its own, and a log of this name."""
+        return World(
+            time=self.reactor,
+            turn=self.turn,
+            tasks=Coroutines(),
+            counters=Counters(),
+            log=Logger(log_name),
+        )
+
+
 def add_storage(
     parent: OrderedService,
     root: str,
     config: StorageConfig,
-    turn: ReactorTurn,
+    *,
+    turn: Turn,
     reactor: Reactor,
     cluster: Cluster,
 ) -> StorageParts:
     """Add ``storage`` in the folder `root`, and its ports and links; nothing is opened yet."""
+    process = _Process(parent, cluster, turn, reactor)
     storage = Storage(
         root,
-        world=_world(reactor, turn, "gobelieve.storage"),
+        world=process.world("gobelieve.storage"),
         in_thread=threads(reactor),
         fsync=config.fsync,
         fsync_interval=config.fsync_interval,
@@ -73,61 +94,67 @@ def add_storage(
         slave=bool(config.master_address),
     )
     parent.add("storage", StorageService(storage))
-    # Slaves end behind those who save, so that they get all that was answered.
-    slaves: SlavesFactory | None = None
-    if config.sync_listen:
-        slaves = SlavesFactory(
-            storage.store,
-            world=_world(reactor, turn, "gobelieve.protocols.replication.master"),
-            delay=config.sync_delay,
-        )
-        parent.add("slaves", replication.slaves(config.sync_listen, slaves, reactor, cluster))
-    master: MasterLink | None = None
-    if config.master_address:
-        master = MasterLink(
-            storage,
-            config.master_address,
-            world=_world(reactor, turn, "gobelieve.protocols.replication.slave"),
-        )
-        parent.add("master", replication.master(master, cluster))
-    ports = {
-        "rpc": StorageFactory(
-            storage, world=_world(reactor, turn, "gobelieve.protocols.storage.listener")
-        )
-    }
-    tcp = cluster.listening(Port.STORAGE_RPC, config.rpc_listen, ports["rpc"])
-    parent.add("rpc", _port(tcp, ports["rpc"], reactor))
+    # The slaves' links end after the gateways' links, so that slaves get all that was acked.
+    slaves = _add_slaves(process, storage, config)
+    master = _add_master(process, storage, config)
+    return StorageParts(storage, _add_ports(process, storage, config), slaves, master)
+
+
+def _add_slaves(process: _Process, storage: Storage, config: StorageConfig) -> SlavesFactory | None:
+    """Add ``slaves``, the port for them, if there is an address."""
+    if not config.sync_listen:
+        return None
+    world = process.world("gobelieve.protocols.replication.master")
+    slaves = SlavesFactory(storage.store, world=world, delay=config.sync_delay)
+    port = replication.slaves(config.sync_listen, slaves, process.reactor, process.cluster)
+    process.parent.add("slaves", port)
+    return slaves
+
+
+def _add_master(process: _Process, storage: Storage, config: StorageConfig) -> MasterLink | None:
+    """Add ``master``, the link to it, if this storage is a slave."""
+    if not config.master_address:
+        return None
+    world = process.world("gobelieve.protocols.replication.slave")
+    master = MasterLink(storage, config.master_address, world=world)
+    process.parent.add("master", replication.master(master, process.cluster))
+    return master
+
+
+def _add_ports(
+    process: _Process, storage: Storage, config: StorageConfig
+) -> dict[str, StorageFactory]:
+    """Add ``rpc``, and ``clients`` for older clients if there is an address."""
+    factory = StorageFactory(storage, world=process.world("gobelieve.protocols.storage.listener"))
+    ports = {"rpc": factory}
+    _add_port(process, "rpc", Port.STORAGE_RPC, config.rpc_listen, factory)
     if config.listen:
-        older = _world(reactor, turn, "gobelieve.protocols.storage.legacy_listener")
-        ports["clients"] = StorageClientFactory(storage, world=older)
-        tcp = cluster.listening(Port.STORAGE_CLIENTS, config.listen, ports["clients"])
-        parent.add("clients", _port(tcp, ports["clients"], reactor))
-    return StorageParts(storage, ports, slaves, master)
+        world = process.world("gobelieve.protocols.storage.legacy_listener")
+        ports["clients"] = older = StorageClientFactory(storage, world=world)
+        _add_port(process, "clients", Port.STORAGE_CLIENTS, config.listen, older)
+    return ports
 
 
-def _world(reactor: Reactor, turn: ReactorTurn, name: str) -> World:
-    """Return a world with counters of its own, and a log of this name."""
-    return World(time=reactor, turn=turn, tasks=Coroutines(), counters=Counters(), log=Logger(name))
-
-
-def _port(tcp: Service, factory: StorageFactory, reactor: Reactor) -> OrderedService:
-    port = OrderedService()
-    port.add("askers", DrainingService(factory, reactor))
-    port.add("tcp", tcp)
-    return port
+def _add_port(
+    process: _Process, name: str, port: Port, address: str, factory: StorageFactory
+) -> None:
+    service = OrderedService()
+    service.add("askers", DrainingService(factory, process.reactor))
+    service.add("tcp", process.cluster.listening(port, address, factory))
+    process.parent.add(name, service)
 
 
 def makeService(options: Options, reactor: Reactor | None = None) -> DaemonService:
-    """Storage's services."""
+    """Return the services of storage, in the order in which they start."""
     reactor = reactor or installed_reactor()
     config: ImsConfig = options.config
     service = DaemonService(options, reactor)
     cluster = add_cluster(service, config.cluster, reactor)
     turn = ReactorTurn(reactor)
-    parts = add_storage(service, config.storage_root, config, turn, reactor, cluster)
-    status = StorageStatus(parts, reactor)
-    collectors = [status, cluster.metrics]
-    add_status(
-        service, config.http_listen_address, status.summary, collectors, lambda: status.trouble
+    parts = add_storage(
+        service, config.storage_root, config, turn=turn, reactor=reactor, cluster=cluster
     )
+    status = StorageStatus(parts, reactor)
+    shown = status_of(status, {}, collectors=[cluster.metrics], trouble=lambda: status.trouble)
+    add_status(service, config.http_listen_address, shown)
     return service

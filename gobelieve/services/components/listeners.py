@@ -1,8 +1,9 @@
-"""The ports through which clients come: TCP, WebSocket and engine.io, each plain and on TLS."""
+"""The ports for clients: TCP, WebSocket and engine.io, each plain and on TLS."""
 
 import os
 import secrets
 from collections.abc import Callable
+from typing import NamedTuple
 
 from twisted.application.internet import TimerService
 from twisted.application.service import Service
@@ -24,9 +25,6 @@ from gobelieve.services.process.listening import Listening
 from gobelieve.services.process.memory import MemoryWatch
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import cannot_start
-
-MakeFactory = Callable[[str], IProtocolFactory]
-"""Makes a factory for clients who come by what is named so."""
 
 
 class CertificateService(Service):
@@ -57,14 +55,15 @@ class CertificateService(Service):
 def add_listeners(
     parent: OrderedService,
     daemon: DaemonService,
-    gateway: Gateway,
     config: ClientsConfig,
+    *,
+    gateway: Gateway,
     reactor: Reactor,
     turn: Turn,
 ) -> None:
-    """Add the services through which clients come; they end before what they need.
+    """Add the ports for clients, and the services that watch and end the connections.
 
-    The certificate is read again when the daemon is sent SIGHUP.
+    The certificate is read again when the daemon gets SIGHUP.
     """
     timeouts = TimerService(1, safe_sweep(gateway.clients.timeouts))
     timeouts.clock = reactor
@@ -73,36 +72,61 @@ def add_listeners(
     memory = MemoryWatch(config.memory_bytes, reactor, gateway.counters)
     if config.memory_bytes:
         parent.add("memory", memory)
-    tls = _tls(parent, daemon, config, reactor)
-    settings = WebSocketSettings(
-        config.ws_allowed_origins,
-        config.ws_ping_interval,
-        ping_timeout=config.write_timeout,
-        open_timeout=config.auth_timeout,
-    )
-    registry = gateway.clients.registry
+    on_tls = _tls(parent, daemon, config, reactor)
+    for port in _ports(config, ClientFactories(config, gateway, reactor, turn)):
+        if port.address is not None:
+            factory = port.make(port.name)
+            if port.is_tls:
+                factory = on_tls(factory)
+            parent.add(port.name, Listening(port.address, LoadShedder(factory, memory.is_low)))
 
-    def tcp(transport_name: str) -> IProtocolFactory:
-        return ClientFactory(turn, registry, transport_name)
 
-    def websocket(transport_name: str) -> IProtocolFactory:
-        return WebSocketFactory(turn, registry, reactor, settings, transport_name)
+class ClientFactories:
+    """Makes the factory of each kind of port; its argument is the name in metrics and logs."""
 
-    def engine_io(transport_name: str) -> IProtocolFactory:
-        return EngineFactory(turn, registry, reactor, settings, transport_name, _session_id)
+    def __init__(
+        self, config: ClientsConfig, gateway: Gateway, reactor: Reactor, turn: Turn
+    ) -> None:
+        self._registry = gateway.clients.registry
+        self._reactor = reactor
+        self._turn = turn
+        self._settings = WebSocketSettings(
+            config.ws_allowed_origins,
+            config.ws_ping_interval,
+            ping_timeout=config.write_timeout,
+            open_timeout=config.auth_timeout,
+        )
 
-    def listen(name: str, where: Address | None, make: MakeFactory, on_tls: bool = False) -> None:
-        if where is not None:
-            factory = tls(make(name)) if on_tls else make(name)
-            parent.add(name, Listening(where, LoadShedder(factory, memory.is_low)))
+    def tcp(self, name: str) -> IProtocolFactory:
+        return ClientFactory(self._turn, self._registry, name)
 
-    listen("tcp", Address(config.host, config.port), tcp)
-    listen("websocket", _address(config.ws_address), websocket)
-    listen("engine-io", _address(config.socket_io_address), engine_io)
+    def websocket(self, name: str) -> IProtocolFactory:
+        return WebSocketFactory(self._turn, self._registry, self._reactor, self._settings, name)
+
+    def engine_io(self, name: str) -> IProtocolFactory:
+        return EngineFactory(
+            self._turn, self._registry, self._reactor, self._settings, name, _session_id
+        )
+
+
+class _Port(NamedTuple):
+    name: str
+    address: Address | None
+    """None if the port is not configured."""
+    make: Callable[[str], IProtocolFactory]
+    is_tls: bool = False
+
+
+def _ports(config: ClientsConfig, make: ClientFactories) -> list[_Port]:
     ssl_port = Address(config.host, config.ssl_port) if config.ssl_port else None
-    listen("tls", ssl_port, tcp, on_tls=True)
-    listen("websocket-tls", _address(config.wss_address), websocket, on_tls=True)
-    listen("engine-io-tls", _address(config.tls_address), engine_io, on_tls=True)
+    return [
+        _Port("tcp", Address(config.host, config.port), make.tcp),
+        _Port("websocket", _address(config.ws_address), make.websocket),
+        _Port("engine-io", _address(config.socket_io_address), make.engine_io),
+        _Port("tls", ssl_port, make.tcp, is_tls=True),
+        _Port("websocket-tls", _address(config.wss_address), make.websocket, is_tls=True),
+        _Port("engine-io-tls", _address(config.tls_address), make.engine_io, is_tls=True),
+    ]
 
 
 def _address(text: str) -> Address | None:
@@ -110,14 +134,14 @@ def _address(text: str) -> Address | None:
 
 
 def _session_id() -> str:
-    """20 characters that nobody can guess."""
+    """Return 20 characters that nobody can guess."""
     return secrets.token_urlsafe(15)
 
 
 def _tls(
     parent: OrderedService, daemon: DaemonService, config: ClientsConfig, reactor: Reactor
 ) -> Callable[[IProtocolFactory], IProtocolFactory]:
-    """What puts TLS below a factory."""
+    """Return a function that puts TLS below a factory; without TLS it returns it unchanged."""
     if not config.has_tls:
         return lambda factory: factory
     certificate = CertificateService(config)

@@ -6,7 +6,6 @@ from random import choices
 from string import ascii_lowercase
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python import usage
@@ -30,6 +29,7 @@ from gobelieve.protocols.http.status.metrics import CountersCollector
 from gobelieve.services.groups.followed_service import FollowedService, answer
 from gobelieve.services.process.options import DaemonOptions
 from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.status.pages import PartStatus
 
 NAME = "group-manager"
 
@@ -72,7 +72,7 @@ class GroupManagerService(FollowedService):
         return await answer(partial(self.manager.ask, group_id))
 
 
-class GroupStatus(Collector):
+class GroupStatus(PartStatus):
     """What is shown of the groups: metrics and summary."""
 
     def __init__(self, groups: GroupManagerService) -> None:

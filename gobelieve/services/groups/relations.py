@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from functools import partial
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -26,6 +25,7 @@ from gobelieve.names import User
 from gobelieve.protocols.http.status.metrics import CountersCollector
 from gobelieve.services.groups.followed_service import FollowedService, answer
 from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.status.pages import PartStatus
 
 NAME = "relations"
 
@@ -54,7 +54,7 @@ class RelationsService(FollowedService):
         return relation
 
 
-class RelationStatus(Collector):
+class RelationStatus(PartStatus):
     """What is shown of the relations: metrics and summary."""
 
     def __init__(self, relations: RelationsService) -> None:

@@ -1,4 +1,4 @@
-"""A gateway's HTTP server: its API, and its status pages."""
+"""The HTTP server of a gateway: its API and its status pages."""
 
 from collections.abc import Iterable
 
@@ -20,15 +20,16 @@ from gobelieve.protocols.http.gateway.system_posts import SystemPosts
 from gobelieve.protocols.http.gateway.user_posts import UserPosts
 from gobelieve.protocols.http.router import Router
 from gobelieve.protocols.http.status.metrics import labelled
-from gobelieve.protocols.http.status.pages import Figures, Trouble, with_status
+from gobelieve.protocols.http.status.pages import Figures, with_status
 from gobelieve.services.components.gateway import Gateway
 from gobelieve.services.http.app_api import AppApi
 from gobelieve.services.process.listening import Listening
 from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.status.pages import DaemonStatus
 
 
 class HttpStatus(Collector):
-    """How many requests were answered how, for Prometheus."""
+    """The metrics of the HTTP API: its answers by path and status."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -46,17 +47,16 @@ class HttpStatus(Collector):
 def add_http(
     parent: OrderedService,
     config: ClientsConfig,
+    *,
     gateway: Gateway,
     storage: MessageReader,
-    summary: Figures,
-    collectors: Iterable[Collector],
-    trouble: Trouble | None = None,
-    app: AppApi | None = None,
+    status: DaemonStatus,
+    app: AppApi | None,
 ) -> None:
-    """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``."""
+    """Add ``http``, if there is an address. `app`: None if there is no app API."""
     if config.http_listen_address:
-        router = api_router(routes(config, gateway, storage, summary, app))
-        site = with_status(router, [*collectors, HttpStatus(router)], trouble)
+        router = api_router(routes(config, gateway, storage, status.summary, app))
+        site = with_status(router, [*status.collectors, HttpStatus(router)], status.trouble)
         address = parse_address(config.http_listen_address, "http_listen_address")
         parent.add("http", Listening(address, site))
 

@@ -49,24 +49,25 @@ from gobelieve.services.process.ordered import OrderedService
 NAME = "app-api"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppBackends:
-    """Where what the app's server orders is written."""
+    """The stores that the app API writes to."""
 
     secrets: AppSecrets
     users: UserAdmin
     tokens: TokenAdmin
     groups: GroupAdmin | None
-    """None where the site has no groups."""
+    """None if the app has no groups; then there is no announcer either."""
     announcer: Announcer | None
 
 
 class AppApi(PendingChanges):
-    """All of it."""
+    """The app API. Its children are the services that its work needs."""
 
     def __init__(
         self,
         config: ClientsConfig,
+        *,
         gateway: Gateway,
         logins: Tokens,
         backends: AppBackends,
@@ -119,6 +120,7 @@ class AppApi(PendingChanges):
 def add_app_api(
     parent: OrderedService,
     config: ImConfig,
+    *,
     gateway: Gateway,
     logins: Tokens,
     redis: RedisService,
@@ -139,9 +141,13 @@ def add_app_api(
         announcer = FollowedAnnouncer(numbered, manager, reactor)
         secrets = ConfiguredSecrets(config.app_secrets, MysqlSecrets(mysql))
     backends = AppBackends(
-        secrets, RedisUserAdmin(redis), RedisTokenAdmin(redis), groups, announcer
+        secrets=secrets,
+        users=RedisUserAdmin(redis),
+        tokens=RedisTokenAdmin(redis),
+        groups=groups,
+        announcer=announcer,
     )
-    api = AppApi(config, gateway, logins, backends, reactor)
+    api = AppApi(config, gateway=gateway, logins=logins, backends=backends, time=reactor)
     if mysql is not None:
         api.add("mysql", mysql)
     parent.add(NAME, api)
@@ -151,6 +157,7 @@ def add_app_api(
 def add_local_app_api(
     parent: OrderedService,
     config: ClientsConfig,
+    *,
     gateway: Gateway,
     logins: Tokens,
     db: SqliteService,
@@ -161,12 +168,12 @@ def add_local_app_api(
     if not config.http_listen_address:
         return None
     backends = AppBackends(
-        ConfiguredSecrets(config.app_secrets, SqliteSecrets(db)),
-        SqliteUserAdmin(db),
-        SqliteTokenAdmin(db),
-        SqliteGroupAdmin(db),
-        DirectAnnouncer(manager),
+        secrets=ConfiguredSecrets(config.app_secrets, SqliteSecrets(db)),
+        users=SqliteUserAdmin(db),
+        tokens=SqliteTokenAdmin(db),
+        groups=SqliteGroupAdmin(db),
+        announcer=DirectAnnouncer(manager),
     )
-    api = AppApi(config, gateway, logins, backends, reactor)
+    api = AppApi(config, gateway=gateway, logins=logins, backends=backends, time=reactor)
     parent.add(NAME, api)
     return api

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from gobelieve.gateway.sessions.session import ACKS
 from gobelieve.protocols.http.status.metrics import histogram, labelled
 from gobelieve.protocols.router.link import RouteLink
 from gobelieve.protocols.storage.link import AskTimes, StorageLink
 from gobelieve.services.components.gateway import Gateway
+from gobelieve.services.status.pages import PartStatus
 from gobelieve.wire.message import MESSAGES
 
 PREFIX = "gobelieve_gateway_"
@@ -66,7 +66,7 @@ class Links:
         return f"not connected: {', '.join(gone)}" if gone else ""
 
 
-class GatewayStatus(Collector):
+class GatewayStatus(PartStatus):
     """Shows it."""
 
     def __init__(

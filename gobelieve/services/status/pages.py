@@ -1,8 +1,9 @@
-"""The status pages of a daemon, put together from what its roles show."""
+"""The status pages of a daemon, assembled from the figures of its parts."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
 
 from prometheus_client.registry import Collector
 from twisted.web.resource import IResource
@@ -13,30 +14,51 @@ from gobelieve.services.process.listening import Listening
 from gobelieve.services.process.ordered import OrderedService
 
 
-class Part(Protocol):
-    """A part of a daemon with figures of its own."""
+class PartStatus(Collector):
+    """The metrics and the figures of one part of a daemon."""
 
+    @abstractmethod
     def summary(self) -> dict[str, object]:
-        """Its figures."""
+        """Return the figures for the page ``/summary``."""
 
 
-def with_parts(summary: Figures, parts: Mapping[str, Part]) -> Figures:
-    """The figures of a role, and those of its parts under their names."""
-    return lambda: {**summary(), **{name: part.summary() for name, part in parts.items()}}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStatus:
+    """The contents of a daemon's status pages."""
+
+    summary: Figures
+    collectors: tuple[Collector, ...]
+    trouble: Trouble
+    """Returns the reason why the daemon cannot do its work, or ""; see ``/ready``."""
+
+
+def status_of(
+    role: PartStatus,
+    parts: Mapping[str, PartStatus],
+    *,
+    collectors: Iterable[Collector],
+    trouble: Trouble,
+) -> DaemonStatus:
+    """Return the status of a daemon: the figures of its role, and those of each part by its name.
+
+    `collectors`: further metrics, which have no figures in the summary.
+    """
+
+    def summary() -> dict[str, object]:
+        return {**role.summary(), **{name: part.summary() for name, part in parts.items()}}
+
+    return DaemonStatus(
+        summary=summary, collectors=(role, *collectors, *parts.values()), trouble=trouble
+    )
 
 
 def add_status(
     parent: OrderedService,
     address: str,
-    summary: Figures,
-    collectors: Iterable[Collector],
-    trouble: Trouble | None = None,
+    status: DaemonStatus,
     pages: Mapping[bytes, IResource] = MappingProxyType({}),
 ) -> None:
-    """Add ``http``, if there is an address. Without `trouble` there is no ``/ready``.
-
-    `pages`: others, by their paths.
-    """
+    """Add ``http``, if there is an address. `pages`: further pages by their paths."""
     if address:
-        site = status_site(summary, collectors, trouble, pages)
+        site = status_site(status.summary, status.collectors, status.trouble, pages)
         parent.add("http", Listening(parse_address(address, "http_listen_address"), site))

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from gobelieve.protocols.http.status.metrics import CountersCollector
 from gobelieve.protocols.router.listener import GatewayConnection, RouteFactory
 from gobelieve.routing.pushes.writer import PushWriter
 from gobelieve.routing.router import Router
+from gobelieve.services.status.pages import PartStatus
 
 
-class RouterStatus(Collector):
+class RouterStatus(PartStatus):
     """Shows it. Without `pushes` there are none."""
 
     def __init__(self, router: Router, factory: RouteFactory, pushes: PushWriter | None) -> None:

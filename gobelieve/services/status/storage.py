@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from gobelieve.interfaces import Time
 from gobelieve.names import AckStatus
@@ -17,6 +16,7 @@ from gobelieve.protocols.http.status.metrics import histogram, labelled
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
 from gobelieve.protocols.storage.listener import StorageFactory
+from gobelieve.services.status.pages import PartStatus
 from gobelieve.storage.replication.reader import id_of
 from gobelieve.storage.storage import Storage
 from gobelieve.wire.message import MESSAGES
@@ -46,7 +46,7 @@ class StorageParts:
     master: MasterLink | None
 
 
-class StorageStatus(Collector):
+class StorageStatus(PartStatus):
     """Shows it."""
 
     def __init__(self, parts: StorageParts, time: Time) -> None:

@@ -49,14 +49,20 @@ class AppCase(ApiCase):
     def open(self, with_groups: bool = True) -> None:
         """The server."""
         backends = AppBackends(
-            self.secrets,
-            self.users,
-            MemoryTokenAdmin(self.gateway.memory),
-            self.admin if with_groups else None,
-            self.telling,
+            secrets=self.secrets,
+            users=self.users,
+            tokens=MemoryTokenAdmin(self.gateway.memory),
+            groups=self.admin if with_groups else None,
+            announcer=self.telling,
         )
         whole, settings = self.gateway.gateway, self.gateway.settings
-        self.app = AppApi(settings, whole, self.gateway.tokens, backends, self.gateway.clock)
+        self.app = AppApi(
+            settings,
+            gateway=whole,
+            logins=self.gateway.tokens,
+            backends=backends,
+            time=self.gateway.clock,
+        )
         self.routes = routes(settings, whole, self.storage, dict, self.app)
         self.site = LimitedSite(api_router(self.routes), self.gateway.clock)
 
