@@ -25,10 +25,10 @@ from gobelieve.backends.sqlite.service import (
     SqliteTokens,
     SqliteUnreadCounts,
 )
-from gobelieve.config import ClientsConfig, EmbeddedConfig
+from gobelieve.config import ClientsConfig, EmbeddedConfig, RouterConfig
 from gobelieve.errors import BackendError
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
-from gobelieve.interfaces import Turn, World
+from gobelieve.interfaces import Turn
 from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.routing.local import LocalLink
@@ -37,7 +37,7 @@ from gobelieve.services.components.backends import Backends, tokens
 from gobelieve.services.components.cluster import Cluster, add_cluster
 from gobelieve.services.components.gateway import Gateway, build_gateway
 from gobelieve.services.components.listeners import add_listeners
-from gobelieve.services.components.pending import PendingService
+from gobelieve.services.components.pending import PendingService, pending_database
 from gobelieve.services.components.word_file import add_words
 from gobelieve.services.groups.groups import GroupManagerService, add_local_groups
 from gobelieve.services.groups.relations import RelationsService, add_local_relations
@@ -47,9 +47,10 @@ from gobelieve.services.http.app_api import add_local_app_api
 from gobelieve.services.imr import add_router
 from gobelieve.services.ims import add_storage
 from gobelieve.services.process.daemon import DaemonService
-from gobelieve.services.process.options import Coroutines, DaemonOptions, threads
+from gobelieve.services.process.options import DaemonOptions
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import cannot_start
+from gobelieve.services.process.world import world_of
 from gobelieve.services.status.gateway import GatewayStatus
 from gobelieve.services.status.pages import DaemonStatus, status_of
 from gobelieve.services.status.router import RouterStatus
@@ -136,7 +137,6 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     daemon = DaemonService(options, reactor)
     cluster = add_cluster(daemon, config.cluster, reactor)
     turn = ReactorTurn(reactor)
-    daemon.add("data", DataFolder(data))
     stores = _add_stores(daemon, config.im, data, reactor)
 
     ims = OrderedService()
@@ -145,20 +145,8 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     storage = StorageStatus(
         add_storage(ims, root, config.ims, turn=turn, reactor=reactor, cluster=cluster), reactor
     )
-    imr = OrderedService()
-    daemon.add("imr", imr)
-    router = add_router(
-        imr,
-        config.imr,
-        queues=None if config.imr.push_disabled else SqlitePushQueues(stores.db),
-        groups=stores.groups,
-        cluster=cluster,
-        turn=turn,
-        reactor=reactor,
-    )
-    pending = PendingDatabase(
-        os.path.join(data, "pending"), threads(reactor), Logger("gobelieve.backends.pending")
-    )
+    router = _add_router(daemon, config.imr, stores, cluster, turn, reactor)
+    pending = pending_database(os.path.join(data, "pending"), reactor)
     backends = _backends(config.im, stores, pending)
     local = LocalStorage(storage.storage)
     gateway = _build_gateway(config.im, backends, local, router.router, turn, reactor)
@@ -173,7 +161,7 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
         gateway=gateway,
         logins=backends.tokens,
         db=stores.db,
-        manager=stores.groups.manager,
+        groups=stores.groups,
         reactor=reactor,
     )
     status = _status(gateway, stores, storage, router, cluster)
@@ -191,7 +179,8 @@ class _Stores(NamedTuple):
 def _add_stores(
     daemon: DaemonService, config: ClientsConfig, data: str, reactor: Reactor
 ) -> _Stores:
-    """Add ``sqlite`` and ``group-manager``, and ``relations`` if the configuration asks for it."""
+    """Add ``data``, ``sqlite`` and ``group-manager``, and ``relations`` if they are configured."""
+    daemon.add("data", DataFolder(data))
     db = Database(os.path.join(data, FILE_NAME), reactor)
     daemon.add("sqlite", db)
     groups = add_local_groups(daemon, db, reactor)
@@ -215,6 +204,28 @@ def _backends(config: ClientsConfig, stores: _Stores, pending: PendingDatabase) 
     )
 
 
+def _add_router(
+    daemon: DaemonService,
+    config: RouterConfig,
+    stores: _Stores,
+    cluster: Cluster,
+    turn: Turn,
+    reactor: Reactor,
+) -> RouterStatus:
+    """Add ``imr``, the services of the router."""
+    imr = OrderedService()
+    daemon.add("imr", imr)
+    return add_router(
+        imr,
+        config,
+        queues=None if config.push_disabled else SqlitePushQueues(stores.db),
+        groups=stores.groups,
+        cluster=cluster,
+        turn=turn,
+        reactor=reactor,
+    )
+
+
 def _build_gateway(
     config: ClientsConfig,
     backends: Backends,
@@ -225,14 +236,7 @@ def _build_gateway(
 ) -> Gateway:
     """Build the gateway, and connect it to the router in this process."""
     counters = GatewayCounters()
-    world = World(
-        time=reactor,
-        turn=turn,
-        tasks=Coroutines(),
-        counters=counters,
-        log=Logger("gobelieve.routing"),
-    )
-    routing = LocalLink(router, world)
+    routing = LocalLink(router, world_of(reactor, turn, "gobelieve.routing", counters))
     gateway = build_gateway(
         config,
         time=reactor,

@@ -4,8 +4,6 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from twisted.logger import Logger
-
 from gobelieve.backends.pending.database import PendingDatabase
 from gobelieve.backends.redis.daily_users import RedisDailyUsers
 from gobelieve.backends.redis.events import RedisEvents
@@ -22,7 +20,7 @@ from gobelieve.backends.redis.speak_forbidden import SpeakForbidden
 from gobelieve.backends.redis.users import SESSIONS_ENDED
 from gobelieve.config import ImConfig
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
-from gobelieve.interfaces import Turn, World
+from gobelieve.interfaces import Turn
 from gobelieve.metrics import GatewayCounters
 from gobelieve.protocols.router.pool import RoutePool
 from gobelieve.protocols.storage.link import AskTimes, StorageLink
@@ -32,7 +30,7 @@ from gobelieve.services.components.backends import Backends, tokens
 from gobelieve.services.components.cluster import Cluster, add_cluster
 from gobelieve.services.components.gateway import Gateway, build_gateway
 from gobelieve.services.components.listeners import add_listeners
-from gobelieve.services.components.pending import PendingService
+from gobelieve.services.components.pending import PendingService, pending_database
 from gobelieve.services.components.word_file import add_words
 from gobelieve.services.groups.groups import GroupManagerService, GroupsOptions, add_groups
 from gobelieve.services.groups.relations import RelationsService, add_relations
@@ -40,15 +38,15 @@ from gobelieve.services.groups.status import optional_parts
 from gobelieve.services.http.api import add_http
 from gobelieve.services.http.app_api import add_app_api
 from gobelieve.services.process.daemon import DaemonService
-from gobelieve.services.process.options import Coroutines, threads
 from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.process.world import world_of
 from gobelieve.services.status.gateway import GatewayStatus, Links
 from gobelieve.services.status.pages import DaemonStatus, status_of
 from gobelieve.wire.cluster import Port
 
 
 class Options(GroupsOptions):
-    """The gateway's command line."""
+    """The command line of the gateway."""
 
     kind = ImConfig
 
@@ -60,20 +58,12 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     daemon = DaemonService(options, reactor)
     cluster = add_cluster(daemon, config.cluster, reactor)
     counters = GatewayCounters()
-    world = World(
-        time=reactor,
-        turn=ReactorTurn(reactor),
-        tasks=Coroutines(),
-        counters=counters,
-        log=Logger("gobelieve.gateway"),
-    )
+    world = world_of(reactor, ReactorTurn(reactor), "gobelieve.gateway", counters)
     stores = _add_stores(daemon, config, reactor)
     storage = _add_storage(daemon, config, cluster, world.turn, reactor)
 
     routing = RoutePool(config.route_addrs, config.group_route_addrs, world)
-    pending = PendingDatabase(
-        config.pending_root, threads(reactor), Logger("gobelieve.backends.pending")
-    )
+    pending = pending_database(config.pending_root, reactor)
     backends = _backends(config, stores, pending)
     gateway = build_gateway(
         config,
@@ -87,18 +77,15 @@ def makeService(options: Options, reactor: Reactor | None = None) -> DaemonServi
     _add_routers(daemon, cluster, routing, gateway)
     _add_redis_events(daemon, config, gateway, reactor)
     add_words(daemon, daemon, config.word_file, gateway.controls.words)
-    if stores.groups is not None or os.path.isdir(config.pending_root):
-        # Messages that were acked when there were groups are sent even if there are none any more.
-        daemon.add("pending", PendingService(pending, gateway.unfinished.fan_out))
+    _add_pending(daemon, config, stores, pending, gateway)
     add_listeners(daemon, daemon, config, gateway=gateway, reactor=reactor, turn=world.turn)
-    groups = stores.groups
     app = add_app_api(
         daemon,
         config,
         gateway=gateway,
         logins=backends.tokens,
         redis=stores.redis,
-        manager=None if groups is None else groups.manager,
+        groups=stores.groups,
         reactor=reactor,
     )
     status = _status(gateway, stores, storage, routing, cluster)
@@ -190,6 +177,18 @@ def _add_redis_events(
     ended_sessions = gateway.controls.ended_sessions
     ended = SpeakForbidden(lambda: None, ended_sessions.announced, reactor, SESSIONS_ENDED)
     daemon.add("sessions-ended", RedisEvents(config.redis, reactor, ended))
+
+
+def _add_pending(
+    daemon: DaemonService,
+    config: ImConfig,
+    stores: _Stores,
+    pending: PendingDatabase,
+    gateway: Gateway,
+) -> None:
+    """Add ``pending`` if there are groups, or if there were any: acked messages must be sent."""
+    if stores.groups is not None or os.path.isdir(config.pending_root):
+        daemon.add("pending", PendingService(pending, gateway.unfinished.fan_out))
 
 
 def _status(

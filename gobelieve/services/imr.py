@@ -11,8 +11,7 @@ from gobelieve.backends.redis.service import RedisService
 from gobelieve.config import ImrConfig, RouterConfig
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.event_loop.waiting import called_back, called_within
-from gobelieve.interfaces import Groups, PushQueues, Time, World
-from gobelieve.metrics import Counters
+from gobelieve.interfaces import Groups, PushQueues, Time, Turn
 from gobelieve.protocols.http.status.online import presence_pages
 from gobelieve.protocols.router.listener import DRAIN_TIMEOUT, RouteFactory
 from gobelieve.protocols.turn import ReactorTurn
@@ -24,15 +23,15 @@ from gobelieve.services.groups.groups import GroupsOptions, add_groups
 from gobelieve.services.groups.status import optional_parts
 from gobelieve.services.process.daemon import DaemonService
 from gobelieve.services.process.draining import DrainingService
-from gobelieve.services.process.options import Coroutines
 from gobelieve.services.process.ordered import OrderedService
+from gobelieve.services.process.world import world_of
 from gobelieve.services.status.pages import add_status, status_of
 from gobelieve.services.status.router import RouterStatus
 from gobelieve.wire.cluster import Port
 
 
 class Options(GroupsOptions):
-    """The router's command line."""
+    """The command line of the router."""
 
     kind = ImrConfig
 
@@ -80,17 +79,11 @@ def add_router(
     queues: PushQueues | None,
     groups: Groups | None,
     cluster: Cluster,
-    turn: ReactorTurn,
+    turn: Turn,
     reactor: Reactor,
 ) -> RouterStatus:
     """Add ``push`` (if there are queues for it), ``route`` and ``tcp``."""
-    world = World(
-        time=reactor,
-        turn=turn,
-        tasks=Coroutines(),
-        counters=Counters(),
-        log=Logger("gobelieve.routing.router"),
-    )
+    world = world_of(reactor, turn, "gobelieve.routing.router")
     writer: PushWriter | None = None
     if queues is not None:
         pushes_world = world.logging_to(Logger("gobelieve.routing.pushes"))
@@ -114,7 +107,7 @@ def add_router(
 
 
 def makeService(options: Options, reactor: Reactor | None = None) -> DaemonService:
-    """The router's services: ``redis`` if there are pushes or groups, and those of `add_router`."""
+    """Return the services of the router: those of `add_router`, and ``redis`` if it is needed."""
     reactor = reactor or installed_reactor()
     config: ImrConfig = options.config
     service = DaemonService(options, reactor)

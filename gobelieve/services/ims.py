@@ -4,14 +4,12 @@ from typing import Any, NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from gobelieve.config import ImsConfig, StorageConfig
 from gobelieve.errors import StorageError
 from gobelieve.event_loop.reactor import Reactor, installed_reactor
 from gobelieve.event_loop.waiting import called_back
 from gobelieve.interfaces import Turn, World
-from gobelieve.metrics import Counters
 from gobelieve.protocols.replication.master import SlavesFactory
 from gobelieve.protocols.replication.slave import MasterLink
 from gobelieve.protocols.storage.legacy_listener import StorageClientFactory
@@ -21,9 +19,10 @@ from gobelieve.services.components import replication
 from gobelieve.services.components.cluster import Cluster, add_cluster
 from gobelieve.services.process.daemon import DaemonService
 from gobelieve.services.process.draining import DrainingService
-from gobelieve.services.process.options import Coroutines, DaemonOptions, threads
+from gobelieve.services.process.options import DaemonOptions, threads
 from gobelieve.services.process.ordered import OrderedService
 from gobelieve.services.process.starting import cannot_start
+from gobelieve.services.process.world import world_of
 from gobelieve.services.status.pages import add_status, status_of
 from gobelieve.services.status.storage import StorageParts, StorageStatus
 from gobelieve.storage.storage import Storage
@@ -64,13 +63,7 @@ class _Process(NamedTuple):
 
     def world(self, log_name: str) -> World:
         """Return a world with counters of its own, and a log of this name."""
-        return World(
-            time=self.reactor,
-            turn=self.turn,
-            tasks=Coroutines(),
-            counters=Counters(),
-            log=Logger(log_name),
-        )
+        return world_of(self.reactor, self.turn, log_name)
 
 
 def add_storage(

@@ -1,4 +1,4 @@
-"""The messages of ordinary groups that are not everywhere yet, as a service."""
+"""The service for pending messages: those of ordinary groups that some members lack yet."""
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -7,15 +7,24 @@ from twisted.logger import Logger
 from gobelieve.backends.pending import old_format
 from gobelieve.backends.pending.database import Left, PendingDatabase
 from gobelieve.errors import BackendError
+from gobelieve.event_loop.reactor import Reactor
 from gobelieve.event_loop.waiting import called_back
 from gobelieve.gateway.fan_out.fan_out import FanOut
+from gobelieve.services.process.options import threads
 from gobelieve.services.process.starting import cannot_start
 
 
+def pending_database(folder: str, reactor: Reactor) -> PendingDatabase:
+    """Return the database of pending messages in a folder; it is not opened yet."""
+    return PendingDatabase(folder, threads(reactor), Logger("gobelieve.backends.pending"))
+
+
 class PendingService(Service):
-    """Opens the file when started, and goes on with what is in it, and with what upstream's gateway
-    left beside it; when it stops, what storage was asked for is waited for, and the file is
-    closed."""
+    """Opens the database when it starts, and resumes the messages in it.
+
+    It also resumes the messages in the queues that the Go server left in the same folder. When it
+    stops, it waits for storage to answer, and closes the database.
+    """
 
     log = Logger()
 
@@ -35,8 +44,10 @@ class PendingService(Service):
             self._fan_out.resume(number, message, done)
 
     def _take_over(self) -> list[Left]:
-        """Keep what upstream's queues hold, and only then set them aside: who is killed in between
-        knows by their digests what is kept."""
+        """Import the queues of the Go server, and then set their files aside.
+
+        If the process is killed in between, the digests in the database show what is imported.
+        """
         queues = old_format.find(self._pending.path.parent)
         if not queues:
             return []

@@ -18,7 +18,6 @@ from gobelieve.backends.tokens.new import new_token
 from gobelieve.config import ClientsConfig, ImConfig
 from gobelieve.event_loop.reactor import Reactor
 from gobelieve.groups.changes import GroupChanges
-from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import (
     Announcer,
     AppSecrets,
@@ -38,6 +37,7 @@ from gobelieve.protocols.http.app.users import UserRoutes
 from gobelieve.protocols.http.declarations.routes import Route
 from gobelieve.protocols.http.gateway.queue_reader import QueueReader
 from gobelieve.services.components.gateway import Gateway
+from gobelieve.services.groups.groups import GroupManagerService
 from gobelieve.services.http.group_announcements import (
     DirectAnnouncer,
     FollowedAnnouncer,
@@ -124,27 +124,27 @@ def add_app_api(
     gateway: Gateway,
     logins: Tokens,
     redis: RedisService,
-    manager: GroupManager | None,
+    groups: GroupManagerService | None,
     reactor: Reactor,
 ) -> AppApi | None:
     """Add ``app-api``, with ``mysql`` if there is a database; nothing without HTTP."""
     if not config.http_listen_address:
         return None
     mysql: MysqlService | None = None
-    groups: GroupAdmin | None = None
+    admin: GroupAdmin | None = None
     announcer: Announcer | None = None
     secrets: AppSecrets = ConfiguredSecrets(config.app_secrets)
-    if config.mysqldb_datasource and manager is not None:
+    if config.mysqldb_datasource and groups is not None:
         mysql = MysqlService(parse_datasource(config.mysqldb_datasource), reactor)
-        groups = MysqlGroupAdmin(mysql)
+        admin = MysqlGroupAdmin(mysql)
         numbered = RedisAnnouncer(redis, config.group_events)
-        announcer = FollowedAnnouncer(numbered, manager, reactor)
+        announcer = FollowedAnnouncer(numbered, groups.manager, reactor)
         secrets = ConfiguredSecrets(config.app_secrets, MysqlSecrets(mysql))
     backends = AppBackends(
         secrets=secrets,
         users=RedisUserAdmin(redis),
         tokens=RedisTokenAdmin(redis),
-        groups=groups,
+        groups=admin,
         announcer=announcer,
     )
     api = AppApi(config, gateway=gateway, logins=logins, backends=backends, time=reactor)
@@ -161,7 +161,7 @@ def add_local_app_api(
     gateway: Gateway,
     logins: Tokens,
     db: SqliteService,
-    manager: GroupManager,
+    groups: GroupManagerService,
     reactor: Reactor,
 ) -> AppApi | None:
     """Add ``app-api`` on the embedded file; nothing without HTTP."""
@@ -172,7 +172,7 @@ def add_local_app_api(
         users=SqliteUserAdmin(db),
         tokens=SqliteTokenAdmin(db),
         groups=SqliteGroupAdmin(db),
-        announcer=DirectAnnouncer(manager),
+        announcer=DirectAnnouncer(groups.manager),
     )
     api = AppApi(config, gateway=gateway, logins=logins, backends=backends, time=reactor)
     parent.add(NAME, api)
