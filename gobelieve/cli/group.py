@@ -1,13 +1,13 @@
-"""``gobelieve group create | add | remove | show``: groups of the embedded daemon, to try them.
+"""``gobelieve group create | add | remove | show``: groups of the all-in-one daemon, to try them.
 
-A daemon that runs notices within a second. Nobody is notified: that is what the app API is for.
+A running daemon notices changes within a second. Members are not notified; the app API does that.
 """
 
 import argparse
 from typing import Any
 
 from gobelieve.backends.group_admin import SqliteGroupAdmin
-from gobelieve.cli.arguments import identity
+from gobelieve.cli.arguments import Work, add_action, add_app, add_group, identity
 from gobelieve.cli.stores import add_data, data_file
 from gobelieve.errors import GobelieveError
 from gobelieve.event_loop.reactor import Reactor
@@ -15,70 +15,71 @@ from gobelieve.interfaces import GroupCard, NewGroup
 
 
 def add(subparsers: Any) -> None:
-    """Declare ``group`` and what comes after it."""
-    about = "make groups in the data folder of the embedded daemon, and change their members"
-    group = subparsers.add_parser("group", help=about, description=about.capitalize() + ".")
-    actions = group.add_subparsers(title="actions", required=True, metavar="ACTION")
+    """Declare ``group`` and its actions."""
+    about = "make groups in the data folder of the all-in-one daemon, and change their members"
+    actions = add_group(subparsers, "group", about)
 
-    action = actions.add_parser("create", help="make a group and print its id")
+    action = add_action(actions, "create", create, "make a group and print its id")
     action.add_argument("--name", default="", help="its name")
     action.add_argument("--super", action="store_true", help="make it a super group")
-    help_ = "the user id of its owner; the first member, if it is not said"
+    help_ = "the user id of its owner (default: the first member)"
     action.add_argument("--master", metavar="UID", type=identity, help=help_)
-    _rest(action, create)
+    _add_members(action)
+    _add_place(action)
 
-    for name, work, help_ in (
-        ("add", add_members, "add members; who is one already stays as he is"),
-        ("remove", remove_members, "remove members"),
-    ):
-        action = actions.add_parser(name, help=help_)
-        action.add_argument("group", metavar="GROUP", type=identity, help="the group's id")
-        _rest(action, work)
+    about = "add members; those who are members already stay unchanged"
+    _add_members(_add_to_group(actions, "add", add_members, about))
+    _add_members(_add_to_group(actions, "remove", remove_members, "remove members"))
+    _add_to_group(actions, "show", show, "print the details of a group, and its members")
 
-    action = actions.add_parser("show", help="print what is known of a group, and its members")
+
+def _add_to_group(actions: Any, name: str, work: Work, about: str) -> argparse.ArgumentParser:
+    action = add_action(actions, name, work, about)
     action.add_argument("group", metavar="GROUP", type=identity, help="the group's id")
-    _rest(action, show, members=False)
+    _add_place(action)
+    return action
 
 
-def _rest(action: argparse.ArgumentParser, work: Any, members: bool = True) -> None:
-    if members:
-        help_ = "user ids of members"
-        action.add_argument("members", metavar="UID", type=identity, nargs="+", help=help_)
-    action.add_argument("--app", metavar="ID", type=identity, required=True, help="application id")
+def _add_members(action: argparse.ArgumentParser) -> None:
+    help_ = "user ids of members"
+    action.add_argument("members", metavar="UID", type=identity, nargs="+", help=help_)
+
+
+def _add_place(action: argparse.ArgumentParser) -> None:
+    add_app(action)
     add_data(action)
-    action.set_defaults(work=work)
 
 
 async def create(parsed: argparse.Namespace, reactor: Reactor) -> None:
-    """Print the new id and nothing else, so that a script can take it."""
+    """Print the new id and nothing else, so that a script can read it."""
     members = list(dict.fromkeys(parsed.members))
     master = parsed.master or members[0]
     group = NewGroup(parsed.app, master, parsed.name, parsed.super, members)
     async with data_file(parsed, reactor, create=True) as db:
         card = await SqliteGroupAdmin(db).create(group, int(reactor.seconds()))
-    print(_there(card, parsed).id)
+    print(_existing(card, parsed).id)
 
 
 async def add_members(parsed: argparse.Namespace, reactor: Reactor) -> None:
-    """Print nothing if all is well."""
+    """Add members. Prints nothing if that succeeds."""
     async with data_file(parsed, reactor) as db:
         now = int(reactor.seconds())
         card = await SqliteGroupAdmin(db).add(parsed.app, parsed.group, parsed.members, now)
-    _there(card, parsed)
+    _existing(card, parsed)
 
 
 async def remove_members(parsed: argparse.Namespace, reactor: Reactor) -> None:
-    """Print nothing if all is well."""
+    """Remove members. Prints nothing if that succeeds."""
     async with data_file(parsed, reactor) as db:
         card = await SqliteGroupAdmin(db).remove(parsed.app, parsed.group, parsed.members)
-    _there(card, parsed)
+    _existing(card, parsed)
 
 
 async def show(parsed: argparse.Namespace, reactor: Reactor) -> None:
-    """Lines of key and value, and one for each member."""
+    """Print a line for each detail, and one for each member."""
     async with data_file(parsed, reactor) as db:
         found = await SqliteGroupAdmin(db).show(parsed.app, parsed.group)
-    card = _there(None if found is None else found[0], parsed)
+    card = _existing(None if found is None else found[0], parsed)
     print(f"name: {card.name}")
     print(f"notice: {card.notice}")
     print(f"master: {card.master}")
@@ -88,7 +89,7 @@ async def show(parsed: argparse.Namespace, reactor: Reactor) -> None:
         print(f"member: {uid} since {joined}{more}")
 
 
-def _there(card: GroupCard | None, parsed: argparse.Namespace) -> GroupCard:
+def _existing(card: GroupCard | None, parsed: argparse.Namespace) -> GroupCard:
     if card is None:
         raise GobelieveError(f"the app {parsed.app} has no group {parsed.group}")
     return card

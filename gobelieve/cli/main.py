@@ -1,11 +1,11 @@
-"""The ``gobelieve`` command: its subcommands, and how they end.
+"""The ``gobelieve`` command: its commands, and its exit codes.
 
-A subcommand is a module with ``add(subparsers)``, which declares its arguments and sets ``work``:
-a coroutine function of (arguments, reactor), which prints its answer and raises a
-`GobelieveError` if it cannot do what was asked. One that only works on files sets ``blocking``
-instead: a function of the arguments, for which no reactor runs.
+Each command is a module with ``add(subparsers)``, listed in `COMMANDS`. It declares actions by
+`gobelieve.cli.arguments.add_action`, each with a coroutine function of (arguments, reactor). The
+function prints the answer, or raises `GobelieveError`. An action that only uses files sets
+``blocking`` instead of ``work``: a function of the arguments, for which no reactor runs.
 
-Exit codes: 0 done; 1 not done, with one line on stderr that says why; 2 wrong usage.
+Exit codes: 0 for success; 1 for a failure, with its reason in a line on stderr; 2 for wrong usage.
 """
 
 import argparse
@@ -20,23 +20,24 @@ from gobelieve.cli import app, group, storage, token
 from gobelieve.errors import GobelieveError
 from gobelieve.event_loop.reactor import Reactor
 
+COMMANDS = (token, app, group, storage)
 DONE, FAILED = 0, 1
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Return the parser of the whole command line."""
     whole = argparse.ArgumentParser(
         prog="gobelieve", description="Look after a GoBelieve instant-messaging system."
     )
     whole.add_argument("--version", action="version", version=f"gobelieve {__version__}")
     subparsers = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (token, app, group, storage):
+    for module in COMMANDS:
         module.add(subparsers)
     return whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code. The reactor runs once: one call a process."""
+    """Run the command line and return the exit code. The reactor allows one call per process."""
     parsed = parser().parse_args(arguments)
     if "blocking" in parsed:
         return run_blocking(parsed)
@@ -48,12 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         react(begin)
     except SystemExit as end:
-        # No code: the work was interrupted.
+        # Without a code the work was interrupted.
         return codes[0] if codes else int(end.code or FAILED)
 
 
 async def run(parsed: argparse.Namespace, reactor: Reactor) -> int:
-    """Do the work of a parsed command line; the exit code."""
+    """Run a parsed command line and return the exit code."""
     if "blocking" in parsed:
         return run_blocking(parsed)
     try:
@@ -65,7 +66,7 @@ async def run(parsed: argparse.Namespace, reactor: Reactor) -> int:
 
 
 def run_blocking(parsed: argparse.Namespace) -> int:
-    """The same for a command without a reactor."""
+    """Run a command that needs no reactor, and return the exit code."""
     try:
         parsed.blocking(parsed)
         sys.stdout.flush()

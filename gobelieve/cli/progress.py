@@ -1,4 +1,4 @@
-"""How far a long work is, for whoever sits at a terminal."""
+"""The progress of a long command, for a user at a terminal."""
 
 import sys
 import time
@@ -7,14 +7,14 @@ from types import TracebackType
 from typing import Self, TextIO
 
 SILENT_SECONDS = 1.0
-"""Nothing is shown of what is done within so many seconds."""
+"""Seconds before the line is shown for the first time."""
 INTERVAL_SECONDS = 0.2
 
 
 class ProgressLine:
-    """One line on stderr that is written over again and again; nothing if that is no terminal.
+    """A line on stderr that is rewritten again and again. Without a terminal nothing is written.
 
-    As a context manager it takes the line away at the end.
+    As a context manager it removes the line at the end.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ProgressLine:
         self.clear()
 
     def __call__(self, done: int) -> None:
-        """So many of the total are done."""
+        """Show that this number of the total is done."""
         if self._clock() < self._next:
             return
         self._next = self._clock() + INTERVAL_SECONDS
@@ -52,7 +52,7 @@ class ProgressLine:
         print(f"\r{self._what}: {percent}%", end="", file=self._stream, flush=True)
 
     def clear(self) -> None:
-        """Take the line away, so that another can be printed."""
+        """Remove the line, so that another can be printed."""
         if self._shown:
             self._shown = False
             print("\r\x1b[K", end="", file=self._stream, flush=True)

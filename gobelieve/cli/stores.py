@@ -1,12 +1,13 @@
-"""Where a command finds the tokens: ``--data DIR`` or ``--redis URL``."""
+"""The stores of commands: the folder of ``--data DIR``, or the Redis of ``--redis URL``."""
 
 import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from twisted.application.service import Service
 from twisted.internet.defer import maybeDeferred
 
 from gobelieve.backends.redis.keys import RedisService, RedisTokenAdmin
@@ -16,21 +17,23 @@ from gobelieve.errors import ConfigError
 from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import TokenAdmin
 
+S = TypeVar("S", bound=Service)
+
 DEFAULT_FOLDER = "var"
 REDIS_PORT = 6379
 
 
 def add_data(command: Any) -> None:
-    """Declare ``--data``."""
+    """Declare ``--data``, the folder of the daemon."""
     command.add_argument(
         "--data",
         metavar="DIR",
-        help=f"data folder of the embedded daemon (default: {DEFAULT_FOLDER})",
+        help=f"data folder of the all-in-one daemon (default: {DEFAULT_FOLDER})",
     )
 
 
 def add_store(command: argparse.ArgumentParser) -> None:
-    """Declare the two options."""
+    """Declare ``--data`` and ``--redis``, of which one may be given."""
     where = command.add_mutually_exclusive_group()
     add_data(where)
     where.add_argument(
@@ -42,7 +45,7 @@ def add_store(command: argparse.ArgumentParser) -> None:
 
 
 def redis_url(text: str) -> RedisConfig:
-    """``redis://[:password@]host[:port][/db]``; argparse's error if it is not."""
+    """Return the Redis of ``redis://[:password@]host[:port][/db]``. Raises argparse's error."""
     try:
         url = urlsplit(text)
         port = REDIS_PORT if url.port is None else url.port
@@ -58,7 +61,7 @@ def redis_url(text: str) -> RedisConfig:
         or url.fragment
         or db < 0
     ):
-        # The text is not repeated: it may hold a password.
+        # The error does not repeat the text, which may contain a password.
         raise argparse.ArgumentTypeError("not of the form redis://[:password@]host[:port][/db]")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return RedisConfig(f"{host}:{port}", unquote(url.password or ""), db)
@@ -68,28 +71,27 @@ def redis_url(text: str) -> RedisConfig:
 async def token_admin(
     parsed: argparse.Namespace, reactor: Reactor, create: bool = False
 ) -> AsyncIterator[TokenAdmin]:
-    """The tokens of the store that was named. Without `create`, a data folder must be there."""
-    service: RedisService | SqliteService
-    admin: TokenAdmin
-    if parsed.redis is not None:
-        service = RedisService(parsed.redis, reactor)
-        admin = RedisTokenAdmin(service)
+    """Open the store of tokens that the options name. Without `create`, its folder must exist."""
+    if parsed.redis is None:
+        async with data_file(parsed, reactor, create) as db:
+            yield SqliteTokenAdmin(db)
     else:
-        service = SqliteService(_file(Path(parsed.data or DEFAULT_FOLDER), create), reactor)
-        admin = SqliteTokenAdmin(service)
-    service.startService()
-    try:
-        yield admin
-    finally:
-        await maybeDeferred(service.stopService)
+        async with _running(RedisService(parsed.redis, reactor)) as redis:
+            yield RedisTokenAdmin(redis)
 
 
 @asynccontextmanager
 async def data_file(
     parsed: argparse.Namespace, reactor: Reactor, create: bool = False
 ) -> AsyncIterator[SqliteService]:
-    """The file of the embedded daemon. Without `create` it must be there."""
-    service = SqliteService(_file(Path(parsed.data or DEFAULT_FOLDER), create), reactor)
+    """Open the file of the all-in-one daemon. Without `create`, it must exist."""
+    file = _file(Path(parsed.data or DEFAULT_FOLDER), create)
+    async with _running(SqliteService(file, reactor)) as db:
+        yield db
+
+
+@asynccontextmanager
+async def _running(service: S) -> AsyncIterator[S]:
     service.startService()
     try:
         yield service

@@ -1,4 +1,4 @@
-"""Running the command within the test, and the suite that every store passes."""
+"""Runs commands inside the test, and has the tests for every store of tokens."""
 
 import io
 import re
@@ -10,15 +10,16 @@ from gobelieve.cli.main import parser, run
 from gobelieve.event_loop.reactor import installed_reactor
 from gobelieve.interfaces import Identity
 from gobelieve.names import User
+from tests.waits import DEADLINE
 
 
 class Command(TestCase):
-    """Runs command lines."""
+    """Runs command lines inside the test."""
 
-    timeout = 30
+    timeout = DEADLINE
 
     async def gobelieve(self, *arguments: str) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
+        """Run a command line and return exit code, stdout and stderr."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             code = await run(parser().parse_args(arguments), installed_reactor())
@@ -26,13 +27,13 @@ class Command(TestCase):
 
 
 class TokenCommands(Command):
-    """What ``gobelieve token`` does on every store."""
+    """``gobelieve token``, for every store."""
 
     where: list[str]
     """The option that names the store."""
 
     async def find(self, token: str) -> Identity | None:
-        """As a gateway finds it there."""
+        """Look the token up as a gateway does."""
         raise NotImplementedError
 
     async def test_a_token_is_printed_alone_and_logs_in(self) -> None:
@@ -43,12 +44,12 @@ class TokenCommands(Command):
         self.assertRegex(out, re.compile(r"\A[A-Za-z0-9]{30}\n\Z"))
         self.assertEqual(await self.find(out.strip()), Identity(User(7, 1001), False, False))
 
-    async def test_every_token_is_another(self) -> None:
+    async def test_all_tokens_differ(self) -> None:
         create = ("token", "create", "--app", "7", "--uid", "1001", *self.where)
         outs = {(await self.gobelieve(*create))[1] for _ in range(5)}
         self.assertEqual(len(outs), 5)
 
-    async def test_show_prints_a_line_for_each_thing_known(self) -> None:
+    async def test_show_prints_a_line_for_each_detail(self) -> None:
         create = ("token", "create", "--app", "7", "--uid", "1001", "--name", "Ann", *self.where)
         token = (await self.gobelieve(*create))[1].strip()
         self.assertEqual(

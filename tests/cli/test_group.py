@@ -1,4 +1,4 @@
-"""``gobelieve group`` and ``gobelieve app``, on the file of the embedded daemon."""
+"""``gobelieve group`` and ``gobelieve app``, on the file of the all-in-one daemon."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from tests.cli import commands
 
 
 class GroupTests(commands.Command):
-    """A folder for each test."""
+    """``gobelieve group`` and ``gobelieve app``, with a new folder for each test."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()) / "data"
         self.where = ["--app", "7", "--data", str(self.folder)]
 
     async def good(self, *arguments: str) -> str:
-        """What it prints."""
+        """Run a command, check that it succeeds, and return its output."""
         code, out, err = await self.gobelieve(*arguments, *self.where)
         self.assertEqual((code, err), (0, ""), arguments)
         return out

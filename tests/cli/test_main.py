@@ -1,4 +1,4 @@
-"""The command as a process: what a shell sees of it."""
+"""The command as a process, as a shell sees it."""
 
 import subprocess
 import sys
@@ -7,15 +7,16 @@ from pathlib import Path
 from twisted.trial.unittest import TestCase
 
 import gobelieve
+from tests.waits import DEADLINE
 
 HERE = str(Path(gobelieve.__file__).parent.parent)
 
 
 class ProcessTests(TestCase):
-    """``python -m gobelieve.cli``."""
+    """``python -m gobelieve.cli`` in a folder of its own."""
 
     def run_in(self, folder: str, *arguments: str) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
+        """Run a command line in a folder, and return exit code, stdout and stderr."""
         Path(folder).mkdir(exist_ok=True)
         done = subprocess.run(
             [sys.executable, "-m", "gobelieve.cli", *arguments],
@@ -23,13 +24,13 @@ class ProcessTests(TestCase):
             env={"PYTHONPATH": HERE, "PATH": ""},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=DEADLINE,
         )
         return done.returncode, done.stdout, done.stderr
 
     def test_version(self) -> None:
-        said = self.run_in(self.mktemp(), "--version")
-        self.assertEqual(said, (0, f"gobelieve {gobelieve.__version__}\n", ""))
+        result = self.run_in(self.mktemp(), "--version")
+        self.assertEqual(result, (0, f"gobelieve {gobelieve.__version__}\n", ""))
 
     def test_the_folder_var_is_used_if_none_is_named(self) -> None:
         folder = self.mktemp()
@@ -40,7 +41,7 @@ class ProcessTests(TestCase):
         self.assertEqual((code, err), (0, ""))
         self.assertIn("uid: 1001\n", out)
 
-    def test_what_cannot_be_done_is_one_line_and_exit_code_1(self) -> None:
+    def test_a_failure_is_one_line_and_exit_code_1(self) -> None:
         code, out, err = self.run_in(self.mktemp(), "token", "show", "t")
         self.assertEqual((code, out), (1, ""))
         self.assertEqual(

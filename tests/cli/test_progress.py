@@ -1,4 +1,4 @@
-"""Long works: how far they are, and that they can be interrupted."""
+"""The progress and the interruption of long commands."""
 
 import argparse
 import io
@@ -11,14 +11,14 @@ from gobelieve.cli.progress import ProgressLine
 
 
 class Terminal(io.StringIO):
-    """Somebody sits there."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 class ProgressTests(SynchronousTestCase):
-    """How far it is."""
+    """The progress line of a long command."""
 
     def setUp(self) -> None:
         self.now = 0.0
@@ -27,7 +27,8 @@ class ProgressTests(SynchronousTestCase):
         return ProgressLine("verify", 1000, stream, lambda: self.now)
 
     def test_a_terminal(self) -> None:
-        """Is told after a second, then five times a second, and left clean."""
+        """A terminal shows the line after one second, then five times per second, and no line at
+        the end."""
         stream = Terminal()
         line = self.line(stream)
         for done in range(0, 1000, 10):
@@ -40,8 +41,8 @@ class ProgressTests(SynchronousTestCase):
             stream.getvalue().endswith("\rverify: 98%\r\x1b[K"), stream.getvalue()[-50:]
         )
 
-    def test_what_is_quick(self) -> None:
-        """Says nothing."""
+    def test_a_quick_command(self) -> None:
+        """A quick command shows no line."""
         stream = Terminal()
         line = self.line(stream)
         self.now = 0.9
@@ -50,7 +51,7 @@ class ProgressTests(SynchronousTestCase):
         self.assertEqual(stream.getvalue(), "")
 
     def test_a_file(self) -> None:
-        """Says nothing either."""
+        """A stream that is no terminal gets no line."""
         stream = io.StringIO()
         line = self.line(stream)
         self.now = 5
@@ -59,10 +60,10 @@ class ProgressTests(SynchronousTestCase):
 
 
 class InterruptedTests(SynchronousTestCase):
-    """Ctrl-C."""
+    """Commands that Ctrl-C interrupts."""
 
-    def test_it(self) -> None:
-        """Is one line and exit code 1."""
+    def test_one_line_and_exit_code_1(self) -> None:
+        """An interrupted command prints one line, and its exit code is 1."""
 
         def work(parsed: argparse.Namespace) -> None:
             raise KeyboardInterrupt

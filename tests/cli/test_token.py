@@ -1,4 +1,4 @@
-"""``gobelieve token`` on both stores, without a process of its own."""
+"""``gobelieve token`` on both stores, inside the test."""
 
 import io
 from contextlib import redirect_stderr
@@ -19,7 +19,7 @@ from tests.servers import missing, shared_redis
 
 
 class DataFolderTests(commands.TokenCommands):
-    """``--data``."""
+    """Tokens in the folder of ``--data``."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()) / "data"
@@ -58,7 +58,7 @@ class DataFolderTests(commands.TokenCommands):
 
 
 class RedisTests(commands.TokenCommands):
-    """``--redis``."""
+    """Tokens in the Redis of ``--redis``."""
 
     skip = missing("redis-server")
 
@@ -82,7 +82,7 @@ class RedisTests(commands.TokenCommands):
 
 
 class ArgumentTests(SynchronousTestCase):
-    """What is refused before anything is done."""
+    """Arguments that are refused before anything is done."""
 
     def refused(self, *arguments: str) -> str:
         err = io.StringIO()
@@ -93,18 +93,18 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_ids_are_numbers_of_1_and_up(self) -> None:
         for bad in ("0", "-1", "x", "", "1.5", "\u0661", str(1 << 63)):
-            said = self.refused("token", "create", f"--app={bad}", "--uid=1")
-            self.assertIn("--app", said)
+            error = self.refused("token", "create", f"--app={bad}", "--uid=1")
+            self.assertIn("--app", error)
             self.refused("token", "create", "--app=1", f"--uid={bad}")
 
-    def test_app_and_uid_are_wanted(self) -> None:
+    def test_app_and_uid_are_required(self) -> None:
         self.assertIn("--uid", self.refused("token", "create", "--app=1"))
 
     def test_only_one_store_can_be_named(self) -> None:
         self.refused("token", "show", "t", "--data", "var", "--redis", "redis://h")
 
-    def test_a_command_is_wanted(self) -> None:
-        for arguments in ([], ["token"], ["tokens"], ["token", "list"]):
+    def test_a_command_is_required(self) -> None:
+        for arguments in ([], ["token"], ["tokens"], ["token", "nothing"]):
             self.refused(*arguments)
 
     def test_redis_urls(self) -> None:
@@ -128,6 +128,6 @@ class ArgumentTests(SynchronousTestCase):
             "redis://:pw@h/-1",
             "redis://:pw@h/0?x=1",
         ):
-            said = self.refused("token", "show", "t", "--redis", url)
-            self.assertNotIn("pw", said)
-            self.assertIn("redis://[:password@]host[:port][/db]", said)
+            error = self.refused("token", "show", "t", "--redis", url)
+            self.assertNotIn("pw", error)
+            self.assertIn("redis://[:password@]host[:port][/db]", error)

@@ -11,7 +11,7 @@ ALICE, BOB, CAROL = 1001, 1002, 2000
 
 
 class PowerCutTests(FaultTestCase):
-    """The embedded daemon, on files that stay as SIGKILL leaves them."""
+    """The all-in-one daemon, on files that stay as SIGKILL leaves them."""
 
     async def server(self) -> AllInOne:
         """Return a server that is running."""

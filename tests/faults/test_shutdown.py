@@ -53,7 +53,7 @@ class ShutdownTests(FaultTestCase):
             await server.daemon.start()
 
     async def test_all_in_one_is_stopped_under_load_and_started_again(self) -> None:
-        """Clients of the embedded daemon notice a pause at most, and no message is stored twice."""
+        """Clients notice a pause at most, and no message is stored twice."""
         server = AllInOne()
         await self.running(server)
         senders = [await server.client(uid, timing=PATIENT) for uid in (1001, 1002)]

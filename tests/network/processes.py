@@ -386,7 +386,7 @@ class Cluster(Daemons):
 
 
 class AllInOne(Daemons):
-    """The embedded daemon: ``twistd -n gobelieve --data DIR``."""
+    """The all-in-one daemon: ``twistd -n gobelieve --data DIR``."""
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__()

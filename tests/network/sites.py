@@ -1,4 +1,4 @@
-"""Sites with groups: a cluster on MariaDB, and the embedded daemon on its SQLite file."""
+"""Sites with groups: a cluster on MariaDB, and the all-in-one daemon on its SQLite file."""
 
 import sqlite3
 from collections.abc import Awaitable, Iterable
@@ -48,7 +48,7 @@ def groups_in_maria(database: str, server: MariaServer | None = None) -> str:
 
 
 def groups_in_sqlite(data: Path) -> None:
-    """Make the two groups in the file of the embedded daemon."""
+    """Make the two groups in the file of the all-in-one daemon."""
     connection = sqlite3.connect(data / FILE_NAME)
     with connection:
         connection.executemany(
@@ -132,7 +132,7 @@ async def two_nodes(case: ProcessTestCase, database: str) -> Cluster:
 
 
 async def all_in_one(case: ProcessTestCase, **settings: Any) -> AllInOne:
-    """Start the embedded daemon with the two groups."""
+    """Start the all-in-one daemon with the two groups."""
     server = AllInOne({"im.kefu_appid": KEFU, **settings})
     case.addCleanup(server.stop)
     await server.start()

@@ -229,7 +229,7 @@ class LifeCase(SiteCase):
 
 
 class EmbeddedTests(LifeCase):
-    """The embedded daemon, on SQLite."""
+    """The all-in-one daemon, on SQLite."""
 
     async def test_an_app_s_life(self) -> None:
         """The app's secret is in the configuration."""

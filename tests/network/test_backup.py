@@ -14,7 +14,7 @@ ALICE, BOB, CAROL = 1001, 1002, 2000
 
 
 class BackupTests(FaultTestCase):
-    """The embedded daemon. A second one starts with the backup as its storage."""
+    """The all-in-one daemon. A second one starts with the backup as its storage."""
 
     async def begin(self) -> None:
         """Start the first server, and clients that send messages."""

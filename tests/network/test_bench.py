@@ -32,15 +32,15 @@ class MeasurementTests(ProcessTestCase):
             self.assertRegex(text, figure)
 
     async def test_group(self) -> None:
-        """The benchmark of an ordinary group runs on the embedded daemon."""
+        """The benchmark of an ordinary group runs on the all-in-one daemon."""
         await self.measure("group", "--embedded")
 
     async def test_super_group(self) -> None:
-        """The benchmark of a super group runs on the embedded daemon."""
+        """The benchmark of a super group runs on the all-in-one daemon."""
         await self.measure("supergroup", "--embedded")
 
     async def test_room(self) -> None:
-        """The benchmark of a room runs on the embedded daemon."""
+        """The benchmark of a room runs on the all-in-one daemon."""
         await self.measure("room", "--embedded")
 
     async def test_daemons(self) -> None:

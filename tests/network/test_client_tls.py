@@ -45,7 +45,7 @@ class EngineBrowser(Browser):
 
 
 class ClientTLSTests(ProcessTestCase):
-    """Clients on TLS at the embedded daemon."""
+    """Clients on TLS at the all-in-one daemon."""
 
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gobelieve-client-tls-"))

@@ -136,12 +136,12 @@ class TwoStorageTests(ClusterCase):
 
 
 class JoiningTests(ClusterCase):
-    """The embedded daemon, and a gateway that joins it."""
+    """The all-in-one daemon, and a gateway that joins it."""
 
     skip = missing("redis-server")
 
     async def test_a_gateway_joins_the_embedded_daemon(self) -> None:
-        """The gateway uses the storage and the router of the embedded daemon."""
+        """The gateway uses the storage and the router of the all-in-one daemon."""
         server = AllInOne()
         self.addCleanup(server.stop)
         await server.start()

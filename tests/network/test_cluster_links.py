@@ -256,7 +256,7 @@ class ScanTests(LinksCase):
 
 
 class EmbeddedTests(LinksCase):
-    """The embedded daemon with a secret."""
+    """The all-in-one daemon with a secret."""
 
     skip = REDIS
 

@@ -69,7 +69,7 @@ class HttpCase(SiteCase):
 
 
 class SuiteTests(HttpCase):
-    """The Go server's test cases, on the embedded daemon with SQLite."""
+    """The Go server's test cases, on the all-in-one daemon with SQLite."""
 
     async def test_the_original_suite(self) -> None:
         """Each step is one of the Go server's test cases. All run on one daemon."""

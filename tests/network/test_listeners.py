@@ -72,7 +72,7 @@ class BrowserFactory(WebSocketClientFactory):
 
 
 class ListenerTests(ProcessTestCase):
-    """The listeners of the embedded daemon."""
+    """The listeners of the all-in-one daemon."""
 
     async def start(self, values: dict[str, Any] | None = None) -> AllInOne:
         """Start the daemon with these settings."""

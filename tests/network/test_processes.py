@@ -127,7 +127,7 @@ class ClusterTests(ProcessTestCase):
 
 
 class AllInOneTests(ProcessTestCase):
-    """The embedded daemon, without other servers."""
+    """The all-in-one daemon, without other servers."""
 
     async def test_a_message(self) -> None:
         """A message survives a restart."""

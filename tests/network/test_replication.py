@@ -67,7 +67,7 @@ class Slaves(Daemons):
 
 
 class ReplicationTests(FaultTestCase):
-    """The master is the embedded daemon. Its clients send messages all the time."""
+    """The master is the all-in-one daemon. Its clients send messages all the time."""
 
     async def begin(self, sync_delay: float = 0.05) -> None:
         """Make a master that is not started yet."""

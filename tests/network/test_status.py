@@ -176,7 +176,7 @@ class StatusTests(FaultTestCase):
         asker.hang_up()
 
     async def test_all_in_one(self) -> None:
-        """The embedded daemon has one page for all its parts."""
+        """The all-in-one daemon has one page for all its parts."""
         server = AllInOne()
         await self.running(server)
         alice = await server.client(1001)

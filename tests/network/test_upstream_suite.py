@@ -36,7 +36,7 @@ LOGIN: dict[str, Any] = {
 
 
 class SuiteCase(SiteCase):
-    """The embedded daemon, with the users, groups and login of the Go server's suite."""
+    """The all-in-one daemon, with the users, groups and login of the Go server's suite."""
 
     server: AllInOne
 
