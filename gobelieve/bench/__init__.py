@@ -1,1 +1,1 @@
-"""Measuring: how many messages a second, and what each costs every daemon."""
+"""Benchmarks: messages per second, and the CPU time of each message in every daemon."""

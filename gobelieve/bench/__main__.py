@@ -1,8 +1,8 @@
-"""``python -m gobelieve.bench MEASUREMENT``: start daemons, load them, print what it cost.
+"""``python -m gobelieve.bench MEASUREMENT``: start daemons, load them, and print the costs.
 
-A measurement is a module with ``add_arguments``; with ``start``, a context manager that gives the
-daemons, or files; and with ``run``, a coroutine that measures, prints, and says whether all was
-sound.
+A measurement is a module with ``add_arguments``, ``start`` and ``run``. ``start`` is a context
+manager that gives the daemons or files. ``run`` is a coroutine that measures, prints, and returns
+whether it found no error.
 """
 
 import argparse
@@ -21,7 +21,7 @@ MEASUREMENTS: dict[str, tuple[Any, str]] = {
     "group": (Measurement("group", 50, client.GroupIM, False), "messages to an ordinary group"),
     "http": (http, "posts to the HTTP API"),
     "p2p": (p2p, "messages from user to user"),
-    "room": (Measurement("room", 500, client.RoomIM, False), "what is said in a room"),
+    "room": (Measurement("room", 500, client.RoomIM, False), "messages to a room"),
     "route": (route, "publications between gateways, and pushes"),
     "start": (start, "storage's start, with and without its snapshot, and verification"),
     "storage": (storage, "saves and a long sync"),
@@ -30,7 +30,7 @@ MEASUREMENTS: dict[str, tuple[Any, str]] = {
 
 
 def main() -> None:
-    """The command."""
+    """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m gobelieve.bench")
     choices = parser.add_subparsers(dest="measurement", required=True)
     for name, (module, what) in MEASUREMENTS.items():

@@ -1,9 +1,9 @@
-"""Messages from a few to many: an ordinary group, a super group, a room.
+"""Messages from a few members to many: in an ordinary group, a super group, or a room.
 
-All members are connected; some of them speak. A message is done when it is acked and every other
-member has it; then its sender sends the next. So each sender has so many under way. In the end each
-message that was acked must have come to everybody, once, and in the order of its sender. All
-clients run in this process, which costs more CPU than the daemons.
+All members are connected, and some of them send. A message is done when it is acked and every other
+member has it. Then its sender sends the next, so each sender has a fixed number of messages in
+flight. At the end each acked message must have come to every member once, in the order of its
+sender. All clients run in this process, which needs more CPU time than the daemons.
 """
 
 import argparse
@@ -15,22 +15,23 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
-from gobelieve.bench.daemons import Running, all_in_one, three_daemons
+from gobelieve.bench.daemons import all_in_one, three_daemons
 from gobelieve.bench.databases import Crowd, write_to_sqlite
 from gobelieve.bench.member import Member
-from gobelieve.bench.p2p import APP, DRAIN_SECONDS, FIRST_UID, connect, grant
+from gobelieve.bench.p2p import APP, DRAIN_SECONDS, FIRST_UID, LOGIN_SECONDS, connect, grant
+from gobelieve.bench.processes import Running
 from gobelieve.event_loop.reactor import Reactor
 from gobelieve.protocols.turn import ReactorTurn
 from gobelieve.wire import client
 
 ID = 4242
-"""Of the group, or of the room."""
+"""The id of the group or of the room."""
 AT_ONCE = 50
-"""Members that log in at a time."""
+"""Members that log in at the same time."""
 
 
 class Speaker:
-    """Keeps so many messages of a member under way."""
+    """Keeps a fixed number of a member's messages in flight."""
 
     def __init__(self, member: Member, others: int, message: type[Any], size: int) -> None:
         self.member = member
@@ -41,21 +42,21 @@ class Speaker:
         self.sent = self.acked = self.refused = self.done = self.delivered = 0
         self.delays: list[float] = []
         self._open: dict[int, list[float]] = {}
-        """By number: what is still to come, and when it was sent."""
+        """By the message's number: the arrivals that are missing, and the time of sending."""
         self._seqs: dict[int, int] = {}
         member.acked = self._answered
 
     def begin(self, window: int) -> None:
-        """Keep so many under way from now on."""
+        """Keep `window` messages in flight from now on."""
         self.going = True
         for _ in range(window):
             self.say()
 
     def say(self) -> None:
-        """Send the next."""
+        """Send the next message."""
         self.sent += 1
         content = b"%010d" % self.sent + self._filler
-        # The msgid makes no two alike; rooms have none.
+        # The msgid makes each message different. Messages of rooms have none.
         fields = {"sender": self.member.uid, "receiver": ID, "content": content}
         if self._message is client.GroupIM:
             fields["msgid"] = self.sent
@@ -64,7 +65,7 @@ class Speaker:
         self._seqs[self.member.say(self._message.number, body)] = self.sent
 
     def came(self, number: int) -> None:
-        """A member has it."""
+        """Note that a member has this message."""
         self.delivered += 1
         self._step(number)
 
@@ -88,7 +89,7 @@ class Speaker:
 
 
 class Measurement:
-    """One of the three; what ``python -m gobelieve.bench`` asks of a measurement."""
+    """One of the three measurements, as ``python -m gobelieve.bench`` uses it."""
 
     def __init__(self, name: str, members: int, message: type[Any], super_group: bool) -> None:
         self._name = name
@@ -97,19 +98,21 @@ class Measurement:
         self._super = super_group
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The options."""
+        """Declare the options of this measurement."""
         number, policies = self._members, ["commit", "interval", "never"]
-        parser.add_argument("--embedded", action="store_true", help="measure the daemon all in one")
-        parser.add_argument("--fsync", default="commit", choices=policies, help="of storage")
-        parser.add_argument("--members", type=int, default=number, help="who are connected")
-        parser.add_argument("--senders", type=int, default=4, help="members who speak")
-        parser.add_argument("--window", type=int, default=4, help="messages under way a sender")
+        parser.add_argument("--embedded", action="store_true", help="measure the all-in-one daemon")
+        parser.add_argument(
+            "--fsync", default="commit", choices=policies, help="the sync policy of storage"
+        )
+        parser.add_argument("--members", type=int, default=number, help="connected members")
+        parser.add_argument("--senders", type=int, default=4, help="members that send")
+        parser.add_argument("--window", type=int, default=4, help="messages in flight per sender")
         parser.add_argument("--size", type=int, default=100, help="bytes of content")
         parser.add_argument("--seconds", type=float, default=5.0, help="measured time")
         parser.add_argument("--warmup", type=float, default=1.0, help="seconds before it")
 
     def crowd(self, options: argparse.Namespace) -> Crowd | None:
-        """The group that the database is to have."""
+        """Return the group for the database."""
         if self._message is client.RoomIM:
             return None
         uids = range(FIRST_UID, FIRST_UID + options.members)
@@ -117,7 +120,7 @@ class Measurement:
 
     @contextmanager
     def start(self, options: argparse.Namespace) -> Iterator[Running]:
-        """The daemons that the options ask for."""
+        """Start the daemons that the options name."""
         settings = [f"fsync={options.fsync}"]
         crowd = self.crowd(options)
         if not options.embedded:
@@ -130,12 +133,13 @@ class Measurement:
             yield running
 
     async def run(self, reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
-        """Measure and print; False if a message was lost, doubled, out of order or refused."""
+        """Measure and print. Return False if a message was lost, doubled, out of order or
+        refused."""
         speakers: dict[int, Speaker] = {}
         members = await self._connect(reactor, running, options, speakers)
         for member in members[: options.senders]:
             speakers[member.uid] = Speaker(member, len(members) - 1, self._message, options.size)
-        # The first message has no previous id; behind it all members know where they are.
+        # The first message has no previous id, so members sync. After that pushes follow directly.
         next(iter(speakers.values())).say()
         await _drained(reactor, speakers)
         for speaker in speakers.values():
@@ -177,9 +181,9 @@ class Measurement:
                 member.say(client.EnterRoom.number, client.EnterRoom(room=ID).encode())
             ponged: Deferred[None] = Deferred()
             member.ponged = lambda: ponged.callback(None)
-            # What comes behind is handled when the routers know of the member.
+            # PONG comes when the routers know the member.
             member.say(client.Ping.number, b"")
-            await ponged.addTimeout(30, reactor)
+            await ponged.addTimeout(LOGIN_SECONDS, reactor)
 
         pairs = list(zip(members, tokens, strict=True))
         for start in range(0, len(pairs), AT_ONCE):

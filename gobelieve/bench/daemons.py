@@ -1,146 +1,88 @@
-"""The daemons under measurement: real processes on free loopback ports, in a fresh folder."""
+"""The daemons under measurement, with the servers that they need."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from gobelieve.bench.databases import Crowd, mariadb_command, write_to_mariadb
-
-START_SECONDS = 60
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Running(NamedTuple):
-    """What is measured: where clients connect, where tokens go, and whose CPU time counts."""
-
-    clients: str
-    redis: str | None
-    data: str
-    pids: dict[str, int]
-    http: str = ""
-    """Where the HTTP API is, if it is measured."""
-
-    def cpu_seconds(self) -> dict[str, float]:
-        """User and system time of each process so far."""
-        return {name: _cpu_seconds(pid) for name, pid in self.pids.items()}
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+from gobelieve.bench.processes import Running, Site, free_port, site
 
 
 @contextmanager
 def three_daemons(
     settings: Sequence[str] = (), cluster: Sequence[str] = (), crowd: Crowd | None = None
 ) -> Iterator[Running]:
-    """Redis, ims, imr and im. `settings` are for ims, as for ``--set``; `cluster` for all.
+    """Run Redis, ims, imr and im.
 
-    With a `crowd` there is a MariaDB too, which has this group.
+    `settings` are for ims, as for ``--set``, and `cluster` for all daemons. With a `crowd` there is
+    also a MariaDB, which has this group.
     """
-    if shutil.which("redis-server") is None:
-        sys.exit("redis-server is needed for this measurement; --embedded does without")
-    with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
-        redis, rpc, route, clients, http = (free_port() for _ in range(5))
-        command = ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
-        pids = {"redis": stack.enter_context(_process("redis", command, folder, redis))}
-        root = f"storage_root={folder}/messages"
-        groups: list[str] = []
-        if crowd is not None:
-            port = free_port()
-            pids["mariadb"] = stack.enter_context(
-                _process("mariadb", mariadb_command(folder, port), folder, port)
-            )
-            groups = [f"mysqldb_datasource={write_to_mariadb(port, crowd)}"]
-        daemons = (
-            ("ims", rpc, [f"rpc_listen=127.0.0.1:{rpc}", root, *settings]),
-            (
-                "imr",
-                route,
-                [f"listen=127.0.0.1:{route}", f"redis.address=127.0.0.1:{redis}", *groups],
-            ),
-            (
-                "im",
-                clients,
-                [
-                    "host=127.0.0.1",
-                    f"port={clients}",
-                    f"http_listen_address=127.0.0.1:{http}",
-                    f"redis.address=127.0.0.1:{redis}",
-                    f"storage_rpc_addrs=['127.0.0.1:{rpc}']",
-                    f"route_addrs=['127.0.0.1:{route}']",
-                    f"pending_root={folder}/pending",
-                    *groups,
-                ],
-            ),
-        )
-        for name, port, values in daemons:
-            values += [f"cluster.{setting}" for setting in cluster]
-            arguments = [part for value in values for part in ("--set", value)]
-            command = _twistd(f"gobelieve-{name}", *arguments)
-            pids[name] = stack.enter_context(_process(name, command, folder, port))
-        where = f"127.0.0.1:{http}"
-        yield Running(f"127.0.0.1:{clients}", f"127.0.0.1:{redis}", folder, pids, where)
+    with site() as here:
+        redis = here.run_redis()
+        rpc, route, clients, http = (free_port() for _ in range(4))
+        groups = [] if crowd is None else [_run_mariadb(here, crowd)]
+        for_all = [f"cluster.{setting}" for setting in cluster]
+        storage = [f"rpc_listen=127.0.0.1:{rpc}", f"storage_root={here.folder}/messages"]
+        here.run_daemon("ims", rpc, [*storage, *settings, *for_all])
+        router = [f"listen=127.0.0.1:{route}", f"redis.address={redis}"]
+        here.run_daemon("imr", route, [*router, *groups, *for_all])
+        gateway = [
+            "host=127.0.0.1",
+            f"port={clients}",
+            f"http_listen_address=127.0.0.1:{http}",
+            f"redis.address={redis}",
+            f"storage_rpc_addrs=['127.0.0.1:{rpc}']",
+            f"route_addrs=['127.0.0.1:{route}']",
+            f"pending_root={here.folder}/pending",
+        ]
+        here.run_daemon("im", clients, [*gateway, *groups, *for_all])
+        address = f"127.0.0.1:{clients}"
+        yield Running(address, redis, here.folder, here.pids, f"127.0.0.1:{http}")
+
+
+def _run_mariadb(here: Site, crowd: Crowd) -> str:
+    port = free_port()
+    here.run("mariadb", mariadb_command(here.folder, port), port)
+    return f"mysqldb_datasource={write_to_mariadb(port, crowd)}"
 
 
 @contextmanager
 def storages(policies: Sequence[str]) -> Iterator[dict[str, Running]]:
-    """A storage daemon for each policy of syncing; clients are askers here."""
+    """Run one storage daemon per sync policy. The clients of the result are gateways."""
     with ExitStack() as stack:
         found: dict[str, Running] = {}
         for policy in policies:
-            folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
+            here = stack.enter_context(site())
             rpc = free_port()
             values = [
                 f"rpc_listen=127.0.0.1:{rpc}",
-                f"storage_root={folder}/messages",
+                f"storage_root={here.folder}/messages",
                 f"fsync={policy}",
             ]
-            arguments = [part for value in values for part in ("--set", value)]
-            command = _twistd("gobelieve-ims", *arguments)
-            pid = stack.enter_context(_process("ims", command, folder, rpc))
-            found[policy] = Running(f"127.0.0.1:{rpc}", None, folder, {"ims": pid})
+            here.run_daemon("ims", rpc, values)
+            found[policy] = Running(f"127.0.0.1:{rpc}", None, here.folder, here.pids)
         yield found
 
 
 @contextmanager
 def router() -> Iterator[Running]:
-    """imr and its Redis; clients are gateways here, and pushes wait for none of them."""
-    if shutil.which("redis-server") is None:
-        sys.exit("redis-server is needed for this measurement")
-    with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
-        redis, route = free_port(), free_port()
-        command = ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""]
-        pids = {"redis": stack.enter_context(_process("redis", command, folder, redis))}
+    """Run imr and its Redis. The clients are gateways, and pushes do not wait for them."""
+    with site() as here:
+        redis = here.run_redis()
+        route = free_port()
         values = [
             f"listen=127.0.0.1:{route}",
-            f"redis.address=127.0.0.1:{redis}",
+            f"redis.address={redis}",
             "push_grace=0",
             "link_grace=0",
         ]
-        arguments = [part for value in values for part in ("--set", value)]
-        command = _twistd("gobelieve-imr", *arguments)
-        pids["imr"] = stack.enter_context(_process("imr", command, folder, route))
-        yield Running(f"127.0.0.1:{route}", f"127.0.0.1:{redis}", folder, pids)
+        here.run_daemon("imr", route, values)
+        yield Running(f"127.0.0.1:{route}", redis, here.folder, here.pids)
 
 
 @contextmanager
 def all_in_one(settings: Sequence[str] = ()) -> Iterator[Running]:
-    """The daemon that has all roles; `settings` are for its storage."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="gobelieve-bench-"))
+    """Run the all-in-one daemon. `settings` are for its storage."""
+    with site() as here:
         clients, rpc, route, http = (free_port() for _ in range(4))
         values = [
             f"im.port={clients}",
@@ -150,45 +92,8 @@ def all_in_one(settings: Sequence[str] = ()) -> Iterator[Running]:
             f"imr.listen=127.0.0.1:{route}",
             *(f"ims.{setting}" for setting in settings),
         ]
-        arguments = [part for value in values for part in ("--set", value)]
-        command = _twistd("gobelieve", "--data", folder, *arguments)
-        pid = stack.enter_context(_process("gobelieve", command, folder, clients))
-        where = f"127.0.0.1:{http}"
-        yield Running(f"127.0.0.1:{clients}", None, folder, {"gobelieve": pid}, where)
-
-
-def _twistd(plugin: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "twisted", plugin, *arguments]
-
-
-@contextmanager
-def _process(name: str, command: Sequence[str], folder: str, port: int) -> Iterator[int]:
-    with open(f"{folder}/{name}.log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-    try:
-        _wait_for(process, port, log.name)
-        yield process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(START_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: str) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    sys.exit(f"{process.args!r} did not start:\n{Path(log).read_text()}")
-
-
-def _cpu_seconds(pid: int) -> float:
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    fields = stat.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+        arguments = [word for value in values for word in ("--set", value)]
+        data = ["--data", here.folder]
+        here.run_plugin("gobelieve", "gobelieve", clients, [*data, *arguments])
+        address = f"127.0.0.1:{clients}"
+        yield Running(address, None, here.folder, here.pids, f"127.0.0.1:{http}")

@@ -1,4 +1,4 @@
-"""The app's groups, for measurements: in a MariaDB, or in the file of the all in one."""
+"""The app's groups for benchmarks: in a MariaDB, or in the file of the all-in-one daemon."""
 
 import getpass
 import shutil
@@ -17,12 +17,12 @@ TABLES = (
     "CREATE TABLE `group` (id BIGINT PRIMARY KEY, appid BIGINT, super TINYINT)",
     "CREATE TABLE group_member (group_id BIGINT, uid BIGINT, PRIMARY KEY (group_id, uid))",
 )
-"""What is read of ``etc/schema.sql``."""
+"""The part of ``etc/schema.sql`` that the daemons read."""
 _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/bin"
 
 
 class Crowd(NamedTuple):
-    """A group and who is in it."""
+    """A group and its members."""
 
     appid: int
     id: int
@@ -31,7 +31,7 @@ class Crowd(NamedTuple):
 
 
 def mariadb_command(folder: str, port: int) -> list[str]:
-    """Make an empty database server below a folder; how to run it."""
+    """Make an empty database server in a folder, and return the command that runs it."""
     server, install = (
         shutil.which(name, path=_PATH) for name in ("mariadbd", "mariadb-install-db")
     )
@@ -66,7 +66,7 @@ def mariadb_command(folder: str, port: int) -> list[str]:
 
 
 def write_to_mariadb(port: int, crowd: Crowd) -> str:
-    """Make the tables and the group; the key that names the database."""
+    """Make the tables and the group, and return the data source for the configuration."""
     import pymysql
 
     root = {"host": "127.0.0.1", "port": port, "user": "root", "autocommit": True}
@@ -91,7 +91,7 @@ def _sqlite(data: str) -> Iterator[sqlite3.Connection]:
 
 
 def write_to_sqlite(data: str, crowd: Crowd) -> None:
-    """Make the group in the file of a daemon that runs."""
+    """Make the group in the file of a running daemon."""
     with _sqlite(data) as connection:
         group = (crowd.id, crowd.appid, crowd.super)
         connection.execute('INSERT INTO "group" (id, appid, super) VALUES (?, ?, ?)', group)

@@ -1,7 +1,7 @@
-"""Posts over HTTP: connections that are kept, each with one `/post_peer_message` under way.
+"""Posts over HTTP: each connection stays open, and has one `/post_peer_message` in flight.
 
-The receivers are not connected; each post is stored for two users, and its receiver's push decided.
-The requests are made in this process, which takes about as much CPU as answering them.
+The receivers are not connected. Each post is stored for two users, and a phone push is decided.
+This process makes the requests, which needs about as much CPU time as answering them.
 """
 
 import argparse
@@ -14,7 +14,8 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
-from gobelieve.bench.daemons import Running, all_in_one, three_daemons
+from gobelieve.bench.daemons import all_in_one, three_daemons
+from gobelieve.bench.processes import Running
 from gobelieve.config import parse_address
 from gobelieve.event_loop.reactor import Reactor
 
@@ -24,7 +25,7 @@ GOOD = b"HTTP/1.1 200 "
 
 
 class Poster(Protocol):
-    """One connection, which sends the next request when the one before is answered."""
+    """A connection that sends the next request when the last one is answered."""
 
     def __init__(self, number: int, size: int) -> None:
         self.answered = self.failed = 0
@@ -36,7 +37,7 @@ class Poster(Protocol):
         self._data = b""
 
     def begin(self) -> None:
-        """Send the first."""
+        """Send the first request."""
         sender = FIRST_UID + 2 * self._number
         query = f"appid={APP}&sender={sender}&receiver={sender + 1}"
         self._request = (
@@ -46,7 +47,7 @@ class Poster(Protocol):
         self._send()
 
     def end(self) -> None:
-        """Wait for the last answer."""
+        """Send no request after the present one."""
         self._going = False
 
     def _send(self) -> None:
@@ -55,7 +56,7 @@ class Poster(Protocol):
         self.transport.write(self._request)
 
     def dataReceived(self, data: bytes) -> None:
-        """An answer without a body ends with its head."""
+        """Take an answer. It has no body, so it ends with its head."""
         self._data += data
         if not self._data.endswith(b"\r\n\r\n"):
             return
@@ -74,7 +75,7 @@ class Poster(Protocol):
 
 
 class _Given(Factory):
-    """For a protocol that is there already."""
+    """Returns a protocol that exists already."""
 
     noisy = False
 
@@ -86,21 +87,21 @@ class _Given(Factory):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this measurement."""
-    parser.add_argument("--embedded", action="store_true", help="measure the daemon all in one")
-    parser.add_argument("--connections", type=int, default=64, help="posts under way at a time")
+    """Declare the options of this measurement."""
+    parser.add_argument("--embedded", action="store_true", help="measure the all-in-one daemon")
+    parser.add_argument("--connections", type=int, default=64, help="posts in flight at a time")
     parser.add_argument("--size", type=int, default=100, help="bytes of content")
     parser.add_argument("--seconds", type=float, default=5.0, help="measured time")
     parser.add_argument("--warmup", type=float, default=1.0, help="seconds before it")
 
 
 def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
-    """The daemons that the options ask for."""
+    """Start the daemons that the options name."""
     return all_in_one() if options.embedded else three_daemons()
 
 
 async def run(reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
-    """Measure and print; False if a post was not answered by 200."""
+    """Measure and print. Return False if a post was not answered by 200."""
     host, port = parse_address(running.http)
     posters = [Poster(number, options.size) for number in range(options.connections)]
     for poster in posters:

@@ -1,4 +1,4 @@
-"""A member of a group or of a room: takes what comes as apps do, and checks it."""
+"""A member of a group or of a room, which receives messages as apps do and checks them."""
 
 from collections.abc import Callable
 from struct import Struct
@@ -14,16 +14,16 @@ _ROOM_NUMBER = slice(16, 26)
 
 NOTIFIES = {client.SyncNotify.number: 0, client.SyncGroupNotify.number: 8}
 ENDS = {client.SyncEnd.number: 0, client.SyncGroupEnd.number: 8}
-"""Where these frames have their key."""
+"""The offset of the key in these frames."""
 
 Came = Callable[[int, int], None]
-"""Called with (sender, number) of each message that is new."""
+"""Called with sender and number of each new message."""
 
 
 class Member(BenchClient):
-    """Each sender numbers its messages from 1; here they must come once and in that order.
+    """Checks that the messages of each sender come once and in the order of their numbers.
 
-    `queue`: the super group whose queue it reads, or 0 for its own.
+    `queue` is the super group whose queue the member reads; 0 is its own queue. Numbers begin at 1.
     """
 
     def __init__(self, turn: Turn, uid: int, queue: int, came: Came) -> None:
@@ -35,7 +35,7 @@ class Member(BenchClient):
         self.doubled = 0
         self.disordered = 0
         self.synced = 0
-        """Messages that were not pushed."""
+        """Messages that came by sync."""
         self._key = 0
         self._pending = 0
         self._syncing = False
@@ -80,7 +80,7 @@ class Member(BenchClient):
         self._count(int.from_bytes(frame.body[:8], "big"), int(frame.body[_NUMBER]))
 
     def _follow(self, seq: int) -> bool:
-        """Step to what came by itself, if it follows on what is here."""
+        """Accept a pushed message, or an own one, if it directly follows the last one."""
         before, key, prev = self._metadata
         if before + 1 != seq or not prev or prev != self._key or self._syncing:
             return False

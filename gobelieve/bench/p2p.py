@@ -1,8 +1,9 @@
-"""Messages from user to user: pairs of a sender with so many unacked messages, and a receiver.
+"""Messages from user to user, by pairs of a sender and a receiver.
 
-Receivers take what is pushed, or sync for it, as apps do. In the end every message that was acked
-must have come, once and in order. All clients run in this process, which costs as much CPU as the
-daemons; a compiled load generator shows more messages a second, but the same cost of each.
+Each sender has a fixed number of messages without an ack. Receivers take pushes, or sync, as apps
+do. At the end each acked message must have come once and in order. All clients run in this process,
+which needs as much CPU time as the daemons. A compiled load generator shows more messages per
+second, but the same cost of each message.
 """
 
 import argparse
@@ -19,7 +20,8 @@ from twisted.internet.task import deferLater
 from gobelieve.backends.redis.keys import RedisTokenAdmin
 from gobelieve.backends.redis.service import RedisService
 from gobelieve.backends.sqlite.service import FILE_NAME, SqliteService, SqliteTokenAdmin
-from gobelieve.bench.daemons import Running, all_in_one, three_daemons
+from gobelieve.bench.daemons import all_in_one, three_daemons
+from gobelieve.bench.processes import Running
 from gobelieve.config import RedisConfig, parse_address
 from gobelieve.errors import LoginRefusedError
 from gobelieve.event_loop.reactor import Reactor
@@ -32,11 +34,14 @@ from gobelieve.wire.frames import CLIENT_BODY_LIMIT, PUSH, Frame
 
 APP = 7
 FIRST_UID = 1_000_000
-DRAIN_SECONDS = 20.0
+LOGIN_SECONDS = 60.0
+"""Seconds for the server to answer a login."""
+DRAIN_SECONDS = 60.0
+"""Seconds at the end for messages in flight to arrive."""
 
 
 class BenchClient(FramedProtocol):
-    """What senders and receivers have in common."""
+    """The common part of senders and receivers."""
 
     limit = CLIENT_BODY_LIMIT
 
@@ -47,13 +52,13 @@ class BenchClient(FramedProtocol):
         self.seq = 0
 
     def say(self, cmd: int, body: bytes) -> int:
-        """Send a frame; its seq."""
+        """Send a frame and return its seq."""
         self.seq += 1
         self.send(encode_frame(cmd, body, self.seq, 2))
         return self.seq
 
     def log_in(self, token: str) -> Deferred[None]:
-        """Send the token; called back once it is accepted."""
+        """Send the token. The Deferred fires when the server accepts it."""
         device = f"bench-{self.uid}".encode()
         auth = client.AuthToken(platform=2, token=token.encode(), device_id=device)
         self.say(auth.number, auth.encode())
@@ -71,15 +76,15 @@ class BenchClient(FramedProtocol):
                 self.received(frame)
 
     def received(self, frame: Frame) -> None:
-        """A frame after the login."""
+        """Handle a frame that comes after the login."""
         raise NotImplementedError
 
 
 class Sender(BenchClient):
-    """Keeps `window` messages without an ack under way, as long as it is told to."""
+    """Keeps `window` messages without an ack in flight, while `going` is True."""
 
     def begin(self, receiver: int, window: int, size: int, now: Callable[[], float]) -> None:
-        """Send."""
+        """Begin to send messages of `size` bytes to the receiver."""
         self._receiver = receiver
         self._filler = b"x" * max(0, size - 10)
         self._now = now
@@ -112,10 +117,10 @@ class Sender(BenchClient):
 
 
 class Receiver(BenchClient):
-    """Takes what comes for it, and checks that each message comes once and in order."""
+    """Receives messages, and checks that each comes once and in order."""
 
     def begin(self) -> None:
-        """Count from here."""
+        """Begin to count messages, with an empty queue."""
         self.got = 0
         self.doubled = 0
         self.disordered = 0
@@ -129,8 +134,8 @@ class Receiver(BenchClient):
     def received(self, frame: Frame) -> None:
         cmd = frame.cmd
         if cmd == client.Metadata.number:
-            said = client.Metadata.decode(frame.body)
-            self._metadata = (frame.seq, said.sync_key, said.prev_sync_key)
+            metadata = client.Metadata.decode(frame.body)
+            self._metadata = (frame.seq, metadata.sync_key, metadata.prev_sync_key)
         elif cmd == client.IM.number:
             self._message(frame)
         elif cmd == client.SyncNotify.number:
@@ -170,8 +175,8 @@ class Receiver(BenchClient):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this measurement."""
-    parser.add_argument("--embedded", action="store_true", help="measure the daemon all in one")
+    """Declare the options of this measurement."""
+    parser.add_argument("--embedded", action="store_true", help="measure the all-in-one daemon")
     policies = ["commit", "interval", "never"]
     parser.add_argument(
         "--cluster",
@@ -180,16 +185,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a key of [cluster] for all three daemons: secret_file, cert_file, key_file, ca_file",
     )
-    parser.add_argument("--fsync", default="commit", choices=policies, help="of storage")
+    parser.add_argument(
+        "--fsync", default="commit", choices=policies, help="the sync policy of storage"
+    )
     parser.add_argument("--pairs", type=int, default=50, help="senders, each with a receiver")
-    parser.add_argument("--window", type=int, default=64, help="messages without ack a sender")
+    parser.add_argument(
+        "--window", type=int, default=64, help="messages without an ack, per sender"
+    )
     parser.add_argument("--size", type=int, default=100, help="bytes of content")
     parser.add_argument("--seconds", type=float, default=5.0, help="measured time")
     parser.add_argument("--warmup", type=float, default=1.0, help="seconds before it")
 
 
 def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
-    """The daemons that the options ask for."""
+    """Start the daemons that the options name."""
     settings = [f"fsync={options.fsync}"]
     if options.embedded:
         return all_in_one(settings)
@@ -197,7 +206,7 @@ def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
 
 
 async def run(reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
-    """Measure and print; False if a message was lost, doubled or out of order."""
+    """Measure and print. Return False if a message was lost, doubled or out of order."""
     tokens = [f"bench-token-{n}" for n in range(2 * options.pairs)]
     await grant(reactor, running, tokens)
     turn = ReactorTurn(reactor)
@@ -250,7 +259,7 @@ async def connect(reactor: Reactor, running: Running, protocol: BenchClient, tok
     factory = Factory.forProtocol(lambda: protocol)
     factory.noisy = False
     await HostnameEndpoint(reactor, host, port).connect(factory)
-    await protocol.log_in(token).addTimeout(10, reactor)
+    await protocol.log_in(token).addTimeout(LOGIN_SECONDS, reactor)
 
 
 async def _drained(reactor: Reactor, senders: list[Sender], receivers: list[Receiver]) -> None:

@@ -1,9 +1,9 @@
-"""The router by itself: publications between gateways, and pushes for users who are nowhere.
+"""The router alone: publications between gateways, and pushes for offline users.
 
-Gateways are raw links in this process; each of them holds a part of the users. So many publications
-are under way at a time: when one has come to all gateways that hold its receiver, the next is sent,
-by a gateway that does not. So one under way shows how long it takes, and many show what a router
-carries, as far as this process, which costs as much CPU as the router, can keep up.
+Gateways are raw links in this process, and each has a part of the users. A fixed number of
+publications is in flight. When one has come to all gateways of its receiver, another gateway sends
+the next. One in flight shows the duration; many show the load that a router carries. The limit is
+this process, which needs as much CPU time as the router.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
-from gobelieve.bench.daemons import Running, router
+from gobelieve.bench.daemons import router
+from gobelieve.bench.processes import Running
 from gobelieve.config import parse_address
 from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import Turn
@@ -31,7 +32,7 @@ from gobelieve.wire.publication import Publication
 APP = 7
 FIRST_UID = 1_000_000
 NOBODY = 2
-"""Who is held by no gateway."""
+"""A user at no gateway."""
 IN_FLIGHT = (1, 64)
 PUSHES_PER_MARK = 64
 DRAIN_SECONDS = 20.0
@@ -47,7 +48,7 @@ class Gateway(FramedProtocol):
         self.received: Callable[[Frame], None] = lambda frame: None
 
     def say(self, cmd: int, body: bytes) -> None:
-        """Send a frame."""
+        """Send a frame to the router."""
         self.send(encode_frame(cmd, body, 0, route.OUTER_VERSION))
 
     def frames_received(self, frames: list[Frame]) -> None:
@@ -56,13 +57,13 @@ class Gateway(FramedProtocol):
 
 
 class Publications:
-    """Keeps `in_flight` publications under way, each for `copies` gateways."""
+    """Keeps `in_flight` publications in flight, each for `copies` gateways."""
 
     def __init__(self, gateways: Sequence[Gateway], copies: int, users: int, size: int) -> None:
         self.sent = self.done = self.doubled = 0
         self.going = True
         self.left: dict[int, int] = {}
-        """For each that is under way: to how many gateways it has still to come."""
+        """By the publication's number: the gateways to which it has not come yet."""
         self._gateways = gateways
         self._copies = copies
         self._users = users
@@ -71,30 +72,30 @@ class Publications:
             gateway.received = self._received
 
     def subscribe(self) -> None:
-        """Each user is at so many gateways, one behind the other."""
+        """Subscribe each user at `copies` gateways."""
         for user in range(self._users):
             for copy in range(self._copies):
                 gateway = self._gateways[(user + copy) % len(self._gateways)]
                 gateway.say(route.SUBSCRIBE, pack(">qqb", APP, FIRST_UID + user, 1))
 
     def unsubscribe(self) -> None:
-        """For the next measurement."""
+        """Unsubscribe all users, for the next measurement."""
         for user in range(self._users):
             for gateway in self._gateways:
                 gateway.say(route.UNSUBSCRIBE, pack(">qq", APP, FIRST_UID + user))
 
     def send_one(self) -> None:
-        """The next."""
+        """Send the next publication."""
         number = self.sent
         self.sent += 1
         user = number % self._users
         content = self._filler + pack(">q", number)
-        said = client.IM(sender=1, receiver=FIRST_UID + user, msgid=0, content=content)
-        inner = said.frame(version=route.INNER_VERSION, flag=PUSH)
-        told = Publication(APP, FIRST_UID + user, number + 2, number + 1, 0, inner)
+        message = client.IM(sender=1, receiver=FIRST_UID + user, msgid=0, content=content)
+        inner = message.frame(version=route.INNER_VERSION, flag=PUSH)
+        publication = Publication(APP, FIRST_UID + user, number + 2, number + 1, 0, inner)
         self.left[number] = self._copies
         source = self._gateways[(user + self._copies) % len(self._gateways)]
-        source.say(route.PUBLISH, told.body(route.OUTER_VERSION))
+        source.say(route.PUBLISH, publication.body(route.OUTER_VERSION))
 
     def _received(self, frame: Frame) -> None:
         number = int.from_bytes(frame.body[-8:], "big")
@@ -111,19 +112,20 @@ class Publications:
 
 
 class Pushes:
-    """Asks for pushes, so many and a MARK, and the next when that is answered."""
+    """Asks for a batch of pushes and a MARK. When the MARK is answered, it asks for the next
+    batch."""
 
     def __init__(self, gateway: Gateway, size: int) -> None:
         self.sent = 0
         self.going = True
         self._gateway = gateway
         gateway.received = self._received
-        said = client.IM(sender=1, receiver=NOBODY, msgid=0, content=b"x" * size)
-        inner = said.frame(version=route.INNER_VERSION)
+        message = client.IM(sender=1, receiver=NOBODY, msgid=0, content=b"x" * size)
+        inner = message.frame(version=route.INNER_VERSION)
         self._body = route.WidePush(appid=APP, receivers=(NOBODY,), inner=inner).encode()
 
     def send_some(self) -> None:
-        """The next."""
+        """Send the next batch of pushes and its MARK."""
         for _ in range(PUSHES_PER_MARK):
             self._gateway.say(route.PUSH, self._body)
         self._gateway.say(route.MARK, b"")
@@ -135,7 +137,7 @@ class Pushes:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this measurement."""
+    """Declare the options of this measurement."""
     parser.add_argument("--gateways", type=int, default=11, help="links to the router, at least 3")
     parser.add_argument("--users", type=int, default=10_000, help="users, spread over them")
     parser.add_argument("--size", type=int, default=100, help="bytes of content")
@@ -143,14 +145,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def start(options: argparse.Namespace) -> AbstractContextManager[Running]:
-    """A router and a Redis."""
+    """Start a router and a Redis."""
     if options.gateways < 3:
         raise SystemExit("--gateways: at least 3")
     return router()
 
 
 async def run(reactor: Reactor, running: Running, options: argparse.Namespace) -> bool:
-    """Measure and print; False if anything was lost or came twice."""
+    """Measure and print. Return False if a publication was lost or came twice."""
     gateways = await _connect(reactor, running, options.gateways)
     print(f"route, {options.gateways} gateways, {options.users} users, {options.size} bytes")
     heads = ("in flight", "to gateways", "a second", "us CPU each", "ms each")
@@ -179,7 +181,7 @@ async def _connect(reactor: Reactor, running: Running, count: int) -> list[Gatew
 
 
 async def _settled(reactor: Reactor, gateways: Sequence[Gateway]) -> None:
-    """All that was said is in effect."""
+    """Wait until all sent frames are in effect."""
     waiting = set(range(len(gateways)))
     for number, gateway in enumerate(gateways):
         gateway.received = lambda frame, number=number: waiting.discard(number)  # type: ignore[misc]
@@ -230,7 +232,7 @@ async def _push(
 
 
 def _length(running: Running) -> int:
-    """How many pushes Redis has."""
+    """Return the number of pushes in Redis."""
     assert running.redis is not None
     with socket.create_connection(parse_address(running.redis)) as redis:
         redis.sendall(b"LLEN push_queue\r\n")

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.task import deferLater
 
-from gobelieve.bench.daemons import Running, storages
+from gobelieve.bench.daemons import storages
+from gobelieve.bench.processes import Running
 from gobelieve.config import parse_address
 from gobelieve.event_loop.reactor import Reactor
 from gobelieve.interfaces import Entries
