@@ -14,8 +14,7 @@ class _Index(Generic[L]):
     """The ids of each link, and the links of each id.
 
     The holders of an id are a tuple, so that a link may go while they are iterated. Nearly every
-    user is at one gateway. All ids that one link alone holds share one tuple, so that an id costs
-    only a place in a dict and one in a set.
+    user is at one gateway. To save memory, all ids that one link alone holds share one tuple.
     """
 
     __slots__ = ("_alone", "_held", "holders")

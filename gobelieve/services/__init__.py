@@ -1,1 +1,1 @@
-"""Composition: what each daemon is made of. Nothing here listens or opens before it is started."""
+"""The daemons, assembled from their parts; nothing listens or is opened before the start."""

@@ -1,6 +1,6 @@
-"""What the links of our own daemons have in common: the secret, TLS, and a warning if neither.
+"""The security of the links between our own daemons: the secret, TLS, and a warning without them.
 
-Every port for our own daemons and every connection to one is made here, so that none is forgotten.
+Each port for our own daemons and each connection to one is made here, so that none is forgotten.
 """
 
 import os
@@ -42,14 +42,14 @@ PEERS = {
     Port.STORAGE_RPC: "storage",
     Port.REPLICATION: "master",
 }
-"""What listens there, in the words of who connects."""
+"""The daemon that listens on each port, as the log of the connecting daemon names it."""
 DANGERS = {
     Port.ROUTE: "can read and forge deliveries",
     Port.STORAGE_RPC: "can read and write every queue",
     Port.STORAGE_CLIENTS: "can read and write every queue",
     Port.REPLICATION: "is given every message that there is",
 }
-"""What anyone can do who reaches a port that asks nobody who he is."""
+"""For each port without authentication: what anyone who reaches it can do."""
 
 
 class Cluster(Service):
@@ -85,10 +85,10 @@ class Cluster(Service):
             tls=self._tls is not None,
         )
 
-    # --- for those who make ports and links
+    # --- ports and links
 
     def listening(self, port: Port, address: str, factory: Factory) -> Listening:
-        """A port of ours."""
+        """Return the service that listens on a port for our own daemons."""
         where = parse_address(address)
         guarded: IProtocolFactory = (
             AuthenticatedFactory if self._security.greets else PlainFactory
@@ -96,8 +96,8 @@ class Cluster(Service):
         if self._tls is not None:
             guarded = TLSFactory(self._tls, False, guarded, self._reactor)
         if not self._security.greets and not is_loopback(where.host):
-            what = f"port {port.name} listens on {address} and asks nobody who he is: who reaches"
-            self._open.append(f"{what} it {DANGERS[port]}; see cluster.secret")
+            what = f"port {port.name} listens on {address} without authentication"
+            self._open.append(f"{what}: who reaches it {DANGERS[port]}; see cluster.secret")
         return Listening(where, guarded)
 
     def connecting(
@@ -107,7 +107,10 @@ class Cluster(Service):
         link: Factory,
         special_delay: Callable[[], float | None] = lambda: None,
     ) -> ClientService:
-        """Keeps a link connected. `special_delay` may say how long to wait instead of the usual."""
+        """Return the service that keeps a link connected.
+
+        `special_delay` returns the seconds until the next attempt, or None for the usual delay.
+        """
         endpoint = RetryingEndpoint(
             self.endpoint(port, address), f"{PEERS[port]} {address}", self._reactor, random
         )
@@ -119,7 +122,7 @@ class Cluster(Service):
         return QuietClientService(endpoint, link, retryPolicy=delay, clock=self._reactor)
 
     def endpoint(self, port: Port, address: str) -> IStreamClientEndpoint:
-        """Connects to such a port of another daemon."""
+        """Return the endpoint that connects to a port of another daemon."""
         host, number = parse_address(address)
         host = host or "127.0.0.1"
         endpoint: Any = HostnameEndpoint(self._reactor, host, number, timeout=3)
@@ -129,10 +132,10 @@ class Cluster(Service):
             endpoint = TLSEndpoint(endpoint, self._tls, host, self._reactor)
         return AuthenticatedEndpoint(endpoint, port, self._security)
 
-    # --- the course of the daemon
+    # --- start and reload
 
     def privilegedStartService(self) -> None:
-        """Before the ports are there: nobody is greeted without the secret."""
+        """Read the files before the ports listen: a handshake needs the secret."""
         super().privilegedStartService()
         self._load_first()
 
@@ -143,9 +146,9 @@ class Cluster(Service):
             self.log.warn("{warning}", warning=warning)
 
     def reload(self) -> None:
-        """Read the files again, for connections that come.
+        """Read the files again, for new connections.
 
-        `ConfigError` if one cannot be used; then all stay as they were read before.
+        `ConfigError` if one cannot be used; then all keep their former content.
         """
         self._load()
 
@@ -182,7 +185,7 @@ class Cluster(Service):
 
 
 def add_cluster(parent: DaemonService, config: ClusterConfig, reactor: Reactor) -> Cluster:
-    """Add ``cluster``; what it reads from files is read again at SIGHUP."""
+    """Add ``cluster``; it reads its files again at SIGHUP."""
     cluster = Cluster(config, reactor)
     parent.add("cluster", cluster)
     if config.secret_file or config.cert_file:

@@ -1,4 +1,4 @@
-"""Replication in storage's daemon: the port for slaves, and the link to a master."""
+"""Replication in the storage daemon: the port for slaves, and the link to a master."""
 
 from twisted.application.internet import ClientService
 
@@ -11,14 +11,16 @@ from gobelieve.services.process.ordered import OrderedService
 from gobelieve.wire.cluster import Port
 
 TROUBLE_DELAY = 30.0
-"""Seconds until a master is asked again that refused us, or while our disk is full: somebody has
-to look after it."""
+"""Seconds between attempts if the master refused us, or while our disk is full.
+
+Both need the operator, so frequent attempts would not help.
+"""
 
 
 def slaves(
     address: str, factory: SlavesFactory, reactor: Reactor, cluster: Cluster
 ) -> OrderedService:
-    """The port for slaves."""
+    """Return the port for slaves."""
     port = OrderedService()
     port.add("connections", DrainingService(factory, reactor))
     port.add("tcp", cluster.listening(Port.REPLICATION, address, factory))
@@ -26,7 +28,7 @@ def slaves(
 
 
 def master(link: MasterLink, cluster: Cluster) -> ClientService:
-    """Keeps the link to the master connected."""
+    """Return the service that keeps the link to the master connected."""
 
     def special_delay() -> float | None:
         return TROUBLE_DELAY if link.refused or link.failed else None

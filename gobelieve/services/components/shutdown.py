@@ -1,4 +1,4 @@
-"""The end of a gateway, and the watch over its clients."""
+"""The shutdown of a gateway, and the regular check of its clients' timeouts."""
 
 from collections.abc import Callable
 
@@ -12,19 +12,21 @@ from gobelieve.interfaces import Time
 from gobelieve.services.components.gateway import Gateway
 
 CLIENTS_AT_ONCE = 1000
-"""So many clients may come back at the same moment."""
+"""Clients that may reconnect to other gateways at the same moment."""
 STEP_SECONDS = 0.1
-"""Seconds between two parts of a crowd that is sent away."""
+"""Seconds between two batches of clients that are sent away."""
 DRAIN_TIMEOUT = 5.0
-"""Seconds that a gateway which stops waits for storage, and then for its clients."""
+"""Seconds that a stopping gateway waits for storage, and then for its clients."""
 
 
 class GracefulShutdown(Service):
-    """When the daemon stops: what clients have sent is finished, told and acked; then their
-    connections end, and what they left behind is written.
+    """Ends the connections of clients when the daemon stops.
 
-    A crowd is sent away in parts, over `spread` seconds: all would connect to another gateway, and
-    log in there, at the same moment. Who is still there is served as ever.
+    The gateway first stores, delivers and acks all messages that clients have sent. Then it closes
+    the connections, and writes the sync keys and counters of the clients.
+
+    Many clients are sent away in batches over `spread` seconds. Otherwise all would connect to
+    another gateway, and log in there, at the same moment. The other clients are served meanwhile.
     """
 
     def __init__(self, gateway: Gateway, time: Time, spread: float) -> None:
@@ -41,7 +43,7 @@ class GracefulShutdown(Service):
         timeouts, unfinished = self._timeouts, self._unfinished
         await self._send_away_in_batches()
         timeouts.pause_all()
-        # A storage or a client may stand still: neither is waited for without a limit.
+        # Storage or a client may hang, so the gateway does not wait without a limit.
         await called_within(DRAIN_TIMEOUT, self._time, unfinished.saves_in_flight.when_none)
         timeouts.close_all()
         await called_within(DRAIN_TIMEOUT, self._time, timeouts.when_empty)
@@ -61,7 +63,7 @@ class GracefulShutdown(Service):
 
 
 def safe_sweep(timeouts: Timeouts) -> Callable[[], None]:
-    """The watch's sweep, which an error of ours must not end for good."""
+    """Return a check of all timeouts that never raises: a bug must not end the checks for good."""
 
     def sweep() -> None:
         try:

@@ -1,4 +1,4 @@
-"""The file of forbidden words: read at the start, and again at SIGHUP."""
+"""The file of forbidden words; the gateway reads it at the start, and again at SIGHUP."""
 
 import os
 from pathlib import Path
@@ -14,11 +14,11 @@ from gobelieve.services.process.starting import cannot_start
 
 
 class WordFileError(GobelieveError):
-    """The file cannot be used; the text names it and says why."""
+    """The file cannot be used; the text names it and the reason."""
 
 
 class WordFile(Service):
-    """One word a line, in UTF-8."""
+    """Reads the file, which has one word per line, in UTF-8."""
 
     log = Logger()
 
@@ -35,7 +35,7 @@ class WordFile(Service):
             cannot_start(why)
 
     def load(self) -> None:
-        """Read it. `WordFileError` if that cannot be; then the words stay those of before."""
+        """Read the file. `WordFileError` if it cannot be read; then the former words stay."""
         try:
             lines = Path(self._path).read_text("utf-8-sig").splitlines()
         except OSError as why:
@@ -47,7 +47,7 @@ class WordFile(Service):
 
 
 def add_words(parent: OrderedService, daemon: DaemonService, path: str, words: WordFilter) -> None:
-    """Add ``words``; nothing if no file is named."""
+    """Add ``words``, if the configuration names a file."""
     if path:
         file = WordFile(path, words)
         parent.add("words", file)

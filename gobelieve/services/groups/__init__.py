@@ -1,1 +1,1 @@
-"""Groups and relations, kept up to date from their database's changes."""
+"""Groups and relations of the app, kept up to date with its database."""

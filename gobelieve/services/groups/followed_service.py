@@ -1,4 +1,4 @@
-"""What of the app's is kept in memory and up to date, as a service: groups, relations."""
+"""The base of the services for groups and relations, which keep the app's data in memory."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -17,18 +17,20 @@ V = TypeVar("V")
 
 
 class Manager(Protocol):
-    """The core of such a service."""
+    """The rules of such a service, without its timers and connections."""
 
     def sweep(self) -> None:
-        """To be called every `SWEEP_SECONDS`."""
+        """Drop unused entries; to be called every `SWEEP_SECONDS`."""
 
     def close(self) -> None:
-        """Whoever waits gets an error."""
+        """Answer all waiting requests with an error."""
 
 
 class FollowedService(OrderedService):
-    """Sweeps its `manager`, which a subclass makes, and ends it. What it needs are its children;
-    ``sweep`` is one by itself."""
+    """Runs a `manager`, which the subclass makes: regular sweeps, and an end.
+
+    The services that the manager needs are its children; ``sweep`` is always one of them.
+    """
 
     manager: Manager
 
@@ -41,7 +43,7 @@ class FollowedService(OrderedService):
         self.add("sweep", sweep)
 
     def stopService(self) -> Deferred[None]:
-        """Whoever waits gets an error, at once."""
+        """Answer all waiting requests with an error, and stop the children."""
         self.manager.close()
         self.tasks.cancel()
         return super().stopService()
@@ -50,7 +52,7 @@ class FollowedService(OrderedService):
         try:
             self.manager.sweep()
         except Exception:
-            # It must not end the sweeps for good.
+            # A bug must not end the sweeps for good.
             self.log.failure("a sweep failed")
 
 

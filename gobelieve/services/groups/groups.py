@@ -1,4 +1,4 @@
-"""The group manager as a service: the core, the store, and where changes are announced."""
+"""The group manager as a service, with its database and the announcements of changes."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -35,7 +35,7 @@ NAME = "group-manager"
 
 
 class GroupsOptions(DaemonOptions):
-    """A command line whose configuration may name the database of the groups."""
+    """A command line whose configuration may name the database of groups."""
 
     def postOptions(self) -> None:
         super().postOptions()
@@ -47,7 +47,7 @@ class GroupsOptions(DaemonOptions):
 
 
 class GroupManagerService(FollowedService):
-    """`gobelieve.interfaces.Groups`."""
+    """Implements `interfaces.Groups` with a `GroupManager`."""
 
     manager: GroupManager
 
@@ -61,19 +61,16 @@ class GroupManagerService(FollowedService):
             log=Logger("gobelieve.groups"),
         )
         self.loaded: Callable[[int], Group | None] = self.manager.loaded
-        """See `gobelieve.interfaces.Groups`."""
 
     def super_groups(self) -> list[int]:
-        """See `gobelieve.interfaces.Groups`."""
         return self.manager.super_groups()
 
     async def find(self, group_id: int) -> Group | None:
-        """See `gobelieve.interfaces.Groups`."""
         return await answer(partial(self.manager.ask, group_id))
 
 
 class GroupStatus(PartStatus):
-    """What is shown of the groups: metrics and summary."""
+    """The metrics and figures of the groups."""
 
     def __init__(self, groups: GroupManagerService) -> None:
         self._groups = groups
@@ -81,7 +78,6 @@ class GroupStatus(PartStatus):
         self._events = CountersCollector("gobelieve_groups_events", what, groups.counters)
 
     def collect(self) -> Iterable[Metric]:
-        """For Prometheus."""
         what = "Groups that are kept in memory."
         yield GaugeMetricFamily("gobelieve_groups_cached", what, len(self._groups.manager))
         what = "1 if changes of groups are heard of in time."
@@ -89,7 +85,6 @@ class GroupStatus(PartStatus):
         yield from self._events.collect()
 
     def summary(self) -> dict[str, object]:
-        """The figures of the status page."""
         counts = dict(self._groups.counters.counts)
         manager = self._groups.manager
         return {"cached": len(manager), "followed": manager.followed, "counts": counts}
@@ -102,7 +97,7 @@ def add_groups(
     reactor: Reactor,
     check_seconds: float = CHECK_SECONDS,
 ) -> GroupManagerService | None:
-    """Add ``group-manager`` with ``mysql`` and ``events``; nothing if no database is named."""
+    """Add ``group-manager`` with ``mysql`` and ``events``, if a database is configured."""
     if not config.mysqldb_datasource:
         return None
     source = parse_datasource(config.mysqldb_datasource)
@@ -130,7 +125,7 @@ def _source(
             counter=events.COUNTER,
             check_seconds=check_seconds,
         )
-    # A channel of our own, named as upstream names it.
+    # The name of the daemon's own channel has the form that the Go server uses.
     own_channel = f"ping_{int(reactor.seconds())}{''.join(choices(ascii_lowercase, k=4))}"
     return Subscription(
         manager,
@@ -146,7 +141,7 @@ def _source(
 def add_local_groups(
     parent: OrderedService, db: SqliteService, reactor: Reactor
 ) -> GroupManagerService:
-    """Add ``group-manager`` on the embedded file, with ``events``."""
+    """Add ``group-manager`` with ``events``, on the SQLite file of the all-in-one daemon."""
     groups = GroupManagerService(SqliteGroups(db), reactor)
     groups.add("events", SqliteChanges(db, groups.manager, reactor))
     parent.add(NAME, groups)

@@ -1,4 +1,4 @@
-"""The relations of users as a service: the core, the store, and where changes are announced."""
+"""The relations of users as a service, with their database and the announcements of changes."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -31,7 +31,7 @@ NAME = "relations"
 
 
 class RelationsService(FollowedService):
-    """`gobelieve.interfaces.Relations`."""
+    """Implements `interfaces.Relations` with a `RelationManager`."""
 
     manager: RelationManager
 
@@ -47,7 +47,6 @@ class RelationsService(FollowedService):
         self.loaded = self.manager.loaded
 
     async def find(self, user: User, peer: int) -> int:
-        """See `gobelieve.interfaces.Relations`."""
         relation: int | None = await answer(partial(self.manager.ask, user, peer))
         if relation is None:
             raise BackendError("the store has no answer")
@@ -55,7 +54,7 @@ class RelationsService(FollowedService):
 
 
 class RelationStatus(PartStatus):
-    """What is shown of the relations: metrics and summary."""
+    """The metrics and figures of the relations."""
 
     def __init__(self, relations: RelationsService) -> None:
         self._relations = relations
@@ -63,7 +62,6 @@ class RelationStatus(PartStatus):
         self._events = CountersCollector("gobelieve_relations_events", what, relations.counters)
 
     def collect(self) -> Iterable[Metric]:
-        """For Prometheus."""
         manager = self._relations.manager
         what = "Pairs of users whose relation is kept in memory."
         yield GaugeMetricFamily("gobelieve_relations_cached", what, len(manager))
@@ -72,22 +70,22 @@ class RelationStatus(PartStatus):
         yield from self._events.collect()
 
     def summary(self) -> dict[str, object]:
-        """The figures of the status page."""
         manager, counts = self._relations.manager, dict(self._relations.counters.counts)
         return {"cached": len(manager), "followed": manager.followed, "counts": counts}
 
 
 def are_wanted(config: ClientsConfig) -> bool:
-    """Whether anybody asks for relations."""
+    """Return True if the configuration needs relations."""
     return config.enable_friendship or config.enable_blacklist
 
 
 def add_relations(
     parent: OrderedService, config: ImConfig, reactor: Reactor
 ) -> RelationsService | None:
-    """Add ``relations`` with ``mysql`` and ``events``; nothing if nobody asks for them.
+    """Add ``relations`` with ``mysql`` and ``events``, if the configuration needs them.
 
-    The connections are its own: a group of 100,000 members that is being read holds up no message.
+    The service has its own connections to the database. Otherwise a message between two users
+    might wait until a group of 100,000 members is read.
     """
     if not are_wanted(config):
         return None
@@ -103,7 +101,7 @@ def add_relations(
 def add_local_relations(
     parent: OrderedService, config: ClientsConfig, db: SqliteService, reactor: Reactor
 ) -> RelationsService | None:
-    """Add ``relations`` on the embedded file, with ``events``."""
+    """Add ``relations`` with ``events``, on the SQLite file of the all-in-one daemon."""
     if not are_wanted(config):
         return None
     relations = RelationsService(SqliteRelations(db), reactor)

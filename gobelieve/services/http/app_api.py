@@ -127,7 +127,7 @@ def add_app_api(
     groups: GroupManagerService | None,
     reactor: Reactor,
 ) -> AppApi | None:
-    """Add ``app-api``, with ``mysql`` if there is a database; nothing without HTTP."""
+    """Add ``app-api``, with ``mysql`` if there is a database. Without HTTP nothing is added."""
     if not config.http_listen_address:
         return None
     mysql: MysqlService | None = None
@@ -164,7 +164,7 @@ def add_local_app_api(
     groups: GroupManagerService,
     reactor: Reactor,
 ) -> AppApi | None:
-    """Add ``app-api`` on the embedded file; nothing without HTTP."""
+    """Add ``app-api`` on the file of the all-in-one daemon. Without HTTP nothing is added."""
     if not config.http_listen_address:
         return None
     backends = AppBackends(

@@ -1,4 +1,4 @@
-"""How a change of a group is told: to gateways, and to members by messages."""
+"""Announces changes of groups: to the gateways, and by messages to the members."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,12 +10,12 @@ from gobelieve.groups.events import Event
 from gobelieve.groups.manager import GroupManager
 from gobelieve.interfaces import Change, Group, Time
 
-HEARD_SECONDS = 1.0
-"""How long a change waits until this gateway hears of it as all others do."""
+ANNOUNCED_SECONDS = 1.0
+"""Seconds that a change waits until this gateway receives its own announcement."""
 
 
 class DirectAnnouncer:
-    """`gobelieve.interfaces.Announcer` where there is no other gateway."""
+    """An `interfaces.Announcer` for a gateway that is the only one."""
 
     def __init__(self, manager: GroupManager) -> None:
         self._manager = manager
@@ -26,17 +26,18 @@ class DirectAnnouncer:
 
 
 class Numbered(Protocol):
-    """Announces, and says which number the last change got."""
+    """Announces changes with numbers."""
 
     async def announce(self, changes: Sequence[Change]) -> int:
-        """See `gobelieve.interfaces.Announcer`."""
+        """Announce the changes, and return the number of the last one."""
 
 
 class FollowedAnnouncer:
-    """`gobelieve.interfaces.Announcer` on one that all gateways follow, this one too.
+    """An `interfaces.Announcer` whose announcements all gateways receive, also this one.
 
-    Applied twice, at once and when it is heard, a change could undo the next one for a moment. So
-    it is waited for; if it does not come, the groups are read again.
+    This gateway applies a change only when it receives the announcement. If it also applied it at
+    once, the second time could undo a later change for a moment. If the announcement does not
+    arrive within `ANNOUNCED_SECONDS`, the groups are read again from the database.
     """
 
     def __init__(self, announcer: Numbered, manager: GroupManager, time: Time) -> None:
@@ -46,17 +47,17 @@ class FollowedAnnouncer:
 
     async def announce(self, changes: Sequence[Change]) -> None:
         action = await self._announcer.announce(changes)
-        # While nothing is heard nothing is waited for: a thousand changes may come one by one.
-        if not self._manager.followed or not await self._heard(action):
+        # While announcements do not arrive, waiting for each of many changes would take too long.
+        if not self._manager.followed or not await self._was_received(action):
             for change in changes:
                 self._manager.forget(change.group_id)
 
-    async def _heard(self, action: int) -> bool:
-        return await called_within(HEARD_SECONDS, self._time, self._manager.when_seen, action)
+    async def _was_received(self, action: int) -> bool:
+        return await called_within(ANNOUNCED_SECONDS, self._time, self._manager.when_seen, action)
 
 
 class NotificationPoster:
-    """`gobelieve.groups.changes.Notifier`."""
+    """A `groups.changes.Notifier` that posts the messages as notifications of the group."""
 
     def __init__(self, group_posts: GroupPosts) -> None:
         self._group_posts = group_posts

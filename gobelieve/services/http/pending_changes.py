@@ -1,8 +1,7 @@
-"""Changes that an app's server asked for and that are under way.
+"""Changes that the app's server requested and that are in progress.
 
-A change is carried out whether the app's server waits for the answer or hangs up, and before the
-daemon ends: a change that is written must be announced. Changes of one group come one after
-another.
+A change is completed even if the app's server closes its connection, and before the daemon ends:
+a change that is written must be announced. Changes of one group are made one after another.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,11 +19,11 @@ from gobelieve.support.when_empty import WhenEmpty
 T = TypeVar("T")
 
 DRAIN_TIMEOUT = 5.0
-"""Seconds that a gateway which stops waits for what was ordered."""
+"""Seconds that a stopping gateway waits for changes in progress."""
 
 
 class PendingChanges(OrderedService):
-    """`gobelieve.protocols.http.app.operations.TaskQueue`. Its children are what the work needs."""
+    """A `TaskQueue` for the app API. The services that the work needs are its children."""
 
     log = Logger()
 
@@ -36,7 +35,7 @@ class PendingChanges(OrderedService):
         self._when_idle = WhenEmpty(self._running)
 
     async def do(self, key: object, work: Callable[[], Awaitable[T]]) -> T:
-        """See `Work`. Whoever waits may give up; the work goes on."""
+        """Run `work` after all earlier work with this key, even if the caller is cancelled."""
         waited: Deferred[T] = Deferred()
         running = Deferred.fromCoroutine(self._in_turn(key, work))
         self._running.add(running)
@@ -58,7 +57,10 @@ class PendingChanges(OrderedService):
         if not waited.called:
             waited.callback(result)
         elif isinstance(result, Failure):
-            self.log.warn("what nobody waited for failed: {why}", why=result.getErrorMessage())
+            self.log.warn(
+                "a change failed after its request ended: {why}",
+                why=result.getErrorMessage(),
+            )
         self._when_idle.check()
 
     async def _stop_children(self) -> None:

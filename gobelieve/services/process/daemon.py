@@ -1,4 +1,4 @@
-"""The outermost service of a daemon: what has nothing to do with its role."""
+"""The outermost service of each daemon: signals and the log."""
 
 import signal
 import sys
@@ -24,10 +24,9 @@ from gobelieve.services.process.signals import OnSignal
 
 
 class DaemonService(OrderedService):
-    """What ``makeService`` returns: ``hangup``, and what else it adds.
+    """The service that ``makeService`` returns; the daemon's other services are its children.
 
-    `hangup` is for everybody who has something to do on SIGHUP. With a log file there is
-    ``rotate``, too.
+    Its own children are ``hangup``, for all calls at SIGHUP, and ``rotate`` if there is a log file.
     """
 
     def __init__(self, options: Options, reactor: Reactor) -> None:
@@ -45,19 +44,19 @@ class DaemonService(OrderedService):
         self._rotate = OnSignal(signal.SIGUSR1, reactor)
         self._log_file: AppendedLogFile | None = None
         if self._log_path:
-            # First of all calls: what the others say belongs to the new file.
+            # This call is the first, so that the log lines of the others go to the new file.
             self.hangup.add("the log file is opened again", self._reopen)
             self.add("rotate", self._rotate)
 
     def setServiceParent(self, parent: IServiceCollection | Componentized) -> None:
-        """Become the service of an application, whose log twistd is about to begin.
+        """Become the service of an application, and set its log observer.
 
-        That asks the application for an observer first, and has one of its own otherwise.
+        twistd begins the log after this. It uses its own observer only if the application has none.
         """
         super().setServiceParent(parent)
         if self._log_path and isinstance(parent, Componentized):
             self._log_file = file = open_log(self._log_path)
-            # With an observer of its own twistd would do this by itself.
+            # twistd does this itself only with its own observer.
             self._rotate.add("the log begins a new file", file.rotate)
             observer = observer_of(file, self._log_config)  # type: ignore[arg-type]
             parent.setComponent(ILogObserver, observer)
@@ -70,7 +69,7 @@ class DaemonService(OrderedService):
         self._reactor.callWhenRunning(self._take_ends)
 
     def _take_ends(self) -> None:
-        """From now on a second SIGTERM, however soon, is none for the reactor."""
+        """Pass only the first SIGTERM or SIGINT to the reactor."""
         for number in (signal.SIGTERM, signal.SIGINT):
             end = signal.getsignal(number)
             if callable(end):
@@ -82,17 +81,17 @@ class DaemonService(OrderedService):
             end(*came)
 
     def stopService(self) -> Deferred[None]:
-        """End in good order; who cannot wait and sends SIGTERM once more is told that it does.
+        """Stop in order. A further SIGTERM only logs that the daemon is about to end.
 
-        (The reactor would log a traceback.)
+        Without this the reactor would log a traceback for it.
         """
-        impatient = [OnSignal(number, self._reactor) for number in (signal.SIGTERM, signal.SIGINT)]
-        for service in impatient:
+        handlers = [OnSignal(number, self._reactor) for number in (signal.SIGTERM, signal.SIGINT)]
+        for service in handlers:
             service.add("the daemon is about to end, what is under way is finished", _go_on)
             service.startService()
 
         def ended(result: Failure | None) -> Failure | None:
-            for service in impatient:
+            for service in handlers:
                 service.stopService()
             return result
 
@@ -104,4 +103,4 @@ class DaemonService(OrderedService):
 
 
 def _go_on() -> None:
-    """What is done about it."""
+    """Do nothing: the signal is only logged."""

@@ -1,4 +1,4 @@
-"""Connections to our ports, and how they end."""
+"""The orderly end of the connections to a port."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from gobelieve.protocols.draining import DrainingFactory
 
 
 class DrainingService(Service):
-    """When it stops, the connections of a factory end in good order."""
+    """Closes the connections of a factory when it stops, after their answers are sent."""
 
     def __init__(self, factory: DrainingFactory[Any], time: Time) -> None:
         self.factory = factory

@@ -1,4 +1,4 @@
-"""Listening on TCP."""
+"""The service that listens on a TCP port."""
 
 from twisted.application import strports
 from twisted.application.service import IService, Service
@@ -11,12 +11,15 @@ from gobelieve.config import Address
 from gobelieve.services.process.starting import cannot_start
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted. Twisted's 50 are too few when all clients come back at
-once: who does not fit tries again after a second, then after two."""
+"""Connections that may wait to be accepted.
+
+Twisted's default of 50 is too small when all clients reconnect at once. The kernel of a client that
+is left out retries after one second, then after two.
+"""
 
 
 class Listening(Service):
-    """Listens; a port that cannot be had fails the start of the daemon with one line."""
+    """Listens on an address; if the port is taken, the start of the daemon ends with one line."""
 
     def __init__(self, address: Address, factory: IProtocolFactory) -> None:
         self._address = address
@@ -26,7 +29,7 @@ class Listening(Service):
         self._service: IService = strports.service(description, factory)
 
     def privilegedStartService(self) -> None:
-        """Before the daemon gives up its privileges: the port may need them."""
+        """Listen before the daemon gives up its privileges, which the port may need."""
         try:
             self._service.privilegedStartService()
         except CannotListenError as why:

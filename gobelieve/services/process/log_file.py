@@ -1,12 +1,13 @@
-"""The file that ``twistd --logfile`` names, so that others may move it or cut it off.
+"""The file that ``twistd --logfile`` names, which logrotate may move or truncate.
 
-twistd opens the file once, and remembers where it ends. If logrotate moves it away, all that
-follows goes to the moved one; if logrotate truncates it (``copytruncate``), what follows lies
-behind a hole as long as what was there. And it begins a new file by itself after a megabyte, with
-numbers that get into logrotate's way, and never removes one.
+twistd's own log file does not allow that. It opens the file once and remembers its end:
 
-So we give twistd a log file of our own, which is twistd's but for three things: each write goes to
-the end, wherever that is; it can be opened again; and it grows until somebody does something.
+- If logrotate moves the file, all further lines go to the moved one.
+- If logrotate truncates it (``copytruncate``), further lines are written behind a long hole.
+- After a megabyte it begins a new file by itself, with a number, and never removes one.
+
+The log file of this module always writes to the present end, can be opened again, and never begins
+a new file by itself.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ from twisted.python.threadable import synchronize
 
 
 class AppendedLogFile(LogFile):
-    """A log file that always writes to the end, and may be opened again."""
+    """A log file that always writes to its end, and can be opened again."""
 
     synchronized = ["reopen"]
 
@@ -31,9 +32,9 @@ class AppendedLogFile(LogFile):
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
 
     def reopen(self) -> None:
-        """Go on in the file that has the name now, and make it if there is none.
+        """Continue in the file that has the name now; it is created if there is none.
 
-        OSError if that cannot be; then it goes on where it was.
+        `OSError` if it cannot be opened; then the log continues in the former file.
         """
         before = self._file
         self._openFile()
@@ -44,7 +45,7 @@ synchronize(AppendedLogFile)
 
 
 def log_path(twistd: Mapping[str, Any]) -> str:
-    """Into which file twistd's options say that it logs; "" if into none."""
+    """Return the path of the log file by the options of twistd; "" if there is none."""
     if twistd.get("logger") or twistd.get("syslog"):
         return ""
     name: str = twistd.get("logfile") or ("" if twistd.get("nodaemon") else "twistd.log")
@@ -52,12 +53,12 @@ def log_path(twistd: Mapping[str, Any]) -> str:
 
 
 def logs_to_stdout(twistd: Mapping[str, Any]) -> bool:
-    """Whether they say that it logs to standard output."""
+    """Return True if twistd logs to standard output by its options."""
     return not (twistd.get("logger") or twistd.get("syslog") or log_path(twistd))
 
 
 def open_log(path: str) -> AppendedLogFile:
-    """Open it. If that cannot be, the process ends with one line."""
+    """Open the log file. If it cannot be opened, the process ends with one line."""
     try:
         return AppendedLogFile.fromFullPath(path, rotateLength=None)  # type: ignore[no-any-return]
     except OSError as why:

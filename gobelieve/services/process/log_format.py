@@ -1,7 +1,8 @@
-"""What the lines of a log look like, and which there are.
+"""The format of the log, and the level below which events are left out.
 
-As text, a line as any Twisted program writes it; or as JSON, an object a line: ``time`` (ISO 8601),
-``level``, ``from`` (which part of the program), ``text``, and for what we did wrong ``traceback``.
+As text, a line has the usual format of Twisted. As JSON, each line is an object with ``time``
+(ISO 8601), ``level``, ``from`` (the part of the program) and ``text``; for a bug it has
+``traceback`` as well.
 """
 
 import json
@@ -28,12 +29,12 @@ LEVELS = {
     "error": LogLevel.error,
     "fatal": LogLevel.critical,
 }
-"""Upstream's names."""
+"""The levels by their names in the configuration of the Go server."""
 NAMES = {level: name for name, level in LEVELS.items()}
 
 
 def json_line(event: LogEvent) -> str:
-    """One event as a line."""
+    """Return an event as a line of JSON."""
     level = event.get("log_level", LogLevel.info)
     line = {
         "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
@@ -49,7 +50,7 @@ def json_line(event: LogEvent) -> str:
 
 
 def observer_of(file: IO[Any], config: LogConfig) -> ILogObserver:
-    """Writes to the file what the configuration asks for."""
+    """Return the observer that writes to a file in the configured format and level."""
     if config.format == "json":
         writer: ILogObserver = FileLogObserver(file, json_line)
     else:

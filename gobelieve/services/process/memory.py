@@ -1,7 +1,7 @@
-"""How much memory the process has, and whether more clients may come.
+"""Refuses new clients while the process uses too much memory.
 
-Linux ends a process that takes all there is, and with it everybody's connection. So above
-``memory_limit`` nobody new is let in, until there is less again. Who is there stays.
+Linux kills a process that uses all memory, and then all clients lose their connections. Above
+``memory_limit`` new connections are refused until less is used. Existing connections stay.
 """
 
 import resource
@@ -14,13 +14,13 @@ from twisted.logger import Logger
 from gobelieve.metrics import Counters
 
 CHECK_SECONDS = 3.0
-"""Between two looks; within that 10,000 connections come at the most, which need 100 MB."""
+"""Seconds between two measurements; at most 10,000 clients connect within that, using 100 MB."""
 REOPEN_SHARE = 0.95
-"""How much of the limit there may be when the doors open again."""
+"""The share of the limit below which new connections are accepted again."""
 
 
 def resident() -> int:
-    """How many bytes of memory this process holds; 0 where /proc does not say."""
+    """Return the bytes of memory that this process uses; 0 if /proc does not have them."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
@@ -29,7 +29,7 @@ def resident() -> int:
 
 
 class MemoryWatch(TimerService):
-    """Looks every few seconds. A limit of 0 is none."""
+    """Measures the memory every `CHECK_SECONDS`. `limit` is in bytes; 0 means no limit."""
 
     log = Logger()
 
@@ -40,7 +40,7 @@ class MemoryWatch(TimerService):
         counters: Counters,
         measure: Callable[[], int] = resident,
     ) -> None:
-        super().__init__(CHECK_SECONDS, self.look)
+        super().__init__(CHECK_SECONDS, self.check)
         self.clock = clock
         self._limit = limit
         self._counters = counters
@@ -48,13 +48,13 @@ class MemoryWatch(TimerService):
         self._low = False
 
     def is_low(self) -> bool:
-        """Whether nobody may come in. Asked for each who does, and counted."""
+        """Return True if a new connection must be refused; the refusal is counted."""
         if self._low:
             self._counters.add("refused_for_memory")
         return self._low
 
-    def look(self) -> None:
-        """Measure."""
+    def check(self) -> None:
+        """Measure the memory, and log when the limit is crossed."""
         held = self._measure()
         if held > self._limit:
             if not self._low:

@@ -1,4 +1,4 @@
-"""What the daemons have in common: options, running coroutines, working in threads."""
+"""Tools of all daemons: command line options, running coroutines, working in threads."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,7 +15,7 @@ from gobelieve.interfaces import InThread
 
 
 class DaemonOptions(usage.Options):
-    """``--config FILE`` and any number of ``--set key=value``; the result is in `config`."""
+    """The options ``--config FILE`` and ``--set key=value``, which are read into `config`."""
 
     kind: type
     optParameters = [["config", "c", None, "TOML file; without it every key has its default."]]
@@ -38,7 +38,7 @@ class DaemonOptions(usage.Options):
 
 
 class Coroutines:
-    """`gobelieve.interfaces.Tasks` on Deferreds. What still runs at `cancel` is cancelled."""
+    """Runs coroutines as Deferreds; implements `interfaces.Tasks`."""
 
     log = Logger()
 
@@ -46,17 +46,17 @@ class Coroutines:
         self._running: set[Deferred[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin now; an exception is logged as a failure of ours."""
+        """Start a coroutine now; an exception that it raises is logged with its traceback."""
         running = Deferred.fromCoroutine(work)
         self._running.add(running)
         running.addBoth(self._ended, running)
 
     def __len__(self) -> int:
-        """How many run."""
+        """Return the number of coroutines that have not ended."""
         return len(self._running)
 
     def cancel(self) -> None:
-        """Cancel all that waits."""
+        """Cancel all coroutines that have not ended."""
         for running in list(self._running):
             running.cancel()
 
@@ -67,7 +67,7 @@ class Coroutines:
 
 
 def threads(reactor: Reactor) -> InThread:
-    """`InThread` by the reactor's pool."""
+    """Return an `InThread` that uses the thread pool of the reactor."""
 
     def in_thread(work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
         def ended(success: bool, result: Failure | None) -> None:

@@ -6,10 +6,10 @@ from twisted.logger import Logger
 
 
 class OrderedService(MultiService):
-    """A `MultiService` whose children stop last started first, each when the one before is done.
+    """A `MultiService` whose children stop one after another, the last started first.
 
-    (`MultiService` stops all of them at once; but sessions must end before what they write to.)
-    A child that fails to stop is reported when all have been stopped; the first is the result,
+    `MultiService` stops all at once, but sessions must end before the services that they write to.
+    If children fail to stop, all others are stopped first. Then the first failure is raised; the
     others are logged.
     """
 
@@ -34,7 +34,7 @@ class OrderedService(MultiService):
             raise failed
 
     def add(self, name: str, child: IService) -> IService:
-        """Make `child` the last to start, found by ``getServiceNamed(name)``."""
+        """Add a child that starts after all others; ``getServiceNamed(name)`` finds it."""
         child.setName(name)
         child.setServiceParent(self)
         return child

@@ -1,7 +1,8 @@
-"""What a daemon does when it is sent a signal, besides ending.
+"""Calls that a daemon makes when it gets a signal, besides ending.
 
-SIGHUP is for what changed outside: a log file that was moved away, a certificate that was renewed.
-Everybody whom that concerns adds a call. SIGUSR1 is twistd's own: the log begins a new file.
+At SIGHUP the daemon reads changed files: a moved log file, a renewed certificate. Each part that
+has such a file adds a call. SIGUSR1 has the meaning that twistd gives it: the log begins a new
+file.
 """
 
 import signal
@@ -17,14 +18,14 @@ from gobelieve.errors import GobelieveError
 
 Receiver = Callable[[int, FrameType | None], Any] | int | None
 Install = Callable[[int, Receiver], Receiver]
-"""``signal.signal``, or a test's."""
+"""``signal.signal``, or its replacement in a test."""
 
 
 class OnSignal(Service):
-    """Makes calls when a signal comes, in the order in which they were added.
+    """Makes calls at a signal, in the order in which they were added.
 
-    It is the first to start and the last to stop, since most signals end a process that does
-    not know them. Without a call the signal has no effect.
+    It is the first service to start and the last to stop, since most signals end a process that
+    does not handle them. Without a call the signal has no effect.
     """
 
     log = Logger()
@@ -40,36 +41,36 @@ class OnSignal(Service):
         self._calls: list[tuple[str, Callable[[], None]]] = []
 
     def add(self, what: str, call: Callable[[], None]) -> None:
-        """Do this too; `what` names it in the log. Should it raise, that is logged."""
+        """Add a call; `what` names it in the log. An error that it raises is logged."""
         self._calls.append((what, call))
 
     def privilegedStartService(self) -> None:
-        """Before ports are taken and files are read, which may take long."""
+        """Handle the signal before the ports listen and files are read, which may take long."""
         super().privilegedStartService()
-        self._take()
+        self._install_handler()
 
     def startService(self) -> None:
         super().startService()
-        self._take()
+        self._install_handler()
 
     def stopService(self) -> None:
         super().stopService()
         if self._installed:
             self._installed = False
-            # What was installed by C code is None, and cannot be put back.
+            # A handler that C code installed is None, and cannot be restored.
             self._install(self._number, self._before or signal.SIG_DFL)
 
-    def _take(self) -> None:
+    def _install_handler(self) -> None:
         if not self._installed:
             self._installed = True
-            self._before = self._install(self._number, self._came)
+            self._before = self._install(self._number, self._on_signal)
 
-    def _came(self, number: int, frame: FrameType | None) -> None:
-        # Between any two instructions of ours: all that is done here is to tell the event loop.
-        self._reactor.callFromThread(self.came)
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # Python calls this between any two instructions, so the work is left to the event loop.
+        self._reactor.callFromThread(self.call_all)
 
-    def came(self) -> None:
-        """Make the calls."""
+    def call_all(self) -> None:
+        """Make the calls; an error of one does not keep the others from being made."""
         name = self._number.name
         for what, call in self._calls:
             try:

@@ -14,17 +14,17 @@ class StartError(GobelieveError):
 def cannot_start(why: object) -> NoReturn:
     """End the start of the daemon.
 
-    twistd hands what a service raises to the process that waits for the daemon, if it is an
-    `Exception` (for `SystemExit` that one would wait for ever); with ``-n`` the exception reaches
-    the interpreter, whose traceback would tell an operator nothing.
+    A service must raise an `Exception` for this: twistd passes it to the process that waits for
+    the daemon, which would wait for ever after a `SystemExit`. With ``-n`` the exception reaches
+    the interpreter. Its traceback would not help an operator, so only the text is printed.
     """
     print_traceback = sys.excepthook
 
-    def say(kind: type[BaseException], raised: BaseException, trace: TracebackType | None) -> None:
+    def show(kind: type[BaseException], raised: BaseException, trace: TracebackType | None) -> None:
         if isinstance(raised, StartError):
             print(raised, file=sys.stderr)
         else:
             print_traceback(kind, raised, trace)
 
-    sys.excepthook = say
+    sys.excepthook = show
     raise StartError(str(why))

@@ -1,4 +1,4 @@
-"""What the gateway shows of itself: its metrics, its summary, and whether it is ready."""
+"""The status of the gateway: its metrics, its summary, and whether it is ready."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from gobelieve.wire.message import MESSAGES
 
 PREFIX = "gobelieve_gateway_"
 Counted = Mapping[str, str]
-"""Names among the counters, and by which label each is shown."""
+"""The names of counters, each with the label that metrics have for it."""
 
 LOGINS: Counted = {
     "logins": "accepted",
@@ -52,14 +52,14 @@ SHOWN = {name for _, _, counted, _ in COUNTERS for name in counted} | {"delivere
 
 @dataclass(frozen=True)
 class Links:
-    """A gateway's connections to the other daemons; none where they are in the same process."""
+    """The connections of a gateway to other daemons; none if they are in the same process."""
 
     storages: Sequence[StorageLink] = ()
     routers: Sequence[RouteLink] = ()
 
     @property
     def trouble(self) -> str:
-        """Which are not there."""
+        """The storages and routers that are not connected, as a text; "" if all are."""
         storages = [f"storage {link.address}" for link in self.storages if not link.is_connected]
         routers = [f"router {link.address}" for link in self.routers if not link.is_connected]
         gone = [*storages, *routers]
@@ -67,7 +67,7 @@ class Links:
 
 
 class GatewayStatus(PartStatus):
-    """Shows it."""
+    """The metrics and figures of a gateway. `times`: None if storage is in the same process."""
 
     def __init__(
         self, gateway: Gateway, links: Links = Links(), times: AskTimes | None = None
@@ -79,13 +79,12 @@ class GatewayStatus(PartStatus):
         self._times = times or AskTimes()
 
     def collect(self) -> Iterable[Metric]:
-        """For Prometheus."""
         yield from self._present()
         yield from self._traffic()
         yield from self._daemons()
 
     def _present(self) -> Iterable[Metric]:
-        """What there is at the moment."""
+        """Yield the present numbers: connections, users, and work that waits."""
         clients, unfinished = self._clients, self._unfinished
         arrived, left = clients.registry.arrivals, clients.registry.departures
         yield labelled(
@@ -119,7 +118,7 @@ class GatewayStatus(PartStatus):
         )
 
     def _traffic(self) -> Iterable[Metric]:
-        """What happened."""
+        """Yield the numbers of events since the start."""
         registry, counters = self._clients.registry, self._counters
         yield labelled(
             _counter("arrivals", "Connections of clients since the start.", "transport"),
@@ -160,7 +159,7 @@ class GatewayStatus(PartStatus):
         )
 
     def _daemons(self) -> Iterable[Metric]:
-        """Storage and routers, as seen from here."""
+        """Yield the state of the connections to storage and routers."""
         storages, routers = self._links.storages, self._links.routers
         yield labelled(
             _gauge("storage_connected", "1 if it is.", "storage"),
@@ -184,7 +183,7 @@ class GatewayStatus(PartStatus):
         )
 
     def summary(self) -> dict[str, object]:
-        """The figures of the status page: upstream's, and all that is counted."""
+        """Return the figures of the Go server's status page, and all counters."""
         clients, counters = self._clients, self._counters
         return {
             "connection_count": len(clients.timeouts),

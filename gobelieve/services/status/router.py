@@ -1,4 +1,4 @@
-"""What the router shows of itself: its metrics and its summary."""
+"""The status of the router: its metrics and its summary."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from gobelieve.services.status.pages import PartStatus
 
 
 class RouterStatus(PartStatus):
-    """Shows it. Without `pushes` there are none."""
+    """The metrics and figures of a router. `pushes`: None if the router pushes nothing."""
 
     def __init__(self, router: Router, factory: RouteFactory, pushes: PushWriter | None) -> None:
         self.router = router
@@ -22,7 +22,6 @@ class RouterStatus(PartStatus):
         self._events = CountersCollector("gobelieve_router_events", what, factory.counters)
 
     def collect(self) -> Iterable[Metric]:
-        """For Prometheus."""
         for name, what, value in (
             ("gateways", "Gateways that are connected.", len(self._factory.connections)),
             ("users", "Users whom gateways hold.", len(self.router.table)),
@@ -35,7 +34,6 @@ class RouterStatus(PartStatus):
         yield from self._events.collect()
 
     def summary(self) -> dict[str, object]:
-        """The figures of the status page."""
         table = self.router.table
         counts = self._factory.counters
         return {

@@ -1,6 +1,6 @@
-"""What storage shows of itself: its metrics, its summary, and whether it can do its work.
+"""The status of storage: its metrics, its summary, and whether it can store messages.
 
-All of it is read from what storage counts anyway, when it is asked for.
+The figures are read on each request, from counters that storage keeps anyway.
 """
 
 import threading
@@ -30,24 +30,24 @@ REFUSALS = {
     AckStatus.STORAGE_FAILED: "failed",
     AckStatus.READ_ONLY: "read_only",
 }
-"""Why a message was not stored, as an outcome is named."""
+"""The reasons why a message was not stored, by the names of the outcomes in metrics."""
 OUTCOMES = ("done", "failed", "refused")
-"""How a request ends, see `gobelieve.metrics.Outcomes`."""
+"""The outcomes of a request; see `gobelieve.metrics.Outcomes`."""
 
 
 @dataclass(frozen=True)
 class StorageParts:
-    """What storage's daemon is made of, as far as it shows."""
+    """The parts of the storage daemon that have figures."""
 
     storage: Storage
     ports: Mapping[str, StorageFactory]
-    """Those who ask, by the name of their port."""
+    """The ports for gateways and older clients, by their names."""
     slaves: SlavesFactory | None
     master: MasterLink | None
 
 
 class StorageStatus(PartStatus):
-    """Shows it."""
+    """The metrics and figures of storage."""
 
     def __init__(self, parts: StorageParts, time: Time) -> None:
         self.storage = parts.storage
@@ -56,13 +56,12 @@ class StorageStatus(PartStatus):
 
     @property
     def trouble(self) -> str:
-        """Why storage cannot store; "" if it can."""
+        """The reason why storage cannot store messages; "" if it can."""
         return self.storage.trouble
 
     # --- /metrics
 
     def collect(self) -> Iterable[Metric]:
-        """For Prometheus."""
         yield from self._saves()
         yield from self._reads_and_requests()
         yield from self._files()
@@ -202,7 +201,7 @@ class StorageStatus(PartStatus):
     # --- /summary
 
     def summary(self) -> dict[str, object]:
-        """The figures of the status page: upstream's four, and what an operator asks first."""
+        """Return the four figures of the Go server, and those that an operator needs first."""
         counters, store = self.storage.counters, self.storage.store
         return {
             "goroutine_count": threading.active_count(),
@@ -257,12 +256,12 @@ class StorageStatus(PartStatus):
 
 
 def command_name(cmd: int) -> str:
-    """A command as metrics name it. Those that nobody knows share one name."""
+    """Return the name of a command in metrics; all unknown commands share one name."""
     return MESSAGES[cmd].label.lower() if cmd in MESSAGES else "unknown"
 
 
 def _request_count(port: StorageFactory) -> int:
-    """All that were answered, but for pings."""
+    """Return the number of answered requests, without pings."""
     requests = port.requests
     ends = (requests.done, requests.failed, requests.refused)
     return sum(sum(end.values()) - end.get(StoragePing.number, 0) for end in ends)

@@ -179,10 +179,10 @@ class ClusterTests(SynchronousTestCase):
         cluster.startService()
         self.patch(type(service.hangup), "log", self.events.log())
         self.file(b"the secret of tomorrow")
-        service.hangup.came()
+        service.hangup.call_all()
         self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
         self.file(b"short")
-        service.hangup.came()
+        service.hangup.call_all()
         self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
         good, bad = self.events.texts()
         self.assertEqual(good, "SIGHUP: the cluster's secret and certificates are read again")
@@ -190,7 +190,7 @@ class ClusterTests(SynchronousTestCase):
         self.events.clear()
         without = imr.Options()
         without.parseOptions([])
-        imr.makeService(without, self.reactor).hangup.came()
+        imr.makeService(without, self.reactor).hangup.call_all()
         self.assertEqual(self.events.texts(), [])
 
     def test_a_file_name_is_of_the_folder_where_twistd_was_called(self) -> None:
@@ -272,6 +272,6 @@ class ClusterTests(SynchronousTestCase):
             self.events.clear()
             cluster: Any = service.getServiceNamed("cluster")
             cluster.startService()
-            said = {text.partition(" and asks")[0] for text in self.events.texts()}
+            said = {text.partition(" without")[0] for text in self.events.texts()}
             wanted = {f"port {p.name} listens on {s.partition('=')[2]}" for p, s in ports.items()}
             self.assertEqual(said, wanted)

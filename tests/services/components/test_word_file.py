@@ -81,7 +81,7 @@ class DaemonTests(SynchronousTestCase):
             words.startService()
             self.assertEqual(len(words._words), 1)
             path.write_text("bad\nworse\n")
-            service.hangup.came()
+            service.hangup.call_all()
             self.assertEqual(len(words._words), 2)
             path.write_text("bad\n")
             self.assertRaises(KeyError, self.made(module).getServiceNamed, "words")

@@ -5,7 +5,7 @@ from twisted.internet.defer import Deferred
 from gobelieve.groups import events
 from gobelieve.interfaces import Change, Group
 from gobelieve.services.http.group_announcements import (
-    HEARD_SECONDS,
+    ANNOUNCED_SECONDS,
     DirectAnnouncer,
     FollowedAnnouncer,
 )
@@ -67,7 +67,7 @@ class AnnouncerTests(ManagerTestCase):
         """Then the group is read again, in which the change is."""
         follower = FollowedAnnouncer(self, self.manager, self.clock)  # type: ignore[arg-type]
         done = Deferred.fromCoroutine(follower.announce([ADDED]))
-        self.clock.advance(HEARD_SECONDS)
+        self.clock.advance(ANNOUNCED_SECONDS)
         self.successResultOf(done)
         self.assertIsNone(self.kept())
         self.manager.published("group_member_add", b"10:11:5,3")

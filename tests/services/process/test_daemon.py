@@ -69,7 +69,7 @@ class DaemonTests(SynchronousTestCase):
         order: list[bool] = []
         service.hangup.add("another", lambda: order.append(self.path.exists()))
         moved = self.path.rename(f"{self.path}.moved")
-        service.hangup.came()
+        service.hangup.call_all()
         log.info("two")
         self.assertIn("one", moved.read_text())
         self.assertNotIn("two", moved.read_text())
@@ -82,7 +82,7 @@ class DaemonTests(SynchronousTestCase):
             service, application = self.made(*words)
             self.assertEqual(self.names(service), ["hangup"])
             self.assertEqual(application.getComponent(ILogObserver) is not None, ours)
-            service.hangup.came()
+            service.hangup.call_all()
 
     def test_nothing_is_opened_when_it_is_made(self) -> None:
         """But when twistd begins its log."""
