@@ -1,4 +1,4 @@
-"""What the tests of the router share."""
+"""Helpers for the tests of the router: gateways, pushes and a clock."""
 
 from collections.abc import Iterable
 
@@ -18,10 +18,10 @@ Sent = tuple[int, bytes, int]
 
 
 class TurnClock(Clock):
-    """A clock that can go on by one turn of a reactor."""
+    """A clock that can advance by one turn of a reactor."""
 
     def turn(self) -> None:
-        """Make the calls that are due now, and not those that they ask for."""
+        """Make the calls that are due now, but not the calls that these schedule."""
         now = self.seconds()
         for call in [call for call in self.calls if call.getTime() <= now]:
             self.calls.remove(call)
@@ -30,43 +30,43 @@ class TurnClock(Clock):
 
 
 class FakeLink:
-    """A gateway that keeps what it gets."""
+    """The link of a gateway that keeps the frames it receives."""
 
     def __init__(self, router: Router, version: int = 1) -> None:
         self.version = version
-        self.got: list[Sent] = []
+        self.received: list[Sent] = []
         self.router = router
         router.opened(self)
 
     def forward(self, cmd: int, body: bytes, version: int) -> None:
-        self.got.append((cmd, body, version))
+        self.received.append((cmd, body, version))
 
-    def say(self, cmd: int, body: bytes, version: int = 0) -> None:
-        """Send this to the router."""
+    def send_frame(self, cmd: int, body: bytes, version: int = 0) -> None:
+        """Send a frame to the router."""
         self.router.received(self, cmd, body, version)
 
-    def tell(self, said: Message) -> None:
-        """Send this to the router, outer version 0."""
-        self.say(said.number, said.encode())
+    def send(self, message: Message) -> None:
+        """Send a message to the router in a frame of version 0."""
+        self.send_frame(message.number, message.encode())
 
-    def hold(self, uid: int, online: bool = True, appid: int = 7) -> None:
-        """Subscribe a user."""
-        self.tell(Subscribe(appid=appid, uid=uid, online=int(online)))
+    def subscribe(self, uid: int, online: bool = True, appid: int = 7) -> None:
+        """Report a user of this gateway to the router."""
+        self.send(Subscribe(appid=appid, uid=uid, online=int(online)))
 
-    def enter(self, room: int, appid: int = 7) -> None:
-        """Subscribe a room."""
-        self.tell(SubscribeRoom(appid=appid, room_id=room))
+    def subscribe_room(self, room: int, appid: int = 7) -> None:
+        """Report a room of this gateway to the router."""
+        self.send(SubscribeRoom(appid=appid, room_id=room))
 
 
 class FakePushes(list[Item]):
-    """Keeps what is to be pushed."""
+    """Keeps the items that would be written to the push lists."""
 
     def add(self, items: Iterable[Item]) -> None:
         self.extend(items)
 
 
 class Setting:
-    """A router and what it did besides forwarding."""
+    """A router with its pushes, counters and log."""
 
     def __init__(self, push_system: bool = True, disabled: bool = False) -> None:
         self.pushes = FakePushes()
@@ -81,5 +81,5 @@ class Setting:
         )
 
     def link(self, version: int = 1) -> FakeLink:
-        """A new gateway."""
+        """Connect a new gateway."""
         return FakeLink(self.router, version)

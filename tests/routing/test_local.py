@@ -1,4 +1,4 @@
-"""A gateway in the router's process."""
+"""A gateway in the process of the router."""
 
 import json
 
@@ -26,7 +26,7 @@ LOBBY = Room(7, 50)
 
 
 class LocalLinkTests(SynchronousTestCase):
-    """As a gateway on a socket, without one."""
+    """The link of a gateway in the same process, which behaves like one on a socket."""
 
     def setUp(self) -> None:
         self.setting = Setting()
@@ -42,7 +42,7 @@ class LocalLinkTests(SynchronousTestCase):
         self.other = self.setting.link()
 
     def test_routing(self) -> None:
-        """Is what a gateway expects of routing; what is said is in effect at once."""
+        """A subscription is in effect at once."""
         routing: Routing = self.local
         routing.subscribe(BOB, True)
         self.assertTrue(self.setting.router.table.is_online(BOB))
@@ -58,11 +58,11 @@ class LocalLinkTests(SynchronousTestCase):
         self.assertEqual(known, ["bob", "lobby"])
 
     def test_published_here(self) -> None:
-        """Reaches the other gateways that hold the user, as a whole delivery."""
-        self.other.hold(2)
+        """A publication of this gateway reaches the other gateways that hold the user."""
+        self.other.subscribe(2)
         self.local.subscribe(BOB, True)
         self.local.publish(BOB, 4, BODY, PUSH, 99, 90)
-        ((cmd, body, version),) = self.other.got
+        ((cmd, body, version),) = self.other.received
         self.assertEqual((cmd, version), (PUBLISH, 1))
         inner = encode_frame(4, BODY, 0, 1, PUSH)
         self.assertEqual(
@@ -72,20 +72,20 @@ class LocalLinkTests(SynchronousTestCase):
         self.assertEqual(self.got.users, [])
 
     def test_published_elsewhere(self) -> None:
-        """Comes here if the user is here."""
+        """A publication of another gateway reaches this one if the user is here."""
         inner = encode_frame(4, BODY, 0, 1, PUSH)
         body = Publication(7, 2, 99, 90, 1, inner).body(1)
-        self.other.say(PUBLISH, body, 1)
+        self.other.send_frame(PUBLISH, body, 1)
         self.assertEqual(self.got.users, [])
         self.local.subscribe(BOB, True)
-        self.other.say(PUBLISH, body, 1)
+        self.other.send_frame(PUBLISH, body, 1)
         self.assertEqual(self.got.users, [(BOB, inner, 99, 90)])
 
-    def test_makes_no_sense_here(self) -> None:
-        """Is logged; the gateway that published it is not blamed."""
+    def test_a_malformed_publication(self) -> None:
+        """A malformed publication is logged here, and the link of its sender stays."""
         self.local.subscribe(BOB, True)
         self.patch(self.got, "published_to_user", _refuse)
-        self.other.say(PUBLISH, Publication(7, 2, 0, 0, 1, encode_frame(17, b"")).body(1), 1)
+        self.other.send_frame(PUBLISH, Publication(7, 2, 0, 0, 1, encode_frame(17, b"")).body(1), 1)
         self.assertEqual(
             self.setting.events.texts(),
             ["a publication is malformed: a publication in the layout of version 0"],
@@ -93,26 +93,29 @@ class LocalLinkTests(SynchronousTestCase):
         self.assertEqual(self.counters["publications_malformed"], 1)
 
     def test_groups_and_rooms(self) -> None:
-        """There and back; a room only where somebody is in it."""
+        """Publications go both ways; one to a room only reaches gateways that hold the room."""
         self.local.publish_group(7, 100, 33, bytes(16), PUSH, 99, 90)
-        self.other.enter(50)
+        self.other.subscribe_room(50)
         self.local.publish_room(LOBBY, 20, b"x")
-        told = [(cmd, Publication.read(body, 1)) for cmd, body, _ in self.other.got]
+        published = [(cmd, Publication.read(body, 1)) for cmd, body, _ in self.other.received]
         self.assertEqual(
-            [(cmd, said.receiver, said.msgid, said.prev_msgid) for cmd, said in told],
+            [
+                (cmd, publication.receiver, publication.msgid, publication.prev_msgid)
+                for cmd, publication in published
+            ],
             [(PUBLISH_GROUP, 100, 99, 90), (PUBLISH_ROOM, 50, 0, 0)],
         )
         inner = encode_frame(20, b"y", 0, 1)
         for _ in range(2):
-            self.other.say(PUBLISH_GROUP, Publication(7, 100, 5, 4, 1, inner).body(1), 1)
-            self.other.say(PUBLISH_ROOM, Publication(7, 50, 0, 0, 1, inner).body(1), 1)
+            self.other.send_frame(PUBLISH_GROUP, Publication(7, 100, 5, 4, 1, inner).body(1), 1)
+            self.other.send_frame(PUBLISH_ROOM, Publication(7, 50, 0, 0, 1, inner).body(1), 1)
             self.local.subscribe_room(LOBBY)
         self.assertEqual(self.got.groups, [(7, 100, inner, 5, 4)] * 2)
         self.assertEqual(self.got.rooms, [(LOBBY, inner)])
 
     def test_push(self) -> None:
-        """To those who are online nowhere, many more than a frame could name."""
-        self.other.hold(3)
+        """A push goes to users who are online nowhere, also to more than fit into one frame."""
+        self.other.subscribe(3)
         self.local.push(7, [3], 4, BODY)
         self.assertEqual(self.setting.pushes, [])
         self.local.push(7, [2, 3], 4, BODY)
@@ -121,8 +124,8 @@ class LocalLinkTests(SynchronousTestCase):
         self.assertEqual(len(self.setting.pushes), 26)
 
     def test_push_of_a_group(self) -> None:
-        """To its members but the sender, some in a turn; the router does not know who they are."""
-        self.other.hold(4)
+        """Without groups in the router, the gateway requests pushes for the members in batches."""
+        self.other.subscribe(4)
         self.local.push_group(7, 100, lambda: range(1, 6001), 3, 8, GROUP)
         self.assertEqual(len(self.setting.pushes), 1)
         self.clock.advance(0)
@@ -130,7 +133,7 @@ class LocalLinkTests(SynchronousTestCase):
         self.assertEqual(receivers, [1, 2, *range(5, 6001)])
 
     def test_push_of_a_group_that_the_router_decides(self) -> None:
-        """It is asked, and nobody walks along the members."""
+        """If the router knows groups, the gateway does not iterate over the members."""
         asked: list[tuple[int, int, bytes]] = []
 
         class Groups:
@@ -142,7 +145,7 @@ class LocalLinkTests(SynchronousTestCase):
         self.assertEqual(asked, [(7, 100, encode_frame(8, GROUP, 0, 1))])
 
     def test_close(self) -> None:
-        """Nobody is here any more."""
+        """After the close the router holds no user of this gateway."""
         self.local.subscribe(BOB, True)
         self.local.close()
         self.assertFalse(self.setting.router.table.is_online(BOB))

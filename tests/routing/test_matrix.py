@@ -1,7 +1,7 @@
-"""The forwarding matrix: for each kind, publication and flag, who gets it, and whose phone rings.
+"""The forwarding matrix: for each kind, publication and flag, the gateways and phones that get it.
 
-User 2 is online at one gateway, user 3 at another, at a desktop that wants pushes all the same;
-user 4 is nowhere. A third gateway holds nobody but is in room 2, 3 and 4.
+User 2 is online at gateway a. User 3 is at a desktop on gateway b and still wants pushes. User 4 is
+offline. Gateway c has no users, but clients in the rooms 2, 3 and 4.
 """
 
 from typing import NamedTuple
@@ -54,15 +54,15 @@ ONE_OF_EACH = (*STORED, LATER, *LIVE, ROOM)
 
 
 class Row(NamedTuple):
-    """To user (or group, or room) 2, 3 and 4."""
+    """One kind of publication to the users (or groups, or rooms) 2, 3 and 4."""
 
     cmd: int
     kinds: tuple[Message, ...]
     flag: int
     forwarded: tuple[str, str, str]
-    """For each: which of the gateways a, b, c get it."""
+    """For each receiver, the gateways among a, b and c that get it."""
     pushed: str
-    """Which of the three users' phones get it."""
+    """The users among 2, 3 and 4 whose phones get a push."""
 
 
 HOLDERS, ALL, NONE = ("a", "b", ""), ("abc", "abc", "abc"), ("", "", "")
@@ -81,18 +81,18 @@ MATRIX = (
 
 
 class MatrixTests(SynchronousTestCase):
-    """Each row, in each layout."""
+    """Each row of the matrix, in each layout."""
 
-    def check(self, row: Row, said: Message, layout: int) -> None:
-        """One kind to the three users; `layout` -1 is the seed's."""
+    def check(self, row: Row, message: Message, layout: int) -> None:
+        """Publish one kind to the three receivers; layout -1 is that of the seed."""
         setting = Setting()
         source = setting.link()
         links = {name: setting.link() for name in "abc"}
-        links["a"].hold(2)
-        links["b"].hold(3, online=False)
+        links["a"].subscribe(2)
+        links["b"].subscribe(3, online=False)
         for room in (2, 3, 4):
-            links["c"].enter(room)
-        inner = said.frame(version=1, flag=row.flag)
+            links["c"].subscribe_room(room)
+        inner = message.frame(version=1, flag=row.flag)
         pushed = ""
         for receiver, wanted in zip((2, 3, 4), row.forwarded, strict=True):
             if layout < 0:
@@ -101,21 +101,21 @@ class MatrixTests(SynchronousTestCase):
                 ).encode()
             else:
                 body = Publication(7, receiver, 0, 0, 10**18, inner).body(layout)
-            source.say(row.cmd, body, max(layout, 0))
-            got = "".join(name for name, link in links.items() if link.got)
-            self.assertEqual(got, wanted, f"{row.cmd} of {said} with {row.flag} to {receiver}")
+            source.send_frame(row.cmd, body, max(layout, 0))
+            got = "".join(name for name, link in links.items() if link.received)
+            self.assertEqual(got, wanted, f"{row.cmd} of {message} with {row.flag} to {receiver}")
             for link in links.values():
-                for sent in link.got:
+                for sent in link.received:
                     self.assertEqual(sent, (row.cmd, body, max(layout, 0)))
-                link.got.clear()
+                link.received.clear()
             pushed += str(receiver) * len(setting.pushes)
             setting.pushes.clear()
-        self.assertEqual(pushed, row.pushed, f"{row.cmd} of {said} with {row.flag}")
-        self.assertEqual(source.got, [], "nothing comes back")
+        self.assertEqual(pushed, row.pushed, f"{row.cmd} of {message} with {row.flag}")
+        self.assertEqual(source.received, [], "nothing comes back")
 
     def test_rows(self) -> None:
-        """Of the matrix above."""
+        """Each row of the matrix holds in the layouts of the seed, version 0 and version 1."""
         for row in MATRIX:
-            for said in row.kinds:
+            for message in row.kinds:
                 for layout in (-1, 0, 1):
-                    self.check(row, said, layout)
+                    self.check(row, message, layout)

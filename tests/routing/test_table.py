@@ -1,4 +1,4 @@
-"""The routing table."""
+"""The routing table, compared with a simple model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +14,14 @@ IDS = [(7, 1), (7, 2), (8, 1)]
 
 
 class Naive:
-    """What the table should do, by scanning all links: link -> id -> online, link -> rooms."""
+    """A simple model of the table, which scans all links."""
 
     def __init__(self) -> None:
         self.users: dict[str, dict[tuple[int, int], bool]] = {}
         self.rooms: dict[str, set[tuple[int, int]]] = {}
 
     def apply(self, name: str, link: str, id_: tuple[int, int], online: bool) -> None:
-        """One step, as in `step`."""
+        """Apply a step to the model."""
         if name == "open":
             self.users[link], self.rooms[link] = {}, set()
         elif name == "close":
@@ -37,7 +37,7 @@ class Naive:
 
 
 def step(table: Table[str], name: str, link: str, id_: tuple[int, int], online: bool) -> None:
-    """Do it to the table."""
+    """Apply a step to the table."""
     call: Callable[..., Any] = getattr(table, name)
     if name in ("open", "close"):
         call(link)
@@ -61,12 +61,14 @@ STEPS = st.lists(
 
 
 class TableTests(SynchronousTestCase):
-    """Users and rooms by link, and back."""
+    """Look-ups of users and rooms by link, and of links by user and room."""
 
     @settings(max_examples=200)
     @given(STEPS)
-    def test_as_the_naive_one(self, steps: list[tuple[str, str, tuple[int, int], bool]]) -> None:
-        """Whatever comes in whatever order, look-ups are those of a scan over all links."""
+    def test_the_table_agrees_with_the_model(
+        self, steps: list[tuple[str, str, tuple[int, int], bool]]
+    ) -> None:
+        """After any steps in any order, look-ups agree with a scan over all links."""
         table: Table[str] = Table()
         naive = Naive()
         for name, link, id_, online in steps:
@@ -87,7 +89,7 @@ class TableTests(SynchronousTestCase):
             self.assertEqual(len(table), len({u for users in naive.users.values() for u in users}))
 
     def test_online_anywhere(self) -> None:
-        """Is online: one gateway with a phone is enough, and the last word of each counts."""
+        """A user is online if one gateway says so, and its last report counts."""
         table: Table[str] = Table()
         table.open("a")
         table.open("b")
@@ -100,7 +102,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(set(table.holders((7, 1))), {"a", "b"})
 
     def test_offline(self) -> None:
-        """Picks those who are online nowhere, in the order given."""
+        """The users who are online nowhere are returned in the order given."""
         table: Table[str] = Table()
         table.open("a")
         table.subscribe("a", (7, 2), True)
@@ -109,7 +111,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(table.offline(8, [2]), [2])
 
     def test_close_unknown(self) -> None:
-        """Closing what is not open does nothing."""
+        """Closing a link that is not open does nothing."""
         table: Table[str] = Table()
         table.open("a")
         table.close("b")
@@ -117,8 +119,8 @@ class TableTests(SynchronousTestCase):
         table.close("a")
         self.assertEqual(table.links, ())
 
-    def test_nothing_stays(self) -> None:
-        """A closed link leaves no entry behind, so gateways may come and go for years."""
+    def test_a_closed_link_leaves_no_entry(self) -> None:
+        """Gateways can connect and disconnect for years without a leak."""
         table: Table[str] = Table()
         table.open("b")
         table.subscribe("b", (7, 1), True)
@@ -135,7 +137,7 @@ class TableTests(SynchronousTestCase):
             self.assertLessEqual(set(index.holders), {(7, 1)})
 
     def test_holders_while_a_link_goes(self) -> None:
-        """Whoever walks along the holders is not disturbed by one that goes meanwhile."""
+        """A link may be closed while the holders of a user are iterated."""
         table: Table[str] = Table()
         for link in LINKS:
             table.open(link)

@@ -60,10 +60,10 @@ def described(vector: dict[str, Any]) -> Message:
 
 
 class VectorTests(SynchronousTestCase):
-    """Both ways."""
+    """Recorded frames, read and written."""
 
     def test_written(self) -> None:
-        """What a vector describes is written as its bytes."""
+        """Each vector's message is written as its bytes."""
         for name, vector in VECTORS.items():
             if name not in BAD:
                 outer = vector["outer"]
@@ -71,7 +71,7 @@ class VectorTests(SynchronousTestCase):
                 self.assertEqual(frame.hex(), vector["hex"], name)
 
     def test_read(self) -> None:
-        """Its bytes are read as what it describes."""
+        """Each vector's bytes are read as its message."""
         for name, vector in VECTORS.items():
             if name in BAD:
                 continue
@@ -81,10 +81,10 @@ class VectorTests(SynchronousTestCase):
             )
             fields = vector["fields"]
             if frame.cmd in PUBLICATIONS:
-                told, head = Publication.read(frame.body, 0), peek(frame.body, 0)
-                self.assertEqual(told[:3], head[:3], name)
+                publication, head = Publication.read(frame.body, 0), peek(frame.body, 0)
+                self.assertEqual(publication[:3], head[:3], name)
                 self.assertEqual(
-                    told,
+                    publication,
                     (
                         fields["appid"],
                         fields["receiver"],
@@ -97,7 +97,7 @@ class VectorTests(SynchronousTestCase):
                 )
                 self.assertEqual(head[3], fields["inner"]["cmd"], name)
                 self.assertEqual(head[4], fields["inner"].get("flag", 0), name)
-                decode(inner_frame(told.inner))
+                decode(inner_frame(publication.inner))
             else:
                 self.assertEqual(decode(frame), described(vector), name)
 
@@ -106,7 +106,7 @@ class VectorTests(SynchronousTestCase):
         for name in VECTORS.keys() - BAD:
             frame = one_frame(name)
             setting = Setting()
-            setting.link().say(frame.cmd, frame.body, frame.version)
+            setting.link().send_frame(frame.cmd, frame.body, frame.version)
             self.assertEqual(setting.counters["unknown_commands"], 0, name)
 
     def test_refused(self) -> None:
@@ -114,7 +114,7 @@ class VectorTests(SynchronousTestCase):
         for name in ("seed_bad_resubscribe", "bad_negative_inner_length"):
             frame = one_frame(name)
             with self.assertRaises(BodyError):
-                Setting().link().say(frame.cmd, frame.body, frame.version)
+                Setting().link().send_frame(frame.cmd, frame.body, frame.version)
 
     def test_too_long_for_upstream(self) -> None:
         """A frame that upstream's limit forbids; our own link allows up to 1 MiB."""

@@ -1,4 +1,4 @@
-"""A push for the members of a large group."""
+"""Push requests for the members of a large group."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from gobelieve.routing.pushes.batches import MEMBERS_PER_TURN, PushBatches
 from tests.fakes.world import world
 
 
-class MemberSlicesTests(SynchronousTestCase):
-    """Some in a turn."""
+class PushBatchesTests(SynchronousTestCase):
+    """Members are pushed in batches, one batch per turn."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -21,24 +21,24 @@ class MemberSlicesTests(SynchronousTestCase):
         self.push_batches = PushBatches(self.push, world(time=self.clock, counters=self.counters))
 
     def push(self, appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
-        """A slice."""
+        """Keep a batch of receivers."""
         self.assertEqual((appid, cmd), (7, 8))
         self.pushed.append((receivers, body))
 
     def begin(self, members: Sequence[int], body: bytes = b"x", sender: int = 0) -> None:
-        """A message to a group."""
+        """Begin the pushes of a message to a group."""
         self.push_batches.begin(7, lambda: members, sender, 8, body)
 
     def test_a_small_group_is_pushed_at_once(self) -> None:
-        """Without its sender; to nobody if there is nobody else."""
+        """The sender gets no push; a group without other members gets none at all."""
         self.begin([1, 2, 3], sender=2)
         self.begin([2], sender=2)
         self.begin([])
         self.assertEqual(self.pushed, [([1, 3], b"x")])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_a_large_one_in_slices(self) -> None:
-        """The first at once; the group may change meanwhile if what it gave does not."""
+    def test_a_large_group_is_pushed_in_batches(self) -> None:
+        """The first batch is pushed at once, the others in later turns."""
         self.begin(range(1, 2 * MEMBERS_PER_TURN + 6))
         self.assertEqual(len(self.pushed), 1)
         self.clock.advance(0)
@@ -47,21 +47,21 @@ class MemberSlicesTests(SynchronousTestCase):
         )
 
     def test_messages_stay_in_order(self) -> None:
-        """Also a small group's behind a large one's."""
+        """The push of a small group waits behind that of a large one."""
         self.begin(range(MEMBERS_PER_TURN + 1), b"first")
         self.begin([1], b"second")
         self.clock.advance(0)
         self.assertEqual([body for _, body in self.pushed], [b"first", b"first", b"second"])
 
     def test_too_many_are_dropped_and_counted(self) -> None:
-        """Not kept without end."""
+        """Beyond the limit of waiting messages, new ones are dropped and counted."""
         self.patch(batches, "MAX_WAITING_MESSAGES", 2)
         for _ in range(3):
             self.begin(range(MEMBERS_PER_TURN + 1))
         self.assertEqual((len(self.push_batches), self.counters["pushes_dropped"]), (2, 1))
 
-    def test_one_that_cannot_be_pushed_holds_up_no_other(self) -> None:
-        """An error of ours, which the caller meets."""
+    def test_an_error_does_not_block_later_messages(self) -> None:
+        """An unexpected error reaches the caller, and the message does not stay in the queue."""
 
         def fails(appid: int, receivers: Sequence[int], cmd: int, body: bytes) -> None:
             raise ValueError("a bug")

@@ -1,4 +1,4 @@
-"""While it cannot be known who is online, no phone is bothered, and no push is lost."""
+"""The grace period: no needless push is sent while users may return, and none is lost."""
 
 from json import loads
 
@@ -22,7 +22,7 @@ START, LOST, LIMIT = 10.0, 3.0, 3000
 
 
 class GraceCase(SynchronousTestCase):
-    """A router with a clock."""
+    """A router with a clock and grace periods."""
 
     start = START
     lost = LOST
@@ -42,24 +42,24 @@ class GraceCase(SynchronousTestCase):
         self.grace = self.router.grace
 
     def gateway(self, *uids: int, version: int = 1) -> FakeLink:
-        """A gateway that has said that these users are online."""
+        """Connect a gateway that reports these users as online."""
         link = FakeLink(self.router, version)
         for uid in uids:
-            link.hold(uid)
+            link.subscribe(uid)
         return link
 
     def mark(self, link: FakeLink) -> None:
-        """It has said all."""
-        link.say(route.MARK, b"", 1)
+        """Send the MARK of a gateway, which means that all its users are reported."""
+        link.send_frame(route.MARK, b"", 1)
 
     def ask(self, link: FakeLink, *uids: int, content: str = "hi") -> None:
-        """Push this to those who are offline."""
+        """Request the push of a message to these users."""
         inner = IM(sender=1, receiver=2, msgid=0, content=content.encode()).frame()
         body = route.WidePush(appid=7, receivers=uids, inner=inner).encode()
-        link.say(route.PUSH, body, 1)
+        link.send_frame(route.PUSH, body, 1)
 
     def pushed(self) -> list[tuple[int, str]]:
-        """To whom, and what; since this was asked last."""
+        """Return the pushes since the last call, as pairs of receiver and content."""
         found = []
         for _, item in self.pushes:
             fields = loads(item)
@@ -69,7 +69,7 @@ class GraceCase(SynchronousTestCase):
 
 
 class StartTests(GraceCase):
-    """The router has just started."""
+    """The grace period after the start of the router."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -77,8 +77,8 @@ class StartTests(GraceCase):
         self.link = self.gateway(1)
         self.mark(self.link)
 
-    def test_who_comes_back_gets_no_push(self) -> None:
-        """And who does not, gets what was asked for meanwhile, in order."""
+    def test_a_user_who_returns_gets_no_push(self) -> None:
+        """Users who do not return get their pushes in order, after the period."""
         for content in "abc":
             self.ask(self.link, 1, 2, 3, content=content)
         self.assertEqual(self.counters["pushes_kept"], 6)
@@ -89,42 +89,42 @@ class StartTests(GraceCase):
         self.assertEqual(self.pushed(), [(3, "a"), (3, "b"), (3, "c")])
 
     def test_afterwards_pushes_are_decided_at_once(self) -> None:
-        """Nothing is kept, no timer is left."""
+        """After the period no decision is kept, and no timer is left."""
         self.clock.advance(START)
         self.assertFalse(self.grace.active)
         self.ask(self.link, 2)
         self.assertEqual(self.pushed(), [(2, "hi")])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_the_questions_of_2018_are_kept_as_well(self) -> None:
-        """A message without the flag asks for the push of its receiver."""
+    def test_push_requests_of_the_seed_are_kept_as_well(self) -> None:
+        """A published message without the flag PUSH is a push request, and waits as well."""
         inner = IM(sender=1, receiver=2, msgid=0, content=b"hi").frame()
-        self.link.say(route.PUBLISH, Publication(7, 2, 0, 0, 1, inner).body(0))
+        self.link.send_frame(route.PUBLISH, Publication(7, 2, 0, 0, 1, inner).body(0))
         self.assertEqual(self.pushed(), [])
         self.clock.advance(START)
         self.assertEqual(self.pushed(), [(2, "hi")])
 
-    def test_a_gateway_that_still_subscribes_is_waited_for(self) -> None:
-        """Until its MARK."""
+    def test_the_router_waits_for_a_gateway_that_still_subscribes(self) -> None:
+        """The decisions wait until the last gateway has sent its MARK."""
         late = self.gateway()
         self.ask(self.link, 2)
         self.clock.advance(START + 5)
         self.assertEqual(self.pushed(), [])
-        late.hold(2)
+        late.subscribe(2)
         self.mark(late)
         self.assertFalse(self.grace.active)
         self.assertEqual(self.pushed(), [])
 
-    def test_a_gateway_that_goes_is_not_waited_for(self) -> None:
-        """It was the last that had not said all."""
+    def test_the_router_does_not_wait_for_a_gateway_that_disconnects(self) -> None:
+        """If the last gateway without a MARK disconnects, the decisions are made."""
         late = self.gateway()
         self.ask(self.link, 2)
         self.clock.advance(START)
         self.router.closed(late)
         self.assertEqual(self.pushed(), [(2, "hi")])
 
-    def test_a_gateway_that_never_marks_is_not_waited_for_for_ever(self) -> None:
-        """It may be an older one of ours."""
+    def test_the_router_does_not_wait_for_ever_for_a_gateway_without_a_mark(self) -> None:
+        """After `MAX_GRACE_PERIODS` the decisions are made without the MARK of a gateway."""
         self.gateway()
         self.ask(self.link, 2)
         self.clock.advance(START)
@@ -134,28 +134,28 @@ class StartTests(GraceCase):
         self.assertEqual(self.pushed(), [(2, "hi")])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_a_gateway_of_upstreams_is_not_waited_for(self) -> None:
-        """It never sends a MARK."""
+    def test_the_router_does_not_wait_for_a_go_gateway(self) -> None:
+        """A gateway of the Go server never sends a MARK."""
         self.gateway(version=0)
         self.ask(self.link, 2)
         self.clock.advance(START)
         self.assertEqual(self.pushed(), [(2, "hi")])
 
-    def test_who_is_online_costs_nothing(self) -> None:
-        """There is nothing to decide about him."""
+    def test_no_decision_is_kept_on_an_online_user(self) -> None:
+        """A push request for an online user is dropped at once."""
         self.ask(self.link, 1)
         self.assertEqual(len(self.grace), 0)
 
-    def test_nonsense_is_told_at_once(self) -> None:
-        """To the gateway that sent it, which is cut off for it, as ever."""
+    def test_a_malformed_request_is_refused_at_once(self) -> None:
+        """A malformed push request raises an error at once, and is not kept."""
         for inner in (encode_frame(4, b"short"), b"\x7f" + encode_frame(4, b"x" * 40)[1:]):
             body = route.WidePush(appid=7, receivers=(2,), inner=inner).encode()
             with self.assertRaises(BodyError):
-                self.link.say(route.PUSH, body, 1)
+                self.link.send_frame(route.PUSH, body, 1)
         self.assertEqual(len(self.grace), 0)
 
     def test_too_many(self) -> None:
-        """The oldest are decided early, so that memory is bounded, order kept, nothing lost."""
+        """Beyond the limit of receivers the oldest decisions are made early, in order."""
         for number in range(LIMIT + 5):
             self.ask(self.link, 100_000 + number)
         early = self.pushed()
@@ -168,14 +168,14 @@ class StartTests(GraceCase):
         self.assertEqual(len(self.grace), 0)
 
     def test_too_many_bytes(self) -> None:
-        """The same."""
+        """Beyond the limit of bytes the oldest decisions are made early."""
         self.patch(backlog, "BACKLOG_BYTES", 10_000)
         for _ in range(12):
             self.ask(self.link, 2, content="x" * 900)
         self.assertEqual(len(self.pushed()), 2)
 
-    def test_many_are_decided_in_slices(self) -> None:
-        """Others have their turn between; what is asked meanwhile stays behind."""
+    def test_many_decisions_are_made_in_several_turns(self) -> None:
+        """Other work runs between two batches of decisions, and later requests stay behind them."""
         for number in range(2 * RECEIVERS_PER_TURN):
             self.ask(self.link, 100_000 + number)
         counts = []
@@ -193,8 +193,7 @@ class StartTests(GraceCase):
         self.assertFalse(self.grace.active)
 
     def test_stop(self) -> None:
-        """What is kept is decided by what is known then, and no user of the links that end now
-        gets one for it."""
+        """The stop makes all kept decisions; users of the links that end then get no push."""
         self.ask(self.link, 2, 3)
         self.mark(self.gateway(2))
         self.router.stop()
@@ -205,7 +204,7 @@ class StartTests(GraceCase):
 
 
 class LostLinkTests(GraceCase):
-    """A gateway is gone without having unsubscribed its users."""
+    """The grace period after a gateway was lost before it unsubscribed its users."""
 
     start = 0.0
 
@@ -217,47 +216,47 @@ class LostLinkTests(GraceCase):
         self.mark(self.link)
         self.mark(self.other)
 
-    def test_its_users_may_come_back(self) -> None:
-        """There or elsewhere; pushes for them wait, those for others do not."""
+    def test_users_of_a_lost_gateway_may_return(self) -> None:
+        """Pushes to users of the lost gateway wait; pushes to other users do not."""
         self.router.closed(self.other)
         self.ask(self.link, 2, 3, 5)
         self.assertEqual(self.pushed(), [(5, "hi")])
-        self.link.hold(2)
+        self.link.subscribe(2)
         self.clock.advance(LOST)
         self.assertEqual(self.pushed(), [(3, "hi")])
         self.assertFalse(self.grace.active)
 
-    def test_who_was_there_and_wanted_pushes_all_the_same_gets_them(self) -> None:
-        """A desktop is not in doubt."""
-        self.other.hold(2, online=False)
+    def test_a_user_at_a_desktop_gets_pushes_at_once(self) -> None:
+        """A user whom the lost gateway did not hold as online is not waited for."""
+        self.other.subscribe(2, online=False)
         self.router.closed(self.other)
         self.ask(self.link, 2)
         self.assertEqual(self.pushed(), [(2, "hi")])
 
-    def test_a_gateway_that_takes_its_leave(self) -> None:
-        """Has unsubscribed everybody; there is nothing to wait for."""
+    def test_a_gateway_that_shuts_down_in_order(self) -> None:
+        """A gateway that unsubscribed its users begins no grace period."""
         for uid in (2, 3, 4):
-            self.other.tell(route.Unsubscribe(appid=7, uid=uid))
+            self.other.send(route.Unsubscribe(appid=7, uid=uid))
         self.router.closed(self.other)
         self.assertFalse(self.grace.active)
         self.ask(self.link, 2)
         self.assertEqual(self.pushed(), [(2, "hi")])
 
-    def test_the_gateway_comes_back_and_takes_its_time(self) -> None:
-        """Its MARK is waited for."""
+    def test_the_gateway_returns_and_reports_slowly(self) -> None:
+        """The decisions wait for the MARK of the gateway that returned."""
         self.router.closed(self.other)
         self.clock.advance(LOST - 0.1)
         again = self.gateway(2)
         self.ask(self.link, 3)
         self.clock.advance(LOST)
         self.assertEqual(self.pushed(), [])
-        again.hold(3)
+        again.subscribe(3)
         self.mark(again)
         self.assertEqual(self.pushed(), [])
         self.assertFalse(self.grace.active)
 
-    def test_two_after_each_other(self) -> None:
-        """The second has its own time, and what is kept keeps its order."""
+    def test_two_gateways_are_lost_one_after_another(self) -> None:
+        """The second loss extends the period, and the decisions keep their order."""
         third = self.gateway(6)
         self.mark(third)
         self.router.closed(self.other)
@@ -270,8 +269,8 @@ class LostLinkTests(GraceCase):
         self.clock.advance(1)
         self.assertEqual(self.pushed(), [(3, "a"), (3, "b"), (6, "b")])
 
-    def test_a_link_that_comes_and_goes_all_the_time(self) -> None:
-        """Holds a push up for `MAX_GRACE_PERIODS` graces at most."""
+    def test_a_link_that_is_lost_again_and_again(self) -> None:
+        """Repeated losses delay a push by at most `MAX_GRACE_PERIODS` periods."""
         self.router.closed(self.other)
         self.ask(self.link, 3)
         for _ in range(5):
@@ -281,7 +280,7 @@ class LostLinkTests(GraceCase):
         self.assertEqual(self.pushed(), [(3, "hi")])
 
     def test_no_timers_are_left(self) -> None:
-        """By a router that stops meanwhile."""
+        """A router that stops during the period leaves no timer."""
         self.router.closed(self.other)
         self.router.stop()
         self.router.closed(self.link)
@@ -289,12 +288,12 @@ class LostLinkTests(GraceCase):
 
 
 class WithoutGraceTests(GraceCase):
-    """Both set to 0."""
+    """A router whose grace periods are configured as 0."""
 
     start = lost = 0.0
 
     def test_nothing_is_kept(self) -> None:
-        """Not at the start, not when a link is lost."""
+        """Pushes are decided at once, after the start and after a lost link."""
         self.grace.begin()
         link, other = self.gateway(1), self.gateway(2)
         self.router.closed(other)

@@ -1,4 +1,4 @@
-"""Who of a super group gets a push."""
+"""The pushes of super groups."""
 
 from json import loads
 
@@ -25,12 +25,12 @@ LIMIT = 10
 
 
 def group_of(*members: int, appid: int = 7) -> Group:
-    """A super group."""
+    """Return a super group with these members."""
     return Group(GROUP, appid, True, dict.fromkeys(members, 0))
 
 
 class FakeGroups:
-    """Groups in memory, and others that must be fetched first; `answer` lets that happen."""
+    """Groups in memory, and groups that must be fetched first; `answer` completes the fetches."""
 
     def __init__(self) -> None:
         self.here: dict[int, Group] = {}
@@ -57,20 +57,20 @@ class FakeGroups:
         return [id_ for id_, group in self.here.items() if group.super]
 
     def answer(self) -> None:
-        """All that were asked for."""
+        """Complete all fetches that wait."""
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             one.callback(None)
 
     def fail(self) -> None:
-        """An error that nobody foresaw."""
+        """Fail all fetches with an unexpected error."""
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             one.errback(RuntimeError("a bug"))
 
 
 class GroupPushesTests(SynchronousTestCase):
-    """Members 1 to 5; 1 writes, 2 is online, 3 at a desktop that wants pushes."""
+    """Pushes to members 1 to 5; 1 is the sender, 2 is online, 3 is at a desktop."""
 
     def setUp(self) -> None:
         self.clock = TurnClock()
@@ -94,17 +94,17 @@ class GroupPushesTests(SynchronousTestCase):
         )
         self.grace = self.router.grace
         self.link = FakeLink(self.router)
-        self.link.hold(2)
-        self.link.hold(3, online=False)
+        self.link.subscribe(2)
+        self.link.subscribe(3, online=False)
 
     def ask(self, group: int = GROUP, content: str = "hi", sender: int = 1) -> None:
-        """Who gets a push of this?"""
-        said = GroupIM(sender=sender, receiver=group, msgid=0, content=content.encode())
-        body = Publication(7, group, 0, 0, 1, said.frame()).body(1)
-        self.link.say(route.PUBLISH_GROUP, body, 1)
+        """Request the pushes of a message to a group."""
+        message = GroupIM(sender=sender, receiver=group, msgid=0, content=content.encode())
+        body = Publication(7, group, 0, 0, 1, message.frame()).body(1)
+        self.link.send_frame(route.PUBLISH_GROUP, body, 1)
 
     def pushed(self) -> list[tuple[int, list[int], str]]:
-        """Group, receivers and what; since this was asked last."""
+        """Return the pushes since the last call: group, receivers and content."""
         found = []
         for name, item in self.pushes:
             self.assertEqual(name, "group_push_queue")
@@ -114,22 +114,22 @@ class GroupPushesTests(SynchronousTestCase):
         return found
 
     def test_a_loaded_group_is_decided_at_once(self) -> None:
-        """Its members but the sender who are online nowhere; nobody is forwarded anything."""
+        """Members who are online nowhere get a push, but not the sender; nothing is forwarded."""
         other = FakeLink(self.router)
         self.ask()
         self.assertEqual(self.pushed(), [(GROUP, [3, 4, 5], "hi")])
-        self.assertEqual(other.got, [])
+        self.assertEqual(other.received, [])
         self.assertEqual(self.groups.asked, [])
 
     def test_everybody_is_online(self) -> None:
-        """No push."""
+        """If all members are online, none gets a push."""
         for uid in (1, 3, 4, 5):
-            self.link.hold(uid)
+            self.link.subscribe(uid)
         self.ask()
         self.assertEqual(self.pushed(), [])
 
     def test_a_group_of_another_app(self) -> None:
-        """Is not this group."""
+        """A group of another app with the same number gets no push."""
         self.groups.here[GROUP].appid = 8
         self.ask()
         self.groups.there[101] = group_of(1, 2, 4, appid=8)
@@ -139,7 +139,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(len(self.router.groups or ()), 0)
 
     def test_a_group_that_must_be_found_first(self) -> None:
-        """Once for all questions, whose order is kept; other groups do not wait."""
+        """A group is fetched once for all its messages, in order; other groups do not wait."""
         self.groups.there[101] = group_of(1, 2, 4)
         for content in "abc":
             self.ask(101, content)
@@ -153,15 +153,15 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(self.pushed(), [(101, [4], "at once")])
 
     def test_a_group_that_is_unknown(self) -> None:
-        """Or gone: nobody gets anything, and nothing is complained about."""
+        """An unknown group gets no push, and that is not logged."""
         self.ask(102)
         self.groups.answer()
         self.assertEqual(self.pushed(), [])
         self.assertEqual(len(self.router.groups or ()), 0)
         self.assertEqual(self.events.texts(), [])
 
-    def test_the_store_is_away_for_a_while(self) -> None:
-        """It is tried again, less and less often, and said once."""
+    def test_the_database_is_unavailable_for_a_while(self) -> None:
+        """The fetch is retried with growing delays, and the failure is logged once."""
         self.groups.there[101] = group_of(1, 4)
         self.groups.away = True
         self.ask(101, "a")
@@ -178,8 +178,8 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(self.pushed(), [(101, [4], "a"), (101, [4], "b")])
         self.assertEqual(self.events.texts(), ["groups cannot be read, trying on: away"])
 
-    def test_the_store_stays_away(self) -> None:
-        """In the end the question is given up, counted and said; the next has its turn."""
+    def test_the_database_stays_unavailable(self) -> None:
+        """After the last try a message is dropped, counted and logged; the next one is tried."""
         self.groups.there[101] = group_of(1, 4)
         self.groups.away = True
         self.ask(101, "a")
@@ -194,8 +194,8 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(self.pushed(), [(101, [4], "b")])
         self.assertEqual(len(self.router.groups or ()), 0)
 
-    def test_an_error_that_nobody_foresaw(self) -> None:
-        """Is logged, and costs its question, not those behind it."""
+    def test_an_unexpected_error(self) -> None:
+        """An unexpected error is logged and loses one message, but not those behind it."""
         self.groups.there[101] = group_of(1, 4)
         self.ask(101, "a")
         self.ask(101, "b")
@@ -207,7 +207,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(self.counters["group_pushes_lost"], 1)
 
     def test_too_many_wait(self) -> None:
-        """What comes beyond the limit is lost, counted and said once."""
+        """Messages beyond the limit are dropped, counted and logged once."""
         for number in range(LIMIT + 3):
             self.ask(101 + number % 2)
         self.assertEqual(self.counters["group_pushes_lost"], 3)
@@ -217,8 +217,8 @@ class GroupPushesTests(SynchronousTestCase):
         self.ask()
         self.assertEqual(len(self.pushed()), 1)
 
-    def test_a_large_group_is_looked_at_in_slices(self) -> None:
-        """Others have their turn between; no item names more receivers than it may."""
+    def test_a_large_group_is_checked_in_batches(self) -> None:
+        """Other work runs between two batches, and no item has too many receivers."""
         many = 3 * RECEIVERS_PER_ITEM - 10
         self.groups.here[GROUP] = group_of(*range(1, many + 1))
         self.ask(content="a")
@@ -235,7 +235,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(receivers, list(range(3, many + 1)))
 
     def test_members_come_and_go_meanwhile(self) -> None:
-        """The walk goes over those that were there when it began."""
+        """Members who join or leave during the check do not disturb it."""
         self.groups.here[GROUP] = group_of(*range(1, 2 * RECEIVERS_PER_ITEM + 1))
         self.ask()
         self.groups.here[GROUP].members.clear()
@@ -243,56 +243,56 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(sum(len(uids) for _, uids, _ in self.pushed()), 2 * RECEIVERS_PER_ITEM - 2)
 
     def test_other_kinds(self) -> None:
-        """Have no group push: counted."""
-        for said in (IM(sender=1, receiver=2, msgid=0, content=b"x"), System(content=b"x")):
-            body = Publication(7, GROUP, 0, 0, 1, said.frame()).body(1)
-            self.link.say(route.PUBLISH_GROUP, body, 1)
+        """A kind without a push to members is counted."""
+        for message in (IM(sender=1, receiver=2, msgid=0, content=b"x"), System(content=b"x")):
+            body = Publication(7, GROUP, 0, 0, 1, message.frame()).body(1)
+            self.link.send_frame(route.PUBLISH_GROUP, body, 1)
         self.assertEqual(self.pushed(), [])
         self.assertEqual(self.counters["pushes_of_no_kind"], 2)
 
-    def test_nonsense(self) -> None:
-        """Ends the link that sent it."""
+    def test_a_malformed_message(self) -> None:
+        """A malformed message raises an error for the link that sent it."""
         body = Publication(7, GROUP, 0, 0, 1, encode_frame(8, b"short")).body(1)
         with self.assertRaises(BodyError):
-            self.link.say(route.PUBLISH_GROUP, body, 1)
+            self.link.send_frame(route.PUBLISH_GROUP, body, 1)
 
     def test_the_flag_makes_it_a_delivery(self) -> None:
-        """Which is forwarded, and pushed to nobody."""
+        """A message with the flag PUSH is forwarded, and nobody gets a push."""
         other = FakeLink(self.router)
-        said = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x")
-        body = Publication(7, GROUP, 0, 0, 1, said.frame(flag=PUSH)).body(1)
-        self.link.say(route.PUBLISH_GROUP, body, 1)
-        self.assertEqual(len(other.got), 1)
+        message = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x")
+        body = Publication(7, GROUP, 0, 0, 1, message.frame(flag=PUSH)).body(1)
+        self.link.send_frame(route.PUBLISH_GROUP, body, 1)
+        self.assertEqual(len(other.received), 1)
         self.assertEqual(self.pushed(), [])
 
     def test_abilities(self) -> None:
-        """A router with groups says so."""
-        self.link.say(route.MARK, b"", 1)
-        self.assertEqual(self.link.got, [(route.MARKED, b"\1", 1)])
+        """A router with groups says in its answer to a MARK that it decides group pushes."""
+        self.link.send_frame(route.MARK, b"", 1)
+        self.assertEqual(self.link.received, [(route.MARKED, b"\1", 1)])
 
     def test_after_a_start(self) -> None:
-        """The question itself is kept until it is known who is there."""
+        """After the start a message waits until it is known who is online."""
         self.grace.begin()
         self.ask()
         self.assertEqual((len(self.grace), self.pushed()), (1, []))
-        self.link.hold(4)
-        self.link.say(route.MARK, b"", 1)
+        self.link.subscribe(4)
+        self.link.send_frame(route.MARK, b"", 1)
         self.clock.advance(5)
         self.assertEqual(self.pushed(), [(GROUP, [3, 5], "hi")])
 
     def test_after_a_lost_link(self) -> None:
-        """Only the members that it held wait."""
+        """After a lost link only pushes to the members that it held wait."""
         other = FakeLink(self.router)
-        other.hold(4)
+        other.subscribe(4)
         self.router.closed(other)
         self.ask()
         self.assertEqual(self.pushed(), [(GROUP, [3, 5], "hi")])
-        self.link.say(route.MARK, b"", 1)
+        self.link.send_frame(route.MARK, b"", 1)
         self.clock.advance(5)
         self.assertEqual(self.pushed(), [(GROUP, [4], "hi")])
 
     def test_stop(self) -> None:
-        """What can be decided is; what cannot is counted and said."""
+        """The stop decides on groups in memory; other messages are counted and logged."""
         self.grace.begin()
         self.ask(content="kept")
         self.router.stop()
@@ -313,7 +313,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(self.counters["group_pushes_lost"], 1)
 
     def test_when_none(self) -> None:
-        """Whoever stops the router can wait for the last question."""
+        """The stop of the daemon can wait for the last message."""
         told = []
         groups = self.router.groups
         assert groups is not None
@@ -328,7 +328,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.assertEqual(told, ["at once", "later"])
 
     def test_without_pushes(self) -> None:
-        """Nothing is looked up."""
+        """Without push lists no group is fetched."""
         self.router.decisions.pushes = None
         self.ask(101)
         self.assertEqual(self.groups.asked, [])

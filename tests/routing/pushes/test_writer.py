@@ -1,4 +1,4 @@
-"""Writing to the push lists."""
+"""The writer of the push lists."""
 
 from collections.abc import Coroutine, Sequence
 from itertools import pairwise
@@ -19,7 +19,7 @@ from tests.protocols.logs import Events
 
 
 class Lists:
-    """`PushQueues` that answers when it is told to."""
+    """Push lists that answer when the test says so."""
 
     def __init__(self) -> None:
         self.written: list[Item] = []
@@ -39,7 +39,7 @@ class Lists:
         self.written.extend(items)
 
     def answer(self, error: Exception | None = None) -> None:
-        """To the batch under way."""
+        """Answer the batch that is being written."""
         waiting, self.under_way = self.under_way, None
         assert waiting is not None
         if error is None:
@@ -49,7 +49,7 @@ class Lists:
 
 
 class Started:
-    """`Tasks` that keeps what went wrong."""
+    """Tasks that keep the errors of their coroutines."""
 
     def __init__(self) -> None:
         self.running: list[Deferred[None]] = []
@@ -59,12 +59,12 @@ class Started:
 
 
 def items(count: int, first: int = 0) -> list[Item]:
-    """So many, all different."""
+    """Return this number of different items."""
     return [("push_queue", b"%d" % n) for n in range(first, first + count)]
 
 
 class PushWriterTests(SynchronousTestCase):
-    """Batches, outages, the end."""
+    """Batches, outages, and the stop."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -76,7 +76,7 @@ class PushWriterTests(SynchronousTestCase):
         self.stopped: list[str] = []
 
     def new_writer(self, limit: int) -> PushWriter:
-        """A writer over the lists."""
+        """Return a writer to the lists."""
         return PushWriter(
             self.lists,
             world=World(
@@ -90,11 +90,11 @@ class PushWriterTests(SynchronousTestCase):
         )
 
     def stop(self) -> None:
-        """Ask for the end."""
+        """Stop the writer, and note when it has stopped."""
         self.writer.stop(lambda: self.stopped.append("stopped"))
 
-    def test_one_batch_a_turn(self) -> None:
-        """What comes in one turn leaves together at its end."""
+    def test_one_batch_per_turn(self) -> None:
+        """Items of one turn are written together at its end."""
         self.writer.add(items(2))
         self.writer.add(items(1, 2))
         self.assertEqual(self.lists.batches, [])
@@ -105,13 +105,13 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.events.texts(), [])
 
     def test_nothing(self) -> None:
-        """To add makes no batch."""
+        """Adding no items writes no batch."""
         self.writer.add([])
         self.clock.advance(0)
         self.assertEqual(self.lists.batches, [])
 
     def test_large(self) -> None:
-        """More than a batch leaves in several, in order."""
+        """Many items are written in several batches, in order."""
         self.writer.add(items(2 * BATCH_ITEMS + 1))
         self.clock.advance(0)
         self.assertEqual(
@@ -120,7 +120,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.lists.written, items(2 * BATCH_ITEMS + 1))
 
     def test_one_under_way(self) -> None:
-        """What comes while a batch is under way waits for its answer, then goes together."""
+        """Items that come during a write wait for its answer, and are then written together."""
         self.lists.at_once = False
         self.writer.add(items(1))
         self.clock.advance(0)
@@ -134,8 +134,8 @@ class PushWriterTests(SynchronousTestCase):
         self.lists.answer()
         self.assertEqual(self.lists.written, items(4))
 
-    def test_away(self) -> None:
-        """Nothing is lost while Redis is away: tried again, ever later, and all in order."""
+    def test_an_outage(self) -> None:
+        """No item is lost during an outage: the writer retries with growing delays, in order."""
         self.lists.away = True
         self.writer.add(items(2))
         self.clock.advance(0)
@@ -162,8 +162,8 @@ class PushWriterTests(SynchronousTestCase):
             ],
         )
 
-    def test_back_off_begins_anew(self) -> None:
-        """After an outage the next one is tried soon again."""
+    def test_the_delay_starts_again_after_an_outage(self) -> None:
+        """The first delay of a new outage is short again."""
         for _ in range(2):
             self.lists.away = True
             self.writer.add(items(1))
@@ -174,7 +174,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(len(self.lists.batches), 10)
 
     def test_limit(self) -> None:
-        """Beyond it new items are dropped, counted, and spoken of once at each end."""
+        """Beyond the limit items are dropped and counted, and logged when that begins and ends."""
         self.writer = self.new_writer(5)
         self.lists.away = True
         self.writer.add(items(4))
@@ -200,7 +200,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.lists.written, items(5) + items(1, 20))
 
     def test_long_items(self) -> None:
-        """Not many of them go at once, and their bytes are bounded as well."""
+        """Long items make smaller batches, and the waiting bytes are limited as well."""
         long: list[Item] = [("push_queue", b"%d" % n + bytes(BATCH_BYTES // 2)) for n in range(5)]
         self.writer.add(long)
         self.clock.advance(0)
@@ -218,8 +218,8 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.counters["pushes_dropped"], 3)
         self.assertEqual(len(self.lists.written), 5 + 5 + 1)
 
-    def test_what_nobody_foresaw(self) -> None:
-        """An error of another kind is reported, and does not end the pushes."""
+    def test_an_unexpected_error(self) -> None:
+        """An unexpected error is logged, and later pushes are written."""
         self.lists.at_once = False
         self.writer.add(items(1))
         self.clock.advance(0)
@@ -230,12 +230,12 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.lists.written, items(1))
 
     def test_stop_idle(self) -> None:
-        """Stops at once."""
+        """A writer without items stops at once."""
         self.stop()
         self.assertEqual(self.stopped, ["stopped"])
 
     def test_stop_writes(self) -> None:
-        """What was added in this very turn is written first."""
+        """Items of the present turn are written before the writer stops."""
         self.lists.at_once = False
         self.writer.add(items(1))
         self.stop()
@@ -247,8 +247,8 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(len(self.lists.batches), 1)
         self.assertEqual(self.stopped, ["stopped"])
 
-    def test_stop_under_way(self) -> None:
-        """Waits for the batch under way and for what came behind it."""
+    def test_stop_during_a_write(self) -> None:
+        """The stop waits for the present write, and for the items behind it."""
         self.lists.at_once = False
         self.writer.add(items(1))
         self.clock.advance(0)
@@ -260,8 +260,8 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.lists.written, items(2))
         self.assertEqual(self.stopped, ["stopped"])
 
-    def test_stop_while_away(self) -> None:
-        """Tries once more, then says how many are lost. Nothing is left to be called later."""
+    def test_stop_during_an_outage(self) -> None:
+        """The stop tries once more, then logs the number of lost pushes, and leaves no timer."""
         self.lists.away = True
         self.writer.add(items(3))
         self.clock.advance(0)
@@ -273,7 +273,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_after_the_stop(self) -> None:
-        """What comes is dropped and counted."""
+        """Items that come after the stop are dropped and counted."""
         self.stop()
         self.writer.add(items(2))
         self.clock.advance(1)
