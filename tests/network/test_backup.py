@@ -14,7 +14,7 @@ ALICE, BOB, CAROL = 1001, 1002, 2000
 
 
 class BackupTests(FaultTestCase):
-    """The all-in-one daemon. A second one starts with the backup as its storage."""
+    """The all-in-one daemon. A second one starts with the restored backup as its storage."""
 
     async def begin(self) -> None:
         """Start the first server, and clients that send messages."""
@@ -22,7 +22,7 @@ class BackupTests(FaultTestCase):
         self.addCleanup(self.second.stop)
         await self.running(self.server)
         self.storage = str(self.server.data / "storage")
-        self.backup = str(self.second.data / "storage")
+        self.backup = self.mktemp()
         senders = [await self.server.client(uid, timing=PATIENT) for uid in (ALICE, BOB)]
         await self.connected(*senders)
         self.load = Load(senders, CAROL, window=20)
@@ -44,7 +44,11 @@ class BackupTests(FaultTestCase):
         return out
 
     async def opens_with(self, acked: list[bytes]) -> None:
-        """Check that a server with the backup has these messages, and none that was not sent."""
+        """Restore the backup for the second server. It must have these messages, and none that was
+        not sent."""
+        self.second.data.mkdir()
+        restored = str(self.second.data / "storage")
+        await self.storage_command("restore", self.backup, restored)
         await self.running(self.second)
         token = await self.second.token(CAROL)
         received = await self.everything(self.second.port, CAROL, token)
@@ -69,7 +73,7 @@ class BackupTests(FaultTestCase):
         await self.second.daemon.stop()
         await self.load.more(50)
         await self.load.stop()
-        # The daemon that opened the backup has not changed it.
+        # The backup has not changed by the restore, and can go on.
         await self.storage_command("backup", self.storage, self.backup)
         self.assertEqual(block_of(self.backup), block_of(self.storage))
 
