@@ -86,4 +86,4 @@ class AppServer:
             lua.append("redis.call('PUBLISH', ARGV[2], ARGV[1] .. ':' .. ARGV[3])")
         else:
             lua.append("redis.call('XADD', 'group_manager_stream', '*', unpack(ARGV, 4))")
-        self._redis.tell("EVAL", " ".join(lua), "0", f"{last}:{self.action}", name, content, *words)
+        self._redis.run("EVAL", " ".join(lua), "0", f"{last}:{self.action}", name, content, *words)

@@ -161,7 +161,7 @@ class RedisServer(Server):
             options += ["--requirepass", self.password]
         return ["redis-server", *options]
 
-    def tell(self, *words: str) -> str:
+    def run(self, *words: str) -> str:
         """Run one command on a new connection, blocking, and return the raw reply."""
         with socket.create_connection(("127.0.0.1", self.port), _SECONDS_TO_START) as connection:
             if self.password:
@@ -257,7 +257,7 @@ def _the_redis() -> RedisServer:
 def shared_redis() -> RedisServer:
     """Return the one Redis of this test process, emptied. A test must not stop it."""
     server = _the_redis()
-    server.tell("FLUSHALL")
+    server.run("FLUSHALL")
     return server
 
 

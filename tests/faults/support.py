@@ -76,7 +76,7 @@ class Bare(Protocol):
         """Send these bytes now."""
         self.transport.write(data)
 
-    async def say(self, frames: bytes, answer: int) -> Frame:
+    async def request(self, frames: bytes, answer: int) -> Frame:
         """Send frames, and return the next frame with the command `answer`."""
         known = len(self.frames)
         self.write(frames)
@@ -110,7 +110,7 @@ class Bare(Protocol):
     async def log_in(self, token: str, version: int = 2, platform: int = 2) -> int:
         """Log in, and return the status in the answer."""
         asked = client.AuthToken(platform=platform, token=token.encode(), device_id=b"bare")
-        answer = await self.say(asked.frame(1, version), client.AuthStatus.number)
+        answer = await self.request(asked.frame(1, version), client.AuthStatus.number)
         return client.AuthStatus.decode(answer.body).status
 
     async def alive(self) -> None:
@@ -342,7 +342,7 @@ class Load:
             finally:
                 self._under_way.discard(content)
 
-    def judge(self, received: list[bytes]) -> None:
+    def check(self, received: list[bytes]) -> None:
         """Check the received messages.
 
         Every acked message must be there. No message may be there more often than it was sent. The
@@ -381,7 +381,7 @@ class FaultTestCase(ProcessTestCase):
         if linked and isinstance(daemons, Cluster):
             for im in daemons.im:
                 for what, there in (("storage", daemons.ims), ("router", daemons.imr)):
-                    await im.said(rf"(?s)({what} \S+ is connected.*){{{len(there)}}}")
+                    await im.logged(rf"(?s)({what} \S+ is connected.*){{{len(there)}}}")
 
     async def cluster(self, redis: RedisServer | None = None, **options: Any) -> Cluster:
         """Return a cluster that is running."""

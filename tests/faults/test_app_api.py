@@ -37,17 +37,17 @@ class FaultTests(LifeCase):
         redis.start()
         self.addCleanup(redis.stop)
         await self.site(redis)
-        cat = await self.come(3)
-        group = (await self.order("POST", "/groups", NEW))["group_id"]
+        cat = await self.log_in(3)
+        group = (await self.request("POST", "/groups", NEW))["group_id"]
         members = f"/groups/{group}/members"
         redis.freeze()
-        code, said = await self.ask("POST", members, [3], "")
+        code, answer = await self.raw_request("POST", members, [3], "")
         self.assertEqual(code, 503)
-        self.assertIn(b"did not answer", said)
+        self.assertIn(b"did not answer", answer)
         redis.thaw()
-        await self.told("add_member", cat)
-        await self.order("POST", members, [3])
-        await self.told("add_member", cat)
+        await self.notified("add_member", cat)
+        await self.request("POST", members, [3])
+        await self.notified("add_member", cat)
         await cat.send_group(group, b"here I am")
 
     async def test_the_database_is_frozen(self) -> None:
@@ -56,14 +56,14 @@ class FaultTests(LifeCase):
         maria.start()
         self.addCleanup(maria.stop)
         await self.site(shared_redis(), maria)
-        group = (await self.order("POST", "/groups", NEW))["group_id"]
+        group = (await self.request("POST", "/groups", NEW))["group_id"]
         maria.freeze()
-        code, said = await self.ask("POST", f"/groups/{group}/members", [3], "")
+        code, answer = await self.raw_request("POST", f"/groups/{group}/members", [3], "")
         self.assertEqual(code, 503)
-        self.assertNotIn(b"MySQL", said)
+        self.assertNotIn(b"MySQL", answer)
         maria.thaw()
-        await self.order("POST", f"/groups/{group}/members", [3])
-        shown = await self.order("GET", f"/groups/{group}")
+        await self.request("POST", f"/groups/{group}/members", [3])
+        shown = await self.request("GET", f"/groups/{group}")
         self.assertEqual([one["uid"] for one in shown["members"]], [1, 2, 3])
 
     async def test_a_gateway_that_stops_finishes_its_requests(self) -> None:
@@ -71,12 +71,12 @@ class FaultTests(LifeCase):
         every change that it wrote."""
         shared_maria()
         cluster = await self.site(shared_redis())
-        group = (await self.order("POST", "/groups", NEW))["group_id"]
+        group = (await self.request("POST", "/groups", NEW))["group_id"]
         added: list[int] = []
 
         async def add(uid: int) -> None:
             try:
-                code, _ = await self.ask("POST", f"/groups/{group}/members", [uid], "")
+                code, _ = await self.raw_request("POST", f"/groups/{group}/members", [uid], "")
             except Exception:
                 return  # the gateway does not listen any more
             if code == 200:
@@ -84,13 +84,13 @@ class FaultTests(LifeCase):
 
         adding = [Deferred.fromCoroutine(add(uid)) for uid in range(3, 60)]
         while len(added) < 5:
-            await self.order("GET", f"/groups/{group}")
+            await self.request("GET", f"/groups/{group}")
         await cluster.im[0].stop()
         await gatherResults(adding)
         with shared_maria().connect(database="app_faults") as db, db.cursor() as rows:
             rows.execute("SELECT uid FROM group_member WHERE group_id = %s", (group,))
             written = {uid for (uid,) in rows.fetchall()}
-        said = cluster.redis.tell("XLEN", "group_manager_stream")
+        answer = cluster.redis.run("XLEN", "group_manager_stream")
         # One entry for the group, and one for each member.
-        self.assertEqual(said, f":{1 + len(written)}\r\n")
+        self.assertEqual(answer, f":{1 + len(written)}\r\n")
         self.assertLessEqual(set(added), written)

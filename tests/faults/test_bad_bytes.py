@@ -129,7 +129,7 @@ class ClientPortTests(BadBytesTestCase):
             halves.append((guest, whole[cut:]))
         await together([self.near.more(), self.far.more()])
         for guest, rest in halves[:3]:
-            ack = await guest.say(rest, client.Ack.number)
+            ack = await guest.request(rest, client.Ack.number)
             self.assertEqual(client.Ack.decode(ack.body), client.Ack(seq=7, status=0))
         for guest, _ in halves:
             guest.hang_up()
@@ -334,7 +334,7 @@ class StoragePortTests(BadBytesTestCase):
             for body in bodies
         ]
         items.append(storage.pack_save(1, 4, storage.USERS, queues, bytes(CLIENT_BODY_LIMIT + 1)))
-        answer = await asker.say(encode_frame(storage.Save.number, b"".join(items), 5), 231)
+        answer = await asker.request(encode_frame(storage.Save.number, b"".join(items), 5), 231)
         self.assertEqual((answer.seq, answer.body[-1]), (5, 101))
         asker.hang_up()
         for version in (0, 1, 2):
@@ -342,7 +342,7 @@ class StoragePortTests(BadBytesTestCase):
             self.addCleanup(guest.hang_up)
             self.assertEqual(await guest.log_in(cluster.token(1005), version), 0)
             known = len(guest.frames)
-            await guest.say(client.Sync(sync_key=1).frame(2, version), client.SyncEnd.number)
+            await guest.request(client.Sync(sync_key=1).frame(2, version), client.SyncEnd.number)
             await guest.alive()
             # Unknown commands are left out. SYNC_BEGIN, SYNC_END and PONG come as well.
             known_to_clients = len(devices) * (len(commands) - 2) * len(bodies)
@@ -429,9 +429,9 @@ class RouterPortTests(BadBytesTestCase):
             push = kind(appid=7, receivers=(1005, 3001, -5), inner=inner)
             return encode_frame(route.PUSH, push.encode(), 1, version)
         key, prev = (random.choice((0, 1, -1, 2**63 - 1, -(2**63))) for _ in range(2))
-        told = Publication(7, random.choice((1005, 1006, 1007)), key, prev, 0, inner)
+        publication = Publication(7, random.choice((1005, 1006, 1007)), key, prev, 0, inner)
         outer = random.choice((route.PUBLISH, route.PUBLISH, *route.PUBLICATIONS))
-        return encode_frame(outer, told.body(version), 1, version)
+        return encode_frame(outer, publication.body(version), 1, version)
 
 
 def handshake(path: str = "/ws") -> bytes:

@@ -60,7 +60,7 @@ class DiskFullTests(FaultTestCase):
         await together([ims.restart(kill=True), self.storage_found(cluster)])
         self.assertNotIn("torn", ims.log)
         self.assertNotIn("damage", ims.log)
-        load.judge(await self.everything(cluster.port(), 2000, cluster.token(2000)))
+        load.check(await self.everything(cluster.port(), 2000, cluster.token(2000)))
 
     async def test_disk_full_from_the_start(self) -> None:
         """While storage cannot write a byte, the gateway and its clients keep running."""

@@ -40,7 +40,7 @@ class GatewayStuckTests(FaultTestCase):
         for start in range(0, MESSAGES, 100):
             some = contents[start : start + 100]
             await together(alice.send(1003, content) for content in some)
-        await router.said(GIVEN_UP)
+        await router.logged(GIVEN_UP)
         await traffic.more(20)
         self.assertLess(traffic.slowest, pong_due())
         self.assertLess(memory(router) - before, MEMORY_BOUND)

@@ -72,7 +72,7 @@ class GroupDeliveryTests(FaultTestCase):
         while len(await self.everything(self.daemons.port(), uid, token)) < count:
             pass
 
-    async def judge(self, sent: list[bytes]) -> None:
+    async def check(self, sent: list[bytes]) -> None:
         """Check that each member's queue has all messages, once and in order, and that the gateway
         has none left."""
         # The gateway serves members in the order of their ids, and each member's messages in order.
@@ -125,11 +125,11 @@ class GroupDeliveryTests(FaultTestCase):
         alice = await self.writer()
         sent: list[bytes] = []
         for number in range(ROUNDS):
-            said = [b"%d:%d" % (number, place) for place in range(5)]
-            await together(alice.send_group(GROUP, one) for one in said)
-            sent += said
+            contents = [b"%d:%d" % (number, place) for place in range(5)]
+            await together(alice.send_group(GROUP, one) for one in contents)
+            sent += contents
             await self.im.restart(kill=True)
-        await self.judge(sent)
+        await self.check(sent)
 
     async def test_the_gateway_is_killed_while_a_storage_is_frozen(self) -> None:
         """A frozen storage later does the last saves of the killed gateway. The new gateway asks
@@ -139,14 +139,14 @@ class GroupDeliveryTests(FaultTestCase):
         other = self.daemons.ims[1 - shard(WRITER, 2)]
         sent: list[bytes] = []
         for number in range(ROUNDS // 2):
-            said = [b"%d:%d" % (number, place) for place in range(5)]
+            contents = [b"%d:%d" % (number, place) for place in range(5)]
             other.pause()
-            await together(alice.send_group(GROUP, one) for one in said)
-            sent += said
+            await together(alice.send_group(GROUP, one) for one in contents)
+            sent += contents
             await self.im.kill()
             other.resume()
             await self.im.restart()
-        await self.judge(sent)
+        await self.check(sent)
 
     async def test_messages_of_the_go_server_while_the_gateway_is_killed(self) -> None:
         """Messages in the Go server's four pending queues are delivered, once and in order. Each
@@ -170,7 +170,7 @@ class GroupDeliveryTests(FaultTestCase):
             await self.im.restart(kill=True)
         self.assertEqual(len(re.findall("200 messages are taken over", self.im.log)), 1)
         self.assertEqual(len(re.findall("a torn write", self.im.log)), 4)
-        await self.judge(sent)
+        await self.check(sent)
 
     async def test_a_storage_is_killed_in_the_middle_of_a_fan_out(self) -> None:
         """A fan-out to 5,000 members continues where it stopped."""
@@ -183,16 +183,16 @@ class GroupDeliveryTests(FaultTestCase):
         rounds = 4
         for number in range(rounds):
             before = size(blocks)
-            said = [b"%d:%d" % (number, place) for place in range(8)]
-            sending = together(alice.send_group(GROUP, one) for one in said)
+            contents = [b"%d:%d" % (number, place) for place in range(8)]
+            sending = together(alice.send_group(GROUP, one) for one in contents)
             acked = Deferred.fromCoroutine(sending)
-            sent += said
+            sent += contents
             await until(lambda before=before: size(blocks) > before, "the fan-out")  # type: ignore[misc]
             await other.kill()
             grown.append(size(blocks) - before)
             await other.restart()
             await acked
-        await self.judge(sent)
+        await self.check(sent)
         a_round = size(blocks) / rounds
         self.assertLess(min(grown), a_round * 0.9, "it was killed in the middle at least once")
 

@@ -67,25 +67,25 @@ class GroupEventsContract:
         maria.start()
         return maria
 
-    async def say(self: Any, cmd: int, body: bytes) -> None:
+    async def apply(self: Any, cmd: int, body: bytes) -> None:
         """Send a frame to the router, and wait until it is in effect."""
         frames = encode_frame(cmd, body, 1, 1) + encode_frame(route.MARK, b"", 2, 1)
-        await self.link.say(frames, route.MARKED)
+        await self.link.request(frames, route.MARKED)
 
-    async def ask(self: Any) -> None:
+    async def publish(self: Any) -> None:
         """Publish a message to the group."""
-        said = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x").frame(version=1)
-        body = Publication(7, GROUP, 0, 0, 1, said).body(1)
-        await self.say(route.PUBLISH_GROUP, body)
+        message = GroupIM(sender=1, receiver=GROUP, msgid=0, content=b"x").frame(version=1)
+        body = Publication(7, GROUP, 0, 0, 1, message).body(1)
+        await self.apply(route.PUBLISH_GROUP, body)
 
     async def pushed(self: Any) -> list[int]:
         """Publish a message, and return the members that get a push of it."""
-        self.redis.tell("DEL", "group_push_queue")
-        await self.ask()
+        self.redis.run("DEL", "group_push_queue")
+        await self.publish()
         items: list[Any] = []
 
         def there() -> bool:
-            queue = self.redis.tell("LRANGE", "group_push_queue", "0", "-1")
+            queue = self.redis.run("LRANGE", "group_push_queue", "0", "-1")
             items[:] = [json.loads(item) for item in re.findall(r"^\{.*\}", queue, re.M)]
             return bool(items)
 
@@ -157,8 +157,8 @@ class GroupEventsContract:
         time."""
         await self.begin(maria=self.own_maria())
         self.maria.freeze()
-        await self.ask()
-        await self.say(route.SUBSCRIBE, pack(">qqb", 7, 2, 1))
+        await self.publish()
+        await self.apply(route.SUBSCRIBE, pack(">qqb", 7, 2, 1))
         await within(for_this_machine(STOPS_IN), self.router.stop(), "the end of the router")
 
 

@@ -47,32 +47,34 @@ class GroupPushTests(FaultTestCase):
         self.one, self.other = [await bare(self.router.listens[0]) for _ in range(2)]
         for link, uid in ((self.one, 2), (self.other, 3)):
             self.addCleanup(link.hang_up)
-            marked = await self.say(link, route.SUBSCRIBE, pack(">qqb", 7, uid, 1))
+            marked = await self.apply(link, route.SUBSCRIBE, pack(">qqb", 7, uid, 1))
             self.assertEqual(marked, bytes((route.DECIDES_GROUP_PUSHES,)))
 
-    async def say(self, link: Bare, cmd: int, body: bytes) -> bytes:
+    async def apply(self, link: Bare, cmd: int, body: bytes) -> bytes:
         """Send a frame, and return the router's answer when it is in effect."""
         frames = encode_frame(cmd, body, 1, 1) + encode_frame(route.MARK, b"", 2, 1)
-        return (await link.say(frames, route.MARKED)).body
+        return (await link.request(frames, route.MARKED)).body
 
-    async def ask(self, group: int, content: bytes) -> None:
+    async def publish(self, group: int, content: bytes) -> None:
         """Publish a message to a group."""
-        said = GroupIM(sender=1, receiver=group, msgid=0, content=content).frame(version=1)
-        await self.say(self.one, route.PUBLISH_GROUP, Publication(7, group, 0, 0, 1, said).body(1))
+        message = GroupIM(sender=1, receiver=group, msgid=0, content=content).frame(version=1)
+        await self.apply(
+            self.one, route.PUBLISH_GROUP, Publication(7, group, 0, 0, 1, message).body(1)
+        )
 
     def pushed(self) -> list[tuple[int, str, list[int]]]:
         """Return group, content and receivers of each push in the list."""
-        said = self.redis.tell("LRANGE", "group_push_queue", "0", "-1")
-        items = [json.loads(item) for item in re.findall(r"^\{.*\}", said, re.M)]
+        reply = self.redis.run("LRANGE", "group_push_queue", "0", "-1")
+        items = [json.loads(item) for item in re.findall(r"^\{.*\}", reply, re.M)]
         return [(one["group_id"], one["content"], sorted(one["receivers"])) for one in items]
 
     async def test_offline_members(self) -> None:
         """One push names all offline members. The router decides later pushes from memory, in
         order."""
         for content in (b"a", b"b"):
-            await self.ask(GROUP, content)
+            await self.publish(GROUP, content)
         await until(lambda: len(self.pushed()) == 2, "two pushes")
-        await self.ask(GROUP, b"c")
+        await self.publish(GROUP, b"c")
         await until(lambda: len(self.pushed()) == 3, "three pushes")
         offline = list(range(4, 10))
         self.assertEqual(self.pushed(), [(GROUP, content, offline) for content in "abc"])
@@ -83,11 +85,11 @@ class GroupPushTests(FaultTestCase):
         order."""
         self.maria.kill()
         for content in (b"a", b"b"):
-            await self.ask(LATER, content)
-        await self.router.said("groups cannot be read, trying on")
-        said = RT(sender=1, receiver=3, content=b"x").frame(version=1)
-        live = Publication(7, 3, 0, 0, 1, said).body(1)
-        await self.say(self.one, route.PUBLISH, live)
+            await self.publish(LATER, content)
+        await self.router.logged("groups cannot be read, trying on")
+        message = RT(sender=1, receiver=3, content=b"x").frame(version=1)
+        live = Publication(7, 3, 0, 0, 1, message).body(1)
+        await self.apply(self.one, route.PUBLISH, live)
         self.assertEqual((await self.other.frame(route.PUBLISH)).body, live)
         self.assertEqual(self.pushed(), [])
         self.maria.start()

@@ -33,7 +33,7 @@ class PowerCutTests(FaultTestCase):
             await server.daemon.restart(kill=True)
         await load.more(100)
         await load.stop()
-        load.judge(await self.everything(server.port, CAROL, await server.token(CAROL)))
+        load.check(await self.everything(server.port, CAROL, await server.token(CAROL)))
 
     async def test_killed_right_after_an_ack_again_and_again(self) -> None:
         """A message that was acked is stored once, and no client sends it again."""
@@ -64,9 +64,9 @@ class PowerCutTests(FaultTestCase):
         with block.open("ab") as file:
             file.write(torn)
         await server.daemon.restart(kill=True)
-        said = re.search(r"a torn write of (\d+) bytes .* kept in (\S+)", server.daemon.log)
-        assert said is not None, server.daemon.log
-        self.assertEqual(int(said[1]), len(torn))
+        logged = re.search(r"a torn write of (\d+) bytes .* kept in (\S+)", server.daemon.log)
+        assert logged is not None, server.daemon.log
+        self.assertEqual(int(logged[1]), len(torn))
         aside = block.with_name(f"torn_0_{end}")
         self.assertEqual(aside.read_bytes(), torn)
         await exchange(alice, bob)

@@ -37,7 +37,7 @@ class PushGraceTests(FaultTestCase):
 
     def pushed(self) -> list[tuple[int, str]]:
         """Return receiver and content of each push."""
-        items = re.findall(r"^\{.*\}", self.redis.tell("LRANGE", "push_queue", "0", "-1"), re.M)
+        items = re.findall(r"^\{.*\}", self.redis.run("LRANGE", "push_queue", "0", "-1"), re.M)
         fields = [json.loads(item) for item in items]
         return [(one["receiver"], one["content"]) for one in fields]
 
@@ -56,7 +56,7 @@ class PushGraceTests(FaultTestCase):
         await router.kill()
         await self.write(b"while it is away", 1003, 1004)
         await router.restart(kill=True)
-        await router.said("gateway .* connected")
+        await router.logged("gateway .* connected")
         await self.write(b"while one is missing", 1003, 1004)
         self.assertEqual(self.pushed(), [])
         late.resume()
@@ -82,7 +82,7 @@ class PushGraceTests(FaultTestCase):
         push = route.WidePush(appid=7, receivers=(1003, 1004), inner=inner).encode()
         frames = encode_frame(route.PUSH, push, 1, 1)
         frames += encode_frame(route.SUBSCRIBE, pack(">qqb", 7, 1003, 1), 2, 1)
-        await link.say(frames + encode_frame(route.MARK, b"", 3, 1), route.MARKED)
+        await link.request(frames + encode_frame(route.MARK, b"", 3, 1), route.MARKED)
         self.assertEqual(self.pushed(), [])
         await router.stop()
         self.assertEqual(self.pushed(), [(1004, "kept")])
@@ -99,13 +99,13 @@ class PushGraceTests(FaultTestCase):
         await self.start(cluster)
         await exchange(self.alice, self.carol)
         tap.cut()
-        await cluster.imr[0].said("gateway .* disconnected")
+        await cluster.imr[0].logged("gateway .* disconnected")
         await self.write(b"while it is cut", 1003, 1004)
         await self.until_pushed(1004, "while it is cut")
         tap.mend()
         message = await within(DEADLINE, self.carol.receive(), "the message at Carol")
         self.assertEqual(message.content, b"while it is cut")
-        await cluster.imr[0].said("1 pushes waited until it was known who is online")
+        await cluster.imr[0].logged("1 pushes waited until it was known who is online")
         await self.write(b"afterwards", 1003, 1005)
         await self.until_pushed(1005, "afterwards")
         self.assertEqual(self.pushed(), [(1004, "while it is cut"), (1005, "afterwards")])

@@ -41,7 +41,7 @@ class RedisAwayTests(FaultTestCase):
 
     def log_in_later(self, redis: RedisServer, token: str, uid: int) -> None:
         """Write a token into a Redis that has lost it."""
-        redis.tell("HSET", f"access_token_{token}", "user_id", str(uid), "app_id", str(APPID))
+        redis.run("HSET", f"access_token_{token}", "user_id", str(uid), "app_id", str(APPID))
 
     async def turned_away(self, port: int, token: str) -> None:
         """Check that a login is neither accepted nor refused: the connection is closed."""
@@ -99,7 +99,7 @@ class RedisAwayTests(FaultTestCase):
             await pong_in_time(alice, bob, carol)
             redis.start()
             await until(
-                lambda: redis.tell("LLEN", "push_queue") == ":1\r\n", "the push is in its list"
+                lambda: redis.run("LLEN", "push_queue") == ":1\r\n", "the push is in its list"
             )
             await traffic.more(20)
             await pong_in_time(alice, bob, carol)
@@ -122,5 +122,5 @@ class DeviceTests(FaultTestCase):
             self.addCleanup(guest.hang_up)
             token = cluster.token(1001).encode()
             asked = client.AuthToken(platform=2, token=token, device_id=device_id)
-            answer = await guest.say(asked.frame(1), client.AuthStatus.number)
+            answer = await guest.request(asked.frame(1), client.AuthStatus.number)
             self.assertEqual(client.AuthStatus.decode(answer.body).status, 0)

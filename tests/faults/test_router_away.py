@@ -54,7 +54,7 @@ class RouterAwayTests(FaultTestCase):
         cluster = Cluster(shared_redis(), gateways=2)
         await self.running(cluster, leave_out=cluster.imr, linked=False)
         for im in cluster.im:
-            await im.said(r"storage \S+ is connected")
+            await im.logged(r"storage \S+ is connected")
         await self.three_clients(cluster)
         for _ in range(3):
             await self.served_without_router()

@@ -31,7 +31,7 @@ RESUMED = 2.0
 
 def pushed_to(redis: RedisServer) -> list[int]:
     """Return the receivers of the pushes in the list, the oldest first."""
-    items = redis.tell("LRANGE", "push_queue", "0", "-1").split("\r\n")
+    items = redis.run("LRANGE", "push_queue", "0", "-1").split("\r\n")
     return [json.loads(item)["receiver"] for item in items if item.startswith("{")]
 
 
@@ -105,7 +105,7 @@ class RestartTests(FaultTestCase):
         await together(load.stop() for load in loads)
         for load, receiver in zip(loads, (2000, 2001), strict=True):
             token = cluster.token(receiver)
-            load.judge(await self.everything(cluster.port(), receiver, token))
+            load.check(await self.everything(cluster.port(), receiver, token))
 
     async def test_a_router_that_was_away_for_long(self) -> None:
         """A gateway finds a router that was away for long within 2 s. Messages stored meanwhile
@@ -117,7 +117,7 @@ class RestartTests(FaultTestCase):
         # The pauses between attempts are longest by then.
         refused = "cannot be reached"
         for im in cluster.im:
-            await im.said(refused)
+            await im.logged(refused)
         await until_attempts_are_rare()
         await alice.send(bob.uid, "kept")
         await router.restart()
@@ -156,7 +156,7 @@ class RestartTests(FaultTestCase):
             crowd = await self.crowd(cluster.port(2), tokens)
             traffic.slowest = 0.0
             await third.restart(kill=True)
-            await third.said(r"router \S+ is connected")
+            await third.logged(r"router \S+ is connected")
             await traffic.more(3)
             self.assertLess(traffic.slowest, pong_due())
             for one in crowd:
@@ -232,7 +232,7 @@ class PushTests(FaultTestCase):
         cluster = await self.cluster(redis, gateways=2, imr={"push_grace": 0.0, "link_grace": 0.0})
         (alice,) = await self.connected(cluster.client(1001, timing=PATIENT))
         token = cluster.token(1002)
-        redis.tell("HSET", f"access_token_{token}", "notification_on", "1")
+        redis.run("HSET", f"access_token_{token}", "notification_on", "1")
         browser = await bare(cluster.port(0))
         self.addCleanup(browser.hang_up)
         self.assertEqual(await browser.log_in(token, platform=3), 0)
@@ -329,16 +329,16 @@ class SuperGroupTests(FaultTestCase):
 
     async def write(self, content: bytes) -> None:
         """Let Alice send a message to the group, and check its ack."""
-        said = client.GroupIM(sender=1001, receiver=GROUP, msgid=0, content=content)
+        message = client.GroupIM(sender=1001, receiver=GROUP, msgid=0, content=content)
         ack = await within(
-            pong_due(), self.alice.say(said.frame(7, 2), client.Ack.number), "an ack"
+            pong_due(), self.alice.request(message.frame(7, 2), client.Ack.number), "an ack"
         )
         self.assertEqual(client.Ack.decode(ack.body, ack.version).status, 0)
 
     def pushed(self) -> list[tuple[str, list[int]]]:
         """Return content and receivers of each push in the list of group pushes."""
-        said = self.redis.tell("LRANGE", "group_push_queue", "0", "-1").split("\r\n")
-        items = [json.loads(item) for item in said if item.startswith("{")]
+        reply = self.redis.run("LRANGE", "group_push_queue", "0", "-1").split("\r\n")
+        items = [json.loads(item) for item in reply if item.startswith("{")]
         return [(item["content"], item["receivers"]) for item in items]
 
     async def test_its_router_is_killed(self) -> None:

@@ -33,7 +33,7 @@ class ShutdownTests(FaultTestCase):
             await daemon.start()
         await load.more(100)
         await load.stop()
-        load.judge(await self.everything(cluster.port(), 2000, cluster.token(2000)))
+        load.check(await self.everything(cluster.port(), 2000, cluster.token(2000)))
 
     test_each_daemon_is_stopped_under_load_and_started_again.skip = missing(  # type: ignore[attr-defined]
         "redis-server"
@@ -46,7 +46,7 @@ class ShutdownTests(FaultTestCase):
         await self.running(server)
         for _ in range(3):
             one = await bare(server.port)
-            await one.say(client.Ping().frame(1, 1), client.Pong.number)  # its services run
+            await one.request(client.Ping().frame(1, 1), client.Pong.number)  # its services run
             one.hang_up()
             server.daemon.signal("TERM")
             await self.ends_soon(server.daemon)
@@ -66,7 +66,7 @@ class ShutdownTests(FaultTestCase):
             await server.daemon.start()
         await load.more(100)
         await load.stop()
-        load.judge(await self.everything(server.port, 2000, await server.token(2000)))
+        load.check(await self.everything(server.port, 2000, await server.token(2000)))
 
     async def test_stopped_while_others_are_frozen(self) -> None:
         """A daemon does not wait without end for a frozen daemon or client."""

@@ -43,7 +43,7 @@ class StorageAwayTests(FaultTestCase):
             known = len(one.frames)
             message = client.IM(sender=2000 + version, receiver=1, msgid=0, content=b"lost?")
             one.write(message.frame(41, version))
-            end = await one.say(client.Sync(sync_key=KEY).frame(42, version), 28)
+            end = await one.request(client.Sync(sync_key=KEY).frame(42, version), 28)
             self.assertEqual(client.SyncEnd.decode(end.body).sync_key, KEY)
             await one.alive()
             if version == 1:
@@ -69,7 +69,7 @@ class StorageAwayTests(FaultTestCase):
         await traffic.stop()
 
         await cluster.ims[0].kill()
-        await cluster.im[0].said(r"storage \S+ is gone")
+        await cluster.im[0].logged(r"storage \S+ is gone")
         await self.check_refusals(old, new)
         await pong_in_time(alice, bob)
         await together([cluster.ims[0].restart(), self.storage_found(cluster)])
@@ -109,7 +109,7 @@ class StorageAwayTests(FaultTestCase):
         await load.stop()
         self.assertTrue(load.refused)
         received = await self.everything(cluster.port(), 2000, cluster.token(2000))
-        load.judge(received)
+        load.check(received)
         first = senders[0].uid
         own = await self.everything(cluster.port(), first, cluster.token(first))
         wanted = [content for content in received if content.startswith(b"%d:" % first)]

@@ -89,7 +89,7 @@ class _Output(ProcessProtocol):
         self.exit = reason
         waiting, self.waiting = self.waiting, []
         for pattern, _, seen in waiting:
-            seen.errback(DaemonError(f"ended before it said {pattern!r}"))
+            seen.errback(DaemonError(f"ended before it logged {pattern!r}"))
         watching, self.watching_end = self.watching_end, []
         for end in watching:
             end.callback(None)
@@ -100,7 +100,7 @@ class _Output(ProcessProtocol):
         if re.search(pattern, self.text[start:]):
             seen.callback(None)
         elif self.ended:
-            seen.errback(DaemonError(f"ended before it said {pattern!r}"))
+            seen.errback(DaemonError(f"ended before it logged {pattern!r}"))
         else:
             self.waiting.append((pattern, start, seen))
         return seen
@@ -168,8 +168,8 @@ class Daemon:
             path=str(self.folder),
         )
         wanted = [RUNNING, *(rf"starting on {port}\b" for port in self.listens)]
-        said = [output.seen(text) for text in wanted]
-        ready = gatherResults(said, consumeErrors=True).addTimeout(DEADLINE, spawner)
+        logged = [output.seen(text) for text in wanted]
+        ready = gatherResults(logged, consumeErrors=True).addTimeout(DEADLINE, spawner)
         try:
             await ready
         except Exception:
@@ -219,7 +219,7 @@ class Daemon:
         (self.folder / "twistd.pid").unlink(missing_ok=True)
         await self.start()
 
-    async def said(self, pattern: str) -> None:
+    async def logged(self, pattern: str) -> None:
         """Wait until the log of the present run matches the pattern."""
         from twisted.internet import reactor
 
@@ -227,7 +227,7 @@ class Daemon:
         try:
             await self._output.seen(pattern).addTimeout(DEADLINE, clock)
         except Exception:
-            raise DaemonError(f"{self.plugin} did not say {pattern!r}:\n{self.log}") from None
+            raise DaemonError(f"{self.plugin} did not log {pattern!r}:\n{self.log}") from None
 
     def signal(self, name: str) -> None:
         """Send a signal to the process."""
@@ -325,7 +325,7 @@ class Cluster(Daemons):
         """Wait until every gateway has connected to all routers and storages."""
         for gateway in self.im:
             for what, count in (("router", len(self.imr)), ("storage", len(self.ims))):
-                await gateway.said(rf"(?s)({what} \S+ is connected.*){{{count}}}")
+                await gateway.logged(rf"(?s)({what} \S+ is connected.*){{{count}}}")
 
     def _ims(self, values: dict[str, Any]) -> Daemon:
         port = free_port()
@@ -376,7 +376,7 @@ class Cluster(Daemons):
     def token(self, uid: int, appid: int = APPID) -> str:
         """Return a new token of this user."""
         token = self.token_name(uid)
-        self.redis.tell("HSET", f"access_token_{token}", "user_id", str(uid), "app_id", str(appid))
+        self.redis.run("HSET", f"access_token_{token}", "user_id", str(uid), "app_id", str(appid))
         return token
 
     def client(self, uid: int, gateway: int = 0, *, appid: int = APPID, **options: Any) -> Client:

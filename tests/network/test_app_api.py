@@ -47,15 +47,19 @@ class LifeCase(SiteCase):
     def basic(self, appid: int, password: str) -> str:
         return "Basic " + b64encode(f"{appid}:{password}".encode()).decode()
 
-    async def order(self, method: str, path: str, body: Any = None, authorization: str = "") -> Any:
+    async def request(
+        self, method: str, path: str, body: Any = None, authorization: str = ""
+    ) -> Any:
         """Send a request, check that its answer is 200, and return the data in it."""
         code, content = await self.soon(
-            self.ask(method, path, body, authorization), f"{method} {path}"
+            self.raw_request(method, path, body, authorization), f"{method} {path}"
         )
         self.assertEqual(code, 200, (method, path, content))
         return json.loads(content)["data"] if content else None
 
-    async def ask(self, method: str, path: str, body: Any, authorization: str) -> tuple[int, bytes]:
+    async def raw_request(
+        self, method: str, path: str, body: Any, authorization: str
+    ) -> tuple[int, bytes]:
         data = None if body is None else json.dumps(body).encode()
         headers: Any = {"authorization": authorization or self.authorization}
         answer = await self.web.request(
@@ -67,11 +71,11 @@ class LifeCase(SiteCase):
         return answer.code, await answer.content()
 
     async def grant(self, uid: int) -> str:
-        granted = await self.order("POST", "/auth/grant", {"uid": uid, "user_name": f"n{uid}"})
+        granted = await self.request("POST", "/auth/grant", {"uid": uid, "user_name": f"n{uid}"})
         token: str = granted["token"]
         return token
 
-    async def come(self, uid: int, gateway: int = 0) -> Client:
+    async def log_in(self, uid: int, gateway: int = 0) -> Client:
         """Return a client that has logged in with a token from the API."""
         from twisted.internet import reactor
 
@@ -79,7 +83,7 @@ class LifeCase(SiteCase):
         made = Client(reactor, f"127.0.0.1:{port}", uid, await self.grant(uid), appid=APPID)
         return await self.begin(made)
 
-    async def told(self, what: str, *clients: Client) -> dict[str, Any]:
+    async def notified(self, what: str, *clients: Client) -> dict[str, Any]:
         """Check that each client gets this notification, and return its content."""
         content: dict[str, Any] = {}
         for one in clients:
@@ -103,11 +107,11 @@ class LifeCase(SiteCase):
 
     async def until_refused(self, one: Client, group: int, name: str, *others: Client) -> None:
         """Send messages until another gateway refuses one. The receivers get those before."""
-        said = 0
+        sent = 0
         while (why := await self.soon(self.soon_refused(one, group), "an answer")) == "nothing":
-            said += 1
+            sent += 1
         self.assertEqual(why, name)
-        await self.get([PROBE] * said, *others)
+        await self.get([PROBE] * sent, *others)
 
     async def until_allowed(self, one: Client, group: int, *others: Client) -> None:
         """Send messages until another gateway accepts one."""
@@ -115,9 +119,9 @@ class LifeCase(SiteCase):
             pass
         await self.get([PROBE], *others)
 
-    async def live(self) -> None:
+    async def whole_life(self) -> None:
         """Run the app's whole life."""
-        alice, bob, cat = await self.come(1), await self.come(2, 1), await self.come(3)
+        alice, bob, cat = await self.log_in(1), await self.log_in(2, 1), await self.log_in(3)
         group = await self.create(alice, bob)
         await self.change(group, alice, bob, cat)
         await self.upgrade(group, alice, bob, cat)
@@ -127,9 +131,9 @@ class LifeCase(SiteCase):
     async def create(self, alice: Client, bob: Client) -> int:
         """Create a group. Its members can send messages at once, at any gateway."""
         new = {"master": 1, "name": "friends", "super": False, "members": [1, 2]}
-        group: int = (await self.order("POST", "/groups", new))["group_id"]
-        said = await self.told("create", alice, bob)
-        self.assertEqual((said["group_id"], said["members"]), (group, [1, 2]))
+        group: int = (await self.request("POST", "/groups", new))["group_id"]
+        content = await self.notified("create", alice, bob)
+        self.assertEqual((content["group_id"], content["members"]), (group, [1, 2]))
         await alice.send_group(group, b"hello")
         await self.get([b"hello"], bob)
         await bob.send_group(group, b"hi")
@@ -140,87 +144,87 @@ class LifeCase(SiteCase):
         """Add, mute and remove members."""
         members = f"/groups/{group}/members"
         await self.refused(cat, group, "NOT_GROUP_MEMBER")
-        await self.order("POST", members, [{"uid": 3, "name": "Cat"}])
-        said = await self.told("add_member", alice, bob, cat)
-        self.assertEqual((said["member_id"], said["name"]), (3, "Cat"))
+        await self.request("POST", members, [{"uid": 3, "name": "Cat"}])
+        content = await self.notified("add_member", alice, bob, cat)
+        self.assertEqual((content["member_id"], content["name"]), (3, "Cat"))
         await cat.send_group(group, b"here I am")
         await self.get([b"here I am"], alice, bob)
 
-        await self.order("PATCH", f"{members}/3", {"mute": True})
+        await self.request("PATCH", f"{members}/3", {"mute": True})
         await self.refused(cat, group, "MUTED")
-        await self.order("PATCH", f"{members}/2", {"mute": True})
+        await self.request("PATCH", f"{members}/2", {"mute": True})
         await self.until_refused(bob, group, "MUTED", alice, cat)
         for uid in (2, 3):
-            await self.order("PATCH", f"{members}/{uid}", {"mute": False})
+            await self.request("PATCH", f"{members}/{uid}", {"mute": False})
         await self.until_allowed(bob, group, alice, cat)
         await cat.send_group(group, b"again")
         await self.get([b"again"], alice, bob)
 
-        await self.order("PATCH", f"{members}/3", {"nickname": "Kitty"})
-        await self.told("update_member_nickname", alice, bob, cat)
-        await self.order("PATCH", f"/groups/{group}", {"name": "best friends"})
-        await self.told("update_name", alice, bob, cat)
-        shown = await self.order("GET", f"/groups/{group}")
+        await self.request("PATCH", f"{members}/3", {"nickname": "Kitty"})
+        await self.notified("update_member_nickname", alice, bob, cat)
+        await self.request("PATCH", f"/groups/{group}", {"name": "best friends"})
+        await self.notified("update_name", alice, bob, cat)
+        shown = await self.request("GET", f"/groups/{group}")
         self.assertEqual(shown["name"], "best friends")
         self.assertEqual([one["nickname"] for one in shown["members"]], ["", "", "Kitty"])
 
-        await self.order("DELETE", f"{members}/3")
-        said = await self.told("quit_group", alice, bob, cat)
-        self.assertEqual((said["member_id"], said["group_name"]), (3, "best friends"))
+        await self.request("DELETE", f"{members}/3")
+        content = await self.notified("quit_group", alice, bob, cat)
+        self.assertEqual((content["member_id"], content["group_name"]), (3, "best friends"))
         await self.refused(cat, group, "NOT_GROUP_MEMBER")
 
     async def upgrade(self, group: int, alice: Client, bob: Client, cat: Client) -> None:
         """Upgrade the group to a super group. New members can read its queue."""
-        await self.order("POST", f"/groups/{group}/upgrade")
+        await self.request("POST", f"/groups/{group}/upgrade")
         for one in (alice, bob):
             one.follow(group)
-        said = await self.told("upgrade", alice, bob)
-        self.assertEqual(said["super"], 1)
+        content = await self.notified("upgrade", alice, bob)
+        self.assertEqual(content["super"], 1)
         await alice.send_group(group, b"a large one")
         await self.get([b"a large one"], bob)
-        await self.order("POST", f"/groups/{group}/members", {"members": [3]})
-        await self.told("add_member", alice, bob)
+        await self.request("POST", f"/groups/{group}/members", {"members": [3]})
+        await self.notified("add_member", alice, bob)
         cat.follow(group)
         await alice.send_group(group, b"welcome")
         await self.get([b"welcome"], bob)
         while (await self.soon(cat.receive(), "cat is welcome")).content != b"welcome":
             pass
-        await self.order("DELETE", f"/groups/{group}/members", [3])
-        await self.told("quit_group", alice, bob, cat)
+        await self.request("DELETE", f"/groups/{group}/members", [3])
+        await self.notified("quit_group", alice, bob, cat)
         await self.refused(cat, group, "NOT_GROUP_MEMBER")
 
     async def speak(self, alice: Client, bob: Client) -> None:
         """Send messages to a room, and in the name of others."""
         await self.enter(5, alice, bob)
-        await self.order("PATCH", "/users/1", {"forbidden": True})
+        await self.request("PATCH", "/users/1", {"forbidden": True})
         why = await self.assertFailure(self.deferred(alice.send_room(5, b"x")), MessageRefusedError)
         self.assertEqual(why.name, "FORBIDDEN")
-        await self.order("PATCH", "/users/1", {"forbidden": 0})
+        await self.request("PATCH", "/users/1", {"forbidden": 0})
         await alice.send_room(5, b"free")
         await self.get_live([b"free"], bob)
         body = {"sender": 3, "receiver": 5, "content": "to the room"}
-        await self.order("POST", "/messages/rooms", body)
+        await self.request("POST", "/messages/rooms", body)
         await self.get_live([b"to the room"], alice, bob)
         body = {"sender": 3, "receiver": 2, "content": "to bob"}
-        await self.order("POST", "/messages/peers", body)
+        await self.request("POST", "/messages/peers", body)
         await self.get([b"to bob"], bob)
         token = f"Bearer {await self.grant(2)}"
-        shown = await self.order("GET", "/messages", authorization=token)
+        shown = await self.request("GET", "/messages", authorization=token)
         self.assertEqual(shown[-1]["content"], "to bob")
 
     async def end(self, group: int, alice: Client, bob: Client) -> None:
         """Log a user out, and dissolve the group."""
-        await self.order("POST", "/auth/revoke", {"uid": 2})
+        await self.request("POST", "/auth/revoke", {"uid": 2})
         why = await self.soon(
             self.assertFailure(self.deferred(bob.receive()), LoginRefusedError), "bob is out"
         )
         self.assertTrue(why.status)
-        await self.order("DELETE", f"/groups/{group}")
-        await self.told("disband", alice)
+        await self.request("DELETE", f"/groups/{group}")
+        await self.notified("disband", alice)
         await self.refused(alice, group, "GROUP_NONEXIST", "NOT_GROUP_MEMBER")
-        code, _ = await self.ask("GET", f"/groups/{group}", None, "")
+        code, _ = await self.raw_request("GET", f"/groups/{group}", None, "")
         self.assertEqual(code, 404)
-        await self.order("DELETE", f"/groups/{group}")
+        await self.request("DELETE", f"/groups/{group}")
 
     def deferred(self, work: Any) -> Any:
         from twisted.internet.defer import Deferred
@@ -237,7 +241,7 @@ class EmbeddedTests(LifeCase):
         self.addCleanup(server.stop)
         await server.start()
         self.port, self.clients = server.http_port, [server.port]
-        await self.live()
+        await self.whole_life()
 
     async def test_the_document_says_what_the_server_does(self) -> None:
         """Schemathesis finds no answer 500, and no answer that the document does not have. Every
@@ -289,9 +293,9 @@ class ClusterTests(LifeCase):
     async def test_an_app_s_life_with_a_stream(self) -> None:
         """Changes are announced in a stream, as the Go server does since 2019."""
         await self.begin_cluster("stream")
-        await self.live()
+        await self.whole_life()
 
     async def test_an_app_s_life_with_channels(self) -> None:
         """Changes are announced in channels, as the Go server did before 2019."""
         await self.begin_cluster("pubsub")
-        await self.live()
+        await self.whole_life()

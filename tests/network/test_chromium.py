@@ -52,10 +52,10 @@ class Chromium(ProcessProtocol):
 
     def __init__(self) -> None:
         self.ended: Deferred[None] = Deferred()
-        self.said = b""
+        self.stderr = b""
 
     def errReceived(self, data: bytes) -> None:
-        self.said += data
+        self.stderr += data
 
     def processEnded(self, reason: Failure) -> None:
         self.ended.callback(None)

@@ -31,7 +31,7 @@ class EngineBrowser(Browser):
     def onOpen(self) -> None:
         """Wait for the packet ``open`` before the login."""
 
-    def say(self) -> None:
+    def flush(self) -> None:
         """Send the core's frames."""
         for frame in self.core.frames_to_send():
             self.sendMessage(b"b4" + b64encode(frame))
@@ -119,7 +119,7 @@ class ClientTLSTests(ProcessTestCase):
             came = await within(DEADLINE, browser.next(MessageReceived), f"message {number}")
             self.assertEqual(came.content, f"to {number}".encode())
             browser.core.send_im(1001, f"back {number}")
-            browser.say()
+            browser.flush()
             back = await within(DEADLINE, sender.receive(), f"answer {number}")
             self.assertEqual(back.content, f"back {number}".encode())
 
@@ -184,7 +184,7 @@ class ClientTLSTests(ProcessTestCase):
         self.assertEqual(len(before), 1)
         self.authority.issue()
         server.daemon.signal("HUP")
-        await server.daemon.said("the certificate for clients is read again")
+        await server.daemon.logged("the certificate for clients is read again")
         await goes_on()
         after = {await self.serial(port) for port in ports}
         self.assertEqual(len(after), 1)
@@ -192,7 +192,7 @@ class ClientTLSTests(ProcessTestCase):
         # A bad file changes nothing.
         self.write("no certificate")
         server.daemon.signal("HUP")
-        await server.daemon.said("the certificate for clients is read again failed: .*daemon.pem")
+        await server.daemon.logged("the certificate for clients is read again failed: .*daemon.pem")
         self.assertEqual({await self.serial(port) for port in ports}, after)
         await goes_on()
         ending = True

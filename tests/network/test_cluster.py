@@ -22,7 +22,7 @@ class ClusterCase(ProcessTestCase):
         self.addCleanup(cluster.stop)
         await cluster.start()
         for gateway in cluster.im:
-            await gateway.said("router .* is connected")
+            await gateway.logged("router .* is connected")
         return cluster
 
     async def connected(self, one: Client) -> Client:
@@ -92,12 +92,12 @@ class TwoGatewayTests(ClusterCase):
         reply = await self._popped(redis)
         self.assertIn('"content":"to somebody offline"', reply)
         self.assertIn('"receiver":1003,"sender":1001', reply)
-        self.assertEqual(redis.tell("LLEN", "push_queue"), ":0\r\n")
+        self.assertEqual(redis.run("LLEN", "push_queue"), ":0\r\n")
 
     async def _popped(self, redis: Any) -> str:
         from twisted.internet.threads import deferToThread
 
-        reply: str = await deferToThread(redis.tell, "BLPOP", "push_queue", "0")
+        reply: str = await deferToThread(redis.run, "BLPOP", "push_queue", "0")
         return reply
 
     async def test_live_messages_reach_another_gateway(self) -> None:
@@ -147,7 +147,7 @@ class JoiningTests(ClusterCase):
         await server.start()
         route, rpc = server.daemon.listens[3:]
         redis = shared_redis()
-        redis.tell("HSET", "access_token_joining", "user_id", "1002", "app_id", "7")
+        redis.run("HSET", "access_token_joining", "user_id", "1002", "app_id", "7")
         port = free_port()
         values = {
             "host": "127.0.0.1",
@@ -159,7 +159,7 @@ class JoiningTests(ClusterCase):
         gateway = Daemon("gobelieve-im", settings(values), [port])
         server.daemons.append(gateway)
         await gateway.start()
-        await gateway.said("router .* is connected")
+        await gateway.logged("router .* is connected")
         alice = await self.connected(await server.client(1001))
         bob = await self.connected(make_client(port, 1002, "joining", {}))
         await alice.send(1002, "first")

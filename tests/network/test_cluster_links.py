@@ -100,7 +100,7 @@ class WholeClusterTests(LinksCase):
         cluster = await self.started(self.cluster(values, gateways=2, ims=ims))
         slave = self.slave(sync, values)
         await slave.start()
-        await slave.said("master .* is connected")
+        await slave.logged("master .* is connected")
         await self.exchange(cluster)
         copy, original = (one.folder / "storage" / "message_0" for one in (slave, cluster.ims[0]))
         await until(lambda: copy.read_bytes() == original.read_bytes(), "the slave has everything")
@@ -122,8 +122,10 @@ class WholeClusterTests(LinksCase):
         other = self.tls(Authority(self.folder, "other"), "stranger")
         slave = self.slave(sync, {**other, "cluster.ca_file": self.authority.path})
         await slave.start()
-        await slave.said("master .* cannot be reached: TLS with it failed: .*unknown ca")
-        await cluster.ims[0].said("port REPLICATION refuses 127.0.0.1:.*certificate verify failed")
+        await slave.logged("master .* cannot be reached: TLS with it failed: .*unknown ca")
+        await cluster.ims[0].logged(
+            "port REPLICATION refuses 127.0.0.1:.*certificate verify failed"
+        )
         self.assertNotIn("is connected", slave.log)
 
     def slave(self, sync: int, values: dict[str, Any]) -> Daemon:
@@ -155,16 +157,18 @@ class StrangeDaemonTests(LinksCase):
         await cluster.start()
         (ims,), (imr,), (im,) = cluster.ims, cluster.imr, cluster.im
         for what in ("router", "storage"):
-            await im.said(f"{what} .* cannot be reached: it refuses us: it has another .*secret")
-        await imr.said("port ROUTE refuses 127.0.0.1:.* it does not know our cluster secret")
-        await ims.said("port STORAGE_RPC refuses 127.0.0.1:.* it does not know our cluster secret")
+            await im.logged(f"{what} .* cannot be reached: it refuses us: it has another .*secret")
+        await imr.logged("port ROUTE refuses 127.0.0.1:.* it does not know our cluster secret")
+        await ims.logged(
+            "port STORAGE_RPC refuses 127.0.0.1:.* it does not know our cluster secret"
+        )
         self.assertNotRegex(im.log, "(router|storage) .* is connected")
         self.assertNotRegex(imr.log, "gateway .* connected")
         self.assertNotRegex(ims.log, "asker .* came")
         self.secret(SECRET, "other")
         im.signal("HUP")
-        await im.said("router .* is connected")
-        await im.said("storage .* is connected")
+        await im.logged("router .* is connected")
+        await im.logged("storage .* is connected")
         await self.exchange(cluster)
         for daemon in (ims, imr, im):
             self.assertNotIn("what only our own", daemon.log)
@@ -178,13 +182,13 @@ class StrangeDaemonTests(LinksCase):
         await cluster.start()
         (im,) = cluster.im
         for port in ("ROUTE", "STORAGE_RPC"):
-            await im.said(f"no link to port {port} of .* no cluster secret is configured here")
-        await cluster.imr[0].said("port ROUTE refuses 127.0.0.1")
-        await cluster.ims[0].said("port STORAGE_RPC refuses 127.0.0.1")
+            await im.logged(f"no link to port {port} of .* no cluster secret is configured here")
+        await cluster.imr[0].logged("port ROUTE refuses 127.0.0.1")
+        await cluster.ims[0].logged("port STORAGE_RPC refuses 127.0.0.1")
         self.assertNotRegex(cluster.imr[0].log, "gateway .* connected")
         im.arguments += settings(self.secret())
         await im.restart()
-        await im.said("router .* is connected")
+        await im.logged("router .* is connected")
         await self.exchange(cluster)
 
     async def test_a_secret_where_the_others_have_none(self) -> None:
@@ -192,8 +196,8 @@ class StrangeDaemonTests(LinksCase):
         cluster = self.cluster({}, im=self.secret())
         self.addCleanup(cluster.stop)
         await cluster.start()
-        await cluster.im[0].said("router .* cannot be reached: .* it has no cluster secret")
-        await cluster.imr[0].said("port ROUTE refuses .* no cluster secret is configured here")
+        await cluster.im[0].logged("router .* cannot be reached: .* it has no cluster secret")
+        await cluster.imr[0].logged("port ROUTE refuses .* no cluster secret is configured here")
 
     async def test_a_secret_file_that_is_not_there(self) -> None:
         """Without its secret file a daemon does not start, and says why in one line."""
@@ -202,8 +206,8 @@ class StrangeDaemonTests(LinksCase):
         try:
             await cluster.ims[0].start()
         except DaemonError as why:
-            said = str(why)
-        self.assertRegex(said, r"cluster.secret_file .*/nowhere: No such file")
+            error = str(why)
+        self.assertRegex(error, r"cluster.secret_file .*/nowhere: No such file")
 
 
 class ScanTests(LinksCase):
@@ -217,7 +221,7 @@ class ScanTests(LinksCase):
         await self.exchange(cluster)
         ims, imr = cluster.ims[0], cluster.imr[0]
         stored = (ims.folder / "storage" / "message_0").read_bytes()
-        pushes = cluster.redis.tell("LLEN", "push_queue")
+        pushes = cluster.redis.run("LLEN", "push_queue")
         gateways, askers = imr.log.count(" connected"), ims.log.count(" connected")
         self.assertTrue(gateways and askers)
 
@@ -237,11 +241,11 @@ class ScanTests(LinksCase):
             self.assertIn([frame.cmd for frame in heard], ([161], [161, LinkRefused.number]))
 
         self.assertEqual((ims.folder / "storage" / "message_0").read_bytes(), stored)
-        self.assertEqual(cluster.redis.tell("LLEN", "push_queue"), pushes)
+        self.assertEqual(cluster.redis.run("LLEN", "push_queue"), pushes)
         self.assertEqual(
             (imr.log.count(" connected"), ims.log.count(" connected")), (gateways, askers)
         )
-        await imr.said("port ROUTE refuses 127.0.0.1")
+        await imr.logged("port ROUTE refuses 127.0.0.1")
         self.assertEqual(imr.log.count("refuses"), 1, "one line a minute")
         await self.exchange(cluster)
 
@@ -275,8 +279,8 @@ class EmbeddedTests(LinksCase):
         gateway.daemons = list(gateway.im)
         self.addCleanup(gateway.stop)
         await gateway.start()
-        await gateway.im[0].said("router .* is connected")
-        await gateway.im[0].said("storage .* is connected")
+        await gateway.im[0].logged("router .* is connected")
+        await gateway.im[0].logged("storage .* is connected")
         alice = await self.connected(gateway.client(1001))
         bob = await self.connected(await server.client(1002))
         await alice.send(1002, "through both")

@@ -50,7 +50,7 @@ class DescriptorTests(ProcessTestCase):
         resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE, few)
 
         crowd = [await self.connect() for _ in range(MANY)]
-        await self.daemon.said("EMFILE")
+        await self.daemon.logged("EMFILE")
         first.send(saving(hello(b"two")))
         self.assertGreater(await first.saved(), 32)
         for peer in crowd:

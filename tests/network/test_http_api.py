@@ -52,8 +52,8 @@ class HttpCase(SiteCase):
 
     async def post(self, path: str, body: Any, **query: Any) -> None:
         """Send a post, and check that the answer is 200 without a body."""
-        said = await self.soon(self.ask("POST", path, body, **query), path)
-        self.assertEqual(said, (200, b""), path)
+        answer = await self.soon(self.ask("POST", path, body, **query), path)
+        self.assertEqual(answer, (200, b""), path)
 
     async def read(self, path: str, **query: Any) -> Any:
         """Send a request, check that the answer is 200, and return its JSON."""
@@ -188,8 +188,8 @@ class TwoNodeTests(HttpCase):
             await self.post("/post_group_notification", notice)
             await self.get([NOTICE.encode()], one, two)
         help_ = {"customer_appid": APPID, "customer_id": 1, "store_id": 3, "seller_id": 55}
-        said = self.ask("POST", "/post_customer_message", {**help_, "content": "help"})
-        self.assertEqual(await self.soon(said, "help"), (200, b'{"data":{"seller_id":55}}'))
+        answer = self.ask("POST", "/post_customer_message", {**help_, "content": "help"})
+        self.assertEqual(await self.soon(answer, "help"), (200, b'{"data":{"seller_id":55}}'))
         await self.get([b"help"], one, seller)
         await self.post("/post_realtime_message", b"rt", **peer)
         await self.get_live([b"rt"], two)
@@ -232,13 +232,13 @@ class AwayTests(HttpCase):
         await several(0)
         self.assertEqual((len(stored), failed), (100, set()))
         await cluster.ims[0].kill()
-        await cluster.im[0].said("storage .* is gone")
+        await cluster.im[0].logged("storage .* is gone")
         await several(100)
         self.assertEqual((len(stored), len(failed)), (100, 100))
         code, body = await self.ask("GET", "/load_latest_message", appid=APPID, uid=2, limit=1)
         self.assertEqual((code, json.loads(body)["meta"]["message"]), (503, "storage away"))
         await cluster.ims[0].restart(kill=True)
-        await cluster.im[0].said("is gone(?s:.*)storage .* is connected")
+        await cluster.im[0].logged("is gone(?s:.*)storage .* is connected")
         await several(200)
         self.assertEqual(len(stored), 200)
         came = [(await self.soon(bob.receive(), "a message")).content for _ in range(200)]

@@ -45,7 +45,7 @@ class JourneyTests(TestCase):
         for number, gateway in enumerate(self.cluster.im, 1):
             await self._tap_links(f"im-{number}", gateway)
             await gateway.start()
-            await gateway.said("router .* is connected")
+            await gateway.logged("router .* is connected")
 
     async def _tap_links(self, name: str, gateway: Daemon) -> None:
         rpc = await self._tap(f"{name} → ims", self.cluster.ims[0].listens[0])

@@ -28,9 +28,9 @@ class Browser(WebSocketClientProtocol):
     def onOpen(self) -> None:
         self.core.log_in(self.token, 3, "a browser")
         self.core.sync_all()
-        self.say()
+        self.flush()
 
-    def say(self) -> None:
+    def flush(self) -> None:
         """Send the core's frames."""
         for frame in self.core.frames_to_send():
             self.sendMessage(frame, isBinary=True)
@@ -38,7 +38,7 @@ class Browser(WebSocketClientProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         for event in self.core.receive_data(payload):
             self.events.put(event)
-        self.say()
+        self.flush()
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         self.closed.callback(code)
@@ -108,7 +108,7 @@ class ListenerTests(ProcessTestCase):
         await alice.send(1002, "to the browser")
         self.assertEqual((await bob.next(MessageReceived)).content, b"to the browser")
         bob.core.send_im(1001, "from the browser")
-        bob.say()
+        bob.flush()
         self.assertEqual((await alice.receive()).content, b"from the browser")
         bob.sendClose(1000)
         self.assertEqual(await bob.closed, 1000)
@@ -148,7 +148,7 @@ class ListenerTests(ProcessTestCase):
         from twisted.internet import reactor
 
         server = await self.start({"im.memory_limit": "1M"})
-        await server.daemon.said("MiB of memory are more than memory_limit: no new connections")
+        await server.daemon.logged("MiB of memory are more than memory_limit: no new connections")
         for port in (server.port, server.websocket_port):
             endpoint = HostnameEndpoint(reactor, "127.0.0.1", port)
             stranger: Any = await endpoint.connect(Factory.forProtocol(Stranger))

@@ -74,7 +74,7 @@ class LogFileTests(FaultTestCase):
         """Open and close connections. Each logs two lines."""
         for _ in range(times):
             asker = await bare(daemon.port)
-            await asker.say(StoragePing().frame(1), StoragePong.number)
+            await asker.request(StoragePing().frame(1), StoragePong.number)
             asker.hang_up()
             self.visits += 1
 
@@ -187,4 +187,4 @@ class NoFileTests(FaultTestCase):
         await self.connected(alice)
         await alice.send(1002, "x")
         (await bare(port)).hang_up()
-        await router.daemons[0].said("gateway .* connected")
+        await router.daemons[0].logged("gateway .* connected")

@@ -61,7 +61,7 @@ class SecretsTests(ProcessTestCase):
         """Return a frame that logs in."""
         return client.AuthToken(platform=2, token=token.encode(), device_id=b"d").frame(1, 1)
 
-    async def say(self, port: int, words: bytes) -> None:
+    async def send_until_closed(self, port: int, words: bytes) -> None:
         """Send bytes on TCP, and wait until the server closes the connection."""
         from twisted.internet import reactor
 
@@ -72,14 +72,14 @@ class SecretsTests(ProcessTestCase):
 
     async def misbehave(self, tcp: int, websocket: int, token: str) -> None:
         """Make all mistakes that a client can make, with a good token and with bad ones."""
-        await self.say(tcp, self.auth(self.secret("unknown")) * 3)
+        await self.send_until_closed(tcp, self.auth(self.secret("unknown")) * 3)
         good, whole = self.auth(token), encode_frame(15, b"\x02\xff" + token.encode(), 1, 1)
-        await self.say(tcp, whole)
-        await self.say(tcp, good + token.encode() * 3)
-        await self.say(tcp, good + encode_frame(4, b"short", 2, 1))
-        await self.say(tcp, f"GET /?token={token} HTTP/1.0\r\n\r\n".encode())
+        await self.send_until_closed(tcp, whole)
+        await self.send_until_closed(tcp, good + token.encode() * 3)
+        await self.send_until_closed(tcp, good + encode_frame(4, b"short", 2, 1))
+        await self.send_until_closed(tcp, f"GET /?token={token} HTTP/1.0\r\n\r\n".encode())
         request = f"GET /elsewhere?token={token} HTTP/1.1\r\nHost: x\r\nX-Token: {token}\r\n\r\n"
-        await self.say(websocket, request.encode())
+        await self.send_until_closed(websocket, request.encode())
         await self.page(websocket, f"/ws?token={token}", token)
 
     async def page(self, port: int, path: str, text: str) -> None:
@@ -104,11 +104,11 @@ class SecretsTests(ProcessTestCase):
         await response.content()
         return int(response.code)
 
-    async def requests(self, port: int, key: str, said: str) -> None:
+    async def requests(self, port: int, key: str, content: str) -> None:
         """Send good and bad requests."""
         peer = f"appid={APPID}&sender=1001&receiver=1002"
         self.assertEqual(
-            await self.ask(port, f"/post_peer_message?{peer}", key, said.encode()), 200
+            await self.ask(port, f"/post_peer_message?{peer}", key, content.encode()), 200
         )
         self.assertEqual(
             await self.ask(port, f"/post_peer_message?{peer}", self.secret("no"), b"x"), 401

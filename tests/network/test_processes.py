@@ -36,7 +36,7 @@ class DaemonTests(ProcessTestCase):
         self.assertFalse(self.daemon.running)
         self.daemon.check()
         self.assertEqual(self.daemon.log.count(f"starting on {self.port}"), 3)
-        await self.fails(self.daemon.said("what it never says"), "did not say")
+        await self.fails(self.daemon.logged("what it never says"), "did not log")
 
     async def test_stopping_one_that_is_paused(self) -> None:
         """`stop` lets a paused daemon continue first."""

@@ -51,10 +51,10 @@ class ReadmeTests(ProcessTestCase):
         self.addCleanup(server.stop)
         await server.start()
         alice, bob = await self.token(server, 1001), await self.token(server, 1002)
-        said = '1001 {"text": "hello"}\n'
-        self.assertEqual(await self.run_program("hello.py", server.port, alice, bob), said)
+        output = '1001 {"text": "hello"}\n'
+        self.assertEqual(await self.run_program("hello.py", server.port, alice, bob), output)
         await server.daemon.restart()
-        self.assertEqual(await self.run_program("history.py", server.port, bob), said)
+        self.assertEqual(await self.run_program("history.py", server.port, bob), output)
 
     async def test_a_group_and_its_members(self) -> None:
         """The README's curl commands make a group, and its members exchange messages."""
@@ -71,8 +71,8 @@ class ReadmeTests(ProcessTestCase):
         option, path, data, body = curl.groups()
         url = f"http://127.0.0.1:{server.http_port}{path}"
         words = (option, f"7:{secret}", url, data, body)
-        said = await self.output(shutil.which("curl") or "curl", "--silent", *words)
-        self.assertEqual(said, '{"data":{"group_id":1}}')
+        printed = await self.output(shutil.which("curl") or "curl", "--silent", *words)
+        self.assertEqual(printed, '{"data":{"group_id":1}}')
         *before, last = (
             await self.run_program("group.py", server.port, alice, bob, "1")
         ).splitlines()

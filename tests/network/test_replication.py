@@ -92,7 +92,7 @@ class ReplicationTests(FaultTestCase):
         """Start a slave, and wait until it follows."""
         daemon = self.slaves.add(master or self.sync_port)
         await daemon.start()
-        await daemon.said("is connected, our end is 32")
+        await daemon.logged("is connected, our end is 32")
         return daemon
 
     def folder(self, daemon: Daemon) -> Path:
@@ -127,7 +127,7 @@ class ReplicationTests(FaultTestCase):
         message = IM(sender=ALICE, receiver=CAROL, timestamp=1, msgid=0, content=content)
         item = pack_save(1, IM.number, USERS, (APPID, CAROL), message.encode())
         asker = await bare(daemon.listens[0])
-        answer = await asker.say(Save(items=item).frame(7), 231)
+        answer = await asker.request(Save(items=item).frame(7), 231)
         asker.hang_up()
         return unpack_saved(answer.body, 0, 1)[0]
 
@@ -172,13 +172,13 @@ class ReplicationTests(FaultTestCase):
         await self.load.more(50)
         await self.load.stop()
         await self.equal(first, second)
-        self.load.judge(await self.received(second))
+        self.load.check(await self.received(second))
 
         await self.server.daemon.kill()
         await first.stop()
         await self.command("promote", str(self.folder(first)))
         await self.alone(first)
-        self.load.judge(await self.received(first))
+        self.load.check(await self.received(first))
         self.assertEqual(await self.save(first, b"to the new master"), 0)
         await until(
             lambda: lengths(self.folder(first)) == lengths(self.folder(second)),
@@ -229,7 +229,7 @@ class ReplicationTests(FaultTestCase):
         await self.load.stop()
         self.assertEqual(set(lengths(self.root)), {"message_0", "message_1"})
         await self.equal(daemon)
-        self.load.judge(await self.received(daemon))
+        self.load.check(await self.received(daemon))
 
     async def test_a_slave_is_read_only(self) -> None:
         """A slave refuses saves with a status. It does not start as a master by mistake."""
@@ -262,8 +262,8 @@ class ReplicationTests(FaultTestCase):
         slave.arguments = arguments
         (slave.folder / "twistd.pid").unlink(missing_ok=True)
         await slave.start()
-        await slave.said("gives us nothing, it says of us: its end .* is beyond ours")
-        await self.server.daemon.said("gets nothing: its end .* is beyond ours")
+        await slave.logged("gives us nothing, it says of us: its end .* is beyond ours")
+        await self.server.daemon.logged("gets nothing: its end .* is beyond ours")
         self.assertEqual(blocks(folder), before)
         await slave.stop()
 

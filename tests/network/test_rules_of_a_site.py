@@ -69,7 +69,7 @@ class SiteTests(ProcessTestCase):
         words = ",".join(f"'{word}'" for word in fields)
         lua = f"redis.call('SET', 'friends_actions', '{last}:{self.action}')"
         lua += f" redis.call('XADD', 'relationship_stream', '*', {words})"
-        self.redis.tell("EVAL", lua, "0")
+        self.redis.run("EVAL", lua, "0")
 
     async def client(self, uid: int) -> Client:
         """Return a connected client."""
@@ -116,24 +116,24 @@ class SiteTests(ProcessTestCase):
         await alice.log_in(self.cluster.token(ALICE))
         reader = await self.client(ALICE)
 
-        async def becomes(said: bytes) -> bytes:
-            message = client.IM(sender=ALICE, receiver=ALICE, msgid=1, content=said)
-            await alice.say(message.frame(seq=9, version=2, flag=TEXT), client.Ack.number)
+        async def becomes(text: bytes) -> bytes:
+            message = client.IM(sender=ALICE, receiver=ALICE, msgid=1, content=text)
+            await alice.request(message.frame(seq=9, version=2, flag=TEXT), client.Ack.number)
             return (await reader.receive()).content
 
         self.assertEqual(await becomes(b'{"text":"b a d, worse"}'), b'{"text":"***,worse"}')
         self.put_words("worse")
         im.signal("HUP")
-        await im.said("SIGHUP: the word file is read again")
+        await im.logged("SIGHUP: the word file is read again")
         self.assertEqual(await becomes(b'{"text":"bad, worse"}'), b'{"text":"bad,*****"}')
         self.words.unlink()
         im.signal("HUP")
-        await im.said("the word file is read again failed: .*No such file")
+        await im.logged("the word file is read again failed: .*No such file")
         self.assertEqual(await becomes(b'{"text":"bad, worse"}'), b'{"text":"bad,*****"}')
 
     async def test_bans_in_rooms(self) -> None:
         """A ban, and its end, take effect while the user is in a room."""
-        await self.cluster.im[0].said("Redis at")
+        await self.cluster.im[0].logged("Redis at")
         alice = await self.client(ALICE)
         alice.enter_room(ROOM)
 
@@ -146,8 +146,8 @@ class SiteTests(ProcessTestCase):
 
         self.assertEqual(await status(), 0)
         for forbidden, wanted in ((1, AckStatus.FORBIDDEN), (0, 0)):
-            said = ("PUBLISH", "speak_forbidden", f"{APPID},{ALICE},{forbidden}")
-            while self.redis.tell(*said) != ":1\r\n":
+            command = ("PUBLISH", "speak_forbidden", f"{APPID},{ALICE},{forbidden}")
+            while self.redis.run(*command) != ":1\r\n":
                 await deferLater(reactor, 0.02)
             while await status() != wanted:
                 await deferLater(reactor, 0.02)
@@ -158,5 +158,5 @@ class SiteTests(ProcessTestCase):
             await self.client(uid)
         today = date.today()
         key = f"statistics_dau_{today.year}_{today.month}_{today.day}_{APPID}"
-        while self.redis.tell("PFCOUNT", key) != ":2\r\n":
+        while self.redis.run("PFCOUNT", key) != ":2\r\n":
             await deferLater(reactor, 0.05)

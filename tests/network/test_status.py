@@ -86,7 +86,7 @@ class StatusTests(FaultTestCase):
         for number in range(count):
             message = IM(sender=1001, receiver=BOB, timestamp=1, msgid=0, content=b"hello")
             item = pack_save(1, IM.number, USERS, (APPID, BOB), message.encode())
-            answer = await asker.say(Save(items=item).frame(number), 231)
+            answer = await asker.request(Save(items=item).frame(number), 231)
             self.assertEqual(unpack_saved(answer.body, 0, 1)[0], 0)
 
     async def test_a_master_and_its_slave(self) -> None:
@@ -95,10 +95,10 @@ class StatusTests(FaultTestCase):
         storages = Storages()
         await self.running(storages)
         rpc, http = storages.master.listens
-        await storages.master.said("slave 127.0.0.1:.* came")
+        await storages.master.logged("slave 127.0.0.1:.* came")
         asker = await bare(rpc)
         await self.save(asker, 20)
-        await asker.say(Fetch(appid=APPID, uid=BOB, after=0, limit=0).frame(99), 235)
+        await asker.request(Fetch(appid=APPID, uid=BOB, after=0, limit=0).frame(99), 235)
 
         master = await self.scrape(http)
         self.assertEqual(master.value("storage_saves_total", outcome="stored"), 20)
@@ -139,7 +139,7 @@ class StatusTests(FaultTestCase):
         await self.no_lag(http)
 
         await storages.slave.stop()
-        await storages.master.said("slave 127.0.0.1:.* left")
+        await storages.master.logged("slave 127.0.0.1:.* left")
         alone = await self.scrape(http)
         self.assertEqual(alone.value("storage_slaves"), 0)
         self.assertEqual(alone.labels("storage_slave_lag_bytes"), [])

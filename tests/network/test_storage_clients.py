@@ -180,7 +180,7 @@ class StorageClientTests(ProcessTestCase):
         # The length that ended the Go server's daemon.
         client.transport.write(encode_frame(200, b"\xff\xff" + bytes(40)))
         await client.lost
-        await self.daemon.said("is cut off")
+        await self.daemon.logged("is cut off")
         client = await self.connect(self.port)
         client.send(saving(hello(b"one")))
         self.assertEqual(await client.saved(), 32)

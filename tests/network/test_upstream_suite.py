@@ -69,8 +69,8 @@ class PostingCase(SuiteCase):
         url = f"http://127.0.0.1:{self.server.http_port}{path}"
         producer = FileBodyProducer(BytesIO(data))
         response = await self.soon(agent.request(b"POST", url.encode(), None, producer), path)
-        said = await self.soon(readBody(response), "the answer")
-        self.assertEqual(response.code, 200, said)
+        answer = await self.soon(readBody(response), "the answer")
+        self.assertEqual(response.code, 200, answer)
 
 
 class HttpPeerTests(PostingCase):

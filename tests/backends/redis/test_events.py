@@ -86,7 +86,7 @@ class Seen:
         else:
             say = f"redis.call('PUBLISH', 'group_member_add', '{last}:{new}:5,{new}')"
         count = f"redis.call('SET', 'groups_actions', '{last}:{new}')"
-        self._server.tell("EVAL", count if lost else f"{count} {say}", "0")
+        self._server.run("EVAL", count if lost else f"{count} {say}", "0")
 
 
 class Followed(TestCase):
@@ -149,7 +149,7 @@ class FollowingContract:
         self.assertEqual(len(self.seen.told), 30)
 
     async def test_at_the_start_the_counter_is_told(self: Any) -> None:
-        self.server.tell("SET", "groups_actions", "41:42")
+        self.server.run("SET", "groups_actions", "41:42")
         self.begin()
         await self.seen.until(42)
         self.assertEqual(self.seen.told, [42])
@@ -182,7 +182,7 @@ class FollowingContract:
         self.assertEqual((last, checks > 5), (200, True))
 
     async def test_a_counter_that_is_none_is_told_and_may_be_put_right(self: Any) -> None:
-        self.server.tell("SET", "groups_actions", "nonsense")
+        self.server.run("SET", "groups_actions", "nonsense")
         with capturedLogs() as logged:
             self.begin()
             await self.seen.until("late")
@@ -191,7 +191,7 @@ class FollowingContract:
         self.assertEqual(len(told), 1)
         self.assertIn("nonsense", str(told[0]["why"]))
         self.assertNotIn(0, self.seen.told)
-        self.server.tell("SET", "groups_actions", "6:7")
+        self.server.run("SET", "groups_actions", "6:7")
         await self.seen.until(7)
 
     async def test_an_error_of_ours_does_not_make_it_deaf(self: Any) -> None:
@@ -291,7 +291,7 @@ class SubscriptionTests(FollowingContract, Followed):
         """The five of 2018, and the one of muting."""
         await self.follow()
         for channel in events.CHANNELS:
-            self.server.tell("PUBLISH", channel, "1:2:3")
+            self.server.run("PUBLISH", channel, "1:2:3")
             await self.seen.until((channel, b"1:2:3"))
         self.assertEqual(len(events.CHANNELS), 6)
 
@@ -352,14 +352,14 @@ class StreamTests(FollowingContract, Followed):
         await self.service.stopService()
         for _ in range(5):
             self.change()
-        self.server.tell("XTRIM", "group_manager_stream", "MAXLEN", "1")
+        self.server.run("XTRIM", "group_manager_stream", "MAXLEN", "1")
         self.service.startService()
         await self.seen.until(5)
         self.assertEqual(self.seen.announced(), [b"5"])
         await self.service.stopService()
         self.seen.forget()
         self.change()
-        self.server.tell("DEL", "group_manager_stream")
+        self.server.run("DEL", "group_manager_stream")
         self.service.startService()
         await self.seen.until(6)
         self.assertEqual(self.seen.announced(), [])

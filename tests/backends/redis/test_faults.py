@@ -216,7 +216,7 @@ class RedisAwayTests(Faulty):
         service = self.started(RedisConfig(server.address, "s3cret", 3, NEVER_SECONDS))
         await service.call("SET", "here", 1)
         server.password = "s3cret"
-        self.assertIn("db3:keys=1", server.tell("INFO", "keyspace"))
+        self.assertIn("db3:keys=1", server.run("INFO", "keyspace"))
 
     async def test_a_wrong_password_is_reported_and_may_be_corrected_in_redis(self) -> None:
         server = self.server("s3cret")
@@ -225,7 +225,7 @@ class RedisAwayTests(Faulty):
         with capturedLogs() as events:
             await self.until_error(service, "WRONGPASS")
         self.assertNotIn("other", str(events))
-        server.tell("CONFIG", "SET", "requirepass", "other")
+        server.run("CONFIG", "SET", "requirepass", "other")
         await self.until_answered(service)
 
     async def test_something_else_that_listens_there_is_reported(self) -> None:

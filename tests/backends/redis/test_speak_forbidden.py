@@ -51,7 +51,7 @@ class SpeakForbiddenTests(TestCase):
 
     def publish(self, content: str) -> str:
         """As the app's backend does; the reply has the number of those who listen."""
-        return self.server.tell("PUBLISH", "speak_forbidden", content)
+        return self.server.run("PUBLISH", "speak_forbidden", content)
 
     async def test_what_is_published_comes_in_order(self) -> None:
         """As soon as it is said that it does."""
