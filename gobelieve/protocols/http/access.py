@@ -1,8 +1,8 @@
-"""Who may use the HTTP API: whoever has one of the site's keys.
+"""Access to the HTTP API for callers that have one of the site's keys.
 
-With no key, whoever is on this machine; the configuration sees to it that nobody else can connect.
-But a browser on this machine may do what a page from elsewhere tells it to. So what comes from
-another site's page, or for another host's name, is refused then.
+Without keys the API is open to programs on this machine: the configuration makes sure that nobody
+else can connect. But a browser on this machine sends requests for any page that it shows. So a
+request of another site's page, or for another host's name, is refused.
 """
 
 import hmac
@@ -18,7 +18,7 @@ _OURS = (None, b"same-origin", b"none")
 
 
 class ApiKeys:
-    """The header ``Authorization: Bearer KEY``, with any of the keys."""
+    """`Access` for callers that send ``Authorization: Bearer KEY``, with any of the keys."""
 
     name = "key"
 
@@ -35,17 +35,17 @@ class ApiKeys:
         if not self._keys:
             _refuse_pages(request)
             return
-        said = request.getHeader(b"authorization") or b""
-        kind, _, key = said.partition(b" ")
+        header = request.getHeader(b"authorization") or b""
+        kind, _, key = header.partition(b" ")
         key = key.strip()
-        # All are compared, so that the time says nothing of which was nearly right.
+        # All keys are compared, so the time does not show which one was nearly right.
         right = [hmac.compare_digest(key, one) for one in self._keys]
         if kind.lower() != b"bearer" or not any(right):
             raise HttpError(401, "unauthorized", headers={"www-authenticate": "Bearer"})
 
 
 def _refuse_pages(request: Request) -> None:
-    # As bytes: they need not be text.
+    # The headers are compared as bytes, since they need not be text.
     site = request.getHeader(b"sec-fetch-site")
     origin = request.getHeader(b"origin")
     if (origin is not None and site is None) or site not in _OURS:

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page for people: plain HTML, which asks no other host for anything."""
+"""The OpenAPI document as a page for people: plain HTML, which loads nothing from other hosts."""
 
 from html import escape
 from typing import Any
@@ -22,7 +22,7 @@ td:first-child { white-space: nowrap }
 
 
 def page(document: dict[str, Any]) -> bytes:
-    """The page."""
+    """Return the page of an OpenAPI document."""
     info = document["info"]
     title = f"{info['title']} {info['version']}: HTTP API"
     parts = [
@@ -36,12 +36,12 @@ def page(document: dict[str, Any]) -> bytes:
         "</nav>",
     ]
     for path, operations in document["paths"].items():
-        parts += _place(path, operations)
+        parts += _path(path, operations)
     return "".join(parts).encode()
 
 
-def _place(path: str, operations: dict[str, Any]) -> list[str]:
-    """What there is at a path; methods that do the same are told of together."""
+def _path(path: str, operations: dict[str, Any]) -> list[str]:
+    """Return the HTML of a path. Methods with the same summary share a section."""
     together: list[tuple[list[str], dict[str, Any]]] = []
     for method, operation in operations.items():
         if together and together[-1][1]["summary"] == operation["summary"]:
@@ -84,9 +84,9 @@ def _operation(operation: dict[str, Any]) -> list[str]:
     return parts
 
 
-def _text(said: str) -> str:
-    """With ``code`` in backquotes."""
-    pieces = escape(said).split("`")
+def _text(text: str) -> str:
+    """Return a text as HTML. What stands in backquotes becomes ``code``."""
+    pieces = escape(text).split("`")
     return "".join(f"<code>{one}</code>" if n % 2 else one for n, one in enumerate(pieces))
 
 
@@ -97,7 +97,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _sketch(schema: dict[str, Any], indent: str = "") -> str:
-    """A schema in the form of what it describes."""
+    """Return a schema in the form of the JSON that it describes."""
     if "anyOf" in schema:
         kinds = [_sketch(one, indent) for one in schema["anyOf"]]
         return (f"\n{indent}or " if kinds[0].startswith("{") else " or ").join(kinds)
@@ -115,6 +115,6 @@ def _sketch(schema: dict[str, Any], indent: str = "") -> str:
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
     if "array" in kind and "items" in schema:
         items = schema["items"]
-        # Lists that pass over what is no number say so in words.
+        # A list that passes over some items says so in words.
         return f"[{_sketch(items['anyOf'][0] if 'anyOf' in items else items, indent)}, ...]"
     return kind if isinstance(kind, str) else " or ".join(kind)

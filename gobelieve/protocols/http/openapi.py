@@ -1,4 +1,4 @@
-"""The OpenAPI document of a table of routes: of what is declared there, and of nothing else."""
+"""The OpenAPI document of a table of routes: it shows what they declare, and nothing else."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ ERRORS = {
     "try again.",
 }
 BUSY = "There are too many large requests, or what says who may is away. Try again."
-"""What else 503 may mean, of every route that not everybody may use."""
+"""A further meaning of 503, for each route that is not open to all."""
 
 _ERROR: dict[str, Any] = {
     "type": "object",

@@ -17,7 +17,7 @@ _MALFORMED_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class PathTable(Generic[V]):
-    """Values by path. A path may have parameters as segments: ``/groups/{group}/members``.
+    """Maps paths to values. A segment may be a parameter: ``/groups/{group}/members``.
 
     A path without parameters wins over one with them. Among the latter the first one wins.
     """
@@ -27,7 +27,7 @@ class PathTable(Generic[V]):
         self._templates: dict[tuple[str, ...], V] = {}
 
     def setdefault(self, path: str, value: V) -> V:
-        """Return the value of a route's path; put this one there if there is none."""
+        """Return the value of a route's path; store this one if there is none."""
         segments = tuple(path.split("/"))
         if "{" in path:
             return self._templates.setdefault(segments, value)

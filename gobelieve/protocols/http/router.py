@@ -4,11 +4,11 @@ A request is cancelled when the client hangs up.
 
 ::
 
-    200, no body                                   nothing to say
-    200 {"data":...}                               something
+    200, no body                                   done
+    200 {"data":...}                               done, with a result
     4xx, 5xx {"meta":{"code":400,"message":"invalid query param","detail":"uid is missing"}}
 
-The code and the message are upstream's, with the exception of 503 for what storage could not do.
+The code and the message are those of the Go server, except 503 for what storage could not do.
 """
 
 from collections import Counter
@@ -31,12 +31,12 @@ from gobelieve.protocols.http.paths import PathTable
 from gobelieve.support.throttled_log import ThrottledLog
 
 OTHER = "other"
-"""All paths at which there is no route."""
-WHY_AWAY = "what this needs cannot be asked at the moment; the log says why"
+"""The label, in metrics, of all paths without a route."""
+BACKEND_AWAY = "what this needs cannot be asked at the moment; the log says why"
 
 
 class Router(Resource):
-    """Answers what its routes say; resources that were put as children come first."""
+    """Answers requests by its routes. Resources that were added as children come first."""
 
     log = Logger("gobelieve.http")
 
@@ -46,7 +46,7 @@ class Router(Resource):
         self._paths: PathTable[dict[str, Route]] = PathTable()
         self._backend_log = ThrottledLog(self.log)
         self.answered: Counter[tuple[str, int]] = Counter()
-        """How many requests, by path (of the route, or `OTHER`) and status."""
+        """The number of requests, by path (of the route, or `OTHER`) and status."""
         for route in self.routes:
             self._add(route)
 
@@ -54,13 +54,13 @@ class Router(Resource):
         methods = self._paths.setdefault(route.path, {})
         for method in route.methods:
             if methods.setdefault(method, route) is not route:
-                raise ValueError(f"{method} {route.path} is there twice")
+                raise ValueError(f"{method} {route.path} is declared twice")
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        return _Rest(self)
+        return _AnyPath(self)
 
     def render(self, request: Request) -> int:
-        """Answer a request, whatever its path."""
+        """Answer a request at any path."""
         path = OTHER
         try:
             route, parameters = self._find(request)
@@ -86,7 +86,7 @@ class Router(Resource):
         except BackendError as why:
             # The reason names the database and its user, which only the operator may read.
             self._backend_log.warn_of("backend", str(why), "a request cannot be answered: {why}")
-            raise HttpError(503, "service unavailable", WHY_AWAY) from None
+            raise HttpError(503, "service unavailable", BACKEND_AWAY) from None
 
     def _find(self, request: Request) -> tuple[Route, PathValues]:
         found = self._paths.find(request.path)
@@ -110,7 +110,7 @@ class Router(Resource):
 
     def _failed(self, failure: Failure, request: Request, path: str) -> None:
         if failure.check(CancelledError):
-            return  # nobody is there to read an answer
+            return  # the client hung up
         why = failure.value
         if not isinstance(why, HttpError):
             self.log.failure("a request could not be answered", failure)
@@ -123,8 +123,8 @@ class Router(Resource):
         request.finish()
 
 
-class _Rest(Resource):
-    """All that is below the router."""
+class _AnyPath(Resource):
+    """A leaf for each path below the router, which answers there too."""
 
     isLeaf = True
 
@@ -137,7 +137,7 @@ class _Rest(Resource):
 
 
 class _NotFoundError(HttpError):
-    """As upstream says it, which is not JSON."""
+    """The error at a path without a route. Like the Go server's, its body is plain text."""
 
     def __init__(self) -> None:
         super().__init__(404, "404 page not found")

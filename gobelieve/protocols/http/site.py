@@ -1,10 +1,11 @@
-"""Our HTTP servers, with limits: whoever is slow, large or many is sent away.
+"""HTTP servers with limits on time, size and number.
 
-A request, from its first byte on, has `REQUEST_SECONDS` to be here whole; a connection on which
-nothing happens ends after `IDLE_SECONDS`. A body beyond the limit is not kept, nor a large one when
-there are too many of them: it is read to its end, so that the client gets to see the 413 or 503
-that says so, unless that takes too long. When the server stops, what it was asked for is answered,
-and connections are kept no longer.
+A request must arrive within `REQUEST_SECONDS` of its first byte; an idle connection ends after
+`IDLE_SECONDS`. A body over the limit is not kept, nor a large one while there are too many of
+them. It is still read to its end, within the time, so that the client sees the 413 or 503.
+
+When the server stops, requests that arrived are answered. Then their connections end, and idle ones
+end at once.
 """
 
 from io import BytesIO
@@ -18,81 +19,79 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from gobelieve.support.throttled_log import ThrottledLog
+
 REQUEST_SECONDS = 30.0
 IDLE_SECONDS = 60
-BODY_LIMIT = 2 << 20
-"""Bytes of a request's body."""
-SMALL = 64 << 10
-"""A larger body needs one of the `LARGE_AT_ONCE` places: with as many as there may be connections
-whoever connects could fill the memory, without a key too."""
-LARGE_AT_ONCE = 32
+MAX_BODY_BYTES = 2 << 20
+SMALL_BODY_BYTES = 64 << 10
+"""A larger body needs one of the `MAX_LARGE_BODIES` places. Otherwise clients could fill the
+memory, even without a key."""
+MAX_LARGE_BODIES = 32
 MAX_CONNECTIONS = 1000
-"""Of one server at once; further ones are closed at once."""
-LOG_SECONDS = 60.0
-"""One complaint of a kind in so many seconds is logged: anybody can cause them."""
+"""Connections of one server. Further ones are closed as soon as they are accepted."""
 
 
 class LimitedRequest(Request):
-    """A request that knows whether its body is kept: not if it is too long, or if there were too
-    many large ones."""
+    """A request that does not keep a body that is too long, or one large body too many."""
 
     channel: "LimitedChannel"
     too_long = False
     crowded = False
     _large: "set[LimitedRequest] | None" = None
-    """Those that have a place."""
+    """The server's requests that have a place for a large body."""
 
     def gotLength(self, length: int | None) -> None:
-        """The headers are here; the length is None for a chunked body."""
-        self._taken = 0
+        """Prepare for the body. The length is None for a chunked one."""
+        self._received = 0
         self._large = self.channel.factory.large
-        self.too_long = length is not None and length > BODY_LIMIT
-        # Not Twisted's: that would be a temporary file for a long one.
+        self.too_long = length is not None and length > MAX_BODY_BYTES
+        # Twisted would use a temporary file for a long body.
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Keep a piece of the body, or not."""
-        self._taken += len(data)
-        if self._taken > BODY_LIMIT:
+        """Keep a piece of the body, unless the body is too long or one too many."""
+        self._received += len(data)
+        if self._received > MAX_BODY_BYTES:
             self.too_long = True
-        elif self._taken > SMALL and not self.too_long:
-            self.crowded = self.crowded or not self._has_place()
+        elif self._received > SMALL_BODY_BYTES and not self.too_long:
+            self.crowded = self.crowded or not self._take_place()
         if not self.too_long and not self.crowded:
             super().handleContentChunk(data)
         else:
             self.content = BytesIO()
-            self._leave()
+            self._free_place()
 
-    def _has_place(self) -> bool:
+    def _take_place(self) -> bool:
         large = self.channel.factory.large
-        if self not in large and len(large) >= LARGE_AT_ONCE:
+        if self not in large and len(large) >= MAX_LARGE_BODIES:
             return False
         large.add(self)
         return True
 
-    def _leave(self) -> None:
+    def _free_place(self) -> None:
         if self._large is not None:
             self._large.discard(self)
 
     def finish(self) -> None:
-        self._leave()
+        self._free_place()
         super().finish()
 
     def connectionLost(self, reason: Failure) -> None:
-        self._leave()
+        self._free_place()
         super().connectionLost(reason)
 
     def process(self) -> None:
-        """It is here whole."""
-        self.channel.is_whole()
+        """Answer the request, which is complete."""
+        self.channel.request_complete()
         super().process()
 
 
 class LimitedChannel(HTTPChannel):
-    """One connection."""
+    """A connection with a time limit for each request."""
 
     factory: "LimitedSite"
-    _due: IDelayedCall | None = None
+    _timeout_call: IDelayedCall | None = None
     _answering = False
 
     def connectionMade(self) -> None:
@@ -100,14 +99,14 @@ class LimitedChannel(HTTPChannel):
         self.factory.connections.add(self)
 
     def dataReceived(self, data: bytes) -> None:
-        if self._due is None and not self._answering:
-            self._due = self.callLater(REQUEST_SECONDS, self._too_slow)
+        if self._timeout_call is None and not self._answering:
+            self._timeout_call = self.callLater(REQUEST_SECONDS, self._too_slow)
         super().dataReceived(data)
 
-    def is_whole(self) -> None:
-        """The request is here, in time."""
+    def request_complete(self) -> None:
+        """Stop the time limit: the request has arrived."""
         self._answering = True
-        self._forget_due()
+        self._cancel_timeout()
 
     def requestDone(self, request: Request) -> None:
         self._answering = False
@@ -115,37 +114,37 @@ class LimitedChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.factory.connections.discard(self)
-        self._forget_due()
+        self._cancel_timeout()
         super().connectionLost(reason)
 
     def finish(self) -> None:
-        """End when the request that is here is answered; at once if none is."""
+        """End after the answer to the current request; at once if there is none."""
         if self._answering:
             self.persistent = False
         else:
             self.loseConnection()
 
-    def _forget_due(self) -> None:
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+    def _cancel_timeout(self) -> None:
+        if self._timeout_call is not None:
+            self._timeout_call.cancel()
+            self._timeout_call = None
 
     def _too_slow(self) -> None:
-        self._due = None
+        self._timeout_call = None
         self.factory.log_slow(self)
         transport: Any = self.transport
         transport.abortConnection()
 
 
 class LimitedSite(Site):
-    """A server. It writes no line for each request."""
+    """An HTTP server that writes no log line per request."""
 
     protocol: Any = LimitedChannel
     noisy = False
     logger = Logger("gobelieve.http")
 
     def __init__(self, root: IResource, reactor: IReactorTime | None = None) -> None:
-        # A form's fields are no parameters: those are in the URL.
+        # The fields of a form are not parameters: those stand in the URL.
         super().__init__(
             root,
             LimitedRequest,
@@ -155,31 +154,28 @@ class LimitedSite(Site):
         )
         self.connections: set[LimitedChannel] = set()
         self.large: set[LimitedRequest] = set()
-        self._complained: dict[str, float] = {}
-        """What, and when."""
+        # Any client can cause these lines.
+        self._throttled = ThrottledLog(self.logger, self.reactor)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """None, which closes it, if there are too many."""
+        """Return a channel; None, which closes the connection, if there are too many."""
         if len(self.connections) >= MAX_CONNECTIONS:
-            self._complain("{count} connections are too many", count=MAX_CONNECTIONS)
+            self._throttled.warn(
+                "connections", "{count} connections are too many", count=MAX_CONNECTIONS
+            )
             return None
         return super().buildProtocol(addr)
 
     def stopFactory(self) -> None:
-        """Nobody is listened to any more: those who are connected are not kept either."""
+        """End the connections when the port is closed."""
         super().stopFactory()
         for channel in list(self.connections):
             channel.finish()
 
     def log(self, request: Any) -> None:
-        """Not at info, and not into a file: nothing."""
+        """Log nothing, where Twisted would log the request."""
 
     def log_slow(self, channel: LimitedChannel) -> None:
-        """A client took too long."""
-        self._complain("a request of {peer} was too slow", peer=channel.getPeer())
-
-    def _complain(self, what: str, **facts: object) -> None:
-        now = self.reactor.seconds()
-        if now - self._complained.get(what, float("-inf")) >= LOG_SECONDS:
-            self._complained[what] = now
-            self.logger.warn(what, **facts)
+        """Log that a request did not arrive in time."""
+        peer = channel.getPeer()
+        self._throttled.warn("slow", "a request of {peer} was too slow", peer=peer)

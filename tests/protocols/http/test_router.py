@@ -27,7 +27,12 @@ from gobelieve.protocols.http.declarations.routes import (
 from gobelieve.protocols.http.declarations.shapes import Integer, Text
 from gobelieve.protocols.http.errors import HttpError
 from gobelieve.protocols.http.router import Router
-from gobelieve.protocols.http.site import BODY_LIMIT, LARGE_AT_ONCE, SMALL, LimitedSite
+from gobelieve.protocols.http.site import (
+    MAX_BODY_BYTES,
+    MAX_LARGE_BODIES,
+    SMALL_BODY_BYTES,
+    LimitedSite,
+)
 from tests.web import Response, Wire, ask
 
 
@@ -216,7 +221,7 @@ class RouterTests(SynchronousTestCase):
     def test_a_body_that_is_too_long(self) -> None:
         """413, also where no body belongs."""
         self.routes = (self.route(methods="GET POST"),)
-        response = self.ask("/x", "POST", bytes(BODY_LIMIT + 1))
+        response = self.ask("/x", "POST", bytes(MAX_BODY_BYTES + 1))
         self.assertEqual((response.code, response.message), (413, "request too large"))
         self.assertEqual(self.calls, [])
 
@@ -246,10 +251,10 @@ class RouterTests(SynchronousTestCase):
         """To be sent again."""
         self.routes = (self.route(methods="POST"),)
         site = self.site(*self.routes)
-        for _ in range(LARGE_AT_ONCE):
-            head = b"POST /x HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % BODY_LIMIT
-            Wire(site).channel.dataReceived(head + bytes(SMALL + 1))
-        response = ask(site, "POST", "/x", bytes(SMALL + 1))
+        for _ in range(MAX_LARGE_BODIES):
+            head = b"POST /x HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % MAX_BODY_BYTES
+            Wire(site).channel.dataReceived(head + bytes(SMALL_BODY_BYTES + 1))
+        response = ask(site, "POST", "/x", bytes(SMALL_BODY_BYTES + 1))
         self.assertEqual((response.code, response.message), (503, "too many large requests"))
         self.assertEqual((response.headers["retry-after"], self.calls), ("1", []))
 

@@ -9,13 +9,13 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from gobelieve.protocols.http import site as http_site
 from gobelieve.protocols.http.site import (
-    BODY_LIMIT,
-    LARGE_AT_ONCE,
-    LOG_SECONDS,
+    MAX_BODY_BYTES,
+    MAX_LARGE_BODIES,
     REQUEST_SECONDS,
-    SMALL,
+    SMALL_BODY_BYTES,
     LimitedSite,
 )
+from gobelieve.support.throttled_log import INTERVAL
 from tests.protocols.logs import Events
 from tests.web import Wire
 
@@ -42,7 +42,10 @@ class LimitTests(SynchronousTestCase):
         """A body at the limit is taken; beyond it is read and not kept, on either way to send it,
         and the connection goes on."""
         wire = Wire(self.site)
-        for length, said in ((BODY_LIMIT, f"{BODY_LIMIT} False"), (BODY_LIMIT + 1, "0 True")):
+        for length, said in (
+            (MAX_BODY_BYTES, f"{MAX_BODY_BYTES} False"),
+            (MAX_BODY_BYTES + 1, "0 True"),
+        ):
             wire.send("POST", "/", bytes(length))
             self.assertEqual(wire.responses()[0].body.decode(), said)
             chunk = b"%x\r\n" % length + bytes(length) + b"\r\n0\r\n\r\n"
@@ -53,24 +56,29 @@ class LimitTests(SynchronousTestCase):
     def test_many_large_ones(self) -> None:
         """Only so many large bodies are kept at once; small ones always are. A place is free again
         when its request is answered, or its connection is gone."""
-        head = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % BODY_LIMIT
-        wires = [Wire(self.site) for _ in range(LARGE_AT_ONCE)]
+        head = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % MAX_BODY_BYTES
+        wires = [Wire(self.site) for _ in range(MAX_LARGE_BODIES)]
         for wire in wires:
-            wire.channel.dataReceived(head + bytes(BODY_LIMIT - 1))
+            wire.channel.dataReceived(head + bytes(MAX_BODY_BYTES - 1))
 
         def kept(length: int) -> int:
             wire = Wire(self.site)
             wire.send("POST", "/", bytes(length), {"connection": "close"})
             return int(wire.responses()[0].body.split()[0])
 
-        self.assertEqual((kept(SMALL), kept(SMALL + 1), kept(BODY_LIMIT)), (SMALL, 0, 0))
+        self.assertEqual(
+            (kept(SMALL_BODY_BYTES), kept(SMALL_BODY_BYTES + 1), kept(MAX_BODY_BYTES)),
+            (SMALL_BODY_BYTES, 0, 0),
+        )
         wires[0].channel.dataReceived(b"x")
-        self.assertEqual(wires[0].responses()[0].body.split()[0], b"%d" % BODY_LIMIT)
-        self.assertEqual(kept(BODY_LIMIT), BODY_LIMIT)
-        wires[0].channel.dataReceived(head + bytes(BODY_LIMIT - 1))
-        self.assertEqual(kept(BODY_LIMIT), 0)
+        self.assertEqual(wires[0].responses()[0].body.split()[0], b"%d" % MAX_BODY_BYTES)
+        self.assertEqual(kept(MAX_BODY_BYTES), MAX_BODY_BYTES)
+        wires[0].channel.dataReceived(head + bytes(MAX_BODY_BYTES - 1))
+        self.assertEqual(kept(MAX_BODY_BYTES), 0)
         wires[1].channel.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual((kept(BODY_LIMIT), kept(BODY_LIMIT)), (BODY_LIMIT, BODY_LIMIT))
+        self.assertEqual(
+            (kept(MAX_BODY_BYTES), kept(MAX_BODY_BYTES)), (MAX_BODY_BYTES, MAX_BODY_BYTES)
+        )
         for wire in wires:
             wire.channel.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.site.large, set())
@@ -147,7 +155,8 @@ class LimitTests(SynchronousTestCase):
     def test_complaints_are_few(self) -> None:
         """Whoever connects again and again fills no disk: once a minute of each kind."""
         events = Events()
-        self.patch(self.site, "logger", events.log())
+        self.patch(LimitedSite, "logger", events.log())
+        self.site = LimitedSite(Echo(), self.clock)
         self.patch(http_site, "MAX_CONNECTIONS", 3)
         for _ in range(2):
             slow = [Wire(self.site) for _ in range(3)]
@@ -163,7 +172,7 @@ class LimitTests(SynchronousTestCase):
                 ["3 connections are too many", "a request"],
             )
             events.clear()
-            self.clock.advance(LOG_SECONDS)
+            self.clock.advance(INTERVAL)
 
     def test_a_form_is_a_body(self) -> None:
         """Its fields are no parameters: those are in the URL."""

@@ -1,8 +1,8 @@
-"""How the server of an app proves which app it is, and a user who he is.
+"""Access to the app API, for servers of apps and for users.
 
-The server sends ``Authorization: Basic`` with the app's id as the name. The password is the MD5 of
-the secret in hexadecimal, which is what upstream's clients send, or the secret itself. A user sends
-the token of the login, as ``Authorization: Bearer``.
+The server of an app sends ``Authorization: Basic`` with the app's id as the name. The password is
+the MD5 of the secret in hexadecimal, as clients of the Go server send it, or the secret itself. A
+user sends the token of the login, as ``Authorization: Bearer``.
 """
 
 import binascii
@@ -24,14 +24,14 @@ _APPID = re.compile(rb"[0-9]{1,18}", re.ASCII)
 
 
 class Claim(NamedTuple):
-    """What somebody says who asks."""
+    """The app that a caller claims to be, and its proof, not yet checked."""
 
     appid: int
     password: bytes
 
 
 class AppAccess:
-    """`gobelieve.protocols.http.router.Access` for servers of apps."""
+    """`Access` for servers of apps. `app` checks the proof: it may have to read the secrets."""
 
     name = "app"
 
@@ -48,7 +48,7 @@ class AppAccess:
         }
 
     def check(self, request: Request) -> Claim:
-        """What is claimed. Whether it is true is for `app` to say, since that may take time."""
+        """Return the claim, unchecked; raise `HttpError` 401 if there is none."""
         kind, _, text = (request.getHeader(b"authorization") or b"").partition(b" ")
         try:
             name, colon, password = b64decode(text.strip(), validate=True).partition(b":")
@@ -59,7 +59,7 @@ class AppAccess:
         return Claim(int(name), password)
 
     async def app(self, claim: Claim) -> int:
-        """The id of the app that asks."""
+        """Return the id of the app, if its proof is right; raise `HttpError` 401."""
         secrets = [secret.encode() for secret in await self._secrets.of(claim.appid)]
         right = [
             hmac.compare_digest(claim.password.lower() if hashed else claim.password, one)
@@ -80,7 +80,7 @@ def _hashed(secret: bytes) -> bytes:
 
 
 class UserAccess:
-    """`gobelieve.protocols.http.router.Access` for users."""
+    """`Access` for users. `user` looks the token up, which may take time."""
 
     name = "user"
 
@@ -91,22 +91,22 @@ class UserAccess:
         return {"type": "http", "scheme": "bearer", "description": "The token of the login."}
 
     def check(self, request: Request) -> str:
-        """The token."""
+        """Return the token, unchecked; raise `HttpError` 401 if there is none."""
         kind, _, token = (request.getHeader(b"authorization") or b"").partition(b" ")
         if kind.lower() != b"bearer":
-            raise _no_user()
+            raise _unauthorized()
         try:
             return token.strip().decode()
         except UnicodeDecodeError:
-            raise _no_user() from None
+            raise _unauthorized() from None
 
     async def user(self, token: str) -> User:
-        """Who asks."""
+        """Return the user whose token it is; raise `HttpError` 401."""
         identity = await self._tokens.find(token)
         if identity is None:
-            raise _no_user()
+            raise _unauthorized()
         return identity.user
 
 
-def _no_user() -> HttpError:
+def _unauthorized() -> HttpError:
     return HttpError(401, "unauthorized", headers={"www-authenticate": "Bearer"})

@@ -49,7 +49,7 @@ class Access(Protocol[C_co]):
 
 
 class OpenToAll:
-    """`Access` for everybody."""
+    """`Access` for all callers, without any proof."""
 
     name = ""
 

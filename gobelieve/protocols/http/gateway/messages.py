@@ -13,7 +13,7 @@ Shown = dict[str, Any]
 
 
 def _fields(cmd: int) -> list[str]:
-    """Return the names of the fields that are shown of this kind, but for the content.
+    """Return the names of the fields that are shown of this kind, without the content.
 
     `msgid`, a number of the client's own, is not shown.
     """
@@ -38,8 +38,8 @@ def _schema() -> dict[str, Any]:
         "timestamp": {"type": "integer", "description": "In seconds since 1970."},
     }
     for name in dict.fromkeys(name for cmd in commands for name in _fields(cmd)):
-        having = [str(cmd) for cmd in commands if name in _fields(cmd)]
-        properties.setdefault(name, {**id_, "description": f"Only in {', '.join(having)}."})
+        kinds = [str(cmd) for cmd in commands if name in _fields(cmd)]
+        properties.setdefault(name, {**id_, "description": f"Only in {', '.join(kinds)}."})
     return {
         "type": "object",
         "required": ["command", "content", "id", "timestamp"],
@@ -60,7 +60,7 @@ def shown(messages: Iterable[StoredMessage]) -> list[Shown]:
         try:
             message = MESSAGES[cmd].decode(body)
         except BodyError:
-            continue  # clients cannot read it either
+            continue  # clients cannot decode it either
         fields = {name: getattr(message, name) for name in _fields(cmd)}
         found.append({"command": cmd, "content": text(kind.content(body)), "id": msgid, **fields})
     return found

@@ -1,8 +1,8 @@
 """``/metrics``: a daemon's figures for Prometheus.
 
-Whoever has figures keeps them as plain numbers; a `Collector` makes metrics of them when the page
-is asked for. Each daemon has a registry of its own. A page is made in the event loop, so whatever
-a collector looks at must be known without counting it: no walk over queues or connections.
+Figures are kept as plain numbers where they arise; a `Collector` makes metrics of them when the
+page is requested. Each daemon has a registry of its own. A page is made in the event loop, so a
+collector reads only sizes that are known: it never walks over queues or connections.
 """
 
 import os
@@ -28,12 +28,12 @@ from gobelieve import __version__
 from gobelieve.metrics import Counters, Histogram
 
 F = TypeVar("F", CounterMetricFamily, GaugeMetricFamily)
-_PAGE = resource.getpagesize()
-_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = resource.getpagesize()
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class MetricsPage(Resource):
-    """The metrics of a registry, in the format that is asked for."""
+    """The metrics of a registry, in the format that the request accepts."""
 
     isLeaf = True
 
@@ -48,7 +48,7 @@ class MetricsPage(Resource):
 
 
 def registry_of(collectors: Iterable[Collector]) -> CollectorRegistry:
-    """A registry for one daemon, with the process's own figures."""
+    """Return a registry for one daemon, with the process's own figures."""
     registry = CollectorRegistry(auto_describe=False)
     for collector in (*collectors, ProcessCollector()):
         registry.register(collector)
@@ -56,20 +56,20 @@ def registry_of(collectors: Iterable[Collector]) -> CollectorRegistry:
 
 
 def labelled(family: F, samples: Iterable[tuple[Sequence[str], float]]) -> F:
-    """Give a family its samples, each with its labels' values."""
+    """Add samples to a family, each with its labels' values; return the family."""
     for labels, value in samples:
         family.add_metric(labels, value)
     return family
 
 
 def histogram(name: str, what: str, values: Histogram) -> HistogramMetricFamily:
-    """A distribution as a metric."""
+    """Return a distribution as a metric."""
     buckets = [(floatToGoString(bound), float(count)) for bound, count in values.cumulative()]
     return HistogramMetricFamily(name, what, buckets=buckets, sum_value=values.total)
 
 
 class CountersCollector(Collector):
-    """Everything that some counters count, as one metric with the label ``event``."""
+    """Shows counters as one metric with the label ``event``."""
 
     def __init__(self, name: str, what: str, counters: Counters) -> None:
         self._name = name
@@ -82,10 +82,10 @@ class CountersCollector(Collector):
 
 
 class ProcessCollector(Collector):
-    """The usual metrics of a process, under their usual names, from Linux's /proc.
+    """Shows the usual metrics of a process, under their usual names, from Linux's /proc.
 
-    The library's own counts open files by listing them, which takes half a second with 100,000
-    connections. Kernels from 6.2 on say how many there are; with an older one it is left out.
+    The library's own collector lists the open files to count them, which takes half a second with
+    100,000 connections. Kernels from 6.2 on tell the number; with an older one it is left out.
     """
 
     def __init__(self) -> None:
@@ -102,20 +102,20 @@ class ProcessCollector(Collector):
             files = os.stat("/proc/self/fd").st_size
         except OSError:
             return
-        cpu = (int(fields[11]) + int(fields[12])) / _TICKS
+        cpu = (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
         yield CounterMetricFamily("process_cpu_seconds", "CPU time, user and system.", cpu)
-        start = self._boot_time + int(fields[19]) / _TICKS
+        start = self._boot_time + int(fields[19]) / _TICKS_PER_SECOND
         yield GaugeMetricFamily("process_start_time_seconds", "When it started.", start)
         yield GaugeMetricFamily("process_virtual_memory_bytes", "Virtual memory.", int(fields[20]))
         yield GaugeMetricFamily(
-            "process_resident_memory_bytes", "Resident memory.", int(fields[21]) * _PAGE
+            "process_resident_memory_bytes", "Resident memory.", int(fields[21]) * _PAGE_BYTES
         )
         if files:
             yield GaugeMetricFamily("process_open_fds", "Open files and sockets.", files)
 
 
 def _boot_time() -> float:
-    """When the machine started, seconds since the epoch; 0 if nobody knows."""
+    """Return when the machine started, in seconds since 1970; 0 if that is unknown."""
     try:
         with open("/proc/stat", "rb") as stat:
             return next(

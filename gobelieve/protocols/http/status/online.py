@@ -1,11 +1,14 @@
-"""Who is online, over HTTP: ``/online`` for one user, ``/all_online`` for everybody, as upstream's.
+"""The router's pages of online users: ``/online`` for one user, ``/all_online`` for all.
+
+Paths and answers are those of the Go server.
 
 ::
 
     GET /online?appid=7&uid=1001      {"online":true}
     GET /all_online                   [{"appid":7,"users":[1001,1002]},{"appid":8,"users":[1]}]
 
-``/online`` goes by the online flag; ``/all_online`` lists whoever is held, whatever the flag.
+``/online`` shows the online flag. ``/all_online`` lists all users that the router holds,
+whatever their flag.
 """
 
 import re
@@ -22,23 +25,23 @@ from zope.interface import implementer
 from gobelieve.interfaces import Time
 
 USERS_PER_TURN = 5000
-"""So many users are looked at, or written, in one turn, which takes about a millisecond."""
+"""Users that are sorted or written in one turn, which takes about a millisecond."""
 
 Id = tuple[int, int]
 IsOnline = Callable[[Id], bool]
 Held = Callable[[], Sequence[Id]]
-"""Gives (appid, uid) of all users that are held, in a sequence that does not change."""
+"""Returns (appid, uid) of all users that are held, in a sequence that does not change."""
 
 _NUMBER = re.compile(rb"[+-]?[0-9]{1,19}")
 
 
 def presence_pages(is_online: IsOnline, held: Held, time: Time) -> Mapping[bytes, IResource]:
-    """The pages by their paths. Whoever can connect can read them."""
+    """Return the pages by their paths. They are open to all who can connect."""
     return {b"online": OnlinePage(is_online), b"all_online": AllOnlinePage(held, time)}
 
 
 class OnlinePage(Resource):
-    """Whether a user is online anywhere."""
+    """Shows whether a user is online at any gateway."""
 
     isLeaf = True
 
@@ -56,7 +59,7 @@ class OnlinePage(Resource):
 
 
 def _number(request: Request, name: bytes) -> int | None:
-    """The first value of a parameter as a 64-bit integer; None if it is none."""
+    """Return the first value of a parameter; None if it is not a 64-bit integer."""
     (text, *_) = request.args.get(name, [b""])
     if not _NUMBER.fullmatch(text):
         return None
@@ -65,7 +68,7 @@ def _number(request: Request, name: bytes) -> int | None:
 
 
 class AllOnlinePage(Resource):
-    """All users, by app."""
+    """Lists all users that are held, by app."""
 
     isLeaf = True
 
@@ -81,7 +84,7 @@ class AllOnlinePage(Resource):
 
 
 def _listing(held: Sequence[Id]) -> Iterator[bytes]:
-    """The page in pieces, each of a slice's work; empty ones while the users are sorted by app."""
+    """Yield the page in pieces, each the work of a turn; empty ones while users are sorted."""
     apps: dict[int, list[int]] = {}
     users = iter(held)
     while some := list(islice(users, USERS_PER_TURN)):
@@ -103,9 +106,9 @@ def _listing(held: Sequence[Id]) -> Iterator[bytes]:
 
 @implementer(IPushProducer)
 class ListingWriter:
-    """Writes a page piece by piece, a piece a turn, as fast as the browser reads.
+    """Writes a page piece by piece, one per turn, as fast as the browser reads.
 
-    (A pull producer would be asked for pieces for 10 ms on end.)
+    Twisted would ask a pull producer for pieces for 10 ms without a pause.
     """
 
     def __init__(self, request: Request, pieces: Iterator[bytes], time: Time) -> None:
@@ -115,19 +118,19 @@ class ListingWriter:
         self._paused = self._over = self._due = False
         request.notifyFinish().addBoth(self._finished)
         request.registerProducer(self, True)
-        self._ask()
+        self._schedule()
 
     def pauseProducing(self) -> None:
         self._paused = True
 
     def resumeProducing(self) -> None:
         self._paused = False
-        self._ask()
+        self._schedule()
 
     def stopProducing(self) -> None:
         self._over = True
 
-    def _ask(self) -> None:
+    def _schedule(self) -> None:
         if not self._due:
             self._due = True
             self._time.callLater(0, self._write)
@@ -143,7 +146,7 @@ class ListingWriter:
             return
         if piece:
             self._request.write(piece)
-        self._ask()
+        self._schedule()
 
     def _finished(self, result: Failure | None) -> None:
         self._over = True

@@ -1,7 +1,7 @@
-"""What a daemon tells of itself over HTTP.
+"""A daemon's status over HTTP.
 
-``/summary`` in figures, ``/metrics`` for Prometheus; ``/health`` says that the process is up,
-``/ready`` whether it can do its work.
+``/summary`` has figures, ``/metrics`` has them for Prometheus. ``/health`` shows that the process
+is up, ``/ready`` whether it can do its work.
 """
 
 import json
@@ -19,11 +19,11 @@ from gobelieve.protocols.http.status.metrics import MetricsPage, registry_of
 
 Figures = Callable[[], Mapping[str, object]]
 Trouble = Callable[[], str]
-"""Why a daemon cannot do its work, or ""."""
+"""Returns why a daemon cannot do its work, or ""."""
 
 
 class JsonPage(Resource):
-    """A page that shows, as JSON, what a function returns."""
+    """A page of the figures that a function returns, as JSON."""
 
     isLeaf = True
 
@@ -35,13 +35,13 @@ class JsonPage(Resource):
         return self.show(request, self._figures())
 
     def show(self, request: Request, figures: Mapping[str, object]) -> bytes:
-        """The page with these figures."""
+        """Return the page with these figures."""
         request.setHeader(b"content-type", b"application/json")
         return json.dumps(figures, sort_keys=True, separators=(",", ":")).encode()
 
 
 class ReadyPage(JsonPage):
-    """200 without trouble, and 503 that names it."""
+    """A page with status 200; while there is trouble 503, and the reason."""
 
     def __init__(self, trouble: Trouble) -> None:
         super().__init__(dict)
@@ -61,9 +61,9 @@ def status_site(
     trouble: Trouble | None = None,
     pages: Mapping[bytes, IResource] = MappingProxyType({}),
 ) -> Site:
-    """The pages, and others by their paths; everything else is not found.
+    """Return a site with the status pages, and with others by their paths.
 
-    Without `trouble` there is no ``/ready``.
+    Other paths are not found. Without `trouble` there is no ``/ready``.
     """
     root = Resource()
     for path, page in pages.items():
@@ -76,7 +76,7 @@ def status_site(
 def with_status(
     root: Resource, collectors: Iterable[Collector] = (), trouble: Trouble | None = None
 ) -> Site:
-    """What is at a root, and the pages but the summary."""
+    """Return a site of a root, with all status pages except the summary."""
     root.putChild(b"health", JsonPage(lambda: {"status": "ok"}))
     root.putChild(b"metrics", MetricsPage(registry_of(collectors)))
     if trouble is not None:

@@ -10,7 +10,7 @@ from gobelieve.names import Room, User
 from gobelieve.protocols.http.app.groups import MAX_GROUP_ID
 from gobelieve.protocols.http.gateway.documents import api_router
 from gobelieve.protocols.http.gateway.posting import CONTENT_LIMIT
-from gobelieve.protocols.http.site import BODY_LIMIT, LimitedSite
+from gobelieve.protocols.http.site import MAX_BODY_BYTES, LimitedSite
 from gobelieve.services.http.api import routes
 from gobelieve.services.http.app_api import AppApi, AppBackends
 from gobelieve.wire import client, customers
@@ -207,7 +207,7 @@ class AccessTests(AppCase):
         for method, path, body in [*EVERY, *(("POST", *one) for one in STORED)]:
             if body is None:
                 continue
-            self.refused(413, "request too large", method, path, b"x" * (BODY_LIMIT + 1))
+            self.refused(413, "request too large", method, path, b"x" * (MAX_BODY_BYTES + 1))
             for bad in (b"", b"{", b"7", b'"x"', b"[[]]", b'{"uid":"1"}', b'{"master":1.5}'):
                 response = self.ask(method, path, bad)
                 self.assertEqual(response.code, 400, (path, bad))
