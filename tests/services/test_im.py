@@ -1,4 +1,4 @@
-"""The gateway daemon, and the one that is all in one, as they are put together."""
+"""The assembly of the gateway daemon and of the all-in-one daemon."""
 
 import sys
 from pathlib import Path
@@ -17,22 +17,22 @@ ETC = Path(__file__).parents[2] / "etc"
 
 
 def names(service: Any) -> list[str]:
-    """The names of a service's children, in the order in which they start."""
+    """Return the names of a service's children, in the order in which they start."""
     return [child.name for child in IServiceCollection(service)]
 
 
 class CompositionTests(SynchronousTestCase):
-    """What a daemon is made of."""
+    """The services of a daemon."""
 
     def made(self, module: Any, *arguments: str) -> Any:
-        """The services for a command line, on a reactor that does nothing."""
+        """Return the services for a command line, on a reactor that does nothing."""
         self.reactor = FakeReactor()
         options: DaemonOptions = module.Options()
         options.parseOptions(arguments)
         return module.makeService(options, self.reactor)
 
     def test_the_gateway_has_its_links_and_listeners_by_name(self) -> None:
-        """Clients come last and leave first."""
+        """The ports for clients start last and stop first."""
         service = self.made(im, "--config", str(ETC / "im.toml"))
         self.assertEqual(
             names(service),
@@ -45,13 +45,13 @@ class CompositionTests(SynchronousTestCase):
         self.assertEqual(names(service.getServiceNamed("storage")), ["127.0.0.1:13333"])
         self.assertEqual(names(service.getServiceNamed("route")), ["127.0.0.1:4444"])
 
-    def test_what_is_not_configured_is_off(self) -> None:
-        """WebSocket and the status pages."""
+    def test_parts_that_are_not_configured_are_off(self) -> None:
+        """Without addresses there is no WebSocket port and no status page."""
         service = self.made(im)
         self.assertEqual(names(service)[-1], "tcp")
 
-    def test_what_waits_for_a_group_is_sent_on_also_without_groups(self) -> None:
-        """It was acked. Where there is nothing, no folder is made."""
+    def test_pending_messages_are_sent_also_without_groups(self) -> None:
+        """Acked messages are sent; if there are none, no folder is made."""
         folder = Path(self.mktemp())
         setting = ("--set", f"pending_root={folder}")
         self.assertNotIn("pending", names(self.made(im, *setting)))
@@ -59,7 +59,7 @@ class CompositionTests(SynchronousTestCase):
         self.assertIn("pending", names(self.made(im, *setting)))
 
     def test_all_in_one_has_the_three_roles_by_name(self) -> None:
-        """Each with its own children."""
+        """The all-in-one daemon has three roles, each with its own children."""
         service = self.made(embedded, "--data", self.mktemp())
         self.assertEqual(
             names(service),
@@ -83,7 +83,7 @@ class CompositionTests(SynchronousTestCase):
         )
 
     def test_nothing_is_opened_before_the_start(self) -> None:
-        """No port, no connection, no folder, no timer."""
+        """Before the start there is no port, no connection, no folder and no timer."""
         folder = self.mktemp()
         self.made(embedded, "--data", folder)
         self.assertFalse(Path(folder).exists())
@@ -93,8 +93,8 @@ class CompositionTests(SynchronousTestCase):
             self.assertEqual(self.reactor.tcpClients, [])
             self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_an_address_that_is_none_is_told_before_anything_starts(self) -> None:
-        """With its key."""
+    def test_a_malformed_address_is_refused_before_anything_starts(self) -> None:
+        """The error names the key."""
         for setting in (
             "storage_rpc_addrs=['nowhere']",
             "route_addrs=['nowhere']",
@@ -116,7 +116,7 @@ class StartTests(SynchronousTestCase):
         self.patch(sys, "excepthook", sys.excepthook)
 
     def test_a_folder_that_cannot_be_made(self) -> None:
-        """Something else has its name."""
+        """The data folder cannot be made if a file has its name."""
         path = Path(self.mktemp())
         path.touch()
         with self.assertRaises(StartError) as caught:
@@ -124,7 +124,7 @@ class StartTests(SynchronousTestCase):
         self.assertIn("cannot be made: Not a directory", str(caught.exception))
 
     def test_a_database_that_cannot_be_opened(self) -> None:
-        """A folder stands where the file belongs."""
+        """The database cannot be opened if a folder has its name."""
         path = Path(self.mktemp())
         path.mkdir()
         with self.assertRaises(StartError) as caught:

@@ -1,4 +1,4 @@
-"""The router daemon."""
+"""The assembly, start and stop of the router daemon."""
 
 import tomllib
 from dataclasses import fields, is_dataclass
@@ -36,44 +36,44 @@ SAMPLE = Path(__file__).parents[2] / "etc" / "imr.toml"
 
 
 def made(*arguments: str) -> OrderedService:
-    """The service for a command line."""
+    """Return the service for a command line."""
     options = Options()
     options.parseOptions(arguments)
     return makeService(options, FakeReactor())
 
 
 def keys(config: Any) -> dict[str, Any]:
-    """The keys of a dataclass as TOML has them."""
+    """Return the keys of a dataclass by their names in TOML."""
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     return {k: keys(v) if is_dataclass(v) else v for k, v in values.items()}
 
 
 class OptionsTests(SynchronousTestCase):
-    """Command line and configuration."""
+    """The command line and the configuration of the router."""
 
     def test_sample(self) -> None:
         """The sample names every key, each with its default."""
         self.assertEqual(tomllib.loads(SAMPLE.read_text()), keys(ImrConfig()))
         self.assertEqual(load(ImrConfig, str(SAMPLE)), ImrConfig())
 
-    def test_addresses(self) -> None:
-        """That are none are told before anything starts."""
+    def test_malformed_addresses(self) -> None:
+        """Malformed addresses are refused before anything starts."""
         for key in ("listen", "redis.address"):
             with self.assertRaises(usage.UsageError) as caught:
                 Options().parseOptions(["--set", f"{key}=nowhere"])
             self.assertIn(f"{key}: 'nowhere' is not host:port", str(caught.exception))
 
     def test_unknown_key(self) -> None:
-        """Is told too."""
+        """An unknown key is refused."""
         with self.assertRaises(usage.UsageError):
             Options().parseOptions(["--set", "listne=:4444"])
 
 
 class ServiceTests(SynchronousTestCase):
-    """What the daemon is made of."""
+    """The services of the router daemon."""
 
     def test_children(self) -> None:
-        """In the order they start; they stop the other way round, so pushes find Redis there."""
+        """Redis starts before the pushes and stops after them."""
         service = made("--config", str(SAMPLE))
         names = [child.name for child in service]
         self.assertEqual(names, ["hangup", "cluster", "redis", "push", "route", "tcp"])
@@ -81,17 +81,17 @@ class ServiceTests(SynchronousTestCase):
             self.assertEqual(service.getServiceNamed(name).name, name)
 
     def test_without_pushes(self) -> None:
-        """There is no Redis."""
+        """Without pushes and groups there is no Redis."""
         service = made("--set", "push_disabled=true")
         self.assertEqual([child.name for child in service], ["hangup", "cluster", "route", "tcp"])
 
     def test_groups(self) -> None:
-        """The router knows groups if there is a database of them, and says so to gateways."""
+        """The router knows groups if a database is configured, and reports that to gateways."""
         for source, known in (("", False), ("mysql://u:p@127.0.0.1/groups", True)):
             route: Any = made("--set", f"mysqldb_datasource={source}").getServiceNamed("route")
             self.assertEqual(route.router.groups is not None, known)
 
-    def test_nothing_happens_yet(self) -> None:
+    def test_nothing_happens_before_the_start(self) -> None:
         """Nothing listens or connects before the service is started."""
         options = Options()
         options.parseOptions([])
@@ -101,14 +101,14 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(reactor.getDelayedCalls(), [])
 
     def test_plugin(self) -> None:
-        """twistd finds it."""
+        """The command twistd finds the plugin of the router."""
         (maker,) = (p for p in getPlugins(IServiceMaker) if p.tapname == "gobelieve-imr")
         self.assertIs(maker.makeService, makeService)
         self.assertIs(maker.options, Options)
 
 
 class Lists:
-    """`PushQueues` that never answers."""
+    """Push lists that answer when the test says so."""
 
     def __init__(self) -> None:
         self.answer: Deferred[None] = Deferred()
@@ -118,7 +118,7 @@ class Lists:
 
 
 class StopTests(SynchronousTestCase):
-    """What the parts wait for when they stop."""
+    """The stop of the router's services."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -126,7 +126,7 @@ class StopTests(SynchronousTestCase):
         self.counters = Counters()
 
     def test_push(self) -> None:
-        """The answer to what is under way."""
+        """The stop waits for the answer to the present write of pushes."""
         lists = Lists()
         writer = PushWriter(
             lists,
@@ -145,7 +145,7 @@ class StopTests(SynchronousTestCase):
         self.assertEqual(self.counters["pushes_written"], 1)
 
     def test_route(self) -> None:
-        """The pushes that the router has kept since it started, and then the end of the links."""
+        """The stop decides on the kept pushes, and then waits for the links to end."""
         pushes = FakePushes()
         router = build_router(
             pushes,
@@ -173,7 +173,7 @@ class StopTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_route_waits_for_groups(self) -> None:
-        """That must be found for a push; for a while."""
+        """The stop waits some seconds for groups that a push needs."""
         for found in (True, False):
             pushes, groups = FakePushes(), FakeGroups()
             groups.there[100] = Group(100, 7, True, {2: 0})

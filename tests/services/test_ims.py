@@ -23,21 +23,21 @@ ETC = Path(__file__).parents[2] / "etc" / "ims.toml"
 
 
 def options(*words: str) -> Options:
-    """A command line, read."""
+    """Return the options of a command line."""
     found = Options()
     found.parseOptions(words)
     return found
 
 
 class OptionsTests(SynchronousTestCase):
-    """The command line."""
+    """The command line and the configuration of storage."""
 
     def test_sample(self) -> None:
         """The sample configuration is accepted."""
         self.assertEqual(options("--config", str(ETC)).config.fsync, "commit")
 
     def test_fsync(self) -> None:
-        """fsync has three values; another is an error that names them."""
+        """The key fsync has three values; the error for another value names them."""
         for value in ("commit", "interval", "never"):
             self.assertEqual(options("--set", f"fsync={value}").config.fsync, value)
         error = self.assertRaises(usage.UsageError, options, "--set", "fsync=always")
@@ -46,20 +46,20 @@ class OptionsTests(SynchronousTestCase):
         )
 
     def test_numbers(self) -> None:
-        """Numbers that must be above 0 are."""
+        """Keys for numbers above 0 refuse 0 and less."""
         for word in ("limit=0", "limit=-5", "fsync_interval=0"):
             error = self.assertRaises(usage.UsageError, options, "--set", word)
             self.assertIn("must be above 0", str(error))
 
-    def test_address(self) -> None:
-        """An address that is none is an error that names the key."""
+    def test_malformed_address(self) -> None:
+        """The error for a malformed address names the key."""
         for key in ("rpc_listen", "listen"):
             error = self.assertRaises(usage.UsageError, options, "--set", f"{key}=nowhere")
             self.assertIn(f"{key}: 'nowhere' is not host:port", str(error))
 
 
 class ServiceTests(SynchronousTestCase):
-    """What `twistd` starts and stops."""
+    """The services that twistd starts and stops."""
 
     def setUp(self) -> None:
         self.root = self.mktemp()
@@ -78,14 +78,14 @@ class ServiceTests(SynchronousTestCase):
         self.successResultOf(stopping)
 
     def test_composed(self) -> None:
-        """Making it opens nothing; its children have names."""
+        """Assembling the daemon opens nothing; its children have names."""
         service, _ = self.make()
         self.assertEqual([child.name for child in service], ["hangup", "cluster", "storage", "rpc"])
         self.assertFalse(os.path.exists(self.root))
         self.assertEqual(self.reactor.tcpServers, [])
 
     def test_clients(self) -> None:
-        """The older clients have a port where `listen` says; it is off by default."""
+        """Older clients have a port if `listen` is set; by default there is none."""
         words = ("--set", f"storage_root={self.root}", "--set", "listen=127.0.0.1:3333")
         service = makeService(options(*words), self.reactor)
         names = [child.name for child in service]
@@ -97,7 +97,7 @@ class ServiceTests(SynchronousTestCase):
         self.assertIsInstance(askers.factory, StorageClientFactory)
 
     def test_replication(self) -> None:
-        """A port for slaves and a link to a master, where they are asked for."""
+        """The port for slaves and the link to a master exist if they are configured."""
         words = ("--set", f"storage_root={self.root}")
         own = ("--set", "sync_listen=127.0.0.1:3334", "--set", "master_address=10.0.0.1:3334")
         service = makeService(options(*words, *own), self.reactor)
@@ -108,7 +108,7 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual([child.name for child in slaves], ["connections", "tcp"])
 
     def test_life(self) -> None:
-        """What is saved is there after a stop and a start; what is under way is finished first."""
+        """A stop finishes saves in progress, and saved messages are there after a new start."""
         told: list[Any] = []
         _, storage = self.make()
         service = StorageService(storage)
@@ -124,7 +124,7 @@ class ServiceTests(SynchronousTestCase):
         self.stop(service)
 
     def test_limit(self) -> None:
-        """The configuration's limit is that of a page that asks for none, or for more."""
+        """The configured limit applies to pages that ask for no limit or a higher one."""
         words = ("--set", f"storage_root={self.root}", "--set", "limit=2")
         storage = makeService(options(*words), self.reactor).getServiceNamed("storage").storage
         service = StorageService(storage)

@@ -1,4 +1,4 @@
-"""What the links of our own daemons have in common."""
+"""The security of the links between our own daemons."""
 
 import os
 import sys
@@ -40,17 +40,17 @@ SECRET = "sixteen bytes or so"
 
 
 class ConfigTests(SynchronousTestCase):
-    """What may be configured."""
+    """The table [cluster] of the configuration."""
 
     def test_all_daemons_have_the_table(self) -> None:
-        """The same keys, with a secret that is not shown."""
+        """Each daemon has the table [cluster] with the same keys, and shows no secret."""
         for kind in (ImConfig, ImrConfig, ImsConfig, EmbeddedConfig):
             config: Any = load(kind, None, [f"cluster.secret={SECRET}"])
             self.assertEqual(config.cluster.secret, SECRET)
             self.assertNotIn(SECRET, repr(config))
 
-    def test_what_does_not_go_together(self) -> None:
-        """Is an error that names the keys and shows no secret."""
+    def test_keys_that_contradict_each_other(self) -> None:
+        """Keys that contradict each other are refused; the error names them and shows no secret."""
         for settings, why in (
             (["secret=sixteen bytes ok"], None),
             (["secret=too short"], "at least 16 bytes"),
@@ -68,7 +68,7 @@ class ConfigTests(SynchronousTestCase):
             self.assertNotIn("too short", str(raised))
 
     def test_the_samples_listen_on_loopback(self) -> None:
-        """Whoever copies them asks nobody in from the network; so do the defaults."""
+        """The samples and the defaults open no port for daemons to the network."""
         etc = Path(__file__).parents[3] / "etc"
         routers = [load(ImrConfig, str(etc / "imr.toml")), ImrConfig()]
         storages = [load(ImsConfig, str(etc / "ims.toml")), ImsConfig()]
@@ -80,7 +80,7 @@ class ConfigTests(SynchronousTestCase):
             self.assertTrue(is_loopback(parse_address(address).host), address)
 
     def test_loopback(self) -> None:
-        """Every interface is not; a name that is not known to be is not."""
+        """The unspecified address and unknown names do not count as loopback."""
         for host, wanted in (
             ("127.0.0.1", True),
             ("127.8.8.8", True),
@@ -96,7 +96,7 @@ class ConfigTests(SynchronousTestCase):
 
 
 class ClusterTests(SynchronousTestCase):
-    """Ports, connections, files."""
+    """The service for secrets and certificates, with the ports and connections that it makes."""
 
     def setUp(self) -> None:
         self.reactor = FakeReactor()
@@ -108,23 +108,23 @@ class ClusterTests(SynchronousTestCase):
         self.folder.mkdir()
 
     def file(self, content: bytes, mode: int = 0o600) -> str:
-        """A secret file."""
+        """Return the path of a new secret file."""
         path = self.folder / "secret"
         path.write_bytes(content)
         path.chmod(mode)
         return str(path)
 
     def cluster(self, **values: str) -> Cluster:
-        """With this configuration."""
+        """Return the service for a configuration."""
         return Cluster(ClusterConfig(**values), self.reactor)
 
     def factory(self, cluster: Cluster, address: str = "127.0.0.1:4444") -> Any:
-        """What a port is given to listen with."""
+        """Return the factory with which a port listens."""
         listening: Any = cluster.listening(Port.ROUTE, address, Factory.forProtocol(Protocol))
         return listening._service.factory
 
     def lets_in(self, cluster: Cluster, secret: bytes) -> bool:
-        """Whether its port lets in who has this secret."""
+        """Return True if a port accepts a peer with this secret."""
         built: list[object] = []
 
         class Noted(Factory):
@@ -141,13 +141,13 @@ class ClusterTests(SynchronousTestCase):
         return bool(built)
 
     def test_without_a_secret(self) -> None:
-        """Nothing is on the wire that is not the port's."""
+        """Without a secret only the bytes of the port itself are on the wire."""
         cluster = self.cluster()
         self.assertIsInstance(self.factory(cluster), PlainFactory)
         self.assertIsInstance(cluster.endpoint(Port.ROUTE, "127.0.0.1:1"), PlainEndpoint)
 
     def test_with_a_secret(self) -> None:
-        """All ports demand it, all connections offer it."""
+        """With a secret all ports demand it, and all connections prove it."""
         cluster = self.cluster(secret=SECRET)
         cluster.startService()
         self.assertIsInstance(self.factory(cluster), AuthenticatedFactory)
@@ -157,7 +157,7 @@ class ClusterTests(SynchronousTestCase):
         self.assertFalse(self.lets_in(cluster, b""))
 
     def test_a_secret_from_a_file(self) -> None:
-        """Without the end of its line; read again when asked to, unless it is of no use."""
+        """The secret is read without the line end, and read again unless the file is useless."""
         path = self.file(SECRET.encode() + b"\n")
         cluster = self.cluster(secret_file=path)
         cluster.privilegedStartService()
@@ -171,7 +171,7 @@ class ClusterTests(SynchronousTestCase):
         self.assertTrue(self.lets_in(cluster, b"the secret of tomorrow"))
 
     def test_hangup(self) -> None:
-        """Reads the files again, if there are any; what cannot be used is one line of the log."""
+        """At SIGHUP the files are read again; a file that cannot be used is one line of the log."""
         options: Any = imr.Options()
         options.parseOptions(["--set", f"cluster.secret_file={self.file(SECRET.encode())}"])
         service = imr.makeService(options, self.reactor)
@@ -193,8 +193,8 @@ class ClusterTests(SynchronousTestCase):
         imr.makeService(without, self.reactor).hangup.call_all()
         self.assertEqual(self.events.texts(), [])
 
-    def test_a_file_name_is_of_the_folder_where_twistd_was_called(self) -> None:
-        """Which it leaves before services start."""
+    def test_a_relative_file_name(self) -> None:
+        """A relative name starts from the folder where twistd was called, also after it changes."""
         self.file(SECRET.encode())
         here = os.getcwd()
         self.addCleanup(os.chdir, here)
@@ -205,7 +205,7 @@ class ClusterTests(SynchronousTestCase):
         self.assertTrue(self.lets_in(cluster, SECRET.encode()))
 
     def test_files_that_cannot_be_used(self) -> None:
-        """End the start of the daemon, before it listens."""
+        """A file that cannot be used ends the start of the daemon before it listens."""
         files = Authority(self.folder).issue()
         for values, why in (
             ({"secret_file": str(self.folder / "nowhere")}, "nowhere: No such file"),
@@ -217,7 +217,7 @@ class ClusterTests(SynchronousTestCase):
             self.assertIn(why, str(raised))
 
     def test_a_secret_that_others_may_read(self) -> None:
-        """Is warned of."""
+        """A secret file that all users may read is warned of."""
         self.cluster(secret_file=self.file(SECRET.encode(), 0o644)).startService()
         (text,) = self.events.texts()
         self.assertIn("others may read it", text)
@@ -226,7 +226,7 @@ class ClusterTests(SynchronousTestCase):
         self.assertEqual(self.events.texts(), [])
 
     def test_tls(self) -> None:
-        """Of all ports and connections."""
+        """With TLS all ports and connections use it."""
         cluster = self.cluster(**Authority(self.folder).issue()._asdict())
         cluster.startService()
         factory = self.factory(cluster, "10.0.0.1:4444")
@@ -234,8 +234,8 @@ class ClusterTests(SynchronousTestCase):
         self.assertIsInstance(factory.wrappedFactory, AuthenticatedFactory)
         self.assertEqual(self.events.texts(), [])
 
-    def test_a_port_for_everybody(self) -> None:
-        """Is warned of at the start, with what anyone can do who reaches it."""
+    def test_a_port_without_authentication(self) -> None:
+        """An open port is warned of at the start, with the danger that it means."""
         cluster = self.cluster()
         for port in Port:
             cluster.listening(port, "10.0.0.1:4444", Factory())
@@ -249,14 +249,14 @@ class ClusterTests(SynchronousTestCase):
             self.assertIn(DANGERS[port], text)
 
     def test_a_port_with_a_secret(self) -> None:
-        """Is not."""
+        """A port with a secret is not warned of."""
         cluster = self.cluster(secret=SECRET)
         cluster.listening(Port.ROUTE, "10.0.0.1:4444", Factory())
         cluster.startService()
         self.assertEqual(self.events.texts(), [])
 
     def test_the_daemons_warn(self) -> None:
-        """Each of each of its ports."""
+        """Each daemon warns of each of its open ports."""
         route = {Port.ROUTE: "listen=0.0.0.0:1"}
         storage = {
             Port.STORAGE_RPC: "rpc_listen=0.0.0.0:2",

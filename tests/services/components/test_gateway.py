@@ -1,4 +1,4 @@
-"""The end of a gateway, and its watch."""
+"""The shutdown of a gateway, and the sweep of its timeouts."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ from tests.fakes.world import FakeTurn
 from tests.gateway.support import FakeConnection, FakeRouting, FakeStorage
 
 
-class FarewellTests(SynchronousTestCase):
-    """SIGTERM: what clients have sent is finished before they are sent away."""
+class ShutdownTests(SynchronousTestCase):
+    """At SIGTERM the messages of clients are finished before their connections end."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -62,16 +62,16 @@ class FarewellTests(SynchronousTestCase):
         self.connection.messages()
 
     def say(self, message: Any) -> None:
-        """The client sends."""
+        """Send a message from the client."""
         (frame,) = _frames(message)
         self.session.received([frame])
 
     def stop(self) -> Deferred[None]:
-        """Begin the end."""
+        """Begin the shutdown of the gateway."""
         return GracefulShutdown(self.gateway, self.clock, 1.0).stopService()
 
     def test_the_last_message_is_acked_before_the_connection_ends(self) -> None:
-        """And what clients reported is written."""
+        """Before a connection ends, the last message is acked and the sync key is written."""
         self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"last"))
         self.say(client.SyncKey(sync_key=77))
         self.say(client.UnreadCount(count=5))
@@ -87,8 +87,8 @@ class FarewellTests(SynchronousTestCase):
         self.assertEqual(self.memory.sync_keys, {User(7, 1): 77})
         self.assertEqual(self.memory.unread, {User(7, 1): 5})
 
-    def test_a_storage_and_a_client_that_stand_still_are_not_waited_for(self) -> None:
-        """Some seconds each."""
+    def test_a_stop_does_not_wait_for_ever_for_storage_and_clients(self) -> None:
+        """The stop waits `DRAIN_TIMEOUT` for a storage that hangs, and then for a client."""
         self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"last"))
         stopping = self.stop()
         self.clock.advance(module.DRAIN_TIMEOUT)
@@ -97,8 +97,8 @@ class FarewellTests(SynchronousTestCase):
         self.clock.advance(module.DRAIN_TIMEOUT)
         self.successResultOf(stopping)
 
-    def test_a_crowd_is_sent_away_in_parts(self) -> None:
-        """The oldest first; who is owed an ack at the end, and who is still there is served."""
+    def test_many_clients_are_sent_away_in_batches(self) -> None:
+        """The oldest clients go first; those who wait for an ack go last, and are served."""
         self.say(client.IM(sender=1, receiver=2, msgid=0, content=b"first"))
         connections = [FakeConnection() for _ in range(module.CLIENTS_AT_ONCE)]
         sessions = [self.gateway.clients.registry.ready(connection) for connection in connections]
@@ -124,8 +124,8 @@ class FarewellTests(SynchronousTestCase):
             self.gateway.clients.registry.closed(session)
         self.successResultOf(stopping)
 
-    def test_a_sweep_that_fails_does_not_end_the_watch(self) -> None:
-        """The error is logged, and the next second comes."""
+    def test_a_sweep_that_fails_does_not_end_the_sweeps(self) -> None:
+        """The error is logged, and the next sweep happens one second later."""
 
         def fails() -> None:
             raise ValueError("a bug")

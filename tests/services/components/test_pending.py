@@ -1,4 +1,4 @@
-"""What a gateway does at its start with messages that are not everywhere yet, and at its end."""
+"""Pending messages of groups at the start and the stop of a gateway."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ MEMBERS = (1, 2, 3)
 
 
 class PendingTestCase(SynchronousTestCase):
-    """A gateway, as far as it is concerned, with two storages, on a real file."""
+    """The parts of a gateway that handle pending messages, with two storages and a real file."""
 
     def setUp(self) -> None:
         self.patch(sys, "excepthook", sys.excepthook)
@@ -36,7 +36,7 @@ class PendingTestCase(SynchronousTestCase):
         self.addCleanup(self.stop_all)
 
     def start(self) -> PendingService:
-        """A gateway starts; what was logged is in `said`."""
+        """Start a gateway; the lines that it logs are in `said`."""
         self.thread = Thread()
         pending = PendingDatabase(self.root, self.thread, Events().log())
         gateway = self.gateway
@@ -56,7 +56,7 @@ class PendingTestCase(SynchronousTestCase):
         return service
 
     def stop_all(self) -> None:
-        """End what still runs, so that nothing waits for the file."""
+        """Stop all gateways, so that none waits for the file."""
         for service in self.running:
             if service.running:
                 stopping = service.stopService()
@@ -65,7 +65,7 @@ class PendingTestCase(SynchronousTestCase):
                 self.successResultOf(stopping)
 
     def kill(self) -> None:
-        """The gateway ends without a word, and what it asked storage for does not come there."""
+        """Kill the gateway; its requests do not reach storage."""
         service = self.running.pop()
         assert service._pending._db is not None
         service._pending._db.close()
@@ -73,27 +73,27 @@ class PendingTestCase(SynchronousTestCase):
             one.forget_askers(done_all_the_same=False)
 
     def send(self, content: bytes) -> None:
-        """A message to the group; it is on disk when this returns."""
+        """Send a message to the group; it is on disk when this returns."""
         body = GroupIM(sender=1, receiver=100, timestamp=5, msgid=9, content=content).encode()
         user = User(7, 1)
         self.fan_out.send(user, 100, 8, body, MEMBERS, Waiting(), device=5)
         self.thread.run()
 
     def deliver(self) -> None:
-        """Storage and disk do what they were asked for."""
+        """Let storage and the disk complete all requests."""
         self.storage.answer()
         self.thread.run()
 
     def contents(self, uid: int) -> list[bytes]:
-        """What is in a member's queue."""
+        """Return the contents of a member's queue."""
         return [GroupIM.decode(body).content for body in self.storage.bodies(uid)]
 
 
 class PendingServiceTests(PendingTestCase):
-    """The gateway's own file."""
+    """The database of the gateway itself."""
 
-    def test_what_was_kept_goes_on_after_a_kill(self) -> None:
-        """Each member gets it once, in order; nothing is left then."""
+    def test_kept_messages_are_resumed_after_a_kill(self) -> None:
+        """Each member gets each message once, in order, and the file is empty then."""
         self.start()
         self.assertEqual(self.said, [])
         self.send(b"one")
@@ -109,7 +109,7 @@ class PendingServiceTests(PendingTestCase):
         self.assertEqual(self.said, [])
 
     def test_a_stop_waits_for_storage_and_then_closes_the_file(self) -> None:
-        """In this order: what storage answers last is written down."""
+        """The last answer of storage is written down before the file is closed."""
         service = self.start()
         self.send(b"one")
         stopping = service.stopService()
@@ -122,7 +122,7 @@ class PendingServiceTests(PendingTestCase):
         self.assertEqual(self.said, [])
 
     def test_two_gateways_on_one_folder(self) -> None:
-        """The second one ends with one line that names the file."""
+        """The start of the second gateway ends with one line that names the file."""
         self.start()
         with self.assertRaises(StartError) as caught:
             self.start()
@@ -133,7 +133,7 @@ class PendingServiceTests(PendingTestCase):
         self.assertNotIn("\n", said)
 
     def test_a_folder_that_cannot_be_made(self) -> None:
-        """One line too."""
+        """A folder that cannot be made ends the start with one line."""
         self.root.write_text("in the way")
         with self.assertRaisesRegex(StartError, "messages of groups cannot be kept"):
             self.start()
@@ -141,15 +141,15 @@ class PendingServiceTests(PendingTestCase):
 
 
 class TakeOverTests(PendingTestCase):
-    """What upstream's gateway left."""
+    """The import of the queues that a Go gateway left."""
 
     def setUp(self) -> None:
         super().setUp()
         write(self.root / "q0", record(b"done") + record(b"a", timestamp=1_600_000_000), len(HEAD))
         write(self.root / "q1", record(b"b", timestamp=1_600_000_001))
 
-    def test_it_is_sent_on_and_the_files_are_set_aside(self) -> None:
-        """Once: the next start finds nothing."""
+    def test_queues_are_imported_and_their_files_set_aside(self) -> None:
+        """The queues are imported once: the next start finds none."""
         self.start()
         self.assertEqual(
             self.said,
@@ -168,8 +168,8 @@ class TakeOverTests(PendingTestCase):
         self.start()
         self.assertEqual(self.said, [])
 
-    def test_what_upstream_brought_about_in_part_is_not_doubled(self) -> None:
-        """It was killed in the middle of a message: those who have it do not get it again."""
+    def test_a_message_that_some_members_have_is_not_doubled(self) -> None:
+        """Members who got a message from the Go gateway do not get it again."""
         body = GroupIM(
             sender=1, receiver=100, timestamp=1_600_000_000, msgid=0, content=b"a"
         ).encode()
@@ -181,7 +181,7 @@ class TakeOverTests(PendingTestCase):
             self.assertEqual(self.contents(uid), [b"a", b"b"])
 
     def test_killed_before_the_files_were_set_aside(self) -> None:
-        """At any moment: nothing is lost and nothing doubled."""
+        """A kill at any moment of the import neither loses nor doubles a message."""
         set_aside = old_format.OldQueue.set_aside
 
         at = ["q1", "q0"]
@@ -205,8 +205,8 @@ class TakeOverTests(PendingTestCase):
         for uid in MEMBERS:
             self.assertEqual(self.contents(uid), [b"a", b"b"])
 
-    def test_they_cannot_be_kept(self) -> None:
-        """Then the files stay as they are, and the gateway does not start."""
+    def test_the_import_fails(self) -> None:
+        """If the import fails, the files stay as they are, and the gateway does not start."""
 
         def full(*arguments: object) -> None:
             raise BackendError("the disk is full")
@@ -217,8 +217,8 @@ class TakeOverTests(PendingTestCase):
         self.kill()
         self.assertEqual(len(old_format.find(self.root)), 2)
 
-    def test_what_makes_no_sense_is_said(self) -> None:
-        """A line each; the rest is sent on."""
+    def test_damaged_records_are_logged(self) -> None:
+        """Each damaged record is one line of the log, and the other messages are sent."""
         write(self.root / "q1", record(b"nobody", ()) + record(b"b") + record(b"torn")[:-3])
         self.start()
         self.assertIn("makes no sense", self.said[0])
@@ -226,8 +226,8 @@ class TakeOverTests(PendingTestCase):
         self.deliver()
         self.assertEqual(sorted(self.contents(2)), [b"a", b"b"])
 
-    def test_behind_what_is_our_own(self) -> None:
-        """Numbers go on, whatever was kept before."""
+    def test_imported_messages_follow_our_own(self) -> None:
+        """Imported messages get numbers above those that the database has."""
         self.root.joinpath("q0").rename(self.root / "later")
         self.root.joinpath("q1").rename(self.root / "later1")
         self.start()
@@ -241,10 +241,10 @@ class TakeOverTests(PendingTestCase):
 
 
 class VersionTests(PendingTestCase):
-    """A file from before there were imports."""
+    """A database of the version without imports."""
 
     def test_an_older_file_is_opened(self) -> None:
-        """With what is in it."""
+        """A database of an earlier version is opened with its messages."""
         self.start()
         self.send(b"old")
         database = self.running[0]._pending

@@ -1,4 +1,4 @@
-"""Replication as a daemon runs it: when a master is asked again, and the end."""
+"""Replication in a daemon: the retries of a slave, and the stop."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ class MasterTests(SynchronousTestCase):
         self.addCleanup(self.storage.store.close)
 
     def connect(self) -> tuple[Any, StringTransport]:
-        """The newest attempt succeeds."""
+        """Let the newest attempt succeed."""
         factory = self.reactor.tcpClients[-1][2]
         protocol: Any = factory.buildProtocol(None)
         transport = StringTransport()
@@ -46,8 +46,8 @@ class MasterTests(SynchronousTestCase):
         self.reactor.advance(0)
         return protocol, transport
 
-    def test_soon_again_and_later_when_refused(self) -> None:
-        """A lost connection is made anew at once; a refusal is for an operator."""
+    def test_a_lost_link_and_a_refusal(self) -> None:
+        """A lost link is connected again at once; after a refusal only after `TROUBLE_DELAY`."""
         link = MasterLink(
             self.storage, "127.0.0.1:3334", world=world(turn=self.turn, time=self.reactor)
         )
@@ -74,7 +74,7 @@ class MasterTests(SynchronousTestCase):
         self.assertEqual(len(self.reactor.tcpClients), 4)
 
     def test_the_end_of_a_master(self) -> None:
-        """Its slaves' connections are ended."""
+        """A master that stops ends the connections of its slaves."""
         factory = SlavesFactory(
             self.storage.store, world=world(turn=self.turn, time=self.reactor), delay=0.05
         )

@@ -14,7 +14,7 @@ from tests.fakes.reactor import FakeReactor
 
 
 class WordFileTests(SynchronousTestCase):
-    """Read at the start, and again when told to."""
+    """The service that reads the file."""
 
     def setUp(self) -> None:
         self.patch(sys, "excepthook", sys.excepthook)
@@ -23,19 +23,19 @@ class WordFileTests(SynchronousTestCase):
         self.words = WordFilter()
         self.file = WordFile(str(self.path), self.words)
 
-    def cleaned(self, said: str) -> bytes:
-        """What becomes of a text."""
-        body = bytes(24) + b'{"text":"' + said.encode() + b'"}'
+    def cleaned(self, text: str) -> bytes:
+        """Return a text as the filter changes it."""
+        body = bytes(24) + b'{"text":"' + text.encode() + b'"}'
         return self.words.clean(body, 1)[33:-2]
 
-    def test_one_word_a_line(self) -> None:
-        """Empty lines, the ends of lines, and a mark at the beginning are no part of a word."""
+    def test_one_word_per_line(self) -> None:
+        """Empty lines, line ends and a byte order mark are not part of a word."""
         self.file.startService()
         self.assertEqual(len(self.words), 2)
         self.assertEqual(self.cleaned("bad坏人"), b"*****")
 
     def test_a_file_that_cannot_be_used_ends_the_start(self) -> None:
-        """With one line that names it."""
+        """The start ends with one line that names the file."""
         self.path.unlink()
         with self.assertRaisesRegex(StartError, f"word_file .*{self.path.name}: No such file"):
             self.file.startService()
@@ -44,7 +44,7 @@ class WordFileTests(SynchronousTestCase):
             WordFile(str(self.path), self.words).startService()
 
     def test_read_again(self) -> None:
-        """The new words count; those of before if the file cannot be used."""
+        """The words of the changed file are used; if it cannot be read, the former words."""
         self.file.startService()
         self.path.write_text("worse\n")
         self.file.load()
@@ -60,16 +60,16 @@ class WordFileTests(SynchronousTestCase):
 
 
 class DaemonTests(SynchronousTestCase):
-    """Where it is in the daemons."""
+    """The service in the daemons that have a gateway."""
 
     def made(self, module: Any, *settings: str) -> Any:
-        """Put together, and not started."""
+        """Return a daemon that is assembled, but not started."""
         options = module.Options()
         options.parseOptions([word for setting in settings for word in ("--set", setting)])
         return module.makeService(options, FakeReactor())
 
     def test_it_is_read_before_clients_come_and_again_at_sighup(self) -> None:
-        """In both daemons that have a gateway; without a file there is nothing."""
+        """Daemons with a gateway read the file before they listen, and again at SIGHUP."""
         path = Path(self.mktemp())
         path.write_text("bad\n")
         for module, key, within in ((im, "word_file", None), (embedded, "im.word_file", "im")):

@@ -1,4 +1,4 @@
-"""The group manager as a service, and where it is in the daemons."""
+"""The group manager as a service, and its place in the daemons."""
 
 from typing import Any
 
@@ -18,26 +18,26 @@ SOURCE = "mysqldb_datasource=root:s3cret@tcp(127.0.0.1:3306)/im"
 
 
 class CompositionTests(SynchronousTestCase):
-    """What the daemons are made of."""
+    """The group manager among the services of the daemons."""
 
     def made(self, module: Any, *settings: str) -> Any:
-        """Put together, and not started."""
+        """Return a daemon that is assembled, but not started."""
         options: DaemonOptions = module.Options()
         options.parseOptions([word for setting in settings for word in ("--set", setting)])
         self.reactor = MemoryReactorClock()
         return module.makeService(options, self.reactor)
 
     def names(self, service: Any) -> list[str]:
-        """Of its children."""
+        """Return the names of its children."""
         return [child.name for child in service]
 
     def test_without_a_database_there_are_no_groups(self) -> None:
-        """It is optional."""
+        """A gateway without a database of groups has no group manager."""
         for module in (im, imr):
             self.assertNotIn("group-manager", self.names(self.made(module)))
 
-    def test_with_one_they_start_behind_redis_and_before_what_needs_them(self) -> None:
-        """And so stop the other way round."""
+    def test_groups_start_after_redis_and_before_storage(self) -> None:
+        """Groups stop in the opposite order."""
         for module in (im, imr):
             for form in ("stream", "pubsub"):
                 service = self.made(module, SOURCE, f"group_events={form}")
@@ -50,18 +50,18 @@ class CompositionTests(SynchronousTestCase):
                 self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_a_router_without_pushes_has_redis_for_the_events(self) -> None:
-        """And without groups it has none."""
+        """A router without pushes has Redis only if it has groups."""
         self.assertIn("redis", self.names(self.made(imr, SOURCE, "push_disabled=true")))
         self.assertNotIn("redis", self.names(self.made(imr, "push_disabled=true")))
 
-    def test_all_in_one_has_them_in_its_file(self) -> None:
-        """For gateway and router together."""
+    def test_the_all_in_one_daemon_has_groups_in_its_file(self) -> None:
+        """The gateway and the router share one group manager."""
         service = self.made(embedded)
         children = self.names(service.getServiceNamed("group-manager"))
         self.assertEqual(children, ["sweep", "events"])
 
-    def test_a_source_that_is_none_is_told_before_anything_starts(self) -> None:
-        """Without the password."""
+    def test_a_malformed_datasource_is_refused_before_anything_starts(self) -> None:
+        """The error does not show the password."""
         for module in (im, imr):
             with self.assertRaises(usage.UsageError) as caught:
                 self.made(module, "mysqldb_datasource=root:s3cret@nowhere")
@@ -73,7 +73,7 @@ class CompositionTests(SynchronousTestCase):
 
 
 class ServiceTests(SynchronousTestCase):
-    """`Groups` for those who wait."""
+    """Requests for groups that must be loaded."""
 
     def setUp(self) -> None:
         self.store = MemoryGroupStore()
@@ -83,11 +83,11 @@ class ServiceTests(SynchronousTestCase):
         self.groups.startService()
 
     def find(self, group_id: int) -> Deferred[Group | None]:
-        """Ask."""
+        """Request a group by its number."""
         return Deferred.fromCoroutine(self.groups.find(group_id))
 
     def test_find(self) -> None:
-        """Loads, and then has it at hand."""
+        """A group is loaded once, and is in memory then."""
         self.assertIsNone(self.groups.loaded(5))
         group = self.successResultOf(self.find(5))
         self.assertIs(self.groups.loaded(5), group)
@@ -95,13 +95,13 @@ class ServiceTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(self.find(6)))
         self.assertEqual(self.store.loads, [5, 6])
 
-    def test_it_cannot_be_known(self) -> None:
-        """Which is an error, and not "no such group"."""
+    def test_the_database_is_unavailable(self) -> None:
+        """An unavailable database is an error, and not the answer "no such group"."""
         self.store.away = True
         self.failureResultOf(self.find(5), BackendError)
 
-    def test_who_gives_up_does_not_disturb_the_others(self) -> None:
-        """They share a load."""
+    def test_a_cancelled_request_does_not_disturb_others(self) -> None:
+        """Two requests share one load, and one of them may be cancelled."""
         self.store.held = True
         first, second = self.find(5), self.find(5)
         first.addErrback(lambda _: None)
@@ -110,7 +110,7 @@ class ServiceTests(SynchronousTestCase):
         self.assertIsNotNone(self.successResultOf(second))
 
     def test_stop(self) -> None:
-        """Who waits is told at once."""
+        """Waiting requests get an error at once when the service stops."""
         self.store.held = True
         waiting = self.find(5)
         self.successResultOf(self.groups.stopService())
@@ -119,7 +119,7 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_sweeps(self) -> None:
-        """What nobody asks for is dropped after an hour, and five minutes at most."""
+        """Unused groups are dropped after an hour, within five minutes."""
         self.successResultOf(self.find(5))
         self.reactor.pump([300] * 11)
         self.assertIsNotNone(self.groups.manager._cache._entries.get(5))
@@ -127,7 +127,7 @@ class ServiceTests(SynchronousTestCase):
         self.assertIsNone(self.groups.loaded(5))
 
     def test_figures(self) -> None:
-        """What is kept, and what happened."""
+        """The status has the groups in memory and the counters."""
         self.successResultOf(self.find(5))
         self.groups.manager.checked(1)
         status = GroupStatus(self.groups)

@@ -1,4 +1,4 @@
-"""Relations as a service, and where it is in the daemons."""
+"""The relations of users as a service, and its place in the daemons."""
 
 from typing import Any
 
@@ -19,43 +19,43 @@ SOURCE = "mysqldb_datasource=root:s3cret@tcp(127.0.0.1:3306)/im"
 
 
 class CompositionTests(SynchronousTestCase):
-    """What the daemons are made of."""
+    """The relations among the services of the daemons."""
 
     def made(self, module: Any, *settings: str) -> Any:
-        """Put together, and not started."""
+        """Return a daemon that is assembled, but not started."""
         options = module.Options()
         options.parseOptions([word for setting in settings for word in ("--set", setting)])
         self.reactor = MemoryReactorClock()
         return module.makeService(options, self.reactor)
 
-    def test_nobody_asks_for_them(self) -> None:
-        """Then there is no connection and no timer for them."""
+    def test_relations_are_not_configured(self) -> None:
+        """Without either key there is no connection and no timer for relations."""
         for module in (im, embedded):
             self.assertNotIn("relations", [child.name for child in self.made(module)])
 
-    def test_the_gateway_has_them_with_connections_of_their_own(self) -> None:
-        """With either switch."""
+    def test_the_gateway_has_relations_with_their_own_connections(self) -> None:
+        """Either key switches relations on."""
         for switch in ("enable_friendship=true", "enable_blacklist=true"):
             service = self.made(im, SOURCE, switch)
             relations = service.getServiceNamed("relations")
             self.assertEqual([child.name for child in relations], ["sweep", "mysql", "events"])
             self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_all_in_one_has_them_in_its_file(self) -> None:
-        """With what other processes write there."""
+    def test_the_all_in_one_daemon_has_relations_in_its_file(self) -> None:
+        """The daemon follows the changes that other processes write to the file."""
         service = self.made(embedded, "im.enable_blacklist=true")
         relations = service.getServiceNamed("relations")
         self.assertEqual([child.name for child in relations], ["sweep", "events"])
 
     def test_without_a_database_the_gateway_does_not_start(self) -> None:
-        """Nobody could be anybody's friend."""
+        """The gateway refuses a configuration with relations but without a database."""
         with self.assertRaises(usage.UsageError) as caught:
             self.made(im, "enable_friendship=true")
         self.assertIn("mysqldb_datasource", str(caught.exception))
 
 
 class ServiceTests(SynchronousTestCase):
-    """`Relations` for those who wait."""
+    """Requests for relations that must be loaded."""
 
     def setUp(self) -> None:
         self.store = MemoryRelationStore()
@@ -65,23 +65,23 @@ class ServiceTests(SynchronousTestCase):
         self.relations.startService()
 
     def find(self, user: User, peer: User) -> Deferred[int]:
-        """Ask."""
+        """Request the relation of two users."""
         return Deferred.fromCoroutine(self.relations.find(user, peer.uid))
 
     def test_find(self) -> None:
-        """Loads, and then has it at hand."""
+        """A relation is loaded once, and is in memory then."""
         self.assertIsNone(self.relations.loaded(ANN, BOB.uid))
         self.assertEqual(self.successResultOf(self.find(BOB, ANN)), YOUR_FRIEND)
         self.assertEqual(self.relations.loaded(ANN, BOB.uid), MY_FRIEND)
         self.assertEqual(self.successResultOf(self.find(ANN, User(7, 3))), 0)
 
-    def test_it_cannot_be_known(self) -> None:
-        """Which is an error, and not "no relation"."""
+    def test_the_database_is_unavailable(self) -> None:
+        """An unavailable database is an error, and not the answer "no relation"."""
         self.store.away = True
         self.failureResultOf(self.find(ANN, BOB), BackendError)
 
     def test_stop(self) -> None:
-        """Who waits is told at once."""
+        """Waiting requests get an error at once when the service stops."""
         self.store.held = True
         waiting = self.find(ANN, BOB)
         self.successResultOf(self.relations.stopService())
@@ -90,7 +90,7 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_figures(self) -> None:
-        """What is kept, and what happened."""
+        """The status has the relations in memory and the counters."""
         self.successResultOf(self.find(ANN, BOB))
         status = RelationStatus(self.relations)
         shown = {

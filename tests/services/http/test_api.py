@@ -1,4 +1,4 @@
-"""The HTTP server of a gateway, as the daemons put it together."""
+"""The HTTP server of a gateway, as the daemons assemble it."""
 
 import json
 from typing import Any
@@ -15,10 +15,10 @@ from tests.web import ask
 
 
 class ServiceTests(SynchronousTestCase):
-    """Daemons that are put together and not started."""
+    """Daemons that are assembled, but not started."""
 
     def site(self, module: Any, prefix: str) -> Site:
-        """Its HTTP server, with a key."""
+        """Return the daemon's HTTP server, which needs a key."""
         sites: list[Site] = []
 
         def listening(address: object, site: Site) -> OrderedService:
@@ -34,8 +34,8 @@ class ServiceTests(SynchronousTestCase):
         (site,) = sites
         return site
 
-    def test_both_daemons_have_all_of_it(self) -> None:
-        """The same routes, the status pages beside them, and limits."""
+    def test_both_daemons_have_the_whole_api(self) -> None:
+        """The gateway and the all-in-one daemon have the same routes, status pages and limits."""
         found = []
         for module, prefix in ((im, ""), (embedded, "im.")):
             site = self.site(module, prefix)
@@ -51,8 +51,8 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(found[0], found[1])
         self.assertIn("/post_peer_message", found[0])
 
-    def test_storage_is_not_there_yet(self) -> None:
-        """A post is answered by 503, and a live one goes its way."""
+    def test_storage_is_not_connected(self) -> None:
+        """A post that must be stored is answered 503; a live one is delivered."""
         site = self.site(im, "")
         key = {"authorization": "Bearer 0123456789abcdef"}
         read = ask(site, "GET", "/load_latest_message?appid=7&uid=1&limit=1", None, key)

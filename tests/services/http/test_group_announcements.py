@@ -1,4 +1,4 @@
-"""Changes of groups that this gateway announced itself, and their arrival here."""
+"""Announcements of changes of groups, and their arrival at the same gateway."""
 
 from twisted.internet.defer import Deferred
 
@@ -15,7 +15,7 @@ ADDED = Change(events.MEMBER_ADD, 5, uid=3)
 
 
 class AnnouncerTests(ManagerTestCase):
-    """This gateway knows too when it is answered. Group 5 has 1 and 2."""
+    """The announcer of a gateway. Group 5 has the members 1 and 2."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -23,15 +23,15 @@ class AnnouncerTests(ManagerTestCase):
         self.manager.ask(5, lambda group, error: None)
 
     async def announce(self, changes: list[Change]) -> int:
-        """As Redis does: number 11."""
+        """Return the number 11, as Redis would."""
         self.announced += changes
         return 11
 
     def kept(self) -> Group | None:
         return self.manager.loaded(5)
 
-    def test_alone_a_gateway_is_told_directly(self) -> None:
-        """Of every kind of change."""
+    def test_a_single_gateway_applies_changes_directly(self) -> None:
+        """A gateway without others applies each kind of change at once."""
         direct = DirectAnnouncer(self.manager)
         group = self.kept()
         assert group is not None
@@ -47,8 +47,8 @@ class AnnouncerTests(ManagerTestCase):
         self.successResultOf(gone)
         self.assertIsNone(self.kept())
 
-    def test_it_waits_until_it_has_heard_of_it(self) -> None:
-        """From Redis, as the others do; then the change is applied."""
+    def test_the_gateway_waits_for_its_announcement(self) -> None:
+        """A change is applied when the announcement arrives from Redis."""
         follower = FollowedAnnouncer(self, self.manager, self.clock)  # type: ignore[arg-type]
         done = Deferred.fromCoroutine(follower.announce([ADDED]))
         self.assertNoResult(done)
@@ -57,14 +57,14 @@ class AnnouncerTests(ManagerTestCase):
         self.manager.published("group_member_add", b"10:11:5,3")
         self.assertEqual(seen, [True])
 
-    def test_it_may_have_heard_of_it_already(self) -> None:
-        """The answer of Redis may be the slower one."""
+    def test_the_announcement_arrives_first(self) -> None:
+        """The announcement may arrive before the answer of Redis."""
         self.manager.published("group_member_add", b"10:11:5,3")
         follower = FollowedAnnouncer(self, self.manager, self.clock)  # type: ignore[arg-type]
         self.successResultOf(Deferred.fromCoroutine(follower.announce([ADDED])))
 
-    def test_it_does_not_wait_for_ever(self) -> None:
-        """Then the group is read again, in which the change is."""
+    def test_the_announcement_does_not_arrive(self) -> None:
+        """After `ANNOUNCED_SECONDS` the group is read again, with the change."""
         follower = FollowedAnnouncer(self, self.manager, self.clock)  # type: ignore[arg-type]
         done = Deferred.fromCoroutine(follower.announce([ADDED]))
         self.clock.advance(ANNOUNCED_SECONDS)
@@ -72,15 +72,15 @@ class AnnouncerTests(ManagerTestCase):
         self.assertIsNone(self.kept())
         self.manager.published("group_member_add", b"10:11:5,3")
 
-    def test_it_waits_for_nothing_while_nothing_is_heard(self) -> None:
-        """What comes later is in the group that is read again."""
+    def test_no_wait_while_announcements_do_not_arrive(self) -> None:
+        """While announcements do not arrive, the group is read again without a wait."""
         self.manager.interrupted()
         follower = FollowedAnnouncer(self, self.manager, self.clock)  # type: ignore[arg-type]
         self.successResultOf(Deferred.fromCoroutine(follower.announce([ADDED])))
         self.assertIsNone(self.manager.loaded(5))
 
-    def test_a_check_tells_as_well(self) -> None:
-        """Of a change whose announcement was lost."""
+    def test_a_check_replaces_a_lost_announcement(self) -> None:
+        """A regular check of the counter also ends the wait for a lost announcement."""
         follower = FollowedAnnouncer(self, self.manager, self.clock)  # type: ignore[arg-type]
         done = Deferred.fromCoroutine(follower.announce([ADDED]))
         self.manager.checked(11)

@@ -1,4 +1,4 @@
-"""Changes that an app's server asked for: in turn, and to their end."""
+"""Changes that the app's server requests: made in turn, and always completed."""
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gobelieve.services.http.pending_changes import DRAIN_TIMEOUT, PendingChanges
 
 
-class OrdersTests(SynchronousTestCase):
-    """Changes that take their time."""
+class PendingChangesTests(SynchronousTestCase):
+    """Changes that end when the test says so."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -18,7 +18,7 @@ class OrdersTests(SynchronousTestCase):
         self.ends: dict[str, Deferred[str]] = {}
 
     def order(self, key: object, name: str) -> Deferred[str]:
-        """Something that ends when `ends[name]` fires."""
+        """Request a change that ends when `ends[name]` fires."""
 
         async def work() -> str:
             self.begun.append(name)
@@ -26,8 +26,8 @@ class OrdersTests(SynchronousTestCase):
 
         return Deferred.fromCoroutine(self.pending_changes.do(key, work))
 
-    def test_those_of_one_group_come_one_after_another(self) -> None:
-        """Others do not wait for them."""
+    def test_changes_of_one_group_are_made_one_after_another(self) -> None:
+        """Changes of other groups do not wait."""
         first, second, other = self.order(5, "a"), self.order(5, "b"), self.order(6, "c")
         self.assertEqual(self.begun, ["a", "c"])
         self.ends["a"].callback("done")
@@ -40,8 +40,8 @@ class OrdersTests(SynchronousTestCase):
         self.order(5, "d")
         self.assertEqual(self.begun[-1], "d")
 
-    def test_who_hangs_up_does_not_stop_it(self) -> None:
-        """Neither what runs nor what waits for its turn."""
+    def test_a_closed_request_does_not_stop_the_change(self) -> None:
+        """A change goes on after its request ended, also one that waits for its turn."""
         first, second = self.order(5, "a"), self.order(5, "b")
         first.cancel()
         second.cancel()
@@ -52,8 +52,8 @@ class OrdersTests(SynchronousTestCase):
         self.assertEqual(self.begun, ["a", "b"])
         self.ends["b"].errback(ValueError("nobody hears of this but the log"))
 
-    def test_a_stop_waits_for_what_was_ordered(self) -> None:
-        """What waits for its turn too."""
+    def test_a_stop_waits_for_changes(self) -> None:
+        """The stop waits for changes in progress, and for those that wait for their turn."""
         self.order(5, "a")
         self.order(5, "b")
         stopped = self.pending_changes.stopService()
@@ -63,7 +63,7 @@ class OrdersTests(SynchronousTestCase):
         self.successResultOf(stopped)
 
     def test_a_stop_does_not_wait_for_ever(self) -> None:
-        """A database may stand still."""
+        """The stop waits at most `DRAIN_TIMEOUT` for a database that hangs."""
         self.order(5, "a")
         stopped = self.pending_changes.stopService()
         self.clock.advance(DRAIN_TIMEOUT - 0.1)

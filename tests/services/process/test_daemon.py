@@ -1,4 +1,4 @@
-"""The outermost service of a daemon, in the hands of twistd."""
+"""The outermost service of a daemon, as twistd uses it."""
 
 import signal
 from pathlib import Path
@@ -23,13 +23,13 @@ from tests.fakes.reactor import FakeReactor
 
 
 class Twistd(ServerOptions):
-    """twistd's options, as far as they matter here."""
+    """The options of twistd that the service reads."""
 
     optFlags = [["nodaemon", "n", ""], ["syslog", None, ""]]
 
 
 class SlowService(Service):
-    """Takes its time to end."""
+    """A service that stops when the test says so."""
 
     ended: Deferred[None]
 
@@ -39,13 +39,13 @@ class SlowService(Service):
 
 
 class DaemonTests(SynchronousTestCase):
-    """What it adds to a role's services, and what it does with the log."""
+    """The service's own children, and its log."""
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp()).absolute()
 
     def made(self, *words: str) -> tuple[DaemonService, Any]:
-        """The service of a daemon that was called so, and its application."""
+        """Return the service and the application for a command line of twistd."""
         twistd = Twistd()
         twistd.parseOptions([*words])
         options = usage.Options()
@@ -56,11 +56,11 @@ class DaemonTests(SynchronousTestCase):
         return service, application
 
     def names(self, service: DaemonService) -> list[str]:
-        """Its children."""
+        """Return the names of its children."""
         return [str(child.name) for child in service]
 
     def test_with_a_log_file(self) -> None:
-        """It is ours, and can be opened again; twistd is handed it by the application."""
+        """The log file is of our own kind and can be opened again; the application has it."""
         service, application = self.made("--logfile", str(self.path))
         self.assertEqual(self.names(service), ["hangup", "rotate"])
         observer = application.getComponent(ILogObserver)
@@ -76,8 +76,8 @@ class DaemonTests(SynchronousTestCase):
         self.assertIn("two", self.path.read_text())
         self.assertEqual(order, [True], "the log is opened before others say something")
 
-    def test_without_one(self) -> None:
-        """Standard output is ours, syslog twistd's; SIGHUP has no effect."""
+    def test_without_a_log_file(self) -> None:
+        """The log to standard output is ours, that to syslog is that of twistd."""
         for words, ours in ((["-n"], True), (["-n", "--logfile=-"], True), (["--syslog"], False)):
             service, application = self.made(*words)
             self.assertEqual(self.names(service), ["hangup"])
@@ -85,7 +85,7 @@ class DaemonTests(SynchronousTestCase):
             service.hangup.call_all()
 
     def test_nothing_is_opened_when_it_is_made(self) -> None:
-        """But when twistd begins its log."""
+        """The log file is opened only when twistd begins the log."""
         options = usage.Options()
         options.parent = Twistd()
         options.parent.parseOptions(["--logfile", str(self.path)])
@@ -93,13 +93,13 @@ class DaemonTests(SynchronousTestCase):
         self.assertFalse(self.path.exists())
 
     def test_without_twistd(self) -> None:
-        """As a test makes it: no log, and it may have any parent."""
+        """A daemon without twistd, as in tests, has no log and accepts any parent."""
         service = DaemonService(usage.Options(), FakeReactor())
         DaemonService(usage.Options(), FakeReactor()).add("child", service)
         self.assertEqual(self.names(service), ["hangup"])
 
     def test_a_signal_while_it_starts(self) -> None:
-        """Is taken from the first step on, before ports are, and until all else has stopped."""
+        """SIGHUP is handled before the ports listen, until all other services have stopped."""
         before = signal.getsignal(signal.SIGHUP)
         service = DaemonService(usage.Options(), FakeReactor())
         service.privilegedStartService()
@@ -108,8 +108,8 @@ class DaemonTests(SynchronousTestCase):
         self.successResultOf(service.stopService())
         self.assertEqual(signal.getsignal(signal.SIGHUP), before)
 
-    def test_asked_to_end_once_more(self) -> None:
-        """It goes on with ending, and says so; no traceback."""
+    def test_a_second_sigterm(self) -> None:
+        """A second SIGTERM is one line of the log without a traceback; the stop goes on."""
         before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
         reactor = FakeReactor()
         service = DaemonService(usage.Options(), reactor)

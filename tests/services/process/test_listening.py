@@ -23,8 +23,8 @@ class ListeningTests(SynchronousTestCase):
         service._service.endpoint._reactor = self.reactor  # type: ignore[attr-defined]
         return service
 
-    def test_where(self) -> None:
-        """The host that was named; none is every interface."""
+    def test_the_host(self) -> None:
+        """The service listens on the host of the address; without one on every interface."""
         for host, interface in (("127.0.0.1", "127.0.0.1"), ("", "0.0.0.0"), ("::1", "::1")):
             service = self.make(host)
             service.privilegedStartService()
@@ -35,7 +35,7 @@ class ListeningTests(SynchronousTestCase):
             service.stopService()
 
     def test_a_port_that_is_taken_is_one_clear_line(self) -> None:
-        """Not a daemon that runs deaf, and no traceback."""
+        """The start ends with one line, without a traceback."""
         self.patch(sys, "excepthook", sys.excepthook)
         service = self.make("127.0.0.1")
 

@@ -1,4 +1,4 @@
-"""The lines of a log."""
+"""The format of the log."""
 
 import io
 import json
@@ -12,10 +12,10 @@ from gobelieve.services.process.log_format import observer_of
 
 
 class LogFormatTests(SynchronousTestCase):
-    """Events into a file."""
+    """Events that are written to a file."""
 
     def logged(self, **config: Any) -> list[str]:
-        """The lines after one event of each level, and an error of ours."""
+        """Return the lines for one event of each level, and for a bug."""
         file = io.StringIO()
         log = Logger(
             "gobelieve.test", observer=LogPublisher(observer_of(file, LogConfig(**config)))
@@ -31,14 +31,14 @@ class LogFormatTests(SynchronousTestCase):
         return file.getvalue().splitlines()
 
     def test_as_text_from_info_on(self) -> None:
-        """The default."""
+        """By default the log is text, without debug events."""
         text = "\n".join(self.logged())
         self.assertNotIn("a detail", text)
         for words in ("news\n\tin 2 lines", "somebody's", "something", "our mistake", "ValueError"):
             self.assertIn(words, text)
 
     def test_as_json(self) -> None:
-        """An object a line, whatever is in it."""
+        """In JSON each event is one line with one object."""
         lines = [json.loads(line) for line in self.logged(format="json", level="debug")]
         self.assertEqual(
             [(line["level"], line["text"]) for line in lines],
@@ -55,7 +55,7 @@ class LogFormatTests(SynchronousTestCase):
         self.assertRegex(lines[0]["time"], r"^\d{4}-\d\d-\d\dT.*\+00:00$")
 
     def test_levels(self) -> None:
-        """Each leaves out what is below it."""
+        """Each level leaves out the events below it."""
         counts = [len(self.logged(format="json", level=level)) for level in LEVELS]
         self.assertEqual(counts, [5, 4, 3, 2, 1])
 

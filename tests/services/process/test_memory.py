@@ -13,7 +13,7 @@ HERE = IPv4Address("TCP", "127.0.0.1", 5)
 
 
 class MemoryTests(SynchronousTestCase):
-    """A process that is said to hold so much."""
+    """A process whose memory the test sets."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -25,16 +25,16 @@ class MemoryTests(SynchronousTestCase):
         self.shedder = LoadShedder(Factory.forProtocol(Protocol), self.watch.is_low)
 
     def hold(self, much: int) -> None:
-        """So much, for a while."""
+        """Set the used memory, and let some checks pass."""
         self.held = much
         self.clock.advance(CHECK_SECONDS)
 
     def lets_in(self) -> bool:
-        """Whether a connection is taken."""
+        """Return True if a connection is accepted."""
         return self.shedder.buildProtocol(HERE) is not None
 
-    def test_nobody_comes_in_above_the_limit(self) -> None:
-        """Until there is clearly less again."""
+    def test_no_connection_is_accepted_above_the_limit(self) -> None:
+        """Connections are accepted again only when clearly less memory is used."""
         self.assertTrue(self.lets_in())
         self.hold(101)
         self.assertFalse(self.lets_in())
@@ -44,16 +44,16 @@ class MemoryTests(SynchronousTestCase):
         self.assertTrue(self.lets_in())
         self.assertEqual(self.counters["refused_for_memory"], 2)
 
-    def test_the_process_knows_what_it_holds(self) -> None:
-        """Of all that Linux counts."""
+    def test_the_process_knows_its_memory(self) -> None:
+        """The measured memory is a plausible number of bytes."""
         self.assertGreater(resident(), 10 << 20)
 
 
 class GateTests(SynchronousTestCase):
-    """A port's factory hears of the port."""
+    """The factory that refuses connections below the limit."""
 
     def test_start_and_stop(self) -> None:
-        """They are passed on."""
+        """The factory below gets the start and the stop of the port."""
         inner = Factory.forProtocol(Protocol)
         inner.noisy = False
         shedder = LoadShedder(inner, lambda: False)

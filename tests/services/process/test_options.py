@@ -1,4 +1,4 @@
-"""What the daemons have in common."""
+"""Options, coroutines and threads of the daemons."""
 
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from tests.protocols.logs import Events
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """A daemon's."""
+    """The configuration of a sample daemon."""
 
     port: int = 1
     source: str = secret()
@@ -27,7 +27,7 @@ class SampleConfig:
 
 
 class SampleOptions(DaemonOptions):
-    """A daemon's."""
+    """The command line of a sample daemon."""
 
     kind = SampleConfig
 
@@ -41,14 +41,14 @@ class DaemonOptionsTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, self.events)
         self.options = SampleOptions()
 
-    def test_nothing(self) -> None:
-        """All defaults, and nothing to say."""
+    def test_no_options(self) -> None:
+        """Without options all keys have their defaults, and nothing is logged."""
         self.options.parseOptions([])
         self.assertEqual(self.options.config, SampleConfig())
         self.assertEqual(self.events.texts(), [])
 
     def test_a_file_and_overrides(self) -> None:
-        """The overrides win, whatever the order on the command line."""
+        """Overrides win over the file, in any order on the command line."""
         path = Path(self.mktemp())
         path.write_text("port = 2\n[redis]\ndb = 3\n")
         self.options.parseOptions(
@@ -59,7 +59,7 @@ class DaemonOptionsTests(SynchronousTestCase):
         self.assertEqual(config.redis.address, "other:6379")
 
     def test_errors(self) -> None:
-        """End the start with a line for the operator, and no traceback."""
+        """An error ends the start with one line for the operator, without a traceback."""
         for arguments, why in [
             (["--config", "no-such-file.toml"], "no-such-file.toml: No such file"),
             (["--set", "prot=1"], "there is no key prot; is port meant?"),
@@ -71,17 +71,17 @@ class DaemonOptionsTests(SynchronousTestCase):
             self.assertIn(why, str(caught.exception))
 
     def test_keys_without_effect(self) -> None:
-        """Are told of at the start, once each."""
+        """Keys without effect are logged once each at the start."""
         self.options.parseOptions(["--set", "old=7"])
         self.assertEqual(self.events.texts(), ["old has no effect: it is old"])
 
     def test_secrets(self) -> None:
-        """Are not in what is printed of the configuration."""
+        """Secrets are not shown when the configuration is printed."""
         self.options.parseOptions(["--set", "source=hush", "--set", "redis.password=hush"])
         self.assertNotIn("hush", repr(self.options.config))
 
     def test_the_gateways_defaults(self) -> None:
-        """Are a configuration that the command line can make without a file."""
+        """The defaults of the gateway are a valid configuration."""
 
         class ImOptions(DaemonOptions):
             kind = ImConfig
@@ -92,14 +92,14 @@ class DaemonOptionsTests(SynchronousTestCase):
 
 
 class CoroutinesTests(SynchronousTestCase):
-    """Running coroutines."""
+    """Coroutines that run in the event loop."""
 
     def setUp(self) -> None:
         self.tasks = Coroutines()
         self.notes: list[str] = []
 
     def wait(self, name: str, until: Deferred[None]) -> Coroutine[Any, Any, None]:
-        """Notes its beginning, its end, and that it was cancelled."""
+        """Return a coroutine that notes its start, its end and its cancellation."""
 
         async def work() -> None:
             self.notes.append(f"begin {name}")
@@ -113,7 +113,7 @@ class CoroutinesTests(SynchronousTestCase):
         return work()
 
     def test_begins_at_once(self) -> None:
-        """And goes on when what it waits for is there."""
+        """A coroutine starts at once, and continues when its Deferred fires."""
         until: Deferred[None] = Deferred()
         self.tasks.start(self.wait("a", until))
         self.assertEqual(self.notes, ["begin a"])
@@ -121,7 +121,7 @@ class CoroutinesTests(SynchronousTestCase):
         self.assertEqual(self.notes, ["begin a", "end a"])
 
     def test_a_failure_is_logged(self) -> None:
-        """As one of ours, with its traceback."""
+        """An error of a coroutine is logged with its traceback."""
         until: Deferred[None] = Deferred()
         self.tasks.start(self.wait("a", until))
         until.errback(ValueError("a bug"))
@@ -129,7 +129,7 @@ class CoroutinesTests(SynchronousTestCase):
         self.assertEqual(failure.value.args, ("a bug",))
 
     def test_cancel(self) -> None:
-        """Cancels all that waits, and only that; a cancelled one is no failure."""
+        """Only coroutines that wait are cancelled; that is not logged as an error."""
         first: Deferred[None] = Deferred()
         self.tasks.start(self.wait("a", first))
         first.callback(None)
@@ -141,8 +141,8 @@ class CoroutinesTests(SynchronousTestCase):
         self.tasks.cancel()
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_started_by_one_that_is_cancelled(self) -> None:
-        """Runs: `cancel` is about what waited when it was called."""
+    def test_a_coroutine_that_is_started_during_cancel(self) -> None:
+        """A coroutine that starts during `cancel` is not cancelled."""
         until: Deferred[None] = Deferred()
 
         async def mourner() -> None:

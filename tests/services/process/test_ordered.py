@@ -8,7 +8,7 @@ from gobelieve.services.process.ordered import OrderedService
 
 
 class Child(Service):
-    """Notes when it starts and stops; its stopping ends when `stopped` fires."""
+    """A service that notes its start and stop; its stop ends when `stopped` fires."""
 
     def __init__(self, notes: list[str], name: str) -> None:
         self.notes = notes
@@ -26,7 +26,7 @@ class Child(Service):
 
 
 class Broken(Service):
-    """Cannot stop."""
+    """A service whose stop fails."""
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -37,7 +37,7 @@ class Broken(Service):
 
 
 class OrderedServiceTests(SynchronousTestCase):
-    """First in, last out."""
+    """The order in which children start and stop."""
 
     def setUp(self) -> None:
         self.notes: list[str] = []
@@ -45,12 +45,12 @@ class OrderedServiceTests(SynchronousTestCase):
         self.children = [Child(self.notes, name) for name in ("storage", "sessions", "tcp")]
 
     def add_all(self) -> None:
-        """The children, in order."""
+        """Add the children in order."""
         for child in self.children:
             self.service.add(child.label, child)
 
     def test_order(self) -> None:
-        """Started as added, stopped the other way round, found by name."""
+        """Children start in order, stop in the opposite order, and are found by name."""
         self.add_all()
         self.service.startService()
         self.successResultOf(self.service.stopService())
@@ -62,7 +62,7 @@ class OrderedServiceTests(SynchronousTestCase):
         self.assertIs(self.service.getServiceNamed("sessions"), self.children[1])
         self.assertFalse(self.service.running)
 
-    def test_each_waits_for_the_one_before(self) -> None:
+    def test_each_child_waits_for_the_one_before(self) -> None:
         """Storage is not closed while a session still writes to it."""
         sessions = self.children[1]
         sessions.stopped = Deferred()
@@ -77,7 +77,7 @@ class OrderedServiceTests(SynchronousTestCase):
         self.successResultOf(stopping)
 
     def test_failures(self) -> None:
-        """The others are stopped all the same; the first failure is the result, none is hidden."""
+        """Other children are stopped too; the first failure is raised, others are logged."""
         self.service.add("storage", self.children[0])
         self.service.add("later", Broken("the later one"))
         sessions = self.children[1]
@@ -96,7 +96,7 @@ class OrderedServiceTests(SynchronousTestCase):
         self.assertEqual(logged.value.args[0], "the later one")
 
     def test_a_child_added_while_it_runs(self) -> None:
-        """Starts at once and is the first to stop."""
+        """A child that is added later starts at once and stops first."""
         self.service.startService()
         self.add_all()
         self.assertEqual(self.notes[-1], "start tcp")

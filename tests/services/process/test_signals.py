@@ -9,7 +9,7 @@ from tests.fakes.reactor import FakeReactor
 
 
 class OnSignalTests(SynchronousTestCase):
-    """What is done on SIGHUP."""
+    """The calls that a daemon makes at SIGHUP."""
 
     def setUp(self) -> None:
         self.reactor = FakeReactor()
@@ -18,19 +18,19 @@ class OnSignalTests(SynchronousTestCase):
         self.calls: list[str] = []
 
     def install(self, number: int, receiver: Receiver) -> Receiver:
-        """As ``signal.signal`` does."""
+        """Keep the handler, and return the former one, as ``signal.signal`` does."""
         before = self.installed[-1][1] if self.installed else signal.SIG_IGN
         self.installed.append((number, receiver))
         return before
 
     def send(self) -> None:
-        """The signal comes, in the middle of something."""
+        """Call the handler as Python does at a signal."""
         receiver = self.installed[-1][1]
         assert callable(receiver)
         receiver(signal.SIGHUP, None)
 
     def test_calls_are_made_by_the_event_loop(self) -> None:
-        """In order, once for each signal, and not within whatever was interrupted."""
+        """The calls are made in order, once per signal, and not within the interrupted code."""
         self.service.add("first", lambda: self.calls.append("first"))
         self.service.add("second", lambda: self.calls.append("second"))
         self.service.privilegedStartService()
@@ -52,8 +52,8 @@ class OnSignalTests(SynchronousTestCase):
         self.assertEqual(self.calls, [])
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_a_failure_is_not_that_of_the_others(self) -> None:
-        """What the system refused is one line; a bug is logged with its traceback."""
+    def test_a_failing_call_does_not_keep_others_from_being_made(self) -> None:
+        """An error of the system is one line; a bug is logged with its traceback."""
 
         def refused() -> None:
             raise PermissionError(13, "Permission denied")
@@ -68,8 +68,8 @@ class OnSignalTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_the_end(self) -> None:
-        """What was there before is there again, and may come back."""
+    def test_the_stop(self) -> None:
+        """The stop restores the former handler, and the service can start again."""
         self.service.startService()
         self.service.stopService()
         self.assertEqual(self.installed[-1], (signal.SIGHUP, signal.SIG_IGN))
@@ -78,8 +78,8 @@ class OnSignalTests(SynchronousTestCase):
         self.service.stopService()
         self.assertEqual(len(self.installed), 4)
 
-    def test_in_earnest(self) -> None:
-        """By the system's own means."""
+    def test_a_real_signal(self) -> None:
+        """A real signal of the operating system makes the calls."""
         service = OnSignal(signal.SIGHUP, self.reactor)
         before = signal.getsignal(signal.SIGHUP)
         service.add("called", lambda: self.calls.append("called"))

@@ -1,4 +1,4 @@
-"""What a gateway shows of what clients do."""
+"""The metrics of a gateway."""
 
 from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
@@ -17,7 +17,7 @@ from tests.gateway.support import TestGateway
 
 
 class GatewayStatusTests(SynchronousTestCase):
-    """After some traffic."""
+    """The metrics after some traffic of clients."""
 
     def setUp(self) -> None:
         self.gateway = gateway = TestGateway()
@@ -30,13 +30,13 @@ class GatewayStatusTests(SynchronousTestCase):
         self.factory = ClientFactory(turn, gateway.registry)
 
     def page(self) -> set[str]:
-        """The lines with values."""
+        """Return the lines of the metrics page that have values."""
         registry = CollectorRegistry()
         registry.register(GatewayStatus(self.gateway.gateway, self.links, self.times))
         return set(generate_latest(registry).decode().splitlines())
 
     def test_a_client_that_logs_in_and_sends(self) -> None:
-        """By transport, command, outcome and status."""
+        """The metrics count by transport, command, outcome and status."""
         connection = self.factory.buildProtocol(None)
         connection.makeConnection(StringTransport())
         self.factory.buildProtocol(None).makeConnection(StringTransport())
@@ -84,8 +84,8 @@ class GatewayStatusTests(SynchronousTestCase):
             self.assertIn(f"gobelieve_gateway_{line}", page)
         self.assertEqual([line for line in page if 'event="acks' in line], [])
 
-    def test_what_is_gone_is_not_counted_as_there(self) -> None:
-        """But as having been there."""
+    def test_a_closed_connection(self) -> None:
+        """A closed connection is counted as an arrival, but not as present."""
         connection = self.factory.buildProtocol(None)
         connection.makeConnection(StringTransport())
         connection.connectionLost()
@@ -94,7 +94,7 @@ class GatewayStatusTests(SynchronousTestCase):
         self.assertIn('gobelieve_gateway_arrivals_total{transport="tcp"} 1.0', page)
         self.assertIn("gobelieve_gateway_anonymous 0.0", page)
 
-    def test_trouble_names_what_is_not_connected(self) -> None:
-        """For /ready."""
+    def test_trouble_names_the_missing_connections(self) -> None:
+        """The page /ready names the daemons that are not connected."""
         self.assertEqual(self.links.trouble, "not connected: storage s:1, router r:1")
         self.assertEqual(Links().trouble, "")

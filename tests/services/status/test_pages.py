@@ -1,4 +1,4 @@
-"""The status pages of whole daemons, and what is written about them."""
+"""The status pages of whole daemons, compared with the documentation."""
 
 import json
 import re
@@ -23,22 +23,22 @@ PARTS = {"gobelieve_storage": "ims", "gobelieve_gateway": "im", "gobelieve_route
 
 
 def documented() -> dict[str, str]:
-    """The metrics that the documentation names, and whose they are."""
+    """Return the metrics that the documentation names, with their daemons."""
     text = OPERATIONS.read_text("utf-8")
     section = text.partition("\n### Metrics\n")[2].partition("\n### ")[0]
     return dict(re.findall(r"^\| `([a-z_]+)` \| (\w+) \| \S", section, re.MULTILINE))
 
 
 def shown(page: str) -> dict[str, str]:
-    """The metrics of a page, with or without values, and their types."""
+    """Return the metrics of a page with their types."""
     return dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
 
 
 class PagesTests(SynchronousTestCase):
-    """Of daemons that are put together and not started."""
+    """The pages of daemons that are assembled, but not started."""
 
     def pages(self, module: Any, *settings: str) -> dict[str, tuple[int, str]]:
-        """Status and text of each page."""
+        """Return the status and the text of each page."""
         sites: list[Site] = []
 
         def listening(address: object, site: Site) -> OrderedService:
@@ -53,18 +53,18 @@ class PagesTests(SynchronousTestCase):
         return {page: get(site, page) for site in sites for page in ("metrics", "summary", "ready")}
 
     def test_off(self) -> None:
-        """Without an address there are none."""
+        """Without an address there are no status pages."""
         for module in (im, imr, ims):
             self.assertEqual(self.pages(module), {})
         self.assertEqual(self.pages(embedded, "im.http_listen_address=''"), {})
 
-    def test_the_documentation_names_what_the_page_shows(self) -> None:
-        """No metric more, none less."""
+    def test_the_documentation_names_every_metric(self) -> None:
+        """The documentation names exactly the metrics of the pages."""
         page = self.pages(embedded, "im.enable_friendship=true")["metrics"][1]
         self.assertEqual(set(shown(page)), set(documented()))
 
-    def test_the_documentation_says_who_shows_it(self) -> None:
-        """Each daemon by itself shows its own, and those of all."""
+    def test_the_documentation_names_the_daemon_of_each_metric(self) -> None:
+        """Each daemon shows its own metrics, and those that all daemons have."""
         groups = "mysqldb_datasource=root@/im"
         for module, settings, names in (
             (im, [], ("im", "all")),
@@ -79,15 +79,15 @@ class PagesTests(SynchronousTestCase):
             self.assertEqual(set(shown(page)), mine)
 
     def test_conventions(self) -> None:
-        """Counters end in _total, and nothing else does; each has a help text."""
+        """Only counters end in _total, and each metric has a help text."""
         page = self.pages(embedded)["metrics"][1]
         for name, kind in shown(page).items():
             self.assertEqual(name.endswith("_total"), kind == "counter", name)
         families = list(parser.text_string_to_metric_families(page))
         self.assertEqual([family.name for family in families if not family.documentation], [])
 
-    def test_the_dashboard_asks_for_what_there_is(self) -> None:
-        """Each of its questions names metrics of the page."""
+    def test_the_dashboard_uses_existing_metrics(self) -> None:
+        """Each query of the dashboard names metrics of the page."""
         page = self.pages(embedded, "im.enable_friendship=true")["metrics"][1]
         there = set(shown(page))
         there |= {f"{name}_bucket" for name, kind in shown(page).items() if kind == "histogram"}
@@ -103,7 +103,7 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
 
     def test_ready(self) -> None:
-        """Storage is open; the gateway has all that it needs; the router has Redis for pushes."""
+        """A daemon is ready when its storage is open, or its connections and Redis are there."""
         self.assertEqual(self.pages(embedded)["ready"][0], 503)
         code, text = self.pages(ims, "http_listen_address=127.0.0.1:1")["ready"]
         self.assertEqual(code, 503)
@@ -116,7 +116,7 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual(found["ready"][0], 200)
 
     def test_summaries(self) -> None:
-        """Upstream's keys; all in one has the gateway's, and the others' within."""
+        """The summary has the keys of the Go server, and those of all parts of the daemon."""
         storage = json.loads(self.pages(ims, "http_listen_address=:1")["summary"][1])
         for key in ("goroutine_count", "request_count", "peer_message_count"):
             self.assertIsInstance(storage[key], int)
@@ -130,6 +130,6 @@ class PagesTests(SynchronousTestCase):
 
 
 def get(site: Site, page: str) -> tuple[int, str]:
-    """Status and text of a page."""
+    """Return the status and the text of a page."""
     response = ask(site, "GET", f"/{page}")
     return response.code, response.body.decode()

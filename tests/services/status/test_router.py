@@ -1,4 +1,4 @@
-"""What the router shows of itself."""
+"""The status of the router."""
 
 from struct import pack
 
@@ -21,7 +21,7 @@ from tests.routing.support import FakePushes
 
 
 class RouterStatusTests(SynchronousTestCase):
-    """One gateway with two users and a room, and a push that is kept."""
+    """The status of a router with one gateway, two users, a room and a kept push."""
 
     def setUp(self) -> None:
         clock, log = Clock(), Events().log()
@@ -54,7 +54,7 @@ class RouterStatusTests(SynchronousTestCase):
         self.counters.add("group_pushes_lost")
 
     def test_summary(self) -> None:
-        """What is held in all and by each gateway, what waits, what was dropped."""
+        """The summary has users, rooms, waiting and dropped pushes, in all and per gateway."""
         summary = self.status.summary()
         counts = summary.pop("counts")
         self.assertEqual(
@@ -81,7 +81,7 @@ class RouterStatusTests(SynchronousTestCase):
         self.assertEqual(counts, dict(self.counters.counts))
 
     def test_metrics(self) -> None:
-        """The same figures for Prometheus."""
+        """The metrics have the same figures for Prometheus."""
         page = generate_latest(registry_of([self.status])).decode()
         for line in (
             "gobelieve_router_gateways 1.0",

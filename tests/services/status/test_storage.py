@@ -1,4 +1,4 @@
-"""What storage shows of itself, with everything that it may be made of."""
+"""The status of storage with all its parts."""
 
 from typing import Any, Never
 
@@ -32,7 +32,7 @@ from tests.protocols.replication.test_replication import DELAY, ReplicationCase,
 
 
 class Unwalked(dict[int, int]):
-    """A table of queues that nobody may walk over."""
+    """A table of queues that fails the test if it is iterated."""
 
     def __iter__(self) -> Never:
         raise AssertionError("walked")
@@ -41,7 +41,7 @@ class Unwalked(dict[int, int]):
 
 
 class StatusTests(ReplicationCase):
-    """A master with askers, older clients and a slave; and that slave."""
+    """The status of a master with gateways, older clients and a slave, and of that slave."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -55,22 +55,22 @@ class StatusTests(ReplicationCase):
     def status_of(
         self, site: Site, ports: dict[str, StorageFactory] | None = None
     ) -> StorageStatus:
-        """A site's; it has a master if it is a slave."""
+        """Return the status of a storage; a slave has a link to its master."""
         link = site.link if site.slave else None
         return StorageStatus(StorageParts(site.storage, ports or {}, site.slaves, link), self.clock)
 
     def samples(self, status: StorageStatus | None = None) -> dict[Any, float]:
-        """The page now."""
+        """Return the present values of the metrics page."""
         page = MetricsPage(registry_of([status or self.status]))
         return samples_of(page.render(DummyRequest([b"metrics"])).decode())
 
     def value(self, name: str, status: StorageStatus | None = None, **labels: str) -> float | None:
-        """One value of the page, None if it is not there."""
+        """Return one value of the page; None if it is not there."""
         key = f"gobelieve_storage_{name}", tuple(sorted(labels.items()))
         return self.samples(status).get(key)
 
     def ask(self, port: str, *frames: bytes) -> Any:
-        """Somebody connects to a port and says this."""
+        """Connect to a port and send frames."""
         asker = self.ports[port].buildProtocol(None)
         asker.makeConnection(StringTransport())
         asker.dataReceived(b"".join(frames))
@@ -78,7 +78,7 @@ class StatusTests(ReplicationCase):
         return asker
 
     def requests(self, port: str) -> dict[tuple[str, str], float]:
-        """What became of a port's requests, by command and outcome."""
+        """Return the numbers of a port's requests by command and outcome."""
         return {
             (labels["command"], labels["outcome"]): value
             for (name, pairs), value in self.samples().items()
@@ -87,7 +87,7 @@ class StatusTests(ReplicationCase):
         }
 
     def test_saves_and_reads(self) -> None:
-        """By what became of them."""
+        """Saves and reads are counted by outcome."""
         long = b"x" * (BODY_LIMIT + 1)
         self.ask(
             "rpc",
@@ -135,7 +135,7 @@ class StatusTests(ReplicationCase):
         self.assertEqual([summary[name] for name in names], [5, 1, 1])
 
     def test_reads_that_fail(self) -> None:
-        """Are told from those that do not."""
+        """Reads that fail are counted apart from those that succeed."""
 
         def fetch(*arguments: object) -> None:
             raise StorageError(AckStatus.STORAGE_FAILED, "the disk is gone")
@@ -146,7 +146,7 @@ class StatusTests(ReplicationCase):
         self.assertEqual(self.value("reads_total"), 0)
 
     def test_older_clients(self) -> None:
-        """Have a port of their own; commands that nobody knows share one name."""
+        """Older clients are counted at their own port; unknown commands share one name."""
         self.ask(
             "clients",
             LoadLatest(appid=7, uid=101, limit=5).frame(1),
@@ -163,7 +163,7 @@ class StatusTests(ReplicationCase):
         self.assertEqual(self.requests("rpc"), {})
 
     def test_a_slave_from_its_masters_side(self) -> None:
-        """Its lag, as long as it is there; then nothing is left of it."""
+        """A master shows the lag of a slave while it is connected."""
         self.assertEqual(self.value("slaves"), 0)
         pump = self.connect()
         self.assertEqual(self.value("slaves"), 1)
@@ -195,14 +195,14 @@ class StatusTests(ReplicationCase):
         self.assertNotIn("gobelieve_storage_slave_lag_bytes", names)
         self.slave.link.connection = None
 
-    def test_who_says_nothing_is_no_slave(self) -> None:
-        """A connection that did not ask, as of somebody who looks for open ports."""
+    def test_a_silent_connection_is_no_slave(self) -> None:
+        """A connection without a request, such as a port scan, is not counted as a slave."""
         server = self.master.slaves.buildProtocol(None)
         server.makeConnection(StringTransport())
         self.assertEqual(self.value("slaves"), 0)
 
     def test_a_slave_from_its_own_side(self) -> None:
-        """Whether its master is there, and what is not on disk yet."""
+        """A slave shows whether its master is connected, and the bytes not on disk yet."""
         status = self.status_of(self.slave)
         address = self.slave.link.address
         self.assertEqual(self.value("is_slave", status), 1)
@@ -232,15 +232,15 @@ class StatusTests(ReplicationCase):
         expected = {"address": address, "connected": True, "refused": False, "unsynced_bytes": 0}
         self.assertEqual(summary["master"], expected)
 
-    def test_a_master_has_none(self) -> None:
-        """No labels, no values."""
+    def test_a_master_has_no_metrics_of_a_slave(self) -> None:
+        """A master shows no labels and values for a master."""
         self.assertEqual(self.value("is_slave"), 0)
         names = {name for name, _ in self.samples()}
         self.assertNotIn("gobelieve_storage_master_connected", names)
         self.assertIsNone(self.status.summary()["master"])
 
     def test_ready(self) -> None:
-        """From the start to the end, but for a time in which the disk fails."""
+        """Storage is ready from start to stop, except while the disk fails."""
         self.assertEqual((self.status.trouble, self.value("ready")), ("", 1))
         self.master.stuck = True
         statuses = self.master.save()
@@ -258,8 +258,8 @@ class StatusTests(ReplicationCase):
         self.master.close()
         self.assertEqual(self.value("ready"), 0)
 
-    def test_queues_are_not_walked(self) -> None:
-        """There may be millions: what is shown of them is known without."""
+    def test_queues_are_not_iterated(self) -> None:
+        """The figures need no iteration over the queues, of which there may be millions."""
         self.master.save(3)
         self.master.settle()
         index = self.master.storage.store.index
@@ -268,7 +268,7 @@ class StatusTests(ReplicationCase):
         self.assertEqual(self.status.summary()["queues"], {"user": 1, "group": 0})
 
     def test_snapshots(self) -> None:
-        """There is none; one is taken at the end; the next start knows when."""
+        """A snapshot is taken at the stop, and the next start knows its time."""
         self.clock.advance(1000)
         self.assertEqual(self.value("snapshot_timestamp_seconds"), 0)
         self.assertIsNone(self.status.summary()["snapshot"])
@@ -286,7 +286,7 @@ class StatusTests(ReplicationCase):
         self.assertGreater(self.value("snapshot_timestamp_seconds", status) or 0, 1e9)
 
     def test_a_snapshot_that_fails(self) -> None:
-        """Is counted, and there is none."""
+        """A snapshot that fails is counted, and there is none then."""
         self.master.save(3)
         self.master.settle()
         self.master.stuck = True
@@ -301,10 +301,10 @@ class StatusTests(ReplicationCase):
 
 
 class NameTests(ReplicationCase):
-    """Commands, as metrics name them."""
+    """The names of commands in metrics."""
 
-    def test_each_has_a_name_of_its_own(self) -> None:
-        """Of letters that need no quoting."""
+    def test_each_command_has_its_own_name(self) -> None:
+        """Names have only letters that need no quoting."""
         names = [command_name(number) for number in MESSAGES]
         self.assertEqual(len(set(names)), len(names))
         self.assertEqual([name for name in names if not name.replace("_", "a").isalnum()], [])
