@@ -13,7 +13,13 @@ from gobelieve.cli.progress import ProgressLine
 from gobelieve.errors import GobelieveError
 from gobelieve.storage.files.files import refusal
 from gobelieve.storage.files.read_only import ReadOnlyFolder
-from gobelieve.storage.format.layout import FIRST_BLOCK, FIRST_BLOCK_NEW, LOCK, block_number
+from gobelieve.storage.format.layout import (
+    FIRST_BLOCK,
+    FIRST_BLOCK_NEW,
+    LOCK,
+    block_number,
+    place_name,
+)
 from gobelieve.storage.replication import roles
 from gobelieve.storage.tools.copies import LockedFolder, bring_up_to_date, copy_all
 from gobelieve.storage.tools.jump import jump
@@ -52,9 +58,9 @@ def backup(parsed: argparse.Namespace) -> None:
             begin, end = bring_up_to_date(source, target, line)
             roles.mark(parsed.target)
     if begin == end:
-        print(f"{parsed.target}: nothing new, up to {_place(end)}")
+        print(f"{parsed.target}: nothing new, up to {place_name(end)}")
     else:
-        print(f"{parsed.target}: from {_place(begin)} to {_place(end)}")
+        print(f"{parsed.target}: from {place_name(begin)} to {place_name(end)}")
 
 
 def import_(parsed: argparse.Namespace) -> None:
@@ -124,7 +130,3 @@ def _begin(root: str) -> LockedFolder:
 def _refuse_same(source: str, target: str) -> None:
     if os.path.exists(target) and os.path.samefile(source, target):
         raise refusal(f"{target} is the same directory")
-
-
-def _place(position: tuple[int, int]) -> str:
-    return f"message_{position[0]}:{position[1]}"

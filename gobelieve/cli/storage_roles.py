@@ -17,6 +17,8 @@ def add(actions: Any) -> None:
     action = actions.add_parser("promote", help=about, description=about.capitalize() + ".")
     action.add_argument("directory", metavar="DIR")
     _add_above(action)
+    about = "also if the directory has lost messages that it had"
+    action.add_argument("--yes", action="store_true", help=about)
     action.set_defaults(blocking=promote)
 
     about = (
@@ -41,7 +43,7 @@ def _add_above(action: argparse.ArgumentParser) -> None:
 
 def promote(parsed: argparse.Namespace) -> None:
     """Make the directory a master's, and print the next step."""
-    first = roles.promote(parsed.directory, parsed.above)
+    first = roles.promote(parsed.directory, parsed.above, anyway=parsed.yes)
     print(f"{parsed.directory} is a master's: start its daemon without master_address")
     _print_first(first)
 

@@ -40,7 +40,14 @@ class Storage:
         slave: bool = False,
     ) -> None:
         self.counters = StorageCounters()
-        self.store = Store(root, world=world, in_thread=in_thread, is_slave=slave)
+        policy = Policy(fsync)
+        self.store = Store(
+            root,
+            world=world,
+            in_thread=in_thread,
+            is_slave=slave,
+            is_written_only=policy is not Policy.COMMIT,
+        )
         self.follower = Follower(self.store.blocks, world.log)
         self.is_slave = slave
         self._turn = world.turn
@@ -49,7 +56,7 @@ class Storage:
             self.store,
             world=world,
             in_thread=in_thread,
-            policy=Policy(fsync),
+            policy=policy,
             interval=fsync_interval,
             counters=self.counters,
         )

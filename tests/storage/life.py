@@ -90,6 +90,7 @@ class Life:
             files=self.disk,
             in_thread=self.writer,
             snapshot_every=self.every,
+            is_written_only=self.policy is not Policy.COMMIT,
         )
         self._listen_in()
         self.store.open()

@@ -118,6 +118,24 @@ class Blocks:
             before = [n for n in self.numbers if n < number]
             self._files.write_all(fd, block_header(number - before[-1] - 1 if before else 0), 0)
 
+    def set_aside_blocks(self, number: int) -> list[str]:
+        """Remove the blocks after this one, the newest first. Return the paths that they get."""
+        kept = []
+        while self.numbers[-1] > number:
+            newest = self.numbers[-1]
+            path = self._files.free_name(os.path.join(self.root, f"{TORN}{newest}_0"))
+            self._files.rename(self.path(newest), path)
+            self._files.sync_folder(self.root)
+            kept.append(path)
+            self.numbers.pop()
+            self._open_blocks.close_block(newest)
+            if newest in self._writers:
+                self._files.close_quietly(self._writers.pop(newest))
+        if number not in self._writers:
+            self._writers[number] = self._open_for_writing(number, 0)
+        self._begin_at((number, min(self._files.size(self._writers[number]), self.size)))
+        return kept
+
     def set_aside(self, offset: int) -> str:
         """Cut the newest block off at an offset. Return the path of the file that keeps the bytes.
 

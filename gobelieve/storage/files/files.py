@@ -58,10 +58,7 @@ class Files:
 
         If the name is taken, a number is added to it. If writing fails, the file is removed.
         """
-        path, copies = name, 0
-        while os.path.exists(path):
-            copies += 1
-            path = f"{name}.{copies}"
+        path = self.free_name(name)
         fd = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             try:
@@ -74,6 +71,14 @@ class Files:
             with suppress(OSError):
                 self.unlink(path)
             raise
+        return path
+
+    def free_name(self, name: str) -> str:
+        """Return a name that no file has: this one, or with a number added to it."""
+        path, copies = name, 0
+        while os.path.exists(path):
+            copies += 1
+            path = f"{name}.{copies}"
         return path
 
     def sync_folder(self, path: str) -> None:

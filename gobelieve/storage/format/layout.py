@@ -15,9 +15,11 @@ ROLE = "role"
 """The file that marks the directory of a slave. See `roles`."""
 FIRST_BLOCK, FIRST_BLOCK_NEW = "first_block", "first_block.new"
 """The file with the number of the block that the next record is in at the earliest. See `jump`."""
+DURABLE = "durable"
+"""The file that says how far the directory was on disk. See `durable_mark`."""
 TORN = "torn_"
 """The beginning of the names of files that keep bytes cut off a block."""
-_KNOWN = OLD_INDEXES | {LOCK, ROLE, SNAPSHOT, SNAPSHOT_NEW, FIRST_BLOCK, FIRST_BLOCK_NEW}
+_KNOWN = OLD_INDEXES | {LOCK, ROLE, SNAPSHOT, SNAPSHOT_NEW, FIRST_BLOCK, FIRST_BLOCK_NEW, DURABLE}
 MAX_BLOCK = 9_999_999_999
 """The highest number in the file name of a block."""
 # At most ten digits: a larger number may not fit in an id, and is rather a copy with a date.
@@ -27,6 +29,11 @@ _BLOCK = re.compile("message_(0|[1-9][0-9]{0,9})")
 def block_name(number: int) -> str:
     """Return the file name of a block."""
     return f"message_{number}"
+
+
+def place_name(position: tuple[int, int]) -> str:
+    """Return the name of a place in a block for people: ``message_3:1200``."""
+    return f"{block_name(position[0])}:{position[1]}"
 
 
 def block_number(name: str) -> int | None:

@@ -11,7 +11,9 @@ from gobelieve.errors import StorageError
 from gobelieve.interfaces import InThread, World
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Blocks, Position
+from gobelieve.storage.files.durable_mark import DurableMark, Mark, read_mark
 from gobelieve.storage.files.files import Files, failure_of
+from gobelieve.storage.format.layout import place_name
 from gobelieve.storage.format.records import (
     BLOCK_SIZE,
     BODY_LIMIT,
@@ -23,12 +25,15 @@ from gobelieve.storage.format.records import (
     pack_message,
 )
 from gobelieve.storage.index.heads import HEAD, LAST_ID, Head, Index
-from gobelieve.storage.index.recovery import recover
+from gobelieve.storage.index.recovery import Durable, recover
 from gobelieve.storage.index.snapshot import Snapshots
 from gobelieve.storage.index.snapshot_file import Heads
 from gobelieve.storage.queues.reading import QueueReader
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import USERS, SaveItem
+
+LOST_BLOCKS = 16
+"""The blocks that are skipped if records may be lost that were told less than a minute before."""
 
 
 class _SaveGroup:
@@ -62,10 +67,12 @@ class Store:
         files: Files | None = None,
         snapshot_every: int | None = None,
         is_slave: bool = False,
+        is_written_only: bool = False,
     ) -> None:
         """Write a snapshot of the index every `snapshot_every` bytes (default: two blocks).
 
-        Without `in_thread` no snapshot is written. A slave's files equal those of its master.
+        Without `in_thread` no snapshot is written. A slave's files equal those of its master. With
+        `is_written_only` saves are answered before they are on disk.
         """
         files = files or Files()
         self.blocks = Blocks(root, world.log, block_size, files)
@@ -85,6 +92,8 @@ class Store:
         )
         self._world = world
         self._is_slave = is_slave
+        self._is_written_only = is_written_only
+        self._mark = DurableMark(root, files, world.time)
         # Saves that are only appended, that are written, and that the running sync covers.
         self._appended = _SaveGroup((0, 0), 0)
         self._written: _SaveGroup | None = None
@@ -109,7 +118,9 @@ class Store:
             locked()
             if not self._is_slave:
                 self.blocks.mend_header()
-            position, self.reader.bridges = recover(self.blocks, self.index, self._world)
+            mark = read_mark(self.blocks.root)
+            found = recover(self.blocks, self.index, self._world, self._durable_of(mark))
+            position, self.reader.bridges = found.snapshot, found.bridges
             # A killed daemon may have left written records that are not on disk yet.
             self.blocks.sync_from(position[0])
         except OSError as why:
@@ -121,6 +132,7 @@ class Store:
             raise
         self._sync_end = self._durable = end = self.blocks.end
         self._appended = _SaveGroup(end, len(self.index))
+        self._compare(mark, found.is_damaged)
         self.snapshots.started(position)
         self.snapshots.mark(end, len(self.index))
         self.snapshots.begin()
@@ -135,14 +147,41 @@ class Store:
         """Give no id below the block `number` from now on. No id after it is lost meanwhile.
 
         Used when ids may have been told whose records are lost: a client that holds such an id does
-        not ask for smaller ones. The blocks between are skipped for ever.
+        not ask for smaller ones. The blocks between are skipped for ever. A slave gives no ids.
         """
+        if self._is_slave:
+            return
         self._first_block = max(self._first_block, number)
         if self.blocks.end[0] < self._first_block:
             self.blocks.begin_block(self._first_block)
 
+    def _durable_of(self, mark: Mark | None) -> Durable | None:
+        """Return what recovery may cut off. Saves that were answered early are not cut off."""
+        if mark is None:
+            return None
+        return Durable(mark.position, is_cut=self._is_slave or not mark.is_written_only)
+
+    def _compare(self, mark: Mark | None, is_damaged: bool) -> None:
+        """Compare the directory with what it was, say what is lost, and skip ids that were told."""
+        end, root, log = self.blocks.end, self.blocks.root, self._world.log
+        newest, is_damaged = end, is_damaged or (mark is not None and mark.is_damaged)
+        if mark is not None and end < mark.position:
+            newest = mark.position
+            what = "{root} ends at {end}, but had records up to {mark}: messages are lost"
+            log.error(what, root=root, end=place_name(end), mark=place_name(mark.position))
+            self.jump(newest[0] + LOST_BLOCKS)
+        elif mark is not None and mark.is_written_only:
+            # Ids of records that a power cut took were told.
+            self.jump(end[0] + LOST_BLOCKS)
+        if is_damaged:
+            advice = "`gobelieve storage resync`" if self._is_slave else "a slave or a backup"
+            what = "{root} has damage in what was on disk: get the records again from {advice}"
+            log.error(what, root=root, advice=advice)
+        self._mark.open(Mark(newest, self._is_written_only, is_damaged))
+
     def close(self) -> None:
         """Close the directory. Saves that are not written are lost."""
+        self._mark.close()
         self.blocks.close()
 
     def close_with_snapshot(self, done: Callable[[], None]) -> None:
@@ -151,11 +190,13 @@ class Store:
         No save may follow.
         """
 
+        end = self._durable if self._durable == self.blocks.end else None
+
         def left() -> None:
+            self._mark.close(end)
             self.close()
             done()
 
-        end = self._durable if self._durable == self.blocks.end else None
         self.snapshots.close(end, len(self.index), left)
 
     # --- saving
@@ -272,7 +313,15 @@ class Store:
             self.snapshots.forget()
         else:
             self.snapshots.mark(self._sync_end, self._appended.queues)
-        return self.blocks.sync_work()
+        work, end = self.blocks.sync_work(), self._sync_end
+        if self._durable is None:
+            return work
+
+        def sync_and_mark() -> None:
+            work()
+            self._mark.note(end)
+
+        return sync_and_mark
 
     def synced(self) -> None:
         """Note that the sync succeeded. Readers may see the saves that it covered."""

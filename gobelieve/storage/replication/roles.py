@@ -7,8 +7,9 @@ master. It may lack records that its master had, whose ids clients hold. So new 
 
 import os
 
+from gobelieve.storage.files.durable_mark import read_mark
 from gobelieve.storage.files.files import Files, failure_of, refusal
-from gobelieve.storage.format.layout import ROLE
+from gobelieve.storage.format.layout import ROLE, place_name
 from gobelieve.storage.tools.copies import LockedFolder
 from gobelieve.storage.tools.jump import jump
 
@@ -39,21 +40,32 @@ def mark(root: str, files: Files | None = None) -> None:
         raise failure_of(why, root) from why
 
 
-def promote(root: str, above: int = 0) -> int:
+def promote(root: str, above: int = 0, *, anyway: bool = False) -> int:
     """Make a slave's directory a master's. Return the first id that it will give.
 
     This id is far above all ids of the directory, and above the id `above`: see `jump`. Raises
-    StorageError and OSError.
+    StorageError and OSError. A directory that lost records is refused, except with `anyway`.
     """
     must_be_slave(root)
     locked = LockedFolder(root)
     try:
+        if not anyway and (lost := _lost(locked)):
+            raise refusal(f"{root} {lost}: look for a better copy, or promote it with --yes")
         first = jump(locked, above)
         os.unlink(os.path.join(root, ROLE))
         locked.sync()
     finally:
         locked.close()
     return first
+
+
+def _lost(folder: LockedFolder) -> str:
+    """Return what a directory has lost of the records that it had on disk; "" for nothing."""
+    mark = read_mark(folder.root)
+    end = max(folder.lengths().items(), default=(0, 0))
+    if mark is not None and end < mark.position:
+        return f"ends at {place_name(end)}, but had records up to {place_name(mark.position)}"
+    return "is damaged in what was on disk" if mark is not None and mark.is_damaged else ""
 
 
 def set_aside(root: str) -> str:

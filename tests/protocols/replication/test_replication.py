@@ -732,7 +732,7 @@ class RoleTests(ReplicationCase):
         raise StorageError(AckStatus.STORAGE_FULL, f"{root}: No space left on device")
 
     def test_an_old_master_keeps_what_it_has(self) -> None:
-        """Damage near its end is no reason to cut off what nobody else may have; later it is."""
+        """Damage in what was on disk is no reason to cut off what nobody else may have."""
         site = Site(self, self.clock)
         site.save(9)
         site.settle()
@@ -740,11 +740,11 @@ class RoleTests(ReplicationCase):
         data = path.read_bytes()
         data = data[:100] + bytes(100) + data[200:]
         site.slave = True
-        for end in (len(data), 57):
+        for _ in range(2):
             site.storage.store.close()
             path.write_bytes(data)
             site.open()
-            self.assertEqual(site.storage.follower.end, end)
+            self.assertEqual(site.storage.follower.end, len(data))
 
     def test_a_slave_is_not_opened_as_a_master(self) -> None:
         """By mistake; the master's own is as ever."""

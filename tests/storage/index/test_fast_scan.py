@@ -56,7 +56,7 @@ def rebuilt(root: str) -> Any:
     with patch.object(Blocks, "set_aside", lambda self, offset: "aside"):
         blocks.open()
         try:
-            bridges = rebuild(blocks, index, world(log=log))
+            bridges = rebuild(blocks, index, world(log=log)).bridges
         finally:
             blocks.close()
     return index.names, index.owners, index.tables, index.values, bridges, log.lines

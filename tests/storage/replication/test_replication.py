@@ -82,6 +82,9 @@ class Slave:
 
     def open(self, resyncable_bytes: int = 0) -> None:
         files = QuickFiles()
+        if resyncable_bytes:
+            # Without a mark, as a directory of an earlier version.
+            Path(self.root, "durable").unlink(missing_ok=True)
         self.store = Store(
             self.root,
             world=world(log=self.log),

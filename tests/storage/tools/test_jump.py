@@ -179,6 +179,7 @@ class JumpTests(SynchronousTestCase):
         save(self.store, to_users(102))
         self.store.close()
         os.truncate(f"{self.root}/message_7", FIRST_OFFSET + 5)
+        os.unlink(f"{self.root}/durable")
         self.assertEqual(self.opened().blocks.end, (7, FIRST_OFFSET))
         header = Path(self.root, "message_7").read_bytes()
         self.assertEqual(skipped_of(header), 6)
