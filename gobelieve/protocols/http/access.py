@@ -28,8 +28,8 @@ class ApiKeys:
     def scheme(self) -> Mapping[str, Any] | None:
         if not self._keys:
             return None
-        what = "One of the configuration's `http_api_keys`."
-        return {"type": "http", "scheme": "bearer", "description": what}
+        description = "One of the configuration's `http_api_keys`."
+        return {"type": "http", "scheme": "bearer", "description": description}
 
     def check(self, request: Request) -> None:
         if not self._keys:

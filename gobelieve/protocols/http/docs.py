@@ -31,7 +31,7 @@ def page(document: dict[str, Any]) -> bytes:
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
         f"<h1>{escape(title)}</h1>",
         *(f"<p>{_text(paragraph)}</p>" for paragraph in info["description"].split("\n\n")),
-        "<p>The same for programs: <a href=/openapi.json>/openapi.json</a></p><nav>",
+        "<p>For programs: <a href=/openapi.json>/openapi.json</a></p><nav>",
         *(f"<a href='#{escape(path)}'>{escape(path)}</a>" for path in document["paths"]),
         "</nav>",
     ]

@@ -8,14 +8,14 @@ from gobelieve.protocols.http.declarations.bodies import JSON
 from gobelieve.protocols.http.declarations.routes import OpenToAll, Route
 
 ERRORS = {
-    400: "A parameter or the body is not what it must be.",
+    400: "A parameter or the body is missing or invalid.",
     401: "The key is missing or wrong.",
-    403: "A page of another site asks, or it is asked for under another host's name.",
+    403: "The request is from a page of another site, or for another host's name.",
     413: "The body or the message is too long.",
-    503: "Storage, or what the app's groups are read from, is away or full. Nothing is promised; "
-    "try again.",
+    503: "Storage or the database of groups is away or full. The call may be done in part, or not "
+    "at all; repeat it.",
 }
-BUSY = "There are too many large requests, or what says who may is away. Try again."
+BUSY = "There are too many large requests, or the store of secrets is away. Repeat the call."
 """A further meaning of 503, for each route that is not open to all."""
 
 _ERROR: dict[str, Any] = {

@@ -59,8 +59,8 @@ CREATE = AppOperation(
     "A new group.",
     body=JsonBody(
         NewGroupFields,
-        "Members are uids or objects; apps are shown them as they are here. `group_id`: the app's "
-        "own choice, by which the same can be ordered again.",
+        "Members are uids or objects; clients see them as they are given here. `group_id` is "
+        "optional: with an id that the app chose, the call can be repeated safely.",
     ),
     answer=Data[GroupId](
         {
@@ -69,8 +69,8 @@ CREATE = AppOperation(
             "properties": {"group_id": {"type": "integer"}},
         }
     ),
-    errors={**ERRORS, 409: "The id is that of another group."},
-    description=f"{NOTIFIED} After a 503 `data.group_id` says which group was made, if one was.",
+    errors={**ERRORS, 409: "Another group has this id."},
+    description=f"{NOTIFIED} After a 503, `data.group_id` is the group that was made, if one was.",
 )
 
 
@@ -117,7 +117,7 @@ SHOW = AppOperation(
                             "nickname": {"type": "string"},
                             "timestamp": {
                                 "type": "integer",
-                                "description": "When the user joined.",
+                                "description": "When the user joined, in seconds since 1970.",
                             },
                             "mute": {"type": "boolean"},
                         },
@@ -148,16 +148,16 @@ class NameOrNotice(Fields):
 EDIT = AppOperation(
     "PATCH",
     "/api/groups/{group}",
-    "A group's name, or its notice.",
+    "Change a group's name or its notice.",
     OfGroup,
-    JsonBody(NameOrNotice, "One of the two."),
+    JsonBody(NameOrNotice, "Exactly one of the two."),
     errors=ERRORS,
     description=NOTIFIED,
 )
 UPGRADE = AppOperation(
     "POST",
     "/api/groups/{group}/upgrade",
-    "Make it a super group. There is no way back.",
+    "Make a group a super group. This cannot be undone.",
     OfGroup,
     errors=ERRORS,
     description=NOTIFIED,

@@ -34,7 +34,9 @@ from gobelieve.protocols.http.declarations.shapes import AnyOf, ListOf
 MEMBERS_PER_CHANGE = 1000
 """Members that are added or removed at once: all members are notified of each."""
 PEOPLE = ListOf(PERSON, MEMBERS_PER_CHANGE)
-AT_MOST = f"At most {MEMBERS_PER_CHANGE} at once. All members and those are notified of each."
+AT_MOST = (
+    f"At most {MEMBERS_PER_CHANGE} per call. Of each one, all members and the user are notified."
+)
 
 
 class Joining(Fields):
@@ -50,7 +52,8 @@ ADD = AppOperation(
     "Add members.",
     OfGroup,
     JsonBody(
-        AnyOf[list[GivenPerson] | Joining](PEOPLE, Joining), "A list, or an object with one in it."
+        AnyOf[list[GivenPerson] | Joining](PEOPLE, Joining),
+        "A list of members, or an object with the list and the inviter.",
     ),
     errors=ERRORS,
     description=AT_MOST,
@@ -94,13 +97,13 @@ class MemberSettings(Fields):
 SET = AppOperation(
     "PATCH",
     "/api/groups/{group}/members/{uid}",
-    "A setting of a member.",
+    "Change a setting of a member.",
     OfMember,
-    JsonBody(MemberSettings, "Exactly one of them."),
+    JsonBody(MemberSettings, "Exactly one of the settings."),
     errors=ERRORS,
-    description="`nickname`: the name within the group, of which the members are notified. Who is "
-    "on `mute` may not speak in the group. With `do_not_disturb` the member's phone is silent for "
-    "it.",
+    description="`nickname` is the name within the group; the members are notified of it. With "
+    "`mute` the member may not speak in the group. With `do_not_disturb` the member's phone is "
+    "silent for the group.",
 )
 
 

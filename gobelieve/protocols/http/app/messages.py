@@ -80,14 +80,14 @@ SYSTEM = AppOperation(
 NOTIFICATION = AppOperation(
     "POST",
     "/api/messages/notifications",
-    "A notification for a user who is connected; not stored.",
+    "A notification for the connected clients of a user; it is not stored.",
     body=JsonBody(ToOne),
     description=AT_MOST,
 )
 ROOM = AppOperation(
     "POST",
     "/api/messages/rooms",
-    "A message to all who are in a room; not stored.",
+    "A message for all who are in a room; it is not stored.",
     body=JsonBody(Message),
     description=f"{AT_MOST} `receiver` is the room.",
 )

@@ -23,7 +23,7 @@ NAME = Text(max_length=255)
 """The name of a user, a group or a member: databases have no room for a longer one."""
 FLAG = AnyOf[int](Boolean(), Integer(0, 1))
 UID = Parameter("uid", ID, "The user.")
-AWAY = {503: "What it is written to, or announced by, is away. Ask again; that does no harm."}
+AWAY = {503: "A store, or Redis for announcements, is away. Repeat the call; that is safe."}
 
 
 class OfUser(Parameters):

@@ -23,14 +23,16 @@ class OfStore(Parameters):
     """The store whose messages are shown."""
 
     store = OptionalParameter(
-        "store", Integer(), "Of the messages between customers and sellers only this store's."
+        "store",
+        Integer(),
+        "Of the messages between customers and sellers, show only those of this store.",
     )
 
 
 LATEST = Operation(
     "GET",
     "/api/messages",
-    "The newest messages of the user whose token it is, oldest first.",
+    "The newest messages of the token's user, oldest first.",
     OfStore,
     answer=MESSAGE_LIST,
     errors=READ,
@@ -49,7 +51,7 @@ class Counts(TypedDict):
 OFFLINE = AppOperation(
     "GET",
     "/api/messages/offline",
-    "Whether a user has something new to read.",
+    "Whether a user has new messages.",
     OfUser,
     answer=Data[Counts](
         {
@@ -59,10 +61,10 @@ OFFLINE = AppOperation(
         }
     ),
     errors=READ,
-    description="Both are 1 if there is something the user did not write, beyond what the apps "
-    "reported as read; else 0.",
+    description="Both are 1 if another author's message follows the last one that the clients "
+    "reported as read; otherwise 0.",
 )
-DEQUEUE = AppOperation("POST", "/api/messages/dequeue", "Does nothing, and always did.")
+DEQUEUE = AppOperation("POST", "/api/messages/dequeue", "Does nothing.")
 
 
 class QueueRoutes:

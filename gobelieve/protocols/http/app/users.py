@@ -27,7 +27,7 @@ from gobelieve.protocols.http.declarations.routes import Route
 from gobelieve.protocols.http.declarations.shapes import Text
 from gobelieve.protocols.http.errors import HttpError
 
-NO_TOKENS = {501: "`auth_method` is jwt: whoever signs tokens also ends them."}
+NO_TOKENS = {501: "`auth_method` is jwt: the gateway neither grants nor revokes tokens."}
 
 
 class Login(Fields):
@@ -52,7 +52,7 @@ GRANT = AppOperation(
         {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}}
     ),
     errors={**AWAY, **NO_TOKENS},
-    description="A user whose token is still good gets the same one again. It is good until it is "
+    description="A user whose token is still valid gets the same one. A token is valid until it is "
     "revoked.",
 )
 
@@ -67,11 +67,11 @@ class UserOrToken(Fields):
 REVOKE = AppOperation(
     "POST",
     "/api/auth/revoke",
-    "End a user's token, or one that is named, and the user's connections.",
-    body=JsonBody(UserOrToken, "One of `uid` and `token` is wanted."),
-    errors={**AWAY, **NO_TOKENS, 404: "The app's users have no such token."},
-    description="With `uid`, in Redis: the one that was granted last. Connections end at all "
-    "gateways that hear of it.",
+    "Revoke a user's token, or a given one, and end the user's connections.",
+    body=JsonBody(UserOrToken, "Exactly one of `uid` and `token`."),
+    errors={**AWAY, **NO_TOKENS, 404: "No user of the app has this token."},
+    description="With `uid`, where tokens are in Redis: the token that was granted last. "
+    "Connections end at all gateways that hear of it.",
 )
 
 
@@ -94,14 +94,14 @@ class Settings(Fields):
 SET = AppOperation(
     "POST PATCH",
     "/api/users/{uid}",
-    "A setting of a user.",
+    "Change a setting of a user.",
     OfUser,
-    JsonBody(Settings, "Exactly one of them."),
+    JsonBody(Settings, "Exactly one of the settings."),
     errors=AWAY,
-    description="`name` is shown in phone pushes. Who is `forbidden` may not speak in rooms, from "
-    "now on. With `mute` the phone is silent while the user is connected from a desktop or a "
-    "browser, from the next login on. With `do_not_disturb` it is silent for messages of that "
-    "user.",
+    description="`name` is shown in phone pushes. With `forbidden` the user may not speak in "
+    "rooms, from now on. With `mute` the phone is silent while the user is connected from a "
+    "desktop or a browser, from the next login on. With `do_not_disturb` it is silent for "
+    "messages of that peer.",
 )
 
 

@@ -98,7 +98,7 @@ class TextOrJson(Generic[T]):
     def described(self) -> Schema:
         text, json = self._text.described(), self._json.described()
         named = " and ".join(f"`{name}`" for name in self._parameters)
-        description = f"With {named} in the URL text, else JSON. {self._text.description}"
+        description = f"With {named} in the URL: text. Otherwise: JSON. {self._text.description}"
         return {"description": description, "content": {**json["content"], **text["content"]}}
 
 

@@ -21,11 +21,13 @@ LARGE_ROOM = 1000
 class OfApp(Parameters):
     """The app whose figures are shown besides."""
 
-    appid = OptionalParameter("appid", Integer(), "Figures of this app too.")
+    appid = OptionalParameter("appid", Integer(), "Adds the figures of this app.")
 
 
-SUMMARY = Operation("GET", "/summary", "Figures.", OfApp, answer=PlainJson({"type": "object"}))
-STACK = Operation("GET POST", "/stack", "Write into the log what the daemon is doing.")
+SUMMARY = Operation(
+    "GET", "/summary", "The figures of the gateway.", OfApp, answer=PlainJson({"type": "object"})
+)
+STACK = Operation("GET POST", "/stack", "Write the stack of each thread into the log.")
 
 
 class Diagnostics:

@@ -14,15 +14,15 @@ from gobelieve.protocols.http.router import Router
 HTML = "text/html; charset=utf-8"
 
 ABOUT = """\
-What an app's server asks of a gateway. All calls run at the gateway that gets them; what they \
-cause reaches users at other gateways.
+The API of a gateway for an app's server. Each call runs at the gateway that gets it; its effects \
+reach users at other gateways.
 
-The parameters are in the URL. An answer is 200 without a body, or `{"data":...}`; what was not \
-done is answered `{"meta":{"code":400,"message":"..."}}`, often with a `detail`. Numbers in JSON \
-are integers. A request is sent with `Authorization: Bearer KEY`; below `/api` with the id of an \
-app and its secret, as `Authorization: Basic`.
+The parameters are in the URL. The answer of a call that is done is 200, without a body or with \
+`{"data":...}`. Any other call is answered `{"meta":{"code":400,"message":"..."}}`, often with a \
+`detail`. Numbers in JSON are integers. A request is sent with `Authorization: Bearer KEY`; below \
+`/api` with the id of an app and its secret, as `Authorization: Basic`.
 
-Messages are contents in the form that apps read: JSON, by convention."""
+The content of a message has the form that apps read: JSON, by convention."""
 
 OPENAPI = Operation("GET", "/openapi.json", "This document.", answer=PageAnswer(JSON))
 DOCS = Operation("GET", "/docs", "This document, for people.", answer=PageAnswer("text/html"))

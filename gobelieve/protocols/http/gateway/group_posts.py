@@ -37,8 +37,8 @@ MESSAGE = Operation(
     ToGroup,
     CONTENT,
     errors={**STORED, **NO_GROUP},
-    description="The sender need not be a member. To an ordinary group: a 200 says that the "
-    "message is on the gateway's disk and will reach every member's queue.",
+    description="The sender need not be a member. For an ordinary group, a 200 says that the "
+    "message is on the gateway's disk, and that it will reach every member's queue.",
     invalid="invalid param",
 )
 
@@ -56,14 +56,14 @@ class Notification(Fields):
 NOTIFICATION = Operation(
     "POST",
     "/post_group_notification",
-    "What happened to a group, for its members and those that are named.",
+    "A notification about a group, for its members and for users that are named.",
     body=JsonBody(
         Notification,
-        "Of `members` only numbers count. `super` says what the group is, if the gateway does not "
-        "know of it.",
+        "Items of `members` that are not numbers are ignored. `super` tells the kind of a group "
+        "that the gateway does not know.",
     ),
     errors=STORED,
-    description="It is stored; phones get no push.",
+    description="It is stored. Phones get no push.",
 )
 
 

@@ -10,14 +10,14 @@ from gobelieve.protocols.http.gateway.posting import CONTENT, fitting
 NOTIFICATION = Operation(
     "POST",
     "/post_notification",
-    "A text for those of a user's apps that are connected; not stored.",
+    "A text for the connected clients of a user; it is not stored.",
     OfUser,
     CONTENT,
 )
 REAL_TIME = Operation(
     "POST",
     "/post_realtime_message",
-    "A real-time message, for those of a user's apps that are connected; not stored.",
+    "A real-time message for the connected clients of a user; it is not stored.",
     ToUser,
     CONTENT,
 )
@@ -27,14 +27,14 @@ class ToRoom(Parameters):
     """A sender and a room."""
 
     appid = APPID
-    sender = Parameter("uid", ID, "In whose name.")
+    sender = Parameter("uid", ID, "The uid of the author.")
     room = Parameter("room", ID, "The room.")
 
 
 ROOM = Operation(
     "POST",
     "/post_room_message",
-    "A message for everybody who is in a room; not stored.",
+    "A message for all who are in a room; it is not stored.",
     ToRoom,
     CONTENT,
 )

@@ -7,7 +7,9 @@ from gobelieve.protocols.http.declarations.shapes import Integer
 ID = Integer()
 APPID = Parameter("appid", ID, "The app.")
 UID = Parameter("uid", ID, "The user.")
-SENDER = Parameter("sender", ID, "In whose name: a uid. Whether there is such a user is not asked.")
+SENDER = Parameter(
+    "sender", ID, "The uid of the author. It is not checked whether the user exists."
+)
 RECEIVER = Parameter("receiver", ID, "The uid of the receiver.")
 
 

@@ -15,7 +15,7 @@ Arguments = TypeVarTuple("Arguments")
 CONTENT_LIMIT = CLIENT_BODY_LIMIT - 36
 """Bytes of a message's content: a frame can carry so much behind the longest head."""
 
-CONTENT = TextBody(f"The content, as apps get it; at most {CONTENT_LIMIT:,} bytes.")
+CONTENT = TextBody(f"The content, as apps receive it; at most {CONTENT_LIMIT:,} bytes.")
 STORED = {503: ERRORS[503]}
 """Errors of posts that are stored."""
 NO_GROUP = {404: "The app has no such group."}

@@ -22,7 +22,9 @@ MESSAGE_LIST = Data[list[Shown]]({"type": "array", "items": SCHEMA})
 class Latest(OfUser):
     """A user, and how many of the newest messages to show."""
 
-    limit = Parameter("limit", Integer(), f"How many: 1 to {MAX_MESSAGES:,}, or the nearest.")
+    limit = Parameter(
+        "limit", Integer(), f"The number of messages, brought into the range 1 to {MAX_MESSAGES:,}."
+    )
 
 
 LATEST = Operation(
@@ -32,7 +34,7 @@ LATEST = Operation(
     Latest,
     answer=MESSAGE_LIST,
     errors=READ,
-    description="Notifications of groups count, and are not shown; system messages do not count. "
+    description="Notifications of groups are counted but not shown; system messages are neither. "
     "An answer ends at 4 MiB.",
 )
 
@@ -40,19 +42,19 @@ LATEST = Operation(
 class From(OfUser):
     """A user, and the place in the queue from which to read on."""
 
-    last_id = OptionalParameter("last_id", Integer(), "What came after this id.")
-    before_id = OptionalParameter("before_id", Integer(), "What came before it.")
+    last_id = OptionalParameter("last_id", Integer(), "Messages after this id.")
+    before_id = OptionalParameter("before_id", Integer(), "Messages before this id.")
     limit = OptionalParameter(
         "limit",
         Integer(1, MAX_MESSAGES),
-        f"How many messages are looked at; {MAX_MESSAGES:,} if it is not said.",
+        f"The number of messages that are read; by default {MAX_MESSAGES:,}.",
     )
 
 
 HISTORY = Operation(
     "GET POST",
     "/load_history_message",
-    "A user's queue from an id on, forward or backward; oldest first.",
+    "The messages of a user's queue after or before an id, oldest first.",
     From,
     answer=PlainJson(
         {
@@ -60,17 +62,17 @@ HISTORY = Operation(
             "required": ["data", "more", "next_id"],
             "properties": {
                 "data": {"type": "array", "items": SCHEMA},
-                "more": {"type": "boolean", "description": "Whether there are others beyond."},
+                "more": {"type": "boolean", "description": "Whether there are further messages."},
                 "next_id": {
                     "type": "integer",
-                    "description": "The `last_id`, or `before_id`, that gives them.",
+                    "description": "The `last_id` or `before_id` that gives them.",
                 },
             },
         }
     ),
     errors=READ,
-    description="One of `last_id` and `before_id` is wanted. System messages and notifications "
-    "of groups are not shown. An answer ends at 4 MiB.",
+    description="Exactly one of `last_id` and `before_id` is required. System messages and "
+    "notifications of groups are not shown. An answer ends at 4 MiB.",
 )
 
 
@@ -80,7 +82,7 @@ class Unread(OfUser):
     sync_key = OptionalParameter(
         "sync_key",
         Integer(),
-        "Up to where the user has read. 0: as far as the apps reported.",
+        "The last message that the user has read. 0: as the clients reported.",
     )
 
 
@@ -93,17 +95,17 @@ class Count(TypedDict):
 COUNT = Operation(
     "GET POST",
     "/get_offline_count",
-    "How many messages a user has not read.",
+    "The number of messages that a user has not read.",
     Unread,
     answer=Data[Count](
         {"type": "object", "required": ["count"], "properties": {"count": {"type": "integer"}}}
     ),
     errors=READ,
-    description="With `sync_key` all that the queue has after it. Without, as in 2018: 1 if "
-    "there is something the user did not write, beyond what the apps reported; else 0.",
+    description="With `sync_key`, all messages after it. Without, as in 2018: 1 if another "
+    "author's message follows the last one that the clients reported as read; otherwise 0.",
 )
 
-NOTHING = "Does nothing, and always did."
+NOTHING = "Does nothing, as in the Go server."
 INIT = Operation("GET POST", "/init_message_queue", NOTHING)
 DEQUEUE = Operation("GET POST", "/dequeue_message", NOTHING)
 

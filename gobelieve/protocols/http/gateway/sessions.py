@@ -11,7 +11,7 @@ from gobelieve.protocols.http.declarations.routes import Access, Call, Operation
 from gobelieve.protocols.http.declarations.shapes import Integer
 from gobelieve.protocols.http.gateway.parameters import OfUser
 
-ONLY_HERE = "Only those at this gateway; who is online anywhere is told by the router."
+ONLY_HERE = "This affects sessions at this gateway only."
 
 
 class SessionCard(TypedDict):
@@ -43,7 +43,7 @@ ONLINE = Operation(
             "properties": {
                 "online": {
                     "type": "boolean",
-                    "description": "Whether one of them is from a phone, or the user wants no "
+                    "description": "Whether a session is from a phone, or the user wants no "
                     "pushes while connected.",
                 },
                 "sessions": {
@@ -62,15 +62,15 @@ ONLINE = Operation(
             },
         }
     ),
-    description="Who is online anywhere is told by the router's own page of this name.",
+    description="The router's page of the same name shows whether a user is online at any gateway.",
 )
 
 
 class SomeSessions(OfUser):
     """A user, and which of the user's sessions are meant."""
 
-    platform = OptionalParameter("platform", Integer(), "Only from this platform.")
-    device = OptionalParameter("device", Integer(), "Only from this device.")
+    platform = OptionalParameter("platform", Integer(), "Only sessions from this platform.")
+    device = OptionalParameter("device", Integer(), "Only sessions from this device.")
 
 
 class Kicked(TypedDict):
@@ -87,23 +87,23 @@ KICK = Operation(
     answer=Data[Kicked](
         {"type": "object", "required": ["kicked"], "properties": {"kicked": {"type": "integer"}}}
     ),
-    description=f"{ONLY_HERE} An app comes again at once, unless its token was taken from it.",
+    description=f"{ONLY_HERE} A client connects again at once, unless its token was revoked.",
 )
 
 
 class RoomBan(OfUser):
     """A user, and whether the user is forbidden to speak in rooms."""
 
-    forbidden = Parameter("forbidden", Integer(0, 1), "1 or 0.")
+    forbidden = Parameter("forbidden", Integer(0, 1), "1 forbids, 0 allows.")
 
 
 SPEAK_FORBIDDEN = Operation(
     "POST",
     "/speak_forbidden",
-    "Forbid a user to speak in rooms, or allow it again: now, to who is connected.",
+    "Forbid a user to speak in rooms, or allow it again, for sessions that are connected.",
     RoomBan,
-    description=f"{ONLY_HERE} What counts at logins is `forbidden` of the user in Redis, which "
-    "the app's server sets; it announces it to all gateways besides.",
+    description=f"{ONLY_HERE} A login reads the user's field `forbidden` in Redis, which the app's "
+    "server sets. It announces the change to all gateways as well.",
 )
 
 

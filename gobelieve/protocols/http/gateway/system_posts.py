@@ -18,8 +18,8 @@ MAX_RECEIVERS = 10_000
 class Receiver(Parameters):
     """The receiver of a system message whose content is the body."""
 
-    appid = OptionalParameter("appid", ID, "The app, in the form of 2018.")
-    uid = OptionalParameter("uid", ID, "The receiver, in the form of 2018.")
+    appid = OptionalParameter("appid", ID, "The app, if the body is text.")
+    uid = OptionalParameter("uid", ID, "The receiver, if the body is text.")
 
 
 class SystemMessage(Fields):
@@ -33,13 +33,13 @@ class SystemMessage(Fields):
 SYSTEM = Operation(
     "POST",
     "/post_system_message",
-    "A system message, which is stored and pushed.",
+    "A system message, which is stored and pushed to phones.",
     Receiver,
     TextOrJson(("appid", "uid"), CONTENT, JsonBody(SystemMessage)),
     errors=STORED,
-    description="Either with `appid` and `uid` in the URL and the content as body, or with all as "
-    "JSON. With several receivers, a 503 names in `data.not_stored` those who do not have it. "
-    "Phones show it if the content is JSON with `push`.",
+    description="In the form of 2018, `appid` and `uid` are in the URL and the body is the "
+    "content; otherwise all is JSON. With several receivers, `data.not_stored` of a 503 lists "
+    "those who did not get it. Phones show it if the content is JSON with `push`.",
 )
 
 

@@ -40,9 +40,9 @@ class ToPeerOrGroup(Parameters):
     """The app, the sender, and the kind of the receiver."""
 
     appid = APPID
-    sender = Parameter("sender", ID, "In whose name. 0: the body says.")
+    sender = Parameter("sender", ID, "The uid of the author. 0: it is in the body.")
     kind = Parameter(
-        "class", Text("peer", "group"), "What the receiver is.", invalid="invalid message class"
+        "class", Text("peer", "group"), "The kind of the receiver.", invalid="invalid message class"
     )
 
 
@@ -57,9 +57,9 @@ class PeerOrGroupMessage(Fields):
 PEER_OR_GROUP = Operation(
     "POST",
     "/post_im_message",
-    "A message to a user or to a group; the form of 2018.",
+    "A message to a user or to a group, in the form of 2018.",
     ToPeerOrGroup,
-    JsonBody(PeerOrGroupMessage, "`sender` counts if the parameter is 0."),
+    JsonBody(PeerOrGroupMessage, "`sender` is used if the parameter is 0."),
     errors={**STORED, **NO_GROUP},
     invalid="invalid json format",
 )
@@ -97,17 +97,17 @@ class Seller(TypedDict, total=False):
 CUSTOMER = Operation(
     "POST",
     "/post_customer_message",
-    "A message between a customer and a seller, who are users of two apps.",
+    "A message between a customer and a seller, who are users of different apps.",
     body=JsonBody(
         AnyOf[AnyCustomerMessage](CustomerMessage, CustomerV2Message),
-        "The first form is a CUSTOMER message from the customer to the seller, the second a "
-        "CUSTOMER_V2 message, either way.",
+        "The first form is a CUSTOMER message, from the customer to the seller. The second is a "
+        "CUSTOMER_V2 message, in either direction.",
     ),
     answer=Data[Seller](
         {
             "type": "object",
             "properties": {"seller_id": {"type": "integer"}},
-            "description": "`seller_id` in the first form, nothing in the second.",
+            "description": "`seller_id` for the first form, empty for the second.",
         }
     ),
     errors=STORED,
