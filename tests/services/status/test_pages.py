@@ -17,8 +17,11 @@ from gobelieve.services.status import pages as status
 from tests.fakes.reactor import FakeReactor
 from tests.web import ask
 
-OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
-DASHBOARD = OPERATIONS.parents[1] / "etc" / "grafana" / "gobelieve.json"
+ROOT = Path(__file__).parents[3]
+OPERATIONS = ROOT / "docs" / "operations.md"
+DASHBOARD = ROOT / "etc" / "grafana" / "gobelieve.json"
+UNNAMED = {"asks", "saves", "left_out"}
+"""Counters of storage that metrics show under names of their own."""
 PARTS = {"gobelieve_storage": "ims", "gobelieve_gateway": "im", "gobelieve_router": "imr"}
 
 
@@ -27,6 +30,15 @@ def documented() -> dict[str, str]:
     text = OPERATIONS.read_text("utf-8")
     section = text.partition("\n### Metrics\n")[2].partition("\n### ")[0]
     return dict(re.findall(r"^\| `([a-z_]+)` \| (\w+) \| \S", section, re.MULTILINE))
+
+
+def counters() -> set[str]:
+    """Return the names of the counters that the code adds to by a literal name."""
+    return {
+        name
+        for path in (ROOT / "gobelieve").rglob("*.py")
+        for name in re.findall(r"counters\.add\(\s*\"(\w+)\"", path.read_text("utf-8"))
+    }
 
 
 def shown(page: str) -> dict[str, str]:
@@ -77,6 +89,12 @@ class PagesTests(SynchronousTestCase):
             page = self.pages(module, "http_listen_address=127.0.0.1:1", *settings)["metrics"][1]
             mine = {metric for metric, whose in documented().items() if whose in names}
             self.assertEqual(set(shown(page)), mine)
+
+    def test_the_documentation_names_every_counter(self) -> None:
+        """Each counter that ``/summary`` and the metrics of events show is explained."""
+        text = "".join(path.read_text("utf-8") for path in OPERATIONS.parent.glob("*.md"))
+        self.assertIn("logins_refused", counters())
+        self.assertEqual({n for n in counters() - UNNAMED if f"`{n}`" not in text}, set())
 
     def test_conventions(self) -> None:
         """Only counters end in _total, and each metric has a help text."""
