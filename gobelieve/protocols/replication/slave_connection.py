@@ -142,6 +142,8 @@ class SlaveConnection(FramedProtocol):
             if tail is None or not is_boundary(self._store, place):
                 self._boundary = BoundaryCheck(self._store, place, self._ours)
         except StorageError as why:
+            if cursor > self._factory.end:
+                self._store.told(cursor)
             self._refuse(why)
             return
         self._replication_reader = ReplicationReader(self._store, place)

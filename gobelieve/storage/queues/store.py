@@ -36,6 +36,10 @@ LOST_BLOCKS = 16
 """The blocks that are skipped if records may be lost that were told less than a minute before."""
 
 
+MAX_TOLD_BLOCKS = 1 << 20
+"""A slave that says that it is further ahead (128 TiB) is not believed."""
+
+
 class _SaveGroup:
     """Saves that are kept or taken back together.
 
@@ -178,6 +182,21 @@ class Store:
             what = "{root} has damage in what was on disk: get the records again from {advice}"
             log.error(what, root=root, advice=advice)
         self._mark.open(Mark(newest, self._is_written_only, is_damaged))
+
+    def told(self, end: int) -> None:
+        """Note that a slave has records up to an id beyond the end of this directory.
+
+        They were lost here after they were sent, so clients may hold their ids.
+        """
+        number = end // self.blocks.size
+        own = self.blocks.end[0]
+        if self._is_slave or not max(own, self._first_block) <= number <= own + MAX_TOLD_BLOCKS:
+            return
+        self.jump(number + LOST_BLOCKS)
+        what = (
+            "{root}: a slave has records up to {end}, lost here: new ids begin in message_{first}"
+        )
+        self._world.log.warn(what, root=self.blocks.root, end=end, first=self._first_block)
 
     def close(self) -> None:
         """Close the directory. Saves that are not written are lost."""

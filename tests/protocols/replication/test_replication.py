@@ -515,6 +515,31 @@ class RefusalTests(ReplicationCase):
         self.connect(master=fresh)
         self.assertEqual(len(self.texts("is beyond ours, which is 32")), 2)
 
+    def test_a_master_gives_larger_ids_than_those_that_a_slave_has_and_it_lost(self) -> None:
+        """Clients may hold the ids that only the slave has."""
+        self.master.save(2)
+        self.master.settle()
+        self.connect()
+        ahead = self.slave.storage.follower.end
+        fresh = Site(self, self.clock)
+        for _ in range(2):
+            self.connect(master=fresh)
+        told = [text for text in fresh.events.texts() if "new ids begin in message_16" in text]
+        self.assertEqual(len(told), 1)
+        fresh.save(1)
+        fresh.settle()
+        self.assertEqual(fresh.storage.store.blocks.end[0], 16)
+        self.assertGreater(16 * fresh.storage.store.blocks.size, ahead)
+
+    def test_a_slave_whose_end_cannot_be_moves_nothing(self) -> None:
+        """Whoever can connect could otherwise use up the ids."""
+        begin = StorageSyncBegin(cursor=(1 << 62) + 100)
+        tail = StorageSyncTail(first_id=0, end_id=0, checksum=0)
+        self.asks(begin.frame(1), tail.frame(2))
+        self.master.save(1)
+        self.master.settle()
+        self.assertEqual(self.master.storage.store.blocks.end[0], 0)
+
     def test_cursors_that_cannot_be(self) -> None:
         """Our slaves are told, upstream's see the connection close."""
         for cursor in (-(1 << 63), -1, 0, 31, 33, (1 << 63) - 1):
