@@ -168,7 +168,7 @@ class GroupDeliveryTests(FaultTestCase):
         await self.site(members, left)
         for _ in range(3):
             await self.im.restart(kill=True)
-        self.assertEqual(len(re.findall("200 messages are taken over", self.im.log)), 1)
+        self.assertEqual(len(re.findall("200 messages are imported", self.im.log)), 1)
         self.assertEqual(len(re.findall("a torn write", self.im.log)), 4)
         await self.check(sent)
 

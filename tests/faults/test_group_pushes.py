@@ -86,7 +86,7 @@ class GroupPushTests(FaultTestCase):
         self.maria.kill()
         for content in (b"a", b"b"):
             await self.publish(LATER, content)
-        await self.router.logged("groups cannot be read, trying on")
+        await self.router.logged("groups cannot be read, retrying")
         message = RT(sender=1, receiver=3, content=b"x").frame(version=1)
         live = Publication(7, 3, 0, 0, 1, message).body(1)
         await self.apply(self.one, route.PUBLISH, live)

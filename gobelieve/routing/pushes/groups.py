@@ -169,7 +169,7 @@ class GroupPushes:
         if not self._is_waiting(queue):
             return False
         self._counters.add("group_failures")
-        self._throttled.warn("unreadable", "groups cannot be read, trying on: {why}", why=why)
+        self._throttled.warn("unreadable", "groups cannot be read, retrying: {why}", why=why)
         delay = queue.backoff.next()
         if queue.backoff.failures >= MAX_TRIES:
             return False

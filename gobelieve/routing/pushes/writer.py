@@ -130,7 +130,7 @@ class PushWriter:
     def _failed(self, why: BackendError) -> None:
         self._counters.add("push_failures")
         self._throttled.warn(
-            "unwritable", "the push lists cannot be written, trying on: {why}", why=why
+            "unwritable", "the push lists cannot be written, retrying: {why}", why=why
         )
 
     def _ended(self, written: bool) -> None:

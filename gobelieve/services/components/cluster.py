@@ -177,10 +177,11 @@ class Cluster(Service):
             raise ConfigError(f"cluster.secret_file {path}: {why.strerror}") from None
         if len(secret) < SHORTEST_SECRET:
             raise ConfigError(
-                f"cluster.secret_file {path} has {len(secret)} bytes, {SHORTEST_SECRET} are wanted"
+                f"cluster.secret_file {path} has {len(secret)} bytes; at least"
+                f" {SHORTEST_SECRET} are needed"
             )
         if mode & S_IROTH:
-            self.log.warn("{path} has the cluster's secret, and others may read it", path=path)
+            self.log.warn("{path} has the cluster's secret, and other users may read it", path=path)
         return secret
 
 

@@ -37,9 +37,9 @@ class PendingService(Service):
         try:
             left = [*self._pending.open(), *self._take_over()]
         except BackendError as why:
-            cannot_start(f"messages of groups cannot be kept: {why}")
+            cannot_start(f"pending messages cannot be opened: {why}")
         if left:
-            self.log.info("{count} messages of groups go on", count=len(left))
+            self.log.info("{count} pending messages of groups are resumed", count=len(left))
         for number, message, done in left:
             self._fan_out.resume(number, message, done)
 
@@ -60,7 +60,7 @@ class PendingService(Service):
         for queue in queues:
             queue.set_aside()
         self.log.info(
-            "{count} messages are taken over from {queues} of upstream's queues;"
+            "{count} messages are imported from {queues} queues of the Go server;"
             " their files end in {end} now",
             count=len(left),
             queues=len(queues),

@@ -41,9 +41,9 @@ class WordFile(Service):
         except OSError as why:
             raise WordFileError(f"word_file {self._path}: {why.strerror}") from None
         except UnicodeDecodeError as why:
-            raise WordFileError(f"word_file {self._path} is no UTF-8: {why}") from None
+            raise WordFileError(f"word_file {self._path} is not UTF-8: {why}") from None
         self._words.use(lines)
-        self.log.info("{count} words are looked for", count=len(self._words))
+        self.log.info("{count} forbidden words are in use", count=len(self._words))
 
 
 def add_words(parent: OrderedService, daemon: DaemonService, path: str, words: WordFilter) -> None:

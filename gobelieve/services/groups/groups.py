@@ -74,13 +74,13 @@ class GroupStatus(PartStatus):
 
     def __init__(self, groups: GroupManagerService) -> None:
         self._groups = groups
-        what = "What happened, by the names that /summary has under groups."
+        what = "Events, by the names that /summary has under groups."
         self._events = CountersCollector("gobelieve_groups_events", what, groups.counters)
 
     def collect(self) -> Iterable[Metric]:
         what = "Groups that are kept in memory."
         yield GaugeMetricFamily("gobelieve_groups_cached", what, len(self._groups.manager))
-        what = "1 if changes of groups are heard of in time."
+        what = "1 if announcements of changes of groups arrive in time."
         yield GaugeMetricFamily("gobelieve_groups_followed", what, self._groups.manager.followed)
         yield from self._events.collect()
 

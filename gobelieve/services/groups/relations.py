@@ -58,14 +58,14 @@ class RelationStatus(PartStatus):
 
     def __init__(self, relations: RelationsService) -> None:
         self._relations = relations
-        what = "What happened, by the names that /summary has under relations."
+        what = "Events, by the names that /summary has under relations."
         self._events = CountersCollector("gobelieve_relations_events", what, relations.counters)
 
     def collect(self) -> Iterable[Metric]:
         manager = self._relations.manager
         what = "Pairs of users whose relation is kept in memory."
         yield GaugeMetricFamily("gobelieve_relations_cached", what, len(manager))
-        what = "1 if changes of relations are heard of in time."
+        what = "1 if announcements of changes of relations arrive in time."
         yield GaugeMetricFamily("gobelieve_relations_followed", what, manager.followed)
         yield from self._events.collect()
 

@@ -44,8 +44,8 @@ COUNTERS = (
     ("logins", "outcome", LOGINS, "Logins that were asked for."),
     ("messages", "outcome", OUTCOMES, "Messages of clients and of the app's server."),
     ("acks", "status", STATUSES, "Answers to messages of clients."),
-    ("dropped", "what", DROPPED, "What was not kept, since there was too much of it."),
-    ("closed", "why", CLOSED, "Connections that were ended from here."),
+    ("dropped", "what", DROPPED, "Items that were dropped, since too many waited."),
+    ("closed", "why", CLOSED, "Connections that the gateway closed, by reason."),
 )
 SHOWN = {name for _, _, counted, _ in COUNTERS for name in counted} | {"delivered"}
 
@@ -98,14 +98,14 @@ class GatewayStatus(PartStatus):
             ("clients", "Clients that are logged in.", clients.sessions.count),
             ("users", "Users that have a client here.", len(clients.sessions)),
             ("anonymous", "Connections that have not logged in.", len(clients.unauthenticated)),
-            ("rooms", "Rooms that somebody here is in.", len(clients.rooms)),
+            ("rooms", "Rooms that have clients here.", len(clients.rooms)),
             ("tasks", "Logins, syncs and writes that are under way.", len(unfinished.tasks)),
             ("saves", "Messages that storage has not answered.", len(unfinished.saves_in_flight)),
         ):
             yield GaugeMetricFamily(PREFIX + name, what, value)
         kept = [link.kept for link in self._links.routers]
         yield labelled(
-            _gauge("waiting", "What waits to be done.", "queue"),
+            _gauge("waiting", "Work that waits, by queue.", "queue"),
             (
                 (["group_messages"], len(unfinished.fan_out)),
                 (["sync_keys"], len(unfinished.reports.keys)),
@@ -154,7 +154,7 @@ class GatewayStatus(PartStatus):
             (name, count) for name, count in sorted(counters.counts.items()) if name not in SHOWN
         )
         yield labelled(
-            _counter("events", "What else happened, by its name in /summary.", "event"),
+            _counter("events", "Other events, by their names in /summary.", "event"),
             (([name], count) for name, count in rest),
         )
 
@@ -162,23 +162,23 @@ class GatewayStatus(PartStatus):
         """Yield the state of the connections to storage and routers."""
         storages, routers = self._links.storages, self._links.routers
         yield labelled(
-            _gauge("storage_connected", "1 if it is.", "storage"),
+            _gauge("storage_connected", "1 if it is connected.", "storage"),
             (([link.address], link.is_connected) for link in storages),
         )
         yield labelled(
-            _gauge("storage_asks", "Asks that it has not answered.", "storage"),
+            _gauge("storage_asks", "Requests that it has not answered.", "storage"),
             (([link.address], len(link)) for link in storages),
         )
-        what = "How long it took to answer an ask."
+        what = "Seconds from a request to the answer of storage."
         yield histogram(PREFIX + "storage_ask_seconds", what, self._times.asks)
-        what = "How long it took to store a message, and so to ack it."
+        what = "Seconds from a message to its ack, while storage stored it."
         yield histogram(PREFIX + "store_seconds", what, self._times.messages)
         yield labelled(
-            _gauge("router_connected", "1 if it is.", "router"),
+            _gauge("router_connected", "1 if it is connected.", "router"),
             (([link.address], link.is_connected) for link in routers),
         )
         yield labelled(
-            _counter("router_connects", "How often it was connected.", "router"),
+            _counter("router_connects", "Connections made since the start.", "router"),
             (([link.address], link.connects) for link in routers),
         )
 

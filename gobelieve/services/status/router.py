@@ -18,7 +18,7 @@ class RouterStatus(PartStatus):
         self.router = router
         self._factory = factory
         self._pushes = pushes
-        what = "What happened, by the names that /summary has under counts."
+        what = "Events, by the names that /summary has under counts."
         self._events = CountersCollector("gobelieve_router_events", what, factory.counters)
 
     def collect(self) -> Iterable[Metric]:

@@ -77,7 +77,7 @@ class StorageStatus(PartStatus):
             Counter("gobelieve_storage_appends", what, labels=["queue"]),
             [(["user"], counters.appends - groups), (["group"], groups)],
         )
-        what = "Messages that were to be saved, by what their sender was told."
+        what = "Messages that were to be saved, by the answer to their sender."
         outcomes = [(["stored"], counters.stored)]
         outcomes += [([name], counters.not_stored.get(s, 0)) for s, name in REFUSALS.items()]
         yield labelled(Counter("gobelieve_storage_saves", what, labels=["outcome"]), outcomes)
@@ -102,7 +102,7 @@ class StorageStatus(PartStatus):
         what = "Messages that were too long for a list on the port of the older clients."
         left_out = sum(port.counters["left_out"] for port in ports.values())
         yield Counter("gobelieve_storage_left_out", what, left_out)
-        what = "Connections of those who ask."
+        what = "Connections of gateways and older clients, by port."
         yield labelled(
             Gauge("gobelieve_storage_connections", what, labels=["port"]),
             [([name], len(port.connections)) for name, port in ports.items()],
@@ -163,7 +163,7 @@ class StorageStatus(PartStatus):
         fed = [] if factory is None else factory.slaves
         end = 0 if factory is None else factory.end
         yield Gauge("gobelieve_storage_slaves", "Slaves that are connected.", len(fed))
-        what = "Bytes that a slave has not said to have on disk."
+        what = "Bytes that a slave has not confirmed to have on disk."
         yield labelled(
             Gauge("gobelieve_storage_slave_lag_bytes", what, labels=["slave"]),
             [([slave.address], slave.lag_bytes(end)) for slave in fed],
@@ -191,7 +191,7 @@ class StorageStatus(PartStatus):
             return labelled(Gauge(name, what, labels=["master"]), samples)
 
         yield gauge("connected", "1 if the master is connected.", _is_connected)
-        what = "1 if the master said last that it gives us nothing."
+        what = "1 if the last answer of the master was a refusal."
         yield gauge("refused", what, lambda link: link.refused)
         what = "Bytes that came from the master and are not on disk yet."
         yield gauge("unsynced_bytes", what, lambda link: link.unsynced)

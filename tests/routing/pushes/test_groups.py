@@ -176,7 +176,7 @@ class GroupPushesTests(SynchronousTestCase):
         self.groups.answer()
         self.clock.advance(0)
         self.assertEqual(self.pushed(), [(101, [4], "a"), (101, [4], "b")])
-        self.assertEqual(self.events.texts(), ["groups cannot be read, trying on: away"])
+        self.assertEqual(self.events.texts(), ["groups cannot be read, retrying: away"])
 
     def test_the_database_stays_unavailable(self) -> None:
         """After the last try a message is dropped, counted and logged; the next one is tried."""

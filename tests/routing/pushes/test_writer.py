@@ -157,7 +157,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(
             self.events.texts(),
             [
-                "the push lists cannot be written, trying on: Redis is away",
+                "the push lists cannot be written, retrying: Redis is away",
                 "the push lists can be written again",
             ],
         )
@@ -189,7 +189,7 @@ class PushWriterTests(SynchronousTestCase):
         self.assertEqual(
             self.events.texts(),
             [
-                "the push lists cannot be written, trying on: Redis is away",
+                "the push lists cannot be written, retrying: Redis is away",
                 "5 pushes wait, and more are dropped",
                 "the push lists can be written again",
                 "5 pushes were dropped",

@@ -209,7 +209,10 @@ class ClusterTests(SynchronousTestCase):
         files = Authority(self.folder).issue()
         for values, why in (
             ({"secret_file": str(self.folder / "nowhere")}, "nowhere: No such file"),
-            ({"secret_file": self.file(b"fifteen bytes..\n")}, "has 15 bytes, 16 are wanted"),
+            (
+                {"secret_file": self.file(b"fifteen bytes..\n")},
+                "has 15 bytes; at least 16 are needed",
+            ),
             ({**files._asdict(), "cert_file": "/nowhere.pem"}, "/nowhere.pem: No such file"),
         ):
             cluster = self.cluster(**values)
@@ -220,7 +223,7 @@ class ClusterTests(SynchronousTestCase):
         """A secret file that all users may read is warned of."""
         self.cluster(secret_file=self.file(SECRET.encode(), 0o644)).startService()
         (text,) = self.events.texts()
-        self.assertIn("others may read it", text)
+        self.assertIn("other users may read it", text)
         self.events.clear()
         self.cluster(secret_file=self.file(SECRET.encode(), 0o640)).startService()
         self.assertEqual(self.events.texts(), [])

@@ -100,7 +100,7 @@ class PendingServiceTests(PendingTestCase):
         self.send(b"two")
         self.kill()
         self.start()
-        self.assertEqual(self.said, ["2 messages of groups go on"])
+        self.assertEqual(self.said, ["2 pending messages of groups are resumed"])
         self.deliver()
         for uid in MEMBERS:
             self.assertEqual(self.contents(uid), [b"one", b"two"])
@@ -128,14 +128,14 @@ class PendingServiceTests(PendingTestCase):
             self.start()
         self.running.pop()
         said = str(caught.exception)
-        self.assertIn("messages of groups cannot be kept", said)
+        self.assertIn("pending messages cannot be opened", said)
         self.assertIn("pending.db", said)
         self.assertNotIn("\n", said)
 
     def test_a_folder_that_cannot_be_made(self) -> None:
         """A folder that cannot be made ends the start with one line."""
         self.root.write_text("in the way")
-        with self.assertRaisesRegex(StartError, "messages of groups cannot be kept"):
+        with self.assertRaisesRegex(StartError, "pending messages cannot be opened"):
             self.start()
         self.running.pop()
 
@@ -154,9 +154,9 @@ class TakeOverTests(PendingTestCase):
         self.assertEqual(
             self.said,
             [
-                "2 messages are taken over from 2 of upstream's queues; their files end in"
+                "2 messages are imported from 2 queues of the Go server; their files end in"
                 " .imported now",
-                "2 messages of groups go on",
+                "2 pending messages of groups are resumed",
             ],
         )
         self.deliver()
@@ -199,7 +199,7 @@ class TakeOverTests(PendingTestCase):
             self.kill()
         self.patch(old_format.OldQueue, "set_aside", set_aside)
         self.start()
-        self.assertEqual(self.said[-1], "2 messages of groups go on")
+        self.assertEqual(self.said[-1], "2 pending messages of groups are resumed")
         self.assertEqual(old_format.find(self.root), [])
         self.deliver()
         for uid in MEMBERS:
@@ -235,7 +235,7 @@ class TakeOverTests(PendingTestCase):
         self.kill()
         self.root.joinpath("later").rename(self.root / "q0")
         self.start()
-        self.assertEqual(self.said[-1], "2 messages of groups go on")
+        self.assertEqual(self.said[-1], "2 pending messages of groups are resumed")
         self.deliver()
         self.assertEqual(self.contents(1), [b"own", b"a"])
 

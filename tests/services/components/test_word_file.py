@@ -40,7 +40,7 @@ class WordFileTests(SynchronousTestCase):
         with self.assertRaisesRegex(StartError, f"word_file .*{self.path.name}: No such file"):
             self.file.startService()
         self.path.write_bytes(b"\xff\xfe")
-        with self.assertRaisesRegex(StartError, "is no UTF-8"):
+        with self.assertRaisesRegex(StartError, "is not UTF-8"):
             WordFile(str(self.path), self.words).startService()
 
     def test_read_again(self) -> None:
