@@ -8,13 +8,13 @@ A place where a record may begin is a `Position`: a block number and an offset. 
 since the end of a full block and the beginning of the next one would have the same id.
 """
 
-import itertools
 import os
 from bisect import bisect_left
 from collections.abc import Callable
 
 from gobelieve.interfaces import Log
 from gobelieve.storage.files.files import Files, is_full, refusal
+from gobelieve.storage.files.missing import missing_blocks
 from gobelieve.storage.files.open_blocks import MAX_OPEN_BLOCKS, OpenBlocks
 from gobelieve.storage.format.layout import LOCK, TORN, block_name, listed
 from gobelieve.storage.format.records import (
@@ -332,17 +332,3 @@ class Blocks:
     def length(self, number: int) -> int:
         """Return the length of a block's file in bytes."""
         return os.stat(self.path(number)).st_size
-
-
-def missing_blocks(numbers: list[int], header_of: Callable[[int], bytes]) -> list[range]:
-    """Return the numbers of the blocks that are missing between others, as ranges.
-
-    Numbers that the header of the next block skips are not missing. `numbers` ascend.
-    """
-    missing = []
-    for before, number in itertools.pairwise(numbers):
-        if number > before + 1:
-            skipped = skipped_of(header_of(number)) or 0
-            if before + 1 < number - skipped:
-                missing.append(range(before + 1, number - skipped))
-    return missing

@@ -139,7 +139,8 @@ class QueueReader:
             if entry is None:
                 return found[::-1], 0
             record = self._message(entry.msgid)
-            if record is not None and _in_history(record.cmd):
+            kind = None if record is None else STORED.get(record.cmd)
+            if record is not None and kind is not None and kind.facts.in_history:
                 body = delivered_body(record)
                 bytes_left -= len(body) + 32
                 if bytes_left < 0 and found:
@@ -292,11 +293,6 @@ class QueueReader:
             what = "the record at id {id} is {wrong} and skipped"
             self._log.error(what, id=id_, wrong=wrong)
         return True
-
-
-def _in_history(cmd: int) -> bool:
-    kind = STORED.get(cmd)
-    return kind is not None and kind.facts.in_history
 
 
 def _was_sent_before(record: Record, joined: int) -> bool:

@@ -11,9 +11,7 @@ from gobelieve.errors import StorageError
 from gobelieve.interfaces import InThread, World
 from gobelieve.names import AckStatus
 from gobelieve.storage.files.blocks import Blocks, Position
-from gobelieve.storage.files.durable_mark import DurableMark, Mark, read_mark
 from gobelieve.storage.files.files import Files, failure_of
-from gobelieve.storage.format.layout import place_name
 from gobelieve.storage.format.records import (
     BLOCK_SIZE,
     BODY_LIMIT,
@@ -25,34 +23,16 @@ from gobelieve.storage.format.records import (
     pack_message,
 )
 from gobelieve.storage.index.heads import HEAD, LAST_ID, Head, Index
-from gobelieve.storage.index.recovery import Durable, recover
+from gobelieve.storage.index.recovery import recover
 from gobelieve.storage.index.snapshot import Snapshots
-from gobelieve.storage.index.snapshot_file import Heads
+from gobelieve.storage.queues.durability import LOST_BLOCKS, Durability
 from gobelieve.storage.queues.reading import QueueReader
+from gobelieve.storage.queues.save_groups import SaveGroup, SaveGroups
 from gobelieve.wire.frames import GROUP
 from gobelieve.wire.storage import USERS, SaveItem
 
-LOST_BLOCKS = 16
-"""The blocks that are skipped if records may be lost that were told less than a minute before."""
-
-
 MAX_TOLD_BLOCKS = 1 << 20
 """A slave that says that it is further ahead (128 TiB) is not believed."""
-
-
-class _SaveGroup:
-    """Saves that are kept or taken back together.
-
-    `start` is the position of the first one, and `heads` are the heads of their queues before.
-    """
-
-    __slots__ = ("heads", "queues", "start")
-
-    def __init__(self, start: Position, queues: int) -> None:
-        self.start = start
-        self.queues = queues
-        """The number of queues before these saves."""
-        self.heads: Heads = {}
 
 
 class Store:
@@ -88,7 +68,7 @@ class Store:
             files=files,
             in_thread=in_thread,
             every=2 * block_size if snapshot_every is None else snapshot_every,
-            unwritten=lambda: self._appended.heads,
+            unwritten=lambda: self._groups.appended.heads,
             bridges=lambda: self.reader.bridges,
         )
         self.reader = QueueReader(
@@ -96,12 +76,10 @@ class Store:
         )
         self._world = world
         self._is_slave = is_slave
-        self._is_written_only = is_written_only
-        self._mark = DurableMark(root, files, world.time)
-        # Saves that are only appended, that are written, and that the running sync covers.
-        self._appended = _SaveGroup((0, 0), 0)
-        self._written: _SaveGroup | None = None
-        self._syncing: _SaveGroup | None = None
+        self._durability = Durability(
+            root, files, world, is_slave=is_slave, is_written_only=is_written_only
+        )
+        self._groups = SaveGroups()
         self._sync_end: Position = (0, 0)
         # The position up to which all is on disk. It is None, for unknown, after a failed sync of
         # which nothing was taken back. `_sync_open`: a sync has begun and not succeeded yet.
@@ -122,8 +100,7 @@ class Store:
             locked()
             if not self._is_slave:
                 self.blocks.mend_header()
-            mark = read_mark(self.blocks.root)
-            found = recover(self.blocks, self.index, self._world, self._durable_of(mark))
+            found = recover(self.blocks, self.index, self._world, self._durability.read())
             position, self.reader.bridges = found.snapshot, found.bridges
             # A killed daemon may have left written records that are not on disk yet.
             self.blocks.sync_from(position[0])
@@ -135,8 +112,8 @@ class Store:
             self.blocks.close()
             raise
         self._sync_end = self._durable = end = self.blocks.end
-        self._appended = _SaveGroup(end, len(self.index))
-        self._compare(mark, found.is_damaged)
+        self._groups.appended = SaveGroup(end, len(self.index))
+        self.jump(self._durability.begin(end, found.is_damaged))
         self.snapshots.started(position)
         self.snapshots.mark(end, len(self.index))
         self.snapshots.begin()
@@ -159,30 +136,6 @@ class Store:
         if self.blocks.end[0] < self._first_block:
             self.blocks.begin_block(self._first_block)
 
-    def _durable_of(self, mark: Mark | None) -> Durable | None:
-        """Return what recovery may cut off. Saves that were answered early are not cut off."""
-        if mark is None:
-            return None
-        return Durable(mark.position, is_cut=self._is_slave or not mark.is_written_only)
-
-    def _compare(self, mark: Mark | None, is_damaged: bool) -> None:
-        """Compare the directory with what it was, say what is lost, and skip ids that were told."""
-        end, root, log = self.blocks.end, self.blocks.root, self._world.log
-        newest, is_damaged = end, is_damaged or (mark is not None and mark.is_damaged)
-        if mark is not None and end < mark.position:
-            newest = mark.position
-            what = "{root} ends at {end}, but had records up to {mark}: messages are lost"
-            log.error(what, root=root, end=place_name(end), mark=place_name(mark.position))
-            self.jump(newest[0] + LOST_BLOCKS)
-        elif mark is not None and mark.is_written_only:
-            # Ids of records that a power cut took were told.
-            self.jump(end[0] + LOST_BLOCKS)
-        if is_damaged:
-            advice = "`gobelieve storage resync`" if self._is_slave else "a slave or a backup"
-            what = "{root} has damage in what was on disk: get the records again from {advice}"
-            log.error(what, root=root, advice=advice)
-        self._mark.open(Mark(newest, self._is_written_only, is_damaged))
-
     def told(self, end: int) -> None:
         """Note that a slave has records up to an id beyond the end of this directory.
 
@@ -193,14 +146,13 @@ class Store:
         if self._is_slave or not max(own, self._first_block) <= number <= own + MAX_TOLD_BLOCKS:
             return
         self.jump(number + LOST_BLOCKS)
-        what = (
-            "{root}: a slave has records up to {end}, lost here: new ids begin in message_{first}"
-        )
+        what = "{root}: records up to {end} are lost here, but a slave has them: "
+        what += "new ids begin in message_{first}"
         self._world.log.warn(what, root=self.blocks.root, end=end, first=self._first_block)
 
     def close(self) -> None:
         """Close the directory. Saves that are not written are lost."""
-        self._mark.close()
+        self._durability.close()
         self.blocks.close()
 
     def close_with_snapshot(self, done: Callable[[], None]) -> None:
@@ -212,7 +164,7 @@ class Store:
         end = self._durable if self._durable == self.blocks.end else None
 
         def left() -> None:
-            self._mark.close(end)
+            self._durability.close(end)
             self.close()
             done()
 
@@ -261,7 +213,7 @@ class Store:
         id_ = self.blocks.append(
             pack_entry(kind, appid, owner, msgid, device, seq, last, before, batch, grouped)
         )
-        self._appended.heads.setdefault(place, head)
+        self._groups.appended.heads.setdefault(place, head)
         if not grouped:
             peer = id_
         if seq % ENTRIES_PER_BATCH == 0:
@@ -275,7 +227,7 @@ class Store:
         self.blocks.append_piece(position, data)
         for id_, entry in entries:
             place = index.place(entry.kind, entry.appid, entry.owner)
-            self._appended.heads.setdefault(place, index.head(place))
+            self._groups.appended.heads.setdefault(place, index.head(place))
             before = index.apply(id_, entry)
             if before and before != entry.prev:
                 self.reader.bridges[id_] = before
@@ -283,39 +235,31 @@ class Store:
     @property
     def settled(self) -> Position:
         """Return the end of the records that readers may see. They are never taken back."""
-        for group in (self._syncing, self._written):
-            if group is not None:
-                return group.start
-        return self._appended.start
+        return self._groups.all[0].start
 
     @property
     def unwritten(self) -> bool:
         """Return whether `flush` has something to write."""
-        return self.blocks.end != self._appended.start
+        return self.blocks.end != self._groups.appended.start
 
     @property
     def unsynced_blocks(self) -> int:
         """Return the number of blocks begun since the last sync began, or since the start."""
-        return self._appended.start[0] - self._sync_end[0]
+        return self._groups.appended.start[0] - self._sync_end[0]
 
     def flush(self) -> None:
         """Write the appended saves. On a StorageError they are taken back."""
         try:
             self.blocks.flush()
         except OSError as why:
-            self._undo([self._appended])
+            self._undo([self._groups.appended])
             raise failure_of(why) from why
-        self.snapshots.changed(self._appended.heads)
-        if self._written is None:
-            self._written = self._appended
-        else:
-            for place, head in self._appended.heads.items():
-                self._written.heads.setdefault(place, head)
-        self._appended = _SaveGroup(self.blocks.end, len(self.index))
+        self.snapshots.changed(self._groups.appended.heads)
+        self._groups.flushed(self.blocks.end, len(self.index))
 
     def show_written(self) -> None:
         """Let readers see all written saves, durable or not. They are not taken back any more."""
-        self._written = None
+        self._groups.written = None
         self._notify_watchers()
 
     def begin_sync(self) -> Callable[[], None]:
@@ -323,28 +267,28 @@ class Store:
 
         After an OSError of the function call `take_back`, otherwise `synced`.
         """
-        self._syncing, self._written = self._written, None
-        self._sync_end = self._appended.start
+        self._groups.begin_sync()
+        self._sync_end = self._groups.appended.start
         if self._sync_open:
             self._durable = None
         self._sync_open = True
         if self._durable is None:
             self.snapshots.forget()
         else:
-            self.snapshots.mark(self._sync_end, self._appended.queues)
+            self.snapshots.mark(self._sync_end, self._groups.appended.queues)
         work, end = self.blocks.sync_work(), self._sync_end
         if self._durable is None:
             return work
 
         def sync_and_mark() -> None:
             work()
-            self._mark.note(end)
+            self._durability.note(end)
 
         return sync_and_mark
 
     def synced(self) -> None:
         """Note that the sync succeeded. Readers may see the saves that it covered."""
-        self._syncing = None
+        self._groups.syncing = None
         self._sync_open = False
         self.blocks.synced(self._sync_end)
         if self._durable is not None:
@@ -360,10 +304,10 @@ class Store:
         """Take back all saves that are not durable, since the sync failed."""
         self._sync_open = False
         self.snapshots.forget()
-        self._undo([s for s in (self._syncing, self._written, self._appended) if s is not None])
-        self._syncing = self._written = None
+        self._undo(self._groups.all)
+        self._groups.syncing = self._groups.written = None
 
-    def _undo(self, groups: list[_SaveGroup]) -> None:
+    def _undo(self, groups: list[SaveGroup]) -> None:
         for group in groups:
             self.snapshots.changed(group.heads)
         for group in reversed(groups):
@@ -372,7 +316,7 @@ class Store:
         number, offset = start = groups[0].start
         self.reader.forget(number * self.blocks.size + offset)
         self.blocks.cut(start)
-        self._appended = _SaveGroup(self.blocks.end, len(self.index))
+        self._groups.appended = SaveGroup(self.blocks.end, len(self.index))
         self.jump(self._first_block)
 
     # --- for readers
@@ -382,9 +326,5 @@ class Store:
         place = self.index.find(kind, appid, owner)
         if place < 0:
             return None
-        for group in (self._syncing, self._written, self._appended):
-            if group is not None and place in group.heads:
-                head = group.heads[place]
-                return head if head[LAST_ID] else None
-        head = self.index.head(place)
+        head = self._groups.head_before(place) or self.index.head(place)
         return head if head[LAST_ID] else None

@@ -6,7 +6,7 @@ The memory it takes is that of the heads of the queues (`index`), however long t
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gobelieve.storage.files.blocks import missing_blocks
+from gobelieve.storage.files.missing import missing_blocks
 from gobelieve.storage.files.read_only import Progress, ReadOnlyFolder
 from gobelieve.storage.format.records import FIRST_OFFSET, QUEUE_KINDS, skipped_of
 from gobelieve.storage.index.fast_scan import FastScan

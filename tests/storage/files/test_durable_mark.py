@@ -10,7 +10,8 @@ from gobelieve.errors import StorageError
 from gobelieve.names import User
 from gobelieve.storage.files.durable_mark import DurableMark, Mark, read_mark
 from gobelieve.storage.format.records import FIRST_OFFSET
-from gobelieve.storage.queues.store import LOST_BLOCKS, Store
+from gobelieve.storage.queues.durability import LOST_BLOCKS
+from gobelieve.storage.queues.store import Store
 from gobelieve.storage.replication import roles
 from gobelieve.wire.storage import SaveItem
 from tests.fakes.world import Lines, world
