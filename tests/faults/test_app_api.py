@@ -20,7 +20,7 @@ class FaultTests(LifeCase):
     skip = missing("redis-server", "mariadbd", "mariadb-install-db")
 
     async def site(self, redis: RedisServer, maria: MariaServer | None = None) -> Cluster:
-        """Start the site."""
+        """Start the daemons of the site."""
         source = groups_in_maria("app_faults", maria)
         values = {"mysqldb_datasource": source, "app_secrets": [f"{APPID}:{SECRET}"]}
         cluster = Cluster(redis, im=values)

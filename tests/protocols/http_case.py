@@ -16,13 +16,13 @@ WITH_KEY = {"authorization": f"Bearer {KEY}"}
 
 
 class ApiCase(SynchronousTestCase):
-    """A gateway whose API wants a key, which the tests send."""
+    """A gateway whose API has a key, which the tests send."""
 
     def setUp(self) -> None:
         self.begin()
 
     def begin(self, **config: Any) -> None:
-        """With these settings."""
+        """Start the gateway with these settings."""
         self.gateway = TestGateway(**{"http_api_keys": (KEY,), **config})
         self.storage, self.routing = self.gateway.storage, self.gateway.routing
         gateway = self.gateway.gateway
@@ -31,22 +31,22 @@ class ApiCase(SynchronousTestCase):
         self.site = LimitedSite(self.router, self.gateway.clock)
 
     def post(self, path: str, body: Any = b"") -> Response:
-        """What comes back at once."""
+        """Return the answer to a POST, which must come at once."""
         return ask(self.site, "POST", path, _bytes(body), WITH_KEY)
 
     def get(self, path: str) -> Response:
-        """The same without a body."""
+        """Return the answer to a GET, which must come at once."""
         return ask(self.site, "GET", path, None, WITH_KEY)
 
     def begin_post(self, path: str, body: Any = b"") -> Wire:
-        """For what does not come at once."""
+        """Send a POST whose answer must wait for storage."""
         wire = Wire(self.site)
         wire.send("POST", path, _bytes(body), WITH_KEY)
         self.assertEqual(wire.responses(), [], "it waits for storage")
         return wire
 
     def done(self, wire: Wire) -> None:
-        """It was answered, with 200 and nothing more."""
+        """Check that the one answer is a 200 without a body."""
         (response,) = wire.responses()
         self.assertEqual((response.code, response.body), (200, b""))
         self.assertNotIn("content-type", response.headers)

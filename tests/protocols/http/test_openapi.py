@@ -23,7 +23,7 @@ async def answer(call: Call[Any, Any]) -> Any:
 
 
 class Basic:
-    """Another way to say who one is."""
+    """`Access` with another scheme."""
 
     name = "app"
 
@@ -35,7 +35,7 @@ class Basic:
 
 
 class Group(Parameters):
-    """A group."""
+    """A group to change."""
 
     group = Parameter("group", Integer(), "Which.")
 
@@ -73,13 +73,13 @@ ROUTES = [
 
 
 class DocumentTests(SynchronousTestCase):
-    """What is declared is what is told."""
+    """The document shows what the operations declare."""
 
     def setUp(self) -> None:
         self.document = document(ROUTES, "1.2", "About.\n\nMore.")
 
     def test_parameters(self) -> None:
-        """In the path or in the query, with their schema."""
+        """Each parameter is in the path or in the query, with its schema."""
         patch = self.document["paths"]["/groups/{group}"]["patch"]
         group, how = patch["parameters"]
         self.assertEqual((group["in"], group["required"]), ("path", True))
@@ -88,13 +88,13 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(how["schema"], {"type": "string", "enum": ["a", "b"]})
 
     def test_methods(self) -> None:
-        """Each is an operation with a name of its own."""
+        """Each method of a path is an operation with a name of its own."""
         operations = self.document["paths"]["/groups/{group}"]
         self.assertEqual(set(operations), {"patch", "put", "delete"})
         self.assertEqual(len({one["operationId"] for one in operations.values()}), 3)
 
-    def test_who_may(self) -> None:
-        """Each access has its scheme; free routes want none."""
+    def test_access(self) -> None:
+        """Each access has a scheme; operations that are open to all have none."""
         self.assertEqual(self.document["components"]["securitySchemes"], {"app": Basic().scheme()})
         paths = self.document["paths"]
         self.assertEqual(paths["/groups/{group}"]["put"]["security"], [{"app": []}])
@@ -102,7 +102,7 @@ class DocumentTests(SynchronousTestCase):
         self.assertNotIn("401", paths["/free"]["get"]["responses"])
 
     def test_answers(self) -> None:
-        """Data in its wrapping, other content as it is, and every error."""
+        """Data is shown in its wrapping, other content as it is, each error with its text."""
         answers = self.document["paths"]["/groups/{group}"]["put"]["responses"]
         self.assertEqual(list(answers), ["200", "400", "401", "404", "413", "503"])
         schema = answers["200"]["content"]["application/json"]["schema"]
@@ -111,16 +111,16 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(list(free), ["text/html"])
 
     def test_the_page(self) -> None:
-        """Escapes what it shows; methods that do the same are told of once."""
+        """The page escapes texts, and shows methods with the same summary once."""
         text = page(self.document).decode()
         self.assertIn("Change &lt;it&gt; &amp; <code>that</code>.", text)
         self.assertNotIn("<it>", text)
         self.assertEqual(text.count("There is none."), 1)
-        for said in (
+        for shown in (
             "PATCH",
             "PUT",
             "DELETE",
             "&quot;ids&quot;: [integer, ...]  (optional)",
             "without a key",
         ):
-            self.assertIn(said, text)
+            self.assertIn(shown, text)

@@ -37,13 +37,13 @@ from tests.web import Response, Wire, ask
 
 
 class Named(Parameters):
-    """A name."""
+    """A parameter in the path."""
 
     name = Parameter("name", Text(), "")
 
 
 class RouterTests(SynchronousTestCase):
-    """Requests and what becomes of them."""
+    """Each request is answered by its route, or by an error."""
 
     def setUp(self) -> None:
         self.calls: list[Call[Any, Any]] = []
@@ -76,7 +76,7 @@ class RouterTests(SynchronousTestCase):
     routes: tuple[Route, ...] = ()
 
     def test_answers(self) -> None:
-        """Nothing, JSON, or a page; a HEAD has the same headers."""
+        """An answer is nothing, JSON or a page; a HEAD has the same headers."""
         self.routes = (self.route(),)
         nothing = self.ask("/x")
         self.assertEqual((nothing.code, nothing.body), (200, b""))
@@ -94,8 +94,8 @@ class RouterTests(SynchronousTestCase):
         page = self.ask("/x")
         self.assertEqual((page.headers["content-type"], page.body), ("text/plain", b"text"))
 
-    def test_not_there(self) -> None:
-        """As upstream says it."""
+    def test_paths_without_a_route(self) -> None:
+        """The answer is the text of the Go server."""
         self.routes = (self.route(), self.route("/y/{id}"))
         for path in ("/", "/z", "/x/", "/x/y", "/y", "/y/", "/y/1/2", "//x", "/%ff", "/y%2f1"):
             response = self.ask(path)
@@ -161,7 +161,7 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(dict(router.answered), {("/y/{id}", 200): 3, ("other", 404): 1})
 
     def test_several_methods_at_a_path(self) -> None:
-        """Each with a route of its own; the others are named."""
+        """Each method has its route; a 405 names those that there are."""
         other: list[Call] = []
 
         async def write(call: Call) -> None:
@@ -176,13 +176,14 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual((refused.code, refused.message), (405, "method not allowed"))
         self.assertEqual(refused.headers["allow"], "GET, POST, PATCH, HEAD")
 
-    def test_two_routes_for_the_same(self) -> None:
-        """Are refused when the table is made."""
+    def test_two_routes_for_one_method_and_path(self) -> None:
+        """The router refuses the table when it is made."""
         self.assertRaises(ValueError, Router, [self.route(), self.route()])
         self.assertRaises(ValueError, Router, [self.route("/a/{b}"), self.route("/a/{b}")])
 
     def test_parameters(self) -> None:
-        """In the path and behind it; the first of a name counts; absent ones are None."""
+        """Parameters are in the path and in the query. The first value counts; absent ones are
+        None."""
 
         class Three(Parameters):
             group = Parameter("group", Integer(), "")
@@ -200,8 +201,8 @@ class RouterTests(SynchronousTestCase):
             self.assertTrue(response.json["meta"]["detail"])
         self.assertEqual(self.calls, [])
 
-    def test_bodies_of_json(self) -> None:
-        """What is none, or not the right one, is refused."""
+    def test_bodies_that_are_not_the_expected_json(self) -> None:
+        """Each is refused with 400, whatever is wrong with it."""
 
         class Number(Fields):
             a = Field(Integer())
@@ -213,22 +214,22 @@ class RouterTests(SynchronousTestCase):
         deep = b"[" * 100_000
         for bad in (b"", b"{", b"\xff", b'{"a": NaN}', b'{"a": 1.0}', b"[]", deep, b'{"a": 1} 2'):
             response = self.ask("/x", "POST", bad)
-            said = (response.code, response.message)
-            self.assertEqual(said, (400, "invalid json format"), bad[:20])
+            answer = (response.code, response.message)
+            self.assertEqual(answer, (400, "invalid json format"), bad[:20])
         long = b'{"a": %s}' % (b"9" * 5000)
         self.assertEqual(self.ask("/x", "POST", long).code, 400)
 
     def test_a_body_that_is_too_long(self) -> None:
-        """413, also where no body belongs."""
+        """The answer is 413, even for operations without a body."""
         self.routes = (self.route(methods="GET POST"),)
         response = self.ask("/x", "POST", bytes(MAX_BODY_BYTES + 1))
         self.assertEqual((response.code, response.message), (413, "request too large"))
         self.assertEqual(self.calls, [])
 
     def test_errors(self) -> None:
-        """Each with its code; a bug of ours says nothing of itself, and is logged."""
+        """Each error has its code. A bug is logged, and its answer tells nothing about it."""
         self.routes = (self.route(),)
-        for why, code, said in (
+        for why, code, message in (
             (HttpError(418, "teapot", "short"), 418, "teapot"),
             (StorageError(AckStatus.STORAGE_AWAY, "gone"), 503, "storage away"),
             (StorageError(AckStatus.TOO_LARGE, "long"), 413, "message too large"),
@@ -237,7 +238,7 @@ class RouterTests(SynchronousTestCase):
         ):
             self.gives = why
             response = self.ask("/x")
-            self.assertEqual((response.code, response.message), (code, said))
+            self.assertEqual((response.code, response.message), (code, message))
         self.assertNotIn(b"redis", response.body)
         self.gives = HttpError(599, "x")
         self.assertEqual(self.ask("/x").code, 599)
@@ -248,7 +249,7 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_too_many_large_bodies_at_once(self) -> None:
-        """To be sent again."""
+        """The answer asks the client to send the request again."""
         self.routes = (self.route(methods="POST"),)
         site = self.site(*self.routes)
         for _ in range(MAX_LARGE_BODIES):
@@ -259,7 +260,7 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual((response.headers["retry-after"], self.calls), ("1", []))
 
     def test_a_check_that_fails(self) -> None:
-        """What goes wrong before anything is asked is answered and logged like the rest."""
+        """An error before the handler is answered and logged like one in it."""
 
         class Broken:
             name = "broken"
@@ -276,8 +277,8 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(dict(router.answered), {("/x", 500): 1})
 
-    def test_an_answer_that_takes_its_time(self) -> None:
-        """Comes when it is there; what is asked for behind it waits."""
+    def test_a_slow_answer(self) -> None:
+        """The next request on the connection waits for it."""
         waited: Deferred[object] = Deferred()
         self.gives = waited
         wire = Wire(self.site(self.route(answer=Data[object]({}))))
@@ -289,7 +290,7 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(codes[:1], [200])
 
     def test_children_come_first(self) -> None:
-        """Resources that were put there are asked before the table."""
+        """A resource that was added as a child answers instead of a route."""
         from twisted.web.static import Data
 
         router = Router([self.route("/x"), self.route("/y")])

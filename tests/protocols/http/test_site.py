@@ -1,4 +1,4 @@
-"""Limits of our HTTP servers: slow, large and many clients."""
+"""Limits of the HTTP servers: slow, large and many requests."""
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -21,7 +21,7 @@ from tests.web import Wire
 
 
 class Echo(Resource):
-    """Says how long the body was."""
+    """Answers with the length of the body, and whether it was too long."""
 
     isLeaf = True
 
@@ -32,30 +32,29 @@ class Echo(Resource):
 
 
 class LimitTests(SynchronousTestCase):
-    """One connection, or many."""
+    """Slow, large and many requests do not exhaust the server."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.site = LimitedSite(Echo(), self.clock)
 
-    def test_as_long_as_may_be(self) -> None:
-        """A body at the limit is taken; beyond it is read and not kept, on either way to send it,
-        and the connection goes on."""
+    def test_a_body_over_the_limit_is_read_but_not_kept(self) -> None:
+        """A body at the limit is kept. After a longer one the connection goes on, chunked too."""
         wire = Wire(self.site)
-        for length, said in (
+        for length, answer in (
             (MAX_BODY_BYTES, f"{MAX_BODY_BYTES} False"),
             (MAX_BODY_BYTES + 1, "0 True"),
         ):
             wire.send("POST", "/", bytes(length))
-            self.assertEqual(wire.responses()[0].body.decode(), said)
+            self.assertEqual(wire.responses()[0].body.decode(), answer)
             chunk = b"%x\r\n" % length + bytes(length) + b"\r\n0\r\n\r\n"
             wire.send("POST", "/", None, {"transfer-encoding": "chunked"})
             wire.channel.dataReceived(chunk)
-            self.assertEqual(wire.responses()[0].body.decode(), said)
+            self.assertEqual(wire.responses()[0].body.decode(), answer)
 
-    def test_many_large_ones(self) -> None:
-        """Only so many large bodies are kept at once; small ones always are. A place is free again
-        when its request is answered, or its connection is gone."""
+    def test_few_large_bodies_at_once(self) -> None:
+        """Small bodies always fit. A place is free again when its request is answered or its client
+        is gone."""
         head = b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % MAX_BODY_BYTES
         wires = [Wire(self.site) for _ in range(MAX_LARGE_BODIES)]
         for wire in wires:
@@ -84,15 +83,15 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(self.site.large, set())
 
     def drip(self, wire: Wire, data: bytes) -> None:
-        """A byte every two seconds."""
+        """Send one byte every two seconds."""
         for byte in data:
             self.clock.advance(2)
             if wire.transport.disconnecting or wire.transport.disconnected:
                 return
             wire.channel.dataReceived(bytes((byte,)))
 
-    def test_slow_requests(self) -> None:
-        """A request that does not become whole in time, at whatever place, ends the connection."""
+    def test_a_slow_request_ends_the_connection(self) -> None:
+        """The time counts from the first byte, wherever the client becomes slow."""
         head = b"POST / HTTP/1.1\r\ncontent-length: 99\r\n\r\n"
         for begun in (b"", b"POST / HTTP/1.1\r\n", head):
             wire = Wire(self.site)
@@ -102,8 +101,8 @@ class LimitTests(SynchronousTestCase):
             self.assertTrue(wire.transport.disconnected, begun)
             self.assertLessEqual(self.clock.seconds() - before, REQUEST_SECONDS + 2)
 
-    def test_slow_after_a_good_one(self) -> None:
-        """Each request has its own time, on one connection too."""
+    def test_each_request_has_its_own_time(self) -> None:
+        """A client may send requests for a long time, if each one arrives in time."""
         wire = Wire(self.site)
         for _ in range(5):
             wire.send("GET", "/")
@@ -113,15 +112,15 @@ class LimitTests(SynchronousTestCase):
         self.drip(wire, b"G" * 100)
         self.assertTrue(wire.transport.disconnected)
 
-    def test_nothing_at_all(self) -> None:
-        """A connection that says nothing ends; and no timer is left of any."""
+    def test_an_idle_connection_ends(self) -> None:
+        """A client that sends nothing is disconnected."""
         wire = Wire(self.site)
         self.clock.advance(http_site.IDLE_SECONDS + 1)
         self.clock.advance(60)
         self.assertTrue(wire.transport.disconnecting or wire.transport.disconnected)
 
-    def test_the_server_stops(self) -> None:
-        """What is asked for is answered, nothing more is taken, and idle connections end."""
+    def test_a_stopping_server_answers_what_arrived(self) -> None:
+        """A request that arrived is answered; idle connections end at once."""
 
         class Slow(Resource):
             isLeaf = True
@@ -144,16 +143,16 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(asking.responses()[0].code, 200)
         self.assertTrue(asking.transport.disconnecting)
 
-    def test_too_many(self) -> None:
-        """Further connections are closed at once, until others are gone."""
+    def test_connections_over_the_limit_are_closed(self) -> None:
+        """The server accepts new ones as soon as others are gone."""
         self.patch(http_site, "MAX_CONNECTIONS", 2)
         first, _, third = Wire(self.site), Wire(self.site), Wire(self.site)
         self.assertIsNone(third.channel)
         first.channel.connectionLost(Failure(ConnectionDone()))
         self.assertIsNotNone(Wire(self.site).channel)
 
-    def test_complaints_are_few(self) -> None:
-        """Whoever connects again and again fills no disk: once a minute of each kind."""
+    def test_log_lines_are_throttled(self) -> None:
+        """A client that connects again and again causes one line per minute and kind."""
         events = Events()
         self.patch(LimitedSite, "logger", events.log())
         self.site = LimitedSite(Echo(), self.clock)
@@ -174,8 +173,8 @@ class LimitTests(SynchronousTestCase):
             events.clear()
             self.clock.advance(INTERVAL)
 
-    def test_a_form_is_a_body(self) -> None:
-        """Its fields are no parameters: those are in the URL."""
+    def test_a_form_is_a_plain_body(self) -> None:
+        """The fields of a form are not parameters: those are in the URL."""
         wire = Wire(self.site)
         headers = {"content-type": "application/x-www-form-urlencoded"}
         wire.send("POST", "/?a=1", b"a=2&b=3", headers)

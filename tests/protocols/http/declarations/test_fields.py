@@ -1,4 +1,4 @@
-"""Objects of JSON: what they take, refuse, and say in the document."""
+"""Objects of JSON: the keys that they take, their errors, and their schema."""
 
 from typing import Any
 

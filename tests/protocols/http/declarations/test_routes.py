@@ -15,19 +15,19 @@ from gobelieve.protocols.http.declarations.shapes import Integer, Text
 
 
 class OfUser(Parameters):
-    """A user."""
+    """The user to rename."""
 
     uid = Parameter("uid", Integer(), "The user.")
 
 
 class Name(Fields):
-    """A name."""
+    """A new name for a user."""
 
     name = Field(Text())
 
 
 class Count(TypedDict):
-    """A number."""
+    """An answer with a number."""
 
     count: int
 
@@ -77,7 +77,7 @@ class OperationTests(SynchronousTestCase):
     """An operation becomes a route by a handler that fits it."""
 
     def test_a_route_has_what_its_operation_declares(self) -> None:
-        """Its path, its methods, its handler."""
+        """The route has the path, the methods and the handler."""
         route = RENAME.route(Key(), rename)
         self.assertEqual((route.path, route.methods), ("/users/{uid}", ("POST", "PATCH")))
         call: Call[Any, Any, int] = Call(OfUser({"uid": 3}), Name({"name": "Ann"}), 5)

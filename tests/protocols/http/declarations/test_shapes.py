@@ -1,4 +1,4 @@
-"""Shapes: what they take, refuse, and say in the document."""
+"""Shapes: the values that they take, and those that they refuse."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from gobelieve.protocols.http.declarations.shapes import (
 
 
 class ShapeTests(SynchronousTestCase):
-    """One after the other."""
+    """Each shape takes its values, and refuses others with the place of the error."""
 
     def takes(self, shape: Shape[object], *values: Any) -> None:
         for value in values:
@@ -32,13 +32,13 @@ class ShapeTests(SynchronousTestCase):
             self.assertIn("x", str(caught.exception))
 
     def test_integer(self) -> None:
-        """Of 64 bits; neither true nor a float that is whole."""
+        """An integer has 64 bits. Neither true nor a whole float is one."""
         self.takes(Integer(), 0, MIN_INTEGER, MAX_INTEGER)
         self.refuses(Integer(), 1.0, True, "1", None, MAX_INTEGER + 1, MIN_INTEGER - 1)
         self.refuses(Integer(0, 1), 2, -1)
 
     def test_integer_in_a_url(self) -> None:
-        """In digits."""
+        """An integer in a URL consists of ASCII digits, with a sign or without."""
         for text, number in (("7", 7), ("-7", -7), ("+7", 7), ("007", 7)):
             self.assertEqual(Integer().parse(text, "x"), number)
         for text in (
@@ -56,7 +56,7 @@ class ShapeTests(SynchronousTestCase):
                 Integer().parse(text, "x")
 
     def test_text_and_boolean(self) -> None:
-        """Of certain words, if there are some."""
+        """A text with choices is one of them; only true and false are booleans."""
         self.takes(Text(), "", "x")
         self.refuses(Text(), 1, None)
         self.takes(Text("a", "b"), "a")
@@ -65,12 +65,12 @@ class ShapeTests(SynchronousTestCase):
         self.refuses(Boolean(), 0, 1, "true")
 
     def test_half_a_character(self) -> None:
-        """JSON can name one, and no database takes it: it is read as the character for such."""
+        """A surrogate, which JSON can name and no database takes, becomes U+FFFD."""
         self.assertEqual(Text().read("a\ud800b\udfff", "x"), "a\ufffdb\ufffd")
         self.assertEqual(Text(max_length=2).read("\udc80\U0001f600", "x"), "\ufffd\U0001f600")
 
     def test_lists(self) -> None:
-        """Of a length; the place of what is wrong is named."""
+        """A list has a maximum; the error names the item that is wrong."""
         self.takes(ListOf(Integer(), 2), [], [1, 2])
         self.refuses(ListOf(Integer(), 2), [1, 2, 3], None, {})
         with self.assertRaises(ShapeError) as caught:
@@ -78,7 +78,7 @@ class ShapeTests(SynchronousTestCase):
         self.assertTrue(str(caught.exception).startswith("x[1]: "))
 
     def test_numbers(self) -> None:
-        """What is none is passed over; a float is refused."""
+        """Items that are not numbers are passed over; a float is refused."""
         self.assertEqual(NumbersOf(9).read([1, "2", None, True, [], {}, 3], "x"), [1, 3])
         self.assertEqual(NumbersOf(9).read(None, "x"), [])
         self.refuses(NumbersOf(9), [1.5], [MAX_INTEGER + 1], "1", {})

@@ -1,4 +1,4 @@
-"""The gateway's own figures over HTTP, and the documents of the API."""
+"""Operations on the gateway itself: figures, and stacks of threads."""
 
 from gobelieve.protocols.http.gateway import diagnostics
 from gobelieve.wire import client
@@ -6,10 +6,10 @@ from tests.protocols.http_case import ApiCase
 
 
 class DiagnosticsTests(ApiCase):
-    """/summary and /stack."""
+    """The operations ``/summary`` and ``/stack``."""
 
     def test_summary(self) -> None:
-        """Of an app too; large rooms are named."""
+        """The figures of an app are added on request; its large rooms are named."""
         self.patch(diagnostics, "LARGE_ROOM", 2)
         self.gateway.client(1, appid=8)
         for uid, room in ((1, 5), (2, 5), (2, 6)):
@@ -29,12 +29,12 @@ class DiagnosticsTests(ApiCase):
         self.assertEqual(self.get("/summary?appid=x").code, 400)
 
     def test_stack(self) -> None:
-        """The log says where each thread is; the answer is empty."""
+        """The log shows where each thread is; the answer is empty."""
         lines: list[str] = []
         self.patch(
             diagnostics.Diagnostics,
             "log",
-            type("Log", (), {"info": lambda _, said, **f: lines.append(f["lines"])})(),
+            type("Log", (), {"info": lambda _, format, **f: lines.append(f["lines"])})(),
         )
         response = self.post("/stack")
         self.assertEqual((response.code, response.body), (200, b""))

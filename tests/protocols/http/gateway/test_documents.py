@@ -29,22 +29,22 @@ PATHS = [
 
 
 class DocumentTests(ApiCase):
-    """/openapi.json and /docs."""
+    """The documents ``/openapi.json`` and ``/docs``."""
 
     def setUp(self) -> None:
         super().setUp()
         self.document: dict[str, Any] = ask(self.site, "GET", "/openapi.json").json
 
     def test_every_path_is_there(self) -> None:
-        """And every method; nothing is documented that is not there."""
+        """The document has each route with each method, and nothing else."""
         self.assertEqual(set(PATHS) - set(self.document["paths"]), set())
         found = {(path, m) for path, methods in self.document["paths"].items() for m in methods}
         wanted = {(r.path, m.lower()) for r in self.router.routes for m in r.methods}
         self.assertEqual(found, wanted)
         self.assertEqual(self.document["info"]["version"], __version__)
 
-    def test_what_an_operation_says(self) -> None:
-        """Parameters, body, answers, who may."""
+    def test_an_operation(self) -> None:
+        """It has parameters, a body, answers and security."""
         post = self.document["paths"]["/post_peer_message"]["post"]
         self.assertEqual(
             [one["name"] for one in post["parameters"]], ["appid", "sender", "receiver"]
@@ -59,7 +59,7 @@ class DocumentTests(ApiCase):
         self.assertEqual(set(system["content"]), {"text/plain", "application/json"})
 
     def test_without_keys(self) -> None:
-        """Nothing is said of keys where none are asked for."""
+        """A site without keys documents none."""
         self.begin(http_api_keys=())
         document = ask(self.site, "GET", "/openapi.json").json
         self.assertEqual(document["components"]["securitySchemes"], {})
@@ -67,7 +67,7 @@ class DocumentTests(ApiCase):
         self.assertEqual((post["security"], "401" in post["responses"]), ([], False))
 
     def test_the_page(self) -> None:
-        """Names every path, asks no other host, and escapes what it shows."""
+        """The page has all paths, loads nothing from other hosts, and escapes what it shows."""
         response = ask(self.site, "GET", "/docs")
         self.assertEqual(response.headers["content-type"], "text/html; charset=utf-8")
         page = response.body.decode()

@@ -9,11 +9,11 @@ from tests.protocols.http_case import ApiCase
 ALICE, BOB = User(APP, 1), User(APP, 2)
 
 
-class GroupTests(ApiCase):
-    """Groups."""
+class GroupPostTests(ApiCase):
+    """Messages to groups, and notifications."""
 
     def test_messages(self) -> None:
-        """To both kinds, by both forms."""
+        """Messages reach groups of both kinds by both operations."""
         groups = self.gateway.groups.at_hand
         groups[100], groups[111] = group(100, 1, 2), group(111, 1, super=True)
         for path, body in (
@@ -36,7 +36,7 @@ class GroupTests(ApiCase):
             self.done(wire)
 
     def test_no_such_group(self) -> None:
-        """Upstream says 200, and stores nothing."""
+        """The Go server answers 200, and stores nothing."""
         self.gateway.groups.at_hand[100] = group(100, 1, appid=8)
         for group_id in (99, 100):
             path = f"/post_group_message?appid=7&sender=1&receiver={group_id}"
@@ -44,7 +44,7 @@ class GroupTests(ApiCase):
             self.assertEqual((response.code, response.message), (404, "group not found"))
 
     def test_groups_are_away(self) -> None:
-        """A message is not refused for good because a database does not answer."""
+        """The app can repeat the call when the database is back."""
         self.gateway.groups.away = True
         notice = {"appid": 7, "group_id": 100, "notification": "{}", "members": [1]}
         for path, body in (
@@ -55,7 +55,7 @@ class GroupTests(ApiCase):
             self.assertEqual((response.code, response.message), (503, "groups away"))
 
     def test_notification(self) -> None:
-        """For members, and for numbers that are named; what is no number does not count."""
+        """Members get it, and users that are named; items that are not numbers are ignored."""
         self.gateway.groups.stored[100] = group(100, 1)
         body = {"appid": 7, "group_id": 100, "notification": "{}", "members": [2, "3", None, True]}
         wire = self.begin_post("/post_group_notification", body)
@@ -65,7 +65,7 @@ class GroupTests(ApiCase):
         self.done(wire)
 
     def test_notification_of_a_super_group(self) -> None:
-        """What the group is counts more than what the caller says."""
+        """The kind that the gateway knows counts more than the one in the request."""
         self.gateway.groups.stored[111] = group(111, 1, super=True)
         body = {"appid": 7, "group_id": 111, "notification": "{}", "super": False}
         wire = self.begin_post("/post_group_notification", body)
@@ -76,9 +76,9 @@ class GroupTests(ApiCase):
         self.assertEqual(self.storage.group_saves.pop().group, (APP, 112))
 
     def test_bad_notifications(self) -> None:
-        """Upstream's words."""
+        """The messages are those of the Go server."""
         good = {"appid": 7, "group_id": 100, "notification": "{}", "members": [1]}
-        for change, said in (
+        for change, message in (
             ({"members": []}, "group no member"),
             ({"members": None}, "group no member"),
             ({"members": [1.5]}, "invalid json format"),
@@ -87,4 +87,4 @@ class GroupTests(ApiCase):
             ({"notification": 1}, "invalid json format"),
         ):
             response = self.post("/post_group_notification", {**good, **change})
-            self.assertEqual((response.code, response.message), (400, said), change)
+            self.assertEqual((response.code, response.message), (400, message), change)

@@ -6,11 +6,11 @@ from tests.gateway.support import APP
 from tests.protocols.http_case import ApiCase
 
 
-class LiveTests(ApiCase):
-    """What is not stored."""
+class LivePostTests(ApiCase):
+    """Posts for connected clients."""
 
-    def test_kinds(self) -> None:
-        """Are answered at once."""
+    def test_connected_clients_get_them_at_once(self) -> None:
+        """The answer does not wait for storage."""
         bob = self.gateway.client(2)
         bob.say(client.EnterRoom(room=5))
         for path in (
@@ -28,4 +28,4 @@ class LiveTests(ApiCase):
                 client.RoomIM(sender=1, receiver=5, content=b"text"),
             ],
         )
-        self.assertIn(Room(APP, 5), [told[1] for told in self.routing.take()])
+        self.assertIn(Room(APP, 5), [sent[1] for sent in self.routing.take()])

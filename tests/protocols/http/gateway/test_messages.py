@@ -15,26 +15,26 @@ CUSTOMER: dict[str, Any] = {"customer_appid": 7, "store_id": 9, "timestamp": 5, 
 
 
 def stored(message: Message) -> StoredMessage:
-    """As storage gives it."""
+    """Return a message as storage has it."""
     return StoredMessage(32, 1, message.number, message.encode())
 
 
 class ShownTests(SynchronousTestCase):
-    """What is shown, and what is not."""
+    """Messages of users are shown with all their fields."""
 
-    def test_support(self) -> None:
-        """The one kind that the other tests do not show."""
+    def test_customer_support(self) -> None:
+        """The kind that no other test shows."""
         (one,) = shown([stored(customers.CustomerSupport(customer_id=2, seller_id=55, **CUSTOMER))])
         self.assertEqual((one["command"], one["seller_id"], one["content"]), (25, 55, "x"))
 
-    def test_what_is_too_short(self) -> None:
-        """Is left out, as clients cannot read it."""
+    def test_bodies_that_are_too_short(self) -> None:
+        """They are left out, since clients cannot read them either."""
         short = [StoredMessage(1, 1, cmd, b"short") for cmd in (4, 7, 8, 21, 24, 25, 64)]
         self.assertEqual(shown(short), [])
         self.assertEqual([wrote(BOB, message) for message in short], [False] * len(short))
 
     def test_the_schema_names_every_field(self) -> None:
-        """That a message can have."""
+        """The schema has each field that a message can have."""
         kinds = [
             client.IM(sender=1, receiver=2, timestamp=5, msgid=0, content=b""),
             customers.Customer(customer_id=2, seller_id=55, **CUSTOMER),
@@ -47,10 +47,10 @@ class ShownTests(SynchronousTestCase):
 
 
 class WroteTests(SynchronousTestCase):
-    """Whether a user is who wrote it."""
+    """The author of a message is a user."""
 
-    def test_kinds(self) -> None:
-        """By what each kind says of its sender; system messages are nobody's."""
+    def test_the_author_of_each_kind(self) -> None:
+        """Each kind declares its author; system messages have none."""
         for message, mine in (
             (client.IM(sender=2, receiver=3, timestamp=5, msgid=0, content=b""), True),
             (client.IM(sender=3, receiver=2, timestamp=5, msgid=0, content=b""), False),

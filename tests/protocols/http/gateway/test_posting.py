@@ -26,12 +26,12 @@ STORED = {
 
 
 class FailureTests(ApiCase):
-    """What is not stored is not said to be."""
+    """A post that is not stored is not answered with 200."""
 
     def test_storage_is_away(self) -> None:
-        """503 with the reason, for each kind; upstream says 200."""
+        """The answer is 503 with the reason. The Go server answers 200."""
         for path, body in STORED.items():
-            for status, said in (
+            for status, message in (
                 (AckStatus.STORAGE_AWAY, "storage away"),
                 (AckStatus.STORAGE_FULL, "storage full"),
                 (AckStatus.READ_ONLY, "read only"),
@@ -40,11 +40,11 @@ class FailureTests(ApiCase):
                 save = self.storage.saves.pop()
                 save.answer(status, [(0, 0)] * len(save.queues))
                 (response,) = wire.responses()
-                self.assertEqual((response.code, response.message), (503, said), path)
+                self.assertEqual((response.code, response.message), (503, message), path)
                 self.assertEqual(response.headers["retry-after"], "1")
 
-    def test_too_long(self) -> None:
-        """413 before anything is stored; the longest that fits is stored."""
+    def test_content_over_the_limit(self) -> None:
+        """The answer is 413, and nothing is stored. Content at the limit is stored."""
         for path in (PEER, "/post_system_message?appid=7&uid=2"):
             response = self.post(path, b"x" * (CONTENT_LIMIT + 1))
             self.assertEqual((response.code, response.message), (413, "message too large"))
@@ -54,21 +54,21 @@ class FailureTests(ApiCase):
         self.assertEqual(self.storage.saves, [])
         self.begin_post(PEER, b"x" * CONTENT_LIMIT)
 
-    def test_storage_says_too_large(self) -> None:
-        """The same."""
+    def test_storage_refuses_a_large_message(self) -> None:
+        """The answer is 413 as well."""
         wire = self.begin_post(PEER, b"x")
         self.storage.saves[0].answer(AckStatus.TOO_LARGE, [(0, 0), (0, 0)])
         self.assertEqual(wire.responses()[0].code, 413)
 
     def test_half_a_character(self) -> None:
-        """JSON can say one by an escape; it is stored as the character for such things."""
+        """A surrogate in JSON is stored as U+FFFD."""
         body = b'{"receiver":2,"content":"a\\ud800b"}'
         self.begin_post("/post_im_message?appid=7&sender=1&class=peer", body)
         content = client.IM.decode(self.storage.saves[0].body, 1).content
         self.assertEqual(content.decode(), "a\ufffdb")
 
     def test_the_client_hangs_up(self) -> None:
-        """The message is stored and told all the same, and nothing is complained of."""
+        """The message is stored, the receiver is notified, and nothing is logged."""
         bob = self.gateway.client(2)
         wire = Wire(self.site)
         wire.send("POST", PEER, b"hi", WITH_KEY)

@@ -25,15 +25,15 @@ QUERY = "?appid=7&uid=2"
 
 
 def stored(msgid: int, message: Message) -> StoredMessage:
-    """As storage gives it."""
+    """Return a message as storage has it."""
     return StoredMessage(msgid, 3, message.number, message.encode())
 
 
 class LatestTests(ApiCase):
-    """/load_latest_message."""
+    """The newest messages: ``/load_latest_message``."""
 
-    def test_shapes(self) -> None:
-        """Upstream's bytes: keys in order, and the escapes of Go."""
+    def test_messages_are_shown_as_in_the_go_server(self) -> None:
+        """Keys are sorted, and characters are escaped as Go does."""
         customer = customers.Customer(
             customer_appid=7, customer_id=2, store_id=9, seller_id=55, timestamp=6, content=b"a&b"
         )
@@ -59,17 +59,17 @@ class LatestTests(ApiCase):
         )
 
     def test_limits(self) -> None:
-        """Below 1 it is 1; storage is asked for a page at a time."""
-        for said, asked in ((0, 1), (-5, 1), (10, 10), (1 << 62, MESSAGES_PER_READ)):
-            self.get(f"/load_latest_message{QUERY}&limit={said}")
+        """A limit below 1 counts as 1; storage is asked for one page at a time."""
+        for limit, asked in ((0, 1), (-5, 1), (10, 10), (1 << 62, MESSAGES_PER_READ)):
+            self.get(f"/load_latest_message{QUERY}&limit={limit}")
             self.assertEqual(self.storage.asked.pop()[3], asked)
 
-    def test_empty(self) -> None:
-        """A list with nothing in it."""
+    def test_an_empty_queue(self) -> None:
+        """The answer is an empty list."""
         self.assertEqual(self.get(f"/load_latest_message{QUERY}&limit=1").body, b'{"data":[]}')
 
     def test_errors(self) -> None:
-        """What is missing or no number is said; storage away is 503."""
+        """A parameter that is missing or not a number is 400; without storage the answer is 503."""
         for query in ("?appid=7&uid=2", "?uid=2&limit=1", f"{QUERY}&limit=1.0", f"{QUERY}&limit="):
             response = self.get(f"/load_latest_message{query}")
             self.assertEqual((response.code, response.message), (400, "invalid query param"))
@@ -86,36 +86,36 @@ class LatestTests(ApiCase):
 
 
 class Queue:
-    """A queue that is read in pages as storage gives them."""
+    """A queue that storage gives in pages of `page_size` messages."""
 
-    def __init__(self, case: ApiCase, count: int, most: int) -> None:
+    def __init__(self, case: ApiCase, count: int, page_size: int) -> None:
         self.rows = [stored(n, IM) for n in range(1, count + 1)]
-        self.most = most
+        self.page_size = page_size
         case.patch(case.storage, "fetch", self.fetch)
         case.patch(case.storage, "fetch_before", self.fetch_before)
 
     async def fetch(self, user: User, after: int, limit: int = 0) -> Page:
-        found = [row for row in self.rows if row.msgid > after][: min(limit, self.most)]
+        found = [row for row in self.rows if row.msgid > after][: min(limit, self.page_size)]
         newest = len(self.rows)
         last = found[-1].msgid if found else newest
         return Page(last, newest, last < newest, found)
 
     async def fetch_before(self, user: User, before: int, limit: int) -> Page:
         rows = [row for row in self.rows if row.msgid < before]
-        found = rows[-min(limit, self.most) :]
+        found = rows[-min(limit, self.page_size) :]
         last = found[0].msgid if found else before
         return Page(last, len(self.rows), last > 1, found)
 
 
 class HistoryTests(ApiCase):
-    """/load_history_message."""
+    """Messages after or before an id: ``/load_history_message``."""
 
     def ids(self, query: str) -> tuple[list[int], bool, int]:
         answer: dict[str, Any] = self.get(f"/load_history_message{QUERY}{query}").json
         return [one["id"] for one in answer["data"]], answer["more"], answer["next_id"]
 
     def test_forward(self) -> None:
-        """All that is newer, however storage cuts it; or as much as is wanted."""
+        """All newer messages come, however storage cuts them, up to the limit."""
         Queue(self, 25, 10)
         self.assertEqual(self.ids("&last_id=0"), (list(range(1, 26)), False, 25))
         self.assertEqual(self.ids("&last_id=3&limit=15"), (list(range(4, 19)), True, 18))
@@ -124,7 +124,7 @@ class HistoryTests(ApiCase):
         self.assertEqual(self.ids("&last_id=99"), ([], False, 99))
 
     def test_backward(self) -> None:
-        """The newest before an id, oldest first."""
+        """The newest messages before an id come, oldest first."""
         Queue(self, 25, 10)
         self.assertEqual(self.ids("&before_id=26&limit=15"), (list(range(11, 26)), True, 11))
         self.assertEqual(self.ids("&before_id=11&limit=15"), (list(range(1, 11)), False, 1))
@@ -132,14 +132,14 @@ class HistoryTests(ApiCase):
         Queue(self, 0, 10)
         self.assertEqual(self.ids("&before_id=5"), ([], False, 5))
 
-    def test_what_is_not_shown_counts(self) -> None:
-        """So whoever goes on gets past it."""
+    def test_messages_that_are_not_shown_count(self) -> None:
+        """A caller that reads on gets past messages that are not shown."""
         rows = [stored(1, SYSTEM), stored(2, NOTICE)]
         self.storage.pages[BOB] = Page(2, 9, True, rows)
         self.assertEqual(self.ids("&last_id=0&limit=2"), ([], True, 2))
 
-    def test_many_bytes(self) -> None:
-        """An answer ends when it is large, and says so."""
+    def test_a_large_answer_ends_early(self) -> None:
+        """The answer tells that there is more."""
         queue = Queue(self, 1, 1)
         long = client.IM(sender=1, receiver=2, timestamp=5, msgid=0, content=bytes(32000))
         queue.rows = [stored(n, long) for n in range(1, 1001)]
@@ -151,14 +151,14 @@ class HistoryTests(ApiCase):
         self.assertTrue(more and found[-1] == 1000 and at == found[0])
 
     def test_errors(self) -> None:
-        """One of the two ids, and a limit that can be."""
+        """Exactly one of the two ids is required, and a limit in its range."""
         for query in ("", "&last_id=1&before_id=2", "&last_id=x", "&last_id=1&limit=0"):
             response = self.get(f"/load_history_message{QUERY}{query}")
             self.assertEqual((response.code, response.message), (400, "invalid query param"), query)
 
 
 class CountTests(ApiCase):
-    """/get_offline_count."""
+    """The number of unread messages: ``/get_offline_count``."""
 
     def count(self, query: str = "") -> int:
         answer: dict[str, Any] = self.get(f"/get_offline_count{QUERY}{query}").json
@@ -166,7 +166,7 @@ class CountTests(ApiCase):
         return count
 
     def test_the_form_of_2018(self) -> None:
-        """1 if others wrote something beyond what the apps reported."""
+        """The count is 1 if another author's message follows the last reported key."""
         own = client.IM(sender=2, receiver=1, timestamp=5, msgid=0, content=b"")
         support = customers.CustomerSupport(
             customer_appid=7, customer_id=2, store_id=1, seller_id=2, timestamp=1, content=b""
@@ -186,11 +186,11 @@ class CountTests(ApiCase):
         self.assertEqual(self.storage.fetched[-1], (BOB, 5))
 
     def test_many_own_messages(self) -> None:
-        """All pages are looked at."""
+        """All pages are read until one has a message of another author."""
         queue = Queue(self, 25, 10)
         own = client.IM(sender=2, receiver=1, timestamp=5, msgid=0, content=b"")
         queue.rows[:] = [stored(n, own) for n in range(1, 25)]
-        queue.most = 10
+        queue.page_size = 10
         self.patch(
             self.storage, "fetch", lambda user, after, limit=10: queue.fetch(user, after, 10)
         )
@@ -199,7 +199,7 @@ class CountTests(ApiCase):
         self.assertEqual(self.count(), 1)
 
     def test_with_a_key(self) -> None:
-        """All after it; 0 is what the apps reported, as at today's upstream."""
+        """All messages after the key count; key 0 stands for the reported one."""
         self.storage.pages[BOB] = Page(9, 9, False, [stored(n, IM) for n in (3, 6, 9)])
         self.assertEqual(self.count("&sync_key=3"), 2)
         self.gateway.memory.sync_keys[BOB] = 6
@@ -210,10 +210,10 @@ _FIELDS = ("customer_appid", "customer_id", "store_id", "seller_id", "timestamp"
 
 
 class CancelTests(ApiCase):
-    """A client that does not wait."""
+    """Requests of clients that hang up."""
 
     def test_hanging_up_while_storage_is_read(self) -> None:
-        """Ends what was begun for it."""
+        """The read from storage is cancelled."""
         cancelled: list[object] = []
         page: Deferred[Page] = Deferred(cancelled.append)
         self.patch(self.storage, "fetch", lambda user, after, limit=0: page)
@@ -224,11 +224,11 @@ class CancelTests(ApiCase):
         self.assertEqual((self.flushLoggedErrors(), wire.responses()), ([], []))
 
 
-class OldTests(ApiCase):
-    """Calls that do nothing."""
+class IdleTests(ApiCase):
+    """Operations that do nothing."""
 
     def test_they_do_nothing(self) -> None:
-        """Whatever is sent along."""
+        """The answer is 200, whatever the request contains."""
         for path in ("/init_message_queue", "/dequeue_message?appid=7&uid=2&msgid=x"):
             for response in (self.get(path), self.post(path, b"{{")):
                 self.assertEqual((response.code, response.body), (200, b""))

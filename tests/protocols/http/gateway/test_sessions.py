@@ -8,10 +8,10 @@ QUERY = "?appid=7&uid=2"
 
 
 class SessionTests(ApiCase):
-    """/online, /kick, /speak_forbidden."""
+    """The operations ``/online``, ``/kick`` and ``/speak_forbidden``."""
 
     def test_online(self) -> None:
-        """The sessions that are here."""
+        """The sessions of the user at this gateway are listed."""
         nobody = self.get(f"/online{QUERY}")
         self.assertEqual(nobody.body, b'{"data":{"online":false,"sessions":[]}}')
         bob = self.gateway.client(2, version=2)
@@ -29,7 +29,7 @@ class SessionTests(ApiCase):
         )
 
     def test_kick(self) -> None:
-        """All of a user's, or those from a device or platform; nobody else's."""
+        """All sessions of a user end, or those of a device or a platform; other users stay."""
         phone, tablet = self.gateway.client(2), self.gateway.client(2, device="t", platform=1)
         browser = self.gateway.client(2, platform=3)
         alice = self.gateway.client(1)
@@ -49,7 +49,7 @@ class SessionTests(ApiCase):
         self.assertEqual(self.gateway.counters["kicked"], 3)
 
     def test_speak_forbidden(self) -> None:
-        """What a user says in a room is refused from now on, and then again not."""
+        """The user's messages in rooms are refused at once, until that is allowed again."""
         bob = self.gateway.client(2, version=2)
         bob.say(client.EnterRoom(room=5))
         for forbidden, status in ((1, AckStatus.FORBIDDEN), (0, 0)):

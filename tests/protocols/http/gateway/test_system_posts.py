@@ -7,11 +7,11 @@ from tests.protocols.http_case import ApiCase
 ALICE, BOB = User(APP, 1), User(APP, 2)
 
 
-class SystemTests(ApiCase):
-    """System messages."""
+class SystemPostTests(ApiCase):
+    """System messages: ``/post_system_message``."""
 
     def test_both_forms(self) -> None:
-        """One receiver in the URL, or several in the body; each once."""
+        """One receiver is in the URL, or several are in the body, each counted once."""
         wire = self.begin_post("/post_system_message?appid=7&uid=2", b"text")
         save = self.storage.saves.pop()
         self.assertEqual((save.cmd, save.body, save.queues), (21, b"text", [BOB]))
@@ -24,8 +24,8 @@ class SystemTests(ApiCase):
         save.answer(0, [(9, 8), (9, 8)])
         self.done(wire)
 
-    def test_some_do_not_get_it(self) -> None:
-        """They are named, so that it can be sent to them again."""
+    def test_some_receivers_do_not_get_it(self) -> None:
+        """The answer names them, so that the app can repeat the call for them."""
         body = {"appid": 7, "content": "{}", "receivers": [1, 2]}
         wire = self.begin_post("/post_system_message", body)
         self.storage.saves[0].answer(AckStatus.STORAGE_AWAY, [(9, 8), (0, 0)])
@@ -34,8 +34,8 @@ class SystemTests(ApiCase):
         self.assertEqual(response.json["data"], {"not_stored": [2]})
 
     def test_errors(self) -> None:
-        """Upstream's words."""
-        for path, body, said in (
+        """The messages are those of the Go server."""
+        for path, body, message in (
             ("/post_system_message?uid=2", b"text", "invalid json format"),
             ("/post_system_message?appid=x&uid=2", b"{}", "invalid query param"),
             ("/post_system_message", b"{}", "invalid json format"),
@@ -46,7 +46,7 @@ class SystemTests(ApiCase):
             ),
         ):
             response = self.post(path, body)
-            self.assertEqual((response.code, response.message), (400, said), path)
+            self.assertEqual((response.code, response.message), (400, message), path)
         self.assertEqual(self.storage.saves, [])
         nobody = self.post("/post_system_message", {"appid": 7, "content": "", "receivers": []})
         self.assertEqual(nobody.code, 200)

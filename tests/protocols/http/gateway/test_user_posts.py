@@ -1,4 +1,4 @@
-"""The posts of the HTTP API: what each takes, answers and refuses."""
+"""Posts between users: what each takes, answers and refuses."""
 
 from gobelieve.names import User
 from gobelieve.wire import client
@@ -22,11 +22,11 @@ STORED = {
 }
 
 
-class UserTests(ApiCase):
-    """Between users."""
+class UserPostTests(ApiCase):
+    """Messages from a user to a user."""
 
     def test_peer(self) -> None:
-        """The body is the content; the answer comes when it is stored."""
+        """The body is the content; the answer comes when the message is stored."""
         wire = self.begin_post(PEER, "grüße".encode())
         (save,) = self.storage.saves
         im = client.IM.decode(save.body, 1)
@@ -36,7 +36,7 @@ class UserTests(ApiCase):
         self.done(wire)
 
     def test_the_form_of_2018(self) -> None:
-        """The sender is in the URL, or in the body where that says 0."""
+        """The sender is in the URL, or in the body if the URL has 0."""
         path = "/post_im_message?appid=7&sender={}&class=peer"
         for sender, body in ((1, {"sender": 9}), (0, {"sender": 1})):
             wire = self.begin_post(path.format(sender), {"receiver": 2, "content": "hi", **body})
@@ -46,22 +46,22 @@ class UserTests(ApiCase):
             self.done(wire)
 
     def test_the_errors_of_2018(self) -> None:
-        """Upstream's words."""
+        """The messages are those of the Go server."""
         body = {"receiver": 2, "content": "hi"}
-        for query, said in (
+        for query, message in (
             ("appid=7&sender=x&class=peer", "invalid json format"),
             ("sender=1&class=peer", "invalid json format"),
             ("appid=7&sender=1&class=x", "invalid message class"),
             ("appid=7&sender=1", "invalid message class"),
         ):
             response = self.post(f"/post_im_message?{query}", body)
-            self.assertEqual((response.code, response.message), (400, said), query)
+            self.assertEqual((response.code, response.message), (400, message), query)
         for bad in (b"", b"{", b"[]", {"receiver": 2}, {"receiver": 2.0, "content": ""}):
             response = self.post("/post_im_message?appid=7&sender=1&class=peer", bad)
             self.assertEqual((response.code, response.message), (400, "invalid json format"))
 
     def test_customers(self) -> None:
-        """Both forms, each with its answer."""
+        """Each of the two forms has its own answer."""
         wire = self.begin_post("/post_customer_message", STORED["/post_customer_message"])
         save = self.storage.saves.pop()
         self.assertEqual((save.cmd, save.queues), (24, (User(KEFU, 55), ALICE)))
@@ -74,8 +74,8 @@ class UserTests(ApiCase):
         save.answer(0, [(9, 8), (9, 7)])
         self.assertEqual(wire.responses()[0].body, b'{"data":{}}')
 
-    def test_customers_of_nobody(self) -> None:
-        """One of the two is the sellers' app, and there is one."""
+    def test_customers_without_a_seller(self) -> None:
+        """The app of one of the two must be the sellers' app."""
         later = {"sender_appid": 7, "sender": 1, "receiver_appid": 8, "receiver": 5, "content": ""}
         first = STORED["/post_customer_message"]
         assert isinstance(first, dict)

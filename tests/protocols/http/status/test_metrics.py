@@ -26,7 +26,7 @@ from gobelieve.protocols.http.status.metrics import (
 
 
 class Shown(Collector):
-    """Whatever a test has to show."""
+    """A collector of given metrics."""
 
     def __init__(self, *metrics: Metric) -> None:
         self.metrics: Iterable[Metric] = metrics
@@ -36,7 +36,7 @@ class Shown(Collector):
 
 
 def text_of(*collectors: Collector, accept: str = "") -> tuple[str, str]:
-    """The page, and its type."""
+    """Return the page of these collectors, and its content type."""
     request = DummyRequest([b"metrics"])
     if accept:
         request.requestHeaders = Headers({"accept": [accept]})
@@ -46,7 +46,7 @@ def text_of(*collectors: Collector, accept: str = "") -> tuple[str, str]:
 
 
 def samples_of(page: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """The values of a page by name and labels."""
+    """Return the values of a page, by name and labels."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parser.text_string_to_metric_families(page)
@@ -55,10 +55,10 @@ def samples_of(page: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float
 
 
 class PageTests(SynchronousTestCase):
-    """The page and what is on it."""
+    """The page has the metrics of its registry."""
 
     def test_figures_are_those_of_the_moment(self) -> None:
-        """A page is made when it is asked for."""
+        """Each page is made when it is requested."""
         counters = Counters()
         collector = CountersCollector("gobelieve_test_events", "What happened.", counters)
         page = MetricsPage(registry_of([collector]))
@@ -69,7 +69,7 @@ class PageTests(SynchronousTestCase):
             self.assertEqual(samples_of(text)[key], count)
 
     def test_formats(self) -> None:
-        """Prometheus's text, and OpenMetrics for those who ask for it."""
+        """The page is in the text format, or in OpenMetrics if the request accepts it."""
         shown = Shown(CounterMetricFamily("gobelieve_test", "A count.", 3))
         text, kind = text_of(shown)
         self.assertEqual(kind, "text/plain; version=0.0.4; charset=utf-8")
@@ -81,13 +81,13 @@ class PageTests(SynchronousTestCase):
         self.assertIn("gobelieve_test", names)
 
     def test_labels_are_quoted(self) -> None:
-        """Whatever is in them."""
+        """A label may contain any character."""
         family = GaugeMetricFamily("gobelieve_test", "A gauge.", labels=["slave"])
         text, _ = text_of(Shown(labelled(family, [(['a"b\\c\nd'], 1)])))
         self.assertEqual(samples_of(text)["gobelieve_test", (("slave", 'a"b\\c\nd'),)], 1)
 
     def test_histogram(self) -> None:
-        """Buckets count all up to their bound, and there is the sum."""
+        """Each bucket counts the values up to its bound; the sum is there as well."""
         values = Histogram((0.001, 1))
         for value in (0.0005, 0.5, 7):
             values.observe(value)
@@ -98,7 +98,7 @@ class PageTests(SynchronousTestCase):
         self.assertAlmostEqual(samples["gobelieve_test_sum", ()], 7.5005)
 
     def test_registries_are_apart(self) -> None:
-        """Two daemons in one process do not see each other's."""
+        """Daemons in one process do not show the metrics of each other."""
         text, _ = text_of(Shown(GaugeMetricFamily("gobelieve_one", "One.", 1)))
         other, _ = text_of(Shown(GaugeMetricFamily("gobelieve_other", "Other.", 1)))
         self.assertNotIn("gobelieve_other", text)
@@ -106,10 +106,10 @@ class PageTests(SynchronousTestCase):
 
 
 class ProcessTests(SynchronousTestCase):
-    """The process's own figures."""
+    """The page has the usual figures of the process."""
 
     def figures(self) -> dict[str, float]:
-        """Now."""
+        """Return the figures of this process."""
         return {
             sample.name: sample.value
             for family in ProcessCollector().collect()
@@ -117,7 +117,7 @@ class ProcessTests(SynchronousTestCase):
         }
 
     def test_figures(self) -> None:
-        """They are those that the system has by other ways."""
+        """The figures agree with those of the resource module."""
         found = self.figures()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu = usage.ru_utime + usage.ru_stime
@@ -130,12 +130,12 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual(found["gobelieve_build_info"], 1)
 
     def test_version(self) -> None:
-        """Is a label."""
+        """The version of the daemon is a label."""
         labels = (("version", __version__),)
         self.assertIn(("gobelieve_build_info", labels), samples_of(text_of()[0]))
 
     def test_open_files(self) -> None:
-        """Are counted by the kernel; an older one does not say how many there are."""
+        """The kernel counts the open files; kernels before 6.2 do not."""
         before = self.figures().get("process_open_fds")
         if before is None:
             raise SkipTest("the kernel is older than 6.2")

@@ -1,4 +1,4 @@
-"""Who is online, over HTTP."""
+"""The pages of online users."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from tests.routing.support import TurnClock
 
 
 class PresencePagesTests(SynchronousTestCase):
-    """As a browser gets them."""
+    """The pages of online users, as a browser gets them."""
 
     def setUp(self) -> None:
         self.clock = TurnClock()
@@ -31,18 +31,18 @@ class PresencePagesTests(SynchronousTestCase):
         self.channel.makeConnection(self.transport)
 
     def ask(self, path: str) -> None:
-        """Send a request."""
+        """Send a request for a path."""
         self.channel.dataReceived(b"GET /%s HTTP/1.0\r\n\r\n" % path.encode())
 
     def answer(self) -> tuple[int, bytes]:
-        """Status and body of what came."""
+        """Return status and body of the answer."""
         head, _, body = self.transport.value().partition(b"\r\n\r\n")
         if b"200" in head:
             self.assertIn(b"application/json", head)
         return int(head.split()[1]), body
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """Request and answer."""
+        """Return status and body of a page."""
         self.setUpConnection()
         self.ask(path)
         for _ in range(20):
@@ -50,20 +50,20 @@ class PresencePagesTests(SynchronousTestCase):
         return self.answer()
 
     def setUpConnection(self) -> None:
-        """A new connection."""
+        """Connect a new browser."""
         self.transport = StringTransport()
         self.channel = self.site.buildProtocol(None)
         self.channel.makeConnection(self.transport)
 
     def test_whether_a_user_is_online(self) -> None:
-        """The bytes that upstream's page has."""
+        """The answer has the bytes of the Go server."""
         self.online.add((7, 1001))
         self.assertEqual(self.get("online?appid=7&uid=1001"), (200, b'{"online":true}'))
         self.assertEqual(self.get("online?appid=8&uid=1001"), (200, b'{"online":false}'))
         self.assertEqual(self.get("online?appid=7&uid=-1001"), (200, b'{"online":false}'))
 
     def test_parameters_that_are_no_numbers(self) -> None:
-        """400, with the body that upstream's page has."""
+        """The answer is 400, with the body of the Go server."""
         wrong = b'{"meta":{"code":400,"message":"invalid query param"}}'
         for query in (
             "",
@@ -79,19 +79,19 @@ class PresencePagesTests(SynchronousTestCase):
         ):
             self.assertEqual(self.get("online" + query), (400, wrong), query)
 
-    def test_everybody(self) -> None:
-        """By app, each app once."""
+    def test_all_users_are_listed_by_app(self) -> None:
+        """Each app appears once, even if its users are not together."""
         self.held += [(7, 1), (1453, 55), (7, 2)]
         status, body = self.get("all_online")
         self.assertEqual(status, 200)
         self.assertEqual(body, b'[{"appid":7,"users":[1,2]},{"appid":1453,"users":[55]}]')
 
-    def test_nobody(self) -> None:
-        """An empty list."""
+    def test_a_list_without_users(self) -> None:
+        """The list is empty, and still a list."""
         self.assertEqual(self.get("all_online"), (200, b"[]"))
 
-    def test_many(self) -> None:
-        """In slices, between which others have their turn; complete."""
+    def test_a_long_list_is_written_in_many_turns(self) -> None:
+        """No turn writes more than its slice, and the list is complete."""
         self.held += [(appid, uid) for appid in (7, 8) for uid in range(2 * USERS_PER_TURN + 1)]
         self.ask("all_online")
         turns = 0
@@ -108,8 +108,8 @@ class PresencePagesTests(SynchronousTestCase):
         self.assertEqual(json.loads(body), wanted)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_one_who_reads_slowly(self) -> None:
-        """Is not written to until he reads on."""
+    def test_a_slow_reader_is_waited_for(self) -> None:
+        """Nothing is written while the connection is paused; then the list goes on."""
         self.held += [(7, uid) for uid in range(5 * USERS_PER_TURN)]
         self.ask("all_online")
         for _ in range(7):
@@ -124,8 +124,8 @@ class PresencePagesTests(SynchronousTestCase):
         _, body = self.answer()
         self.assertEqual(json.loads(body)[0]["users"], list(range(5 * USERS_PER_TURN)))
 
-    def test_one_who_hangs_up(self) -> None:
-        """Costs nothing more."""
+    def test_a_browser_that_hangs_up(self) -> None:
+        """No further piece is made."""
         self.held += [(7, uid) for uid in range(5 * USERS_PER_TURN)]
         self.ask("all_online")
         for _ in range(7):

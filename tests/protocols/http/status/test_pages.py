@@ -9,10 +9,10 @@ from gobelieve.protocols.http.status.pages import Trouble, status_site
 
 
 class StatusPageTests(SynchronousTestCase):
-    """``/summary``, ``/health`` and ``/ready``; for ``/metrics`` see test_metrics_page."""
+    """A daemon shows its summary, its health and its readiness."""
 
     def get(self, path: bytes, trouble: Trouble | None = None) -> tuple[int, bytes]:
-        """Status and body of a page."""
+        """Return status and body of a page."""
         request = DummyRequest([path])
         site = status_site(lambda: {"client_count": 3}, [], trouble)
         resource = site.getResourceFor(request)
@@ -20,16 +20,16 @@ class StatusPageTests(SynchronousTestCase):
         return request.responseCode or 200, body
 
     def test_the_summary_shows_the_figures_as_json(self) -> None:
-        """As they are when it is asked for."""
+        """The figures are those of the moment."""
         status, body = self.get(b"summary")
         self.assertEqual((status, json.loads(body)), (200, {"client_count": 3}))
 
-    def test_health_says_that_the_daemon_answers(self) -> None:
-        """For whoever restarts it if it does not."""
+    def test_health_shows_that_the_daemon_answers(self) -> None:
+        """A supervisor restarts a daemon that does not."""
         self.assertEqual(self.get(b"health"), (200, b'{"status":"ok"}'))
 
-    def test_ready_says_whether_it_can_do_its_work(self) -> None:
-        """Or why not; a daemon that does not know has no such page."""
+    def test_ready_shows_whether_the_daemon_can_work(self) -> None:
+        """The reason is in the 503. A daemon that cannot tell has no such page."""
         self.assertEqual(self.get(b"ready", lambda: ""), (200, b'{"status":"ready"}'))
         status, body = self.get(b"ready", lambda: "the disk is full")
         self.assertEqual(status, 503)
@@ -37,11 +37,11 @@ class StatusPageTests(SynchronousTestCase):
         self.assertEqual(self.get(b"ready")[0], 404)
 
     def test_metrics_are_there(self) -> None:
-        """On every daemon."""
+        """Each daemon has the page."""
         status, body = self.get(b"metrics")
         self.assertEqual(status, 200)
         self.assertIn(b"gobelieve_build_info", body)
 
     def test_other_pages_are_not_found(self) -> None:
-        """404."""
+        """The answer to an unknown path is 404."""
         self.assertEqual(self.get(b"nothing")[0], 404)
